@@ -1,0 +1,217 @@
+"""The only reader of the environment. Every variable stands in .env.example with one line."""
+
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import environ
+from csp.constants import NONE, SELF
+from django.core.management.utils import get_random_secret_key
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+env = environ.Env()
+environ.Env.read_env(BASE_DIR / ".env", overwrite=False)
+
+DEBUG: bool = env.bool("KLINGWEB_DEBUG", default=False)
+
+# --- where things are kept ---------------------------------------------------------------
+
+DATA_DIR = Path(env.str("KLINGWEB_DATA_DIR", default=str(BASE_DIR / "data"))).resolve()
+DATA_DIR.mkdir(parents=True, exist_ok=True)
+
+
+def _kept_secret_key() -> str:
+    """Made once and kept beside the data, so that a restart signs nobody out."""
+    kept = DATA_DIR / "secret-key"
+    try:
+        with kept.open("x", encoding="ascii") as file:
+            kept.chmod(0o600)
+            file.write(get_random_secret_key())
+    except FileExistsError:
+        pass
+    return kept.read_text("ascii")
+
+
+SECRET_KEY: str = env.str("KLINGWEB_SECRET_KEY", default="") or _kept_secret_key()
+
+DATABASES: dict[str, dict[str, Any]] = {
+    "default": env.db_url("KLINGWEB_DATABASE_URL", default=f"sqlite:///{DATA_DIR / 'klingweb.db'}")
+}
+DATABASES["default"]["CONN_MAX_AGE"] = 600
+if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+    # Measured in docs/decisions/0003: IMMEDIATE is what removes "database is locked", and FULL
+    # is what makes the intent to submit durable before the money leaves.
+    DATABASES["default"]["OPTIONS"] = {
+        "timeout": 20,
+        "transaction_mode": "IMMEDIATE",
+        "init_command": (
+            "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-20000;"
+            "PRAGMA mmap_size=134217728; PRAGMA journal_size_limit=27103364;"
+            "PRAGMA temp_store=MEMORY;"
+        ),
+    }
+else:
+    DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# --- who may reach it ---------------------------------------------------------------------
+
+PORT: int = env.int("PORT", default=8000)
+BIND: str = env.str("KLINGWEB_BIND", default="127.0.0.1")
+URL: str = env.str("KLINGWEB_URL", default=f"http://localhost:{PORT}").rstrip("/")
+_public = urlsplit(URL)
+ALLOWED_HOSTS: list[str] = env.list(
+    "KLINGWEB_ALLOWED_HOSTS",
+    default=sorted({_public.hostname or "localhost", "localhost", "127.0.0.1"}),
+)
+CSRF_TRUSTED_ORIGINS = [f"{_public.scheme}://{_public.netloc}"]
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _public.scheme == "https"
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if _public.scheme == "https" else None
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [SELF],
+        "img-src": [SELF, "blob:", "data:"],
+        "object-src": [NONE],
+        "base-uri": [NONE],
+        "form-action": [SELF],
+        "frame-ancestors": [NONE],
+    }
+}
+
+# --- the upstream -------------------------------------------------------------------------
+
+UPSTREAM_KEY: str = env.str("KLINGWEB_UPSTREAM_KEY", default="")
+DEMO = not UPSTREAM_KEY  # without a key the built-in simulator serves, on this machine only
+SIMULATOR_PORT: int = env.int("KLINGWEB_SIMULATOR_PORT", default=8799)
+SIMULATOR_KEY = "demo"
+SIMULATOR_SECONDS: str = env.str("KLINGWEB_SIMULATOR_SECONDS", default="4-9")
+UPSTREAM_URL: str = env.str(
+    "KLINGWEB_UPSTREAM_URL",
+    default=f"http://127.0.0.1:{SIMULATOR_PORT}" if DEMO else "https://api.yescale.io",
+).rstrip("/")
+UPSTREAM_PROFILE: str = env.str("KLINGWEB_UPSTREAM_PROFILE", default="documented")
+# Units: the sum of n over all open tasks. 0: no limit of our own, the upstream's 429 decides.
+UPSTREAM_UNITS: int = env.int("KLINGWEB_UPSTREAM_UNITS", default=20)
+PROMPT_CHARACTERS: int = env.int("KLINGWEB_PROMPT_CHARACTERS", default=500)
+NEGATIVE_PROMPT_CHARACTERS: int = env.int("KLINGWEB_NEGATIVE_PROMPT_CHARACTERS", default=200)
+
+# --- the engine's patience, all in seconds --------------------------------------------------
+
+SUBMIT_THREADS: int = env.int("KLINGWEB_SUBMIT_THREADS", default=16)
+SUBMIT_DEADLINE: float = env.float("KLINGWEB_SUBMIT_DEADLINE", default=75)
+PUMP_THREADS: int = env.int("KLINGWEB_PUMP_THREADS", default=64)
+FETCH_THREADS: int = env.int("KLINGWEB_FETCH_THREADS", default=8)
+# Between two polls of one task: in its first minute, to five, to thirty, after that.
+POLL_SECONDS: list[float] = env.list("KLINGWEB_POLL_SECONDS", cast=float, default=[4, 8, 20, 60])
+LATE_SECONDS: int = env.int("KLINGWEB_LATE_SECONDS", default=300)
+DOUBT_SECONDS: int = env.int("KLINGWEB_DOUBT_SECONDS", default=600)
+WATCH_SECONDS: int = env.int("KLINGWEB_WATCH_SECONDS", default=24 * 3600)
+# Between the tries for one file; after the last it is lost until somebody asks again.
+FETCH_RETRY_SECONDS: list[float] = env.list(
+    "KLINGWEB_FETCH_RETRY_SECONDS", cast=float, default=[5, 10, 20, 40]
+)
+HOLD_RETRY_SECONDS: int = env.int("KLINGWEB_HOLD_RETRY_SECONDS", default=60)
+
+# Settings measured in docs/decisions/0002. `retry` lies far above every task's timeout.
+Q_CLUSTER: dict[str, Any] = {
+    "name": "klingweb",
+    "orm": "default",
+    "workers": 4,
+    "queue_limit": 1,
+    "bulk": 1,
+    "poll": 0.2,
+    "timeout": 60,
+    "retry": 300,
+    "max_attempts": 3,
+    "ack_failures": True,
+    "save_limit": -1,
+    "catch_up": False,
+    "recycle": 500,
+    "max_rss": 300_000,
+    "guard_cycle": 1,
+    "log_level": "WARNING",
+}
+
+# --- Django ---------------------------------------------------------------------------------
+
+INSTALLED_APPS = [
+    "generations",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "django_htmx",
+    "django_q",
+    "csp",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "generations.web.access.LoginRequired",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+ROOT_URLCONF = "klingweb.urls"
+WSGI_APPLICATION = "klingweb.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+AUTH_USER_MODEL = "generations.Member"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+LOGIN_REDIRECT_URL = "studio"
+LOGIN_URL = "login"
+LOGOUT_REDIRECT_URL = "login"
+ADMIN_PASSWORD: str = env.str("KLINGWEB_ADMIN_PASSWORD", default="")
+SESSION_ENGINE = "django.contrib.sessions.backends.cached_db"
+MESSAGE_STORAGE = "django.contrib.messages.storage.cookie.CookieStorage"
+
+LANGUAGE_CODE = "en"
+USE_TZ = True
+TIME_ZONE: str = env.str("KLINGWEB_TIME_ZONE", default="UTC")
+
+STATIC_URL = "/static/"
+STATIC_ROOT = Path(env.str("KLINGWEB_STATIC_ROOT", default=str(DATA_DIR / "static")))
+STATICFILES_DIRS = [BASE_DIR / "static"]
+MEDIA_ROOT = DATA_DIR / "files"  # never served by path: files.py asks who is looking first
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+}
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1_000_000
+FILE_UPLOAD_MAX_MEMORY_SIZE = 1_000_000
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"plain": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
+    "root": {"handlers": ["console"], "level": env.str("KLINGWEB_LOG_LEVEL", default="INFO")},
+}

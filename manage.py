@@ -1,0 +1,16 @@
+#!/usr/bin/env python
+"""The command line of klingweb: `manage.py run`, `worker`, `migrate`, `demo` and Django's own."""
+
+import os
+import sys
+
+from django.core.management import execute_from_command_line
+
+
+def main() -> None:
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "klingweb.settings")  # noqa: TID251
+    execute_from_command_line(sys.argv)
+
+
+if __name__ == "__main__":
+    main()
