@@ -1,0 +1,1 @@
+"""Everything klingweb is: what a member asked for, and what became of it."""

@@ -1,0 +1,64 @@
+"""What we offer, as data: the shapes, the numbers, the rules of a reference image.
+
+The limits are those of the documented profile (upstream notes, 2.3 and 2.5). Nothing outside this
+file and `kling.py` knows what Kling can do.
+"""
+
+from dataclasses import dataclass
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+
+@dataclass(frozen=True)
+class Shape:
+    """One aspect ratio.
+
+    `ratio` is the upstream's word, `name` what a screen reader says; `columns[n - 1]` is how many
+    frames stand in a row on a desk, `phone_columns[n - 1]` on a phone.
+    """
+
+    ratio: str
+    name: Promise
+    columns: tuple[int, ...]
+    phone_columns: tuple[int, ...] = (1, 2, 3, 2, 3, 3, 3, 3, 3)
+
+    @property
+    def width(self) -> int:
+        return int(self.ratio.split(":")[0])
+
+    @property
+    def height(self) -> int:
+        return int(self.ratio.split(":")[1])
+
+    @property
+    def slug(self) -> str:
+        """Fit for a class name, for example `16-9`."""
+        return self.ratio.replace(":", "-")
+
+
+_WIDE = (1, 2, 2, 2, 3, 3, 3, 3, 3)
+_TALL = (1, 2, 3, 4, 5, 3, 4, 4, 5)
+
+# Widest to tallest: the order in which the console draws them.
+SHAPES = (
+    Shape(
+        "21:9", _("21 to 9, very wide"), (1, 1, 1, 2, 2, 2, 3, 3, 3), (1, 1, 1, 1, 1, 1, 1, 1, 1)
+    ),
+    Shape("16:9", _("16 to 9, wide"), _WIDE),
+    Shape("3:2", _("3 to 2, landscape"), _WIDE),
+    Shape("4:3", _("4 to 3, landscape"), _WIDE),
+    Shape("1:1", _("1 to 1, square"), (1, 2, 3, 2, 3, 3, 4, 4, 3)),
+    Shape("3:4", _("3 to 4, portrait"), _TALL),
+    Shape("2:3", _("2 to 3, portrait"), _TALL),
+    Shape("9:16", _("9 to 16, tall"), _TALL),
+)
+SHAPE_OF = {shape.ratio: shape for shape in SHAPES}
+DEFAULT_RATIO = "3:2"
+
+MOST_PICTURES = 9
+
+REFERENCE_TYPES = {"JPEG": "image/jpeg", "PNG": "image/png"}
+REFERENCE_MOST_BYTES = 10 * 1024 * 1024
+REFERENCE_LEAST_PIXELS = 300  # each side
+REFERENCE_MOST_STRETCH = 2.5  # long side over short side

@@ -1,0 +1,43 @@
+"""A person of the team, and what their role lets them do."""
+
+from typing import Any
+
+from django.contrib.auth.models import AbstractUser
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+
+class Member(AbstractUser):
+    class Role(models.TextChoices):
+        MEMBER = "member", _("Member")
+        ADMIN = "admin", _("Admin")
+
+    role = models.CharField(max_length=8, choices=Role, default=Role.MEMBER)
+    served_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        editable=False,
+        help_text=_("When the engine last sent something of theirs: whose turn it is."),
+    )
+
+    class Meta(AbstractUser.Meta):
+        verbose_name = _("person")
+        verbose_name_plural = _("people")
+
+    @property
+    def is_admin(self) -> bool:
+        return self.role == self.Role.ADMIN
+
+    @property
+    def name(self) -> str:
+        """What others call them: the full name, or the name they sign in with."""
+        return self.get_full_name() or self.username
+
+    @property
+    def initials(self) -> str:
+        return "".join(word[0] for word in self.name.split()[:2]).upper()
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """The role is the one truth; Django's two flags follow it, so that the panel opens."""
+        self.is_staff = self.is_superuser = self.is_admin
+        super().save(*args, **kwargs)

@@ -1,0 +1,146 @@
+"""A finished image with its file and previews, and the image a member gives along."""
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from django.db import models, transaction
+from django.db.models import Q
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+if TYPE_CHECKING:
+    pass
+
+
+def _file_name(folder: str, extension: str) -> str:
+    """A name nobody can guess, spread over 256 folders."""
+    name = uuid4().hex
+    return f"{folder}/{name[:2]}/{name}.{extension}"
+
+
+class PictureQuerySet(models.QuerySet["Picture"]):
+    def claim_wanted(self, limit: int, lease_seconds: float) -> list["Picture"]:
+        """Lease up to `limit` pictures that are due; a crashed fetcher's come due by themselves."""
+        now = timezone.now()
+        due = list(
+            self.filter(state=Picture.State.WANTED, next_try_at__lte=now)
+            .order_by("next_try_at")
+            .values_list("pk", "next_try_at")[:limit]
+        )
+        until = now + timedelta(seconds=lease_seconds)
+        mine = [
+            pk for pk, seen in due
+            if self.filter(pk=pk, next_try_at=seen, state="wanted").update(next_try_at=until)
+        ]  # fmt: skip
+        return list(self.filter(pk__in=mine).select_related("generation").order_by("pk"))
+
+
+class Picture(models.Model):
+    class State(models.TextChoices):
+        WANTED = "wanted", _("listed by the upstream, not here yet")
+        STORED = "stored", _("here, checked, with its previews")
+        LOST = "lost", _("could not be fetched; may be asked for again")
+
+    generation = models.ForeignKey("Generation", models.CASCADE, related_name="pictures")
+    index = models.PositiveSmallIntegerField(help_text=_("Position among its sisters, from 0."))
+    state = models.CharField(max_length=6, choices=State, default=State.WANTED)
+    upstream_url = models.TextField(blank=True, default="")
+    tries = models.PositiveSmallIntegerField(default=0)
+    next_try_at = models.DateTimeField(null=True, help_text=_("Due then; NULL when nothing is."))
+    reason = models.CharField(max_length=300, blank=True, default="")
+
+    file = models.FileField(max_length=200, blank=True)
+    preview = models.FileField(max_length=200, blank=True, help_text=_("WebP, 1280 px wide"))
+    thumbnail = models.FileField(max_length=200, blank=True, help_text=_("WebP, 320 px wide"))
+    content_type = models.CharField(max_length=20, blank=True, default="")
+    width = models.PositiveIntegerField(null=True)
+    height = models.PositiveIntegerField(null=True)
+    size_bytes = models.PositiveBigIntegerField(null=True)
+    sha256 = models.CharField(max_length=64, blank=True, default="")
+    colour = models.CharField(max_length=7, blank=True, default="", help_text=_("Mean, #rrggbb"))
+    stored_at = models.DateTimeField(null=True)
+
+    objects = PictureQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["generation", "index"], name="one_picture_per_index"),
+            models.CheckConstraint(
+                name="stored_picture_is_complete",
+                condition=~Q(state="stored")
+                | (Q(width__gt=0, height__gt=0, size_bytes__gt=0) & ~Q(file="") & ~Q(sha256="")),
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["next_try_at"],
+                name="picture_due",
+                condition=Q(next_try_at__isnull=False),
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"picture {self.index + 1} of generation {self.generation_id}"
+
+    @property
+    def is_stored(self) -> bool:
+        return self.state == self.State.STORED
+
+    @property
+    def number(self) -> int:
+        """As people count, from 1."""
+        return self.index + 1
+
+    @staticmethod
+    def new_file_name(extension: str) -> str:
+        return _file_name("pictures", extension)
+
+    def mark_stored(self, **facts: Any) -> bool:
+        """The bytes are safe in the storage: `facts` are the file columns. False: no more wanted.
+
+        Its card shows it at once, so the generation's version moves along.
+        """
+        changes = {"state": self.State.STORED, "stored_at": timezone.now(), "reason": ""}
+        with transaction.atomic():
+            if not self._settle(next_try_at=None, **changes, **facts):
+                return False
+            type(self.generation).objects.filter(pk=self.generation_id).update(
+                version=models.F("version") + 1
+            )
+        return True
+
+    def mark_lost(self, reason: str) -> bool:
+        return self._settle(state=self.State.LOST, reason=reason[:300], next_try_at=None)
+
+    def try_later(self, seconds: float, reason: str) -> bool:
+        return self._settle(
+            next_try_at=timezone.now() + timedelta(seconds=seconds),
+            tries=self.tries + 1,
+            reason=reason[:300],
+        )
+
+    def _settle(self, **changes: Any) -> bool:
+        still_wanted = Picture.objects.filter(pk=self.pk, state=self.State.WANTED)
+        return still_wanted.update(**changes) == 1
+
+
+class ReferenceImage(models.Model):
+    """Kept from the first press on, whether the form was right or not: nothing is chosen twice."""
+
+    owner = models.ForeignKey("Member", models.CASCADE, related_name="reference_images")
+    file = models.FileField(max_length=200)
+    name = models.CharField(max_length=200, help_text=_("As the member's file was called."))
+    content_type = models.CharField(max_length=20)
+    width = models.PositiveIntegerField()
+    height = models.PositiveIntegerField()
+    size_bytes = models.PositiveBigIntegerField()
+    sha256 = models.CharField(max_length=64)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    def __str__(self) -> str:
+        return self.name
+
+    @staticmethod
+    def new_file_name(extension: str) -> str:
+        return _file_name("references", extension)

@@ -1,0 +1,55 @@
+"""What really went over the wire, and every move: what late answers and people stand on."""
+
+from django.db import models
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from .status import Status
+
+
+class Submission(models.Model):
+    """One paid POST. The row is durable before the socket opens."""
+
+    class Outcome(models.TextChoices):
+        SENT = "sent", _("no answer yet")
+        ACCEPTED = "accepted", _("accepted, with a task id")
+        REFUSED = "refused", _("refused for good")
+        POSTPONED = "postponed", _("refused for now, or never sent")
+        UNANSWERED = "unanswered", _("sent, no readable answer")
+
+    generation = models.ForeignKey("Generation", models.CASCADE, related_name="submissions")
+    attempt = models.PositiveIntegerField()
+    sent_at = models.DateTimeField(default=timezone.now)
+    deadline_at = models.DateTimeField(help_text=_("After this nobody waits for the answer."))
+    holder = models.CharField(max_length=200, help_text=_("The process that sends it."))
+    answered_at = models.DateTimeField(null=True)
+    outcome = models.CharField(max_length=10, choices=Outcome, default=Outcome.SENT)
+    http_status = models.PositiveSmallIntegerField(null=True)
+    code = models.CharField(max_length=60, blank=True, default="")
+    answer = models.TextField(blank=True, default="", help_text=_("As received, cut."))
+    kling_task_id = models.CharField(max_length=200, blank=True, default="")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["generation", "attempt"], name="one_post_per_attempt")
+        ]
+
+    def __str__(self) -> str:
+        return f"attempt {self.attempt} of generation {self.generation_id}"
+
+
+class Move(models.Model):
+    """One line of a generation's history. A mark (late, lost) has the same status twice."""
+
+    generation = models.ForeignKey("Generation", models.CASCADE, related_name="moves")
+    at = models.DateTimeField(default=timezone.now)
+    from_status = models.CharField(max_length=12, blank=True, choices=Status)
+    to_status = models.CharField(max_length=12, choices=Status)
+    why = models.CharField(max_length=300)
+    by = models.ForeignKey("Member", models.SET_NULL, null=True, related_name="+")
+
+    class Meta:
+        ordering = ["pk"]
+
+    def __str__(self) -> str:
+        return f"{self.from_status or 'new'} → {self.to_status}: {self.why}"
