@@ -1,0 +1,173 @@
+"""`make run`: everything in one foreground process tree, and the same in the container."""
+
+import contextlib
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from types import FrameType
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError
+from django.db import connections
+
+from generations.models import Member
+from generations.worker.watchdog import die_with_parent
+
+LOOK_SECONDS = 0.2
+READY_SECONDS = 30.0
+STOP_SECONDS = 135.0  # the worker may have to wait for the longest call
+LONGEST_PAUSE_SECONDS = 30.0
+
+
+@dataclass
+class Part:
+    """One long-lived program of the tree, started again when it ends by itself."""
+
+    name: str
+    command: list[str]
+    process: "subprocess.Popen[bytes] | None" = None
+    start_at: float = 0.0
+    ends: int = field(default=0)
+
+    def start(self) -> None:
+        self.process = subprocess.Popen(  # noqa: S603
+            self.command,
+            cwd=settings.BASE_DIR,
+            start_new_session=True,  # Ctrl-C reaches only us; each part is told once
+            preexec_fn=lambda: die_with_parent(signal.SIGTERM),
+        )
+
+    def keep(self) -> str:
+        """Start it when it is due; returns a sentence when it has just ended by itself."""
+        now = time.monotonic()
+        if self.process is None:
+            if now >= self.start_at:
+                self.start()
+            return ""
+        if self.process.poll() is None:
+            return ""
+        status, self.process = self.process.returncode, None
+        self.ends += 1
+        pause = min(2.0**self.ends, LONGEST_PAUSE_SECONDS)
+        self.start_at = now + pause
+        return f"{self.name} ended with {status}; it starts again in {pause:.0f} s"
+
+    def stop(self) -> None:
+        if self.process:
+            self.process.terminate()
+
+    def wait(self, until: float) -> None:
+        if not self.process:
+            return
+        try:
+            self.process.wait(max(0.1, until - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+class Command(BaseCommand):
+    help = "Prepare the data, then run web server, worker and (without a key) the simulator."
+
+    stopping = False
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        signal.signal(signal.SIGTERM, self._stop)
+        signal.signal(signal.SIGINT, self._stop)
+        self._check_ports()
+        self._prepare()
+        parts = self._parts()
+        connections.close_all()
+        for part in parts:
+            part.start()
+        self._tell_when_ready()
+        while not self.stopping:
+            for part in parts:
+                if sentence := part.keep():
+                    self.stderr.write(sentence)
+            time.sleep(LOOK_SECONDS)
+        self._stop_all(parts)
+
+    def _stop(self, number: int, frame: FrameType | None) -> None:
+        self.stopping = True
+
+    def _check_ports(self) -> None:
+        ports = {"PORT": settings.PORT}
+        if settings.DEMO:
+            ports["KLINGWEB_SIMULATOR_PORT"] = settings.SIMULATOR_PORT
+        for variable, port in ports.items():
+            with contextlib.closing(socket.socket()) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                try:
+                    probe.bind((settings.BIND, port))
+                except OSError as error:
+                    raise CommandError(
+                        f"Port {port} is taken. Choose another: {variable}={port + 10} make run"
+                    ) from error
+
+    def _prepare(self) -> None:
+        call_command("migrate", verbosity=0, interactive=False)
+        call_command("collectstatic", verbosity=0, interactive=False)
+        self.password = _first_admin()
+        if settings.DEMO:
+            call_command("demo", verbosity=0)
+
+    def _parts(self) -> list[Part]:
+        python, manage = sys.executable, str(settings.BASE_DIR / "manage.py")
+        parts = [
+            Part("the worker", [python, manage, "worker"]),
+            Part("the web server", [python, manage, "web"]),
+        ]
+        if settings.DEMO:
+            parts.append(
+                Part("the simulator", [python, "-m", "klingweb.simulator",
+                                       "--port", str(urlsplit(settings.UPSTREAM_URL).port),
+                                       "--key", settings.SIMULATOR_KEY,
+                                       "--seconds", settings.SIMULATOR_SECONDS,
+                                       "--data-dir", str(settings.DATA_DIR / "simulator")])
+            )  # fmt: skip
+        return parts
+
+    def _tell_when_ready(self) -> None:
+        """Say where to go once it answers; a slow start says nothing and goes on."""
+        until = time.monotonic() + READY_SECONDS
+        while not self.stopping and time.monotonic() < until:
+            with contextlib.closing(socket.socket()) as probe:
+                if probe.connect_ex(("127.0.0.1", settings.PORT)) == 0:
+                    break
+            time.sleep(0.05)
+        self.stdout.write(f"\nklingweb is at {settings.URL}\n")
+        if self.password:
+            self.stdout.write(f"Sign in as: admin   Password: {self.password}\n")
+        if settings.DEMO:
+            self.stdout.write("Demo: no key is set, pictures are drawn here and cost nothing.\n")
+        self.stdout.write("Ctrl-C stops everything; what is under way is kept.\n\n")
+
+    def _stop_all(self, parts: list[Part]) -> None:
+        """Worker and web first: the simulator must answer what is still under way."""
+        until = time.monotonic() + STOP_SECONDS
+        for told in (parts[:2], parts[2:]):
+            for part in told:
+                part.stop()
+            for part in told:
+                part.wait(until)
+
+
+def _first_admin() -> str:
+    """Create the person `admin` on the first start; returns the password while it is still ours."""
+    kept = settings.DATA_DIR / "first-password"
+    if Member.objects.filter(role=Member.Role.ADMIN).exists():
+        return kept.read_text("ascii") if settings.DEMO and kept.exists() else ""
+    password = settings.ADMIN_PASSWORD or secrets.token_urlsafe(9)
+    if not settings.ADMIN_PASSWORD:
+        kept.touch(mode=0o600)
+        kept.write_text(password, "ascii")
+    Member.objects.create_user("admin", password=password, role=Member.Role.ADMIN)
+    return "" if settings.ADMIN_PASSWORD else password

@@ -1,0 +1,20 @@
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandParser
+
+from generations.worker.watchdog import Watchdog, run_cluster_alone
+
+
+class Command(BaseCommand):
+    help = "Run the worker: the watchdog and the cluster it keeps alive."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--unwatched", action="store_true", help="run the cluster itself, without the watchdog"
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if options["unwatched"]:
+            run_cluster_alone()
+        else:
+            Watchdog().run()

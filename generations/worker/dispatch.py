@@ -1,0 +1,108 @@
+"""Whose turn it is and how many may go: the one place where rows become submits."""
+
+import base64
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from generations.kling import ImageRequest
+from generations.models import Failure, Generation, Line, Submission
+
+# The longest a POST may take, and what the worker needs around it; then the sweep comes.
+SWEEP_MARGIN_SECONDS = 45
+
+
+@dataclass(frozen=True)
+class Sending:
+    """A row that stands at `submitting`, durably: exactly one POST may now be made for it."""
+
+    generation: Generation
+    submission: Submission
+    request: ImageRequest
+
+
+def opens_soon(within_seconds: float = 0) -> bool:
+    """Whether the line lets a submit through by then: no hold, no wait that belongs to the key."""
+    return _opens(Line.now(), timezone.now() + timedelta(seconds=within_seconds))
+
+
+def send_next(most: int) -> list[Sending]:
+    """Move up to `most` rows to `submitting`, by turn of person, as far as the line allows."""
+    if most <= 0 or not opens_soon():
+        return []
+    # Everything that can fail is prepared before the intent is written.
+    prepared = [(generation, _prepare(generation)) for generation in _next_in_turn(most)]
+    if not prepared:
+        return []
+    with transaction.atomic():
+        line = Line.lock()
+        sent = _claim(prepared, line)
+        if line.is_held and sent:
+            Line.hold(line.trouble, line.held_answer, gap_seconds=settings.HOLD_RETRY_SECONDS)
+    return sent
+
+
+def _next_in_turn(most: int) -> list[Generation]:
+    """Those that seem to fit by now; the claim looks again, under the lock."""
+    in_use = Generation.objects.units_in_use()
+    fitting = []
+    for generation in Generation.objects.in_turn().select_related("reference")[:most]:
+        if not _fits(generation.n, in_use):
+            break  # the next in turn waits for room; nobody smaller slips past it
+        in_use += generation.n
+        fitting.append(generation)
+    return fitting
+
+
+def _claim(prepared: list[tuple[Generation, ImageRequest | None]], line: Line) -> list[Sending]:
+    if not _opens(line, timezone.now()):
+        return []
+    in_use = Generation.objects.units_in_use()
+    sent: list[Sending] = []
+    for generation, request in prepared:
+        if not _fits(generation.n, in_use):
+            break
+        if line.is_held and sent:
+            break  # half open: one row tries the line for all
+        submission = generation.mark_submitting(settings.SUBMIT_DEADLINE + SWEEP_MARGIN_SECONDS)
+        if submission is None:
+            continue
+        if request is None:
+            generation.mark_refused(submission, Failure.OURS, "The reference image is gone.")
+            continue
+        in_use += generation.n
+        sent.append(Sending(generation, submission, request))
+    return sent
+
+
+def _opens(line: Line, by: datetime) -> bool:
+    waits = [line.quiet_until, line.probe_at if line.is_held else line.not_before]
+    return all(until is None or until <= by for until in waits)
+
+
+def _fits(n: int, in_use: int) -> bool:
+    """A request larger than the whole budget still runs, alone."""
+    budget = settings.UPSTREAM_UNITS
+    return not budget or in_use + n <= budget or in_use == 0
+
+
+def _prepare(generation: Generation) -> ImageRequest | None:
+    """The body of the POST; None when its reference image cannot be read any more."""
+    image = generation.reference_url
+    if generation.reference:
+        try:
+            with generation.reference.file.open("rb") as file:
+                image = base64.b64encode(file.read()).decode("ascii")
+        except OSError:
+            return None
+    return ImageRequest(
+        prompt=generation.prompt,
+        negative_prompt=generation.negative_prompt,
+        n=generation.n,
+        aspect_ratio=generation.aspect_ratio,
+        image=image,
+        image_fidelity=generation.image_fidelity,
+    )

@@ -1,0 +1,164 @@
+"""The files: downloads what the upstream made, picture by picture, and ends the row with the last.
+
+It runs as one shift with threads and not as a task a picture: a worker is always left for the next
+kick, and slow file hosts hold nobody up (docs/decisions/0002).
+"""
+
+import logging
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import closing
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests  # noqa: TID251
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from generations import kling, wire
+from generations.models import Picture
+
+from . import imaging, upstream
+from .shift import Shift
+
+logger = logging.getLogger(__name__)
+
+SHIFT_SECONDS = 30.0
+TIMEOUT_SECONDS = 150
+LEASE_SECONDS = 150.0
+LOOK_SECONDS = 0.1
+DOWNLOAD_SECONDS = 90.0
+MOST_BYTES = 60 * 1024 * 1024
+EXPIRED = {401, 403, 404, 410}
+
+Facts = dict[str, Any]
+Fetches = dict[Future[Facts], Picture]
+
+
+class NotFetched(Exception):
+    """Why, in plain words; `final` when no further try can help."""
+
+    def __init__(self, why: str, *, final: bool = False, expired: bool = False) -> None:
+        super().__init__(why)
+        self.final = final
+        self.expired = expired
+
+
+def has_work() -> bool:
+    return Picture.objects.filter(next_try_at__lte=timezone.now()).exists()
+
+
+def run(shift: Shift) -> None:
+    """Fetch what is due until the shift ends or nothing is."""
+    fetches: Fetches = {}
+    with (
+        closing(Fetcher()) as fetcher,
+        ThreadPoolExecutor(settings.FETCH_THREADS, "fetch") as pool,
+    ):
+        while True:
+            free = settings.FETCH_THREADS - len(fetches)
+            if shift.goes_on():
+                for picture in Picture.objects.claim_wanted(free, LEASE_SECONDS):
+                    fetches[pool.submit(fetcher.fetch, picture)] = picture
+            if not fetches:
+                return
+            shift.keep()
+            done, _waiting = wait(fetches, LOOK_SECONDS, FIRST_COMPLETED)
+            for fetch in done:
+                _settle(fetches.pop(fetch), fetch)
+
+
+def _settle(picture: Picture, fetch: "Future[Facts]") -> None:
+    """Write one result down; the row ends with its last picture."""
+    try:
+        facts = fetch.result()
+    except NotFetched as error:
+        _put_off(picture, str(error), final=error.final)
+    except Exception as error:
+        logger.exception("fetching %s broke", picture)
+        _put_off(picture, f"{type(error).__name__} on our side", final=False)
+    else:
+        with transaction.atomic():
+            kept = picture.mark_stored(**facts)
+            picture.generation.settle()
+        if not kept:
+            imaging.discard(facts)
+
+
+def _put_off(picture: Picture, why: str, *, final: bool) -> None:
+    delays = settings.FETCH_RETRY_SECONDS
+    with transaction.atomic():
+        if final or picture.tries >= len(delays):
+            logger.warning("%s is lost: %s", picture, why)
+            picture.mark_lost(why)
+            picture.generation.settle()
+        else:
+            picture.try_later(delays[picture.tries], why)
+
+
+class Fetcher:
+    """What a fetching thread needs: the guarded way to the file hosts, and the door for a fresh
+    address. It touches no database."""
+
+    def __init__(self) -> None:
+        self.client = upstream.client(pool_size=settings.FETCH_THREADS)
+        # Only the simulator's own address may be plain http or on this machine.
+        origin = settings.UPSTREAM_URL if _is_local(settings.UPSTREAM_URL) else ""
+        self.session = wire.session(
+            pool_size=settings.FETCH_THREADS, guarded=True, allow_origin=origin
+        )
+
+    def close(self) -> None:
+        self.client.close()
+        self.session.close()
+
+    def fetch(self, picture: Picture) -> Facts:
+        """Download, check and store one picture; returns the columns of its row."""
+        url = picture.upstream_url
+        try:
+            original = self._download(url)
+        except NotFetched as error:
+            if not error.expired:
+                raise
+            url = self._fresh_url(picture)
+            original = self._download(url)
+        try:
+            developed = imaging.develop(original)
+        except imaging.NotAPicture as error:
+            raise NotFetched(str(error)) from error
+        return {**imaging.store(developed), "upstream_url": url}
+
+    def _download(self, url: str) -> bytes:
+        """No key, no cookie, no proxy goes along; every hop passes the same guard."""
+        try:
+            with (
+                wire.deadline(DOWNLOAD_SECONDS),
+                self.session.get(
+                    url, stream=True, allow_redirects=True, timeout=(10, 30)
+                ) as response,
+            ):
+                if response.status_code != requests.codes.ok:
+                    status = response.status_code
+                    raise NotFetched(f"the file host answered {status}", expired=status in EXPIRED)
+                body = wire.read_body(response, MOST_BYTES)
+        except wire.Forbidden as error:
+            raise NotFetched(f"refused: {error}", final=True) from error
+        except wire.TooLarge as error:
+            raise NotFetched(str(error), final=True) from error
+        except requests.exceptions.RequestException as error:
+            raise NotFetched(f"the file host failed: {type(error).__name__}") from error
+        return body
+
+    def _fresh_url(self, picture: Picture) -> str:
+        """An address may have expired: the upstream is asked once for today's."""
+        try:
+            urls = self.client.task(picture.generation.kling_task_id).image_urls
+        except kling.KlingError as error:
+            raise NotFetched(f"no fresh address: {error.message}") from error
+        if picture.index >= len(urls):
+            raise NotFetched("the upstream does not list it any more")
+        return urls[picture.index]
+
+
+def _is_local(url: str) -> bool:
+    return urlsplit(url).hostname in {"127.0.0.1", "localhost", "::1"}

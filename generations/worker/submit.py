@@ -1,0 +1,170 @@
+"""The paid POST: a few at a time, each from a row whose intent is already durable."""
+
+import logging
+import random
+import time
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import closing
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from generations import kling
+from generations.models import Failure, Generation, Line, Status, Submission, is_dead
+
+from . import dispatch, upstream
+from .dispatch import Sending
+from .rhythm import first_poll
+from .shift import Shift
+
+logger = logging.getLogger(__name__)
+
+SHIFT_SECONDS = 45.0  # of sending; the answers may take a whole deadline more
+TIMEOUT_SECONDS = 150
+LOOK_SECONDS = 0.1
+SOON_SECONDS = 10.0
+UNANSWERED_BECOMES_HOLD = 3
+BUSY_BECOMES_HOLD = timedelta(minutes=5)
+LONGEST_WAIT_SECONDS = 60.0
+
+FAILURE_OF_REFUSAL = {"policy": Failure.POLICY, "input": Failure.INPUT, "ours": Failure.OURS}
+
+Posts = dict[Future[kling.Task], Sending]
+
+
+def has_work() -> bool:
+    """Rows wait and the line lets them through soon; a longer wait is ended by the beat."""
+    return (
+        Generation.objects.filter(status=Status.QUEUED).exists()
+        and dispatch.opens_soon(SOON_SECONDS)
+    )  # fmt: skip
+
+
+def run(shift: Shift) -> None:
+    """Send what may go until the shift ends or the queue is empty; then wait for the answers."""
+    posts: Posts = {}
+    with (
+        closing(upstream.client()) as client,
+        ThreadPoolExecutor(settings.SUBMIT_THREADS, "submit") as pool,
+    ):
+        while True:
+            sending = shift.goes_on() and has_work()
+            if sending:
+                for item in dispatch.send_next(settings.SUBMIT_THREADS - len(posts)):
+                    posts[pool.submit(client.submit, item.request)] = item
+            elif not posts:
+                return
+            shift.keep()
+            _take_answers(posts, shift)
+
+
+def sweep() -> None:
+    """T6: whoever sent these is gone, or has waited past every deadline. Nobody knows; a person
+    decides. A late answer still wins."""
+    sent = Submission.objects.filter(
+        outcome=Submission.Outcome.SENT, generation__status=Status.SUBMITTING
+    ).select_related("generation")
+    now = timezone.now()
+    for submission in sent:
+        if submission.deadline_at < now or is_dead(submission.holder):
+            submission.generation.mark_unconfirmed(submission, "the worker that sent it is gone")
+
+
+def _take_answers(posts: Posts, shift: Shift) -> None:
+    if not posts:
+        time.sleep(LOOK_SECONDS)
+        return
+    answered, _waiting = wait(posts, LOOK_SECONDS, FIRST_COMPLETED)
+    for post in answered:
+        _take(posts.pop(post), post)
+    if answered:
+        shift.wake("pump")
+
+
+def _take(item: Sending, post: "Future[kling.Task]") -> None:
+    """Write one answer down. If even that fails the row is swept to `unconfirmed`, never resent."""
+    task_id = ""
+    try:
+        try:
+            task = post.result()
+            task_id = task.kling_task_id
+            _accepted(item, task)
+        except kling.KlingError as error:
+            _not_accepted(item, error)
+    except Exception:
+        # It is money: the id must be findable even when the database does not take it.
+        logger.exception("answer not saved: %s, Kling task id %r", item.generation, task_id)
+
+
+def _accepted(item: Sending, task: kling.Task) -> None:
+    with transaction.atomic():
+        _note(item, Submission.Outcome.ACCEPTED, task.answer, kling_task_id=task.kling_task_id)
+        moved = item.generation.mark_running(item.submission, task.kling_task_id, first_poll())
+        Line.clear()
+    if not moved:
+        logger.error("a late answer: %s is Kling task %r", item.generation, task.kling_task_id)
+
+
+def _not_accepted(item: Sending, error: kling.KlingError) -> None:
+    answer = error.answer or str(error)
+    facts = {"http_status": error.http_status, "code": error.code[:60]}
+    generation, submission = item.generation, item.submission
+    with transaction.atomic():
+        match error:
+            case kling.Refused():
+                _note(item, Submission.Outcome.REFUSED, answer, **facts)
+                failure = FAILURE_OF_REFUSAL[error.kind]
+                generation.mark_refused(submission, failure, error.message)
+                Line.clear()
+            case kling.NotSent():
+                _note(item, Submission.Outcome.POSTPONED, answer, **facts)
+                generation.mark_postponed(submission, "not sent: the upstream was not reached")
+                Line.wait(_backoff(None))
+            case kling.SlowDown() if not _too_often(item, error):
+                _note(item, Submission.Outcome.POSTPONED, answer, **facts)
+                generation.mark_postponed(submission, "the upstream is busy")
+                _slow_down(error)
+            case kling.OnHold():
+                _note(item, Submission.Outcome.POSTPONED, answer, **facts)
+                generation.mark_postponed(submission, "the line is on hold")
+                Line.hold(error.trouble, answer, gap_seconds=settings.HOLD_RETRY_SECONDS)
+            case _:
+                _note(item, Submission.Outcome.UNANSWERED, answer, **facts)
+                generation.mark_unconfirmed(submission, "sent, no readable answer")
+                if Line.count_unanswered() >= UNANSWERED_BECOMES_HOLD:
+                    # A wrong address answers like this too, and every further try may cost.
+                    Line.hold(Line.Trouble.UNREACHED, answer,
+                              gap_seconds=settings.HOLD_RETRY_SECONDS)  # fmt: skip
+
+
+def _note(item: Sending, outcome: Submission.Outcome, answer: str, **facts: Any) -> None:
+    Submission.objects.filter(pk=item.submission.pk).update(
+        outcome=outcome, answered_at=timezone.now(), answer=answer[:4000], **facts
+    )
+
+
+def _too_often(item: Sending, error: kling.SlowDown) -> bool:
+    """Some answers may be taken for "try again" only so often; then nobody knows any more."""
+    if error.most_attempts is None:
+        return False
+    same = item.generation.submissions.filter(code=error.code)
+    return same.count() >= error.most_attempts
+
+
+def _slow_down(error: kling.SlowDown) -> None:
+    if error.wait_seconds is not None:
+        Line.keep_quiet(error.wait_seconds)
+    Line.wait(_backoff(error.wait_seconds))
+    line = Line.now()
+    busy_for = timezone.now() - (line.busy_since or timezone.now())
+    if not error.reason_known and busy_for > BUSY_BECOMES_HOLD:
+        Line.hold(Line.Trouble.BUSY, error.answer, gap_seconds=settings.HOLD_RETRY_SECONDS)
+
+
+def _backoff(asked_seconds: float | None) -> float:
+    """1 s, doubled for each refusal in a row, at most a minute, never less than was asked for."""
+    doubled = min(2.0 ** min(Line.now().waits, 6), LONGEST_WAIT_SECONDS)
+    return max(doubled * random.uniform(0.8, 1.2), asked_seconds or 0)

@@ -1,0 +1,139 @@
+"""Keeps one django-q2 cluster alive: starts it, listens for its beat, kills and starts it anew.
+
+A killed idle worker or monitor freezes a cluster for good, and no exit code tells it; so every few
+seconds a beat goes through the whole of it, from the queue to the acknowledgement.
+"""
+
+import contextlib
+import ctypes
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from datetime import datetime
+from types import FrameType
+
+import psutil
+from django.conf import settings
+from django.db import DatabaseError, connection
+
+from generations.models import Slot
+
+from . import tasks
+
+logger = logging.getLogger(__name__)
+
+BEAT_SECONDS = 10.0
+PATIENCE_SECONDS = 30.0
+LOOK_SECONDS = 0.5
+RESTART_SECONDS = 1.0
+STOP_SECONDS = 120.0  # above the deadline of the longest call
+PR_SET_PDEATHSIG = 1
+
+
+def die_with_parent(number: int = signal.SIGKILL) -> None:
+    """Ask the kernel for that signal when the parent dies: no orphan works on (Linux only)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, number)
+
+
+def run_cluster_alone() -> None:
+    """What the watchdog starts: the cluster, each of its processes tied to its parent."""
+    os.register_at_fork(after_in_child=die_with_parent)
+    tasks.run_cluster()
+
+
+class Watchdog:
+    """`Watchdog().run()` returns after SIGTERM or SIGINT, when the cluster has stopped."""
+
+    def __init__(self) -> None:
+        self.cluster: subprocess.Popen[bytes] | None = None
+        self.stopping = False
+        self.beat: int | None = None
+        self.beat_seen: datetime | None = None
+        self.beat_sent_at = self.alive_at = time.monotonic()
+
+    def run(self) -> None:
+        signal.signal(signal.SIGTERM, self._stop)
+        signal.signal(signal.SIGINT, self._stop)
+        tasks.plan_schedules()
+        while not self.stopping:
+            self._start()
+            while not self.stopping and not (trouble := self._trouble()):
+                time.sleep(LOOK_SECONDS)
+            if not self.stopping:
+                logger.error("the cluster is started anew: %s", trouble)
+                self._kill()
+                time.sleep(RESTART_SECONDS)
+        self._let_go()
+
+    def _stop(self, number: int, frame: FrameType | None) -> None:
+        self.stopping = True
+
+    def _start(self) -> None:
+        command = [sys.executable, str(settings.BASE_DIR / "manage.py"), "worker", "--unwatched"]
+        self.cluster = subprocess.Popen(  # noqa: S603
+            command,
+            start_new_session=True,
+            preexec_fn=lambda: die_with_parent(signal.SIGTERM),
+        )
+        self.alive_at = time.monotonic()
+        self._send_beat()
+
+    def _trouble(self) -> str:
+        """What is wrong with the cluster by now; empty while all is well."""
+        assert self.cluster
+        if self.cluster.poll() is not None:
+            return f"it ended with {self.cluster.returncode}"
+        now = time.monotonic()
+        try:
+            if self._beat_came_through():
+                self.alive_at = now
+                if now - self.beat_sent_at >= BEAT_SECONDS:
+                    self._send_beat()
+                    return self._stopped_member()
+        except DatabaseError:
+            logger.exception("the watchdog cannot look at the queue")
+            connection.close()
+        silent = now - self.alive_at
+        return f"no beat for {silent:.0f} s" if silent > PATIENCE_SECONDS else ""
+
+    def _send_beat(self) -> None:
+        self.beat_seen = Slot.last_beat("worker")
+        self.beat = tasks.enqueue_beat()
+        self.beat_sent_at = time.monotonic()
+
+    def _beat_came_through(self) -> bool:
+        """Executed (the heartbeat row moved) and acknowledged (its queue row is gone)."""
+        if self.beat is not None and tasks.is_queued(self.beat):
+            return False
+        return Slot.last_beat("worker") != self.beat_seen
+
+    def _stopped_member(self) -> str:
+        assert self.cluster
+        try:
+            members = psutil.Process(self.cluster.pid).children(recursive=True)
+            stopped = [p.pid for p in members if p.status() == psutil.STATUS_STOPPED]
+        except psutil.NoSuchProcess:
+            return ""  # it just ended; the next look says so
+        return f"process {stopped[0]} is stopped" if stopped else ""
+
+    def _kill(self) -> None:
+        """The whole group: a half-dead cluster must not work on beside the next one."""
+        assert self.cluster
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.cluster.pid, signal.SIGKILL)
+        self.cluster.wait()
+
+    def _let_go(self) -> None:
+        """A clean stop: the parent alone is told, and the calls under way may end."""
+        if self.cluster is None:
+            return
+        self.cluster.terminate()
+        try:
+            self.cluster.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            logger.error("the cluster did not stop within %.0f s", STOP_SECONDS)
+        self._kill()
