@@ -1,0 +1,561 @@
+"""The door to the upstream: its paths, field names, codes, spellings and envelopes.
+
+Sources are named where a rule is not ours: "notes 3.1" is that section of the upstream notes
+(docs/upstream.md), "YEScale" the page "Submit Image Generation", both as read in November 2026.
+Nothing here tries twice: each error says what the caller may do.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from enum import StrEnum
+from operator import itemgetter
+from typing import Any, Literal
+from urllib.parse import quote
+
+from generations import wire
+
+PATH = "/kling/v1/images/generations"  # YEScale; with /{id} behind it: notes 1.1
+MOST_BYTES = 1024 * 1024  # of an answer
+ANSWER_CHARACTERS = 4000
+REASON_CHARACTERS = 500
+LONGEST_WAIT_SECONDS = 3600.0
+
+DOCUMENTED = (
+    "prompt",
+    "negative_prompt",
+    "image",
+    "image_fidelity",
+    "n",
+    "aspect_ratio",
+)  # YEScale
+EXTENDED = (  # notes 6.1
+    "model_name", "image_reference", "human_fidelity", "resolution", "external_task_id",
+    "callback_url", "watermark_info",
+)  # fmt: skip
+
+
+Kind = Literal["policy", "input", "ours"]
+Trouble = Literal["account", "key", "rights", "address"]
+Fields = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class ImageRequest:
+    """One wish. `image` is a URL or bare Base64; `extended` goes out under that profile only."""
+
+    prompt: str
+    n: int = 1
+    aspect_ratio: str = ""
+    negative_prompt: str = ""
+    image: str = field(default="", repr=False)
+    image_fidelity: float | None = None
+    extended: Mapping[str, Any] = field(default_factory=dict)
+
+    def body(self, profile: str) -> dict[str, Any]:
+        """As YEScale documents it; what is empty is left out (notes 2.3)."""
+        fields = {name: getattr(self, name) for name in DOCUMENTED}
+        if profile == "extended":
+            fields |= {name: self.extended.get(name) for name in EXTENDED}
+        return {name: value for name, value in fields.items() if value not in (None, "")}
+
+
+class State(StrEnum):
+    OPEN = "open"
+    DONE = "done"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class Task:
+    """Kling's side of a generation. DONE without `image_urls` is for the caller to doubt."""
+
+    kling_task_id: str
+    state: State
+    status_text: str = ""  # as received
+    image_urls: tuple[str, ...] = ()
+    reason: str = ""  # of a failure, in the upstream's words
+    progress: int | None = None  # per cent
+    answer: str = field(default="", repr=False)  # the body as received, cut
+
+
+@dataclass(eq=False)
+class KlingError(Exception):
+    """`message` is in the upstream's words where it said something, and holds no secret."""
+
+    message: str
+    http_status: int | None = None
+    code: str = ""
+    answer: str = field(default="", repr=False)
+
+    def __str__(self) -> str:
+        told = [f"HTTP {self.http_status}"] if self.http_status else []
+        told += [f"code {self.code}"] if self.code else []
+        return f"{self.message} ({', '.join(told)})" if told else self.message
+
+
+@dataclass(eq=False)
+class Refused(KlingError):
+    """Final: nothing runs there, and the same request will be refused again."""
+
+    kind: Kind = "input"
+
+
+@dataclass(eq=False)
+class NotSent(KlingError):
+    """Not a byte of the request has left: it is safe to send it again."""
+
+
+@dataclass(eq=False)
+class SlowDown(KlingError):
+    """Refused for now, nothing runs there. `wait_seconds` is None when it did not say how long."""
+
+    wait_seconds: float | None = None
+    most_attempts: int | None = None
+    reason_known: bool = True  # False: a bare 429, which may as well be an empty account
+
+
+@dataclass(eq=False)
+class OnHold(KlingError):
+    """The fault is the account's or the install's: no request has a chance until it is mended."""
+
+    trouble: Trouble = "key"
+
+
+@dataclass(eq=False)
+class Unanswered(KlingError):
+    """A submit: sent, and nobody knows; never send it again by itself. A query: ask later."""
+
+
+@dataclass(eq=False)
+class Denied(KlingError):
+    """A query was told that there is no such task. It lies at times (notes 3.3): doubt it."""
+
+
+class Client:
+    """Safe for threads: queries share a pool of connections, each submit opens its own."""
+
+    def __init__(
+        self,
+        url: str,
+        key: str,
+        *,
+        profile: str = "documented",
+        pool_size: int = 1,
+        submit_seconds: float = 75,
+        query_seconds: float = 30,
+        connect_seconds: float = 10,
+    ) -> None:
+        if profile not in ("documented", "extended"):
+            raise ValueError(f"no profile {profile!r}")
+        self._url = url
+        self._key = key.strip()
+        self._secret = _secret(self._key)
+        self._profile = profile
+        self._submit_seconds = submit_seconds
+        self._query_seconds = query_seconds
+        self._connect_seconds = connect_seconds
+        self._line = wire.Line(url, pool_size=pool_size)
+
+    def close(self) -> None:
+        self._line.close()
+
+    def submit(self, request: ImageRequest) -> Task:
+        """One paid POST: no retry, no redirect, and no old connection.
+
+        A connection that was kept open may be closed by the other side just then, which looks the
+        same as a lost answer. Raises every error of this module but `Denied`.
+        """
+        fields = request.body(self._profile)
+        body = json.dumps(fields).encode()
+        with closing(wire.Line(self._url)) as line:
+            answer = self._ask(line, self._submit_seconds, "POST", PATH, body)
+        return _read_submit(answer, names_model="model_name" in fields)
+
+    def task(self, kling_task_id: str) -> Task:
+        """How it stands. Raises `OnHold`, `SlowDown`, `Denied` or `Unanswered`, never an end."""
+        path = f"{PATH}/{quote(kling_task_id, safe='')}"
+        try:
+            answer = self._ask(self._line, self._query_seconds, "GET", path)
+        except NotSent as error:
+            raise Unanswered(error.message) from None
+        return _read_task(answer, kling_task_id)
+
+    def _ask(
+        self, line: wire.Line, seconds: float, method: str, path: str, body: bytes | None = None
+    ) -> "_Answer":
+        headers = {
+            "Authorization": f"Bearer {self._key}",
+            "Accept": "application/json",
+        }  # notes 4.1
+        if body:
+            headers["Content-Type"] = "application/json"
+        call = wire.deadline(seconds)
+        try:
+            with call:
+                answer = line.ask(
+                    method,
+                    path,
+                    headers=headers,
+                    body=body,
+                    connect_seconds=self._connect_seconds,
+                    most_bytes=MOST_BYTES,
+                )
+        except OSError as error:
+            told = self._clean(str(error))[:REASON_CHARACTERS]
+            failure = Unanswered(told) if call.was_sent else NotSent(told)
+        else:
+            return self._read(answer)
+        # Out of the except clause, so that no traceback leads to the request and its key.
+        raise failure
+
+    def _read(self, answer: wire.Answer) -> "_Answer":
+        text = self._clean(answer.body.decode("utf-8-sig", "replace"))
+        data = self._clean_all(_parse(text))
+        code, words = _refusal(data, is_good=200 <= answer.http_status < 300)
+        text = text or answer.headers.get("Location", "")
+        retry_after = answer.headers.get("Retry-After", "")
+        return _Answer(
+            answer.http_status, text[:ANSWER_CHARACTERS], _layers(data), code, words, retry_after
+        )
+
+    def _clean(self, text: str) -> str:
+        """Fit for logs and for the database, which takes neither NUL nor half a character."""
+        if self._secret:
+            text = self._secret.sub("[key]", text)
+        return text.replace("\0", "").encode("utf-8", "replace").decode()
+
+    def _clean_all(self, value: Any) -> Any:
+        """JSON can spell what `_clean` has not seen yet: `\\u0000`, or the key with `\\/`."""
+        if isinstance(value, dict):
+            return {name: self._clean_all(inner) for name, inner in value.items()}
+        if isinstance(value, list):
+            return [self._clean_all(inner) for inner in value]
+        return self._clean(value) if isinstance(value, str) else value
+
+
+def _secret(key: str) -> re.Pattern[str] | None:
+    """Finds the key in a text: as it is, as new-api repeats it (without sk-), or quoted.
+
+    A short one is no secret but the simulator's word, which may stand in an address.
+    """
+    forms = {key, key.removeprefix("sk-"), repr(key)[1:-1]}
+    return re.compile("|".join(map(re.escape, forms))) if len(key) >= 8 else None
+
+
+# --- what an answer means ---------------------------------------------------------------------
+
+# The official codes of notes 3.1 and the words of one-api and new-api of notes 4.4.
+_HELD: dict[str, Trouble] = {
+    "1000": "key", "1001": "key", "1002": "key", "1003": "key", "1004": "key",
+    "1100": "account", "1101": "account", "1102": "account",
+    "quota_not_enough": "account", "insufficient_user_quota": "account",
+    "1103": "rights", "1304": "address",
+}  # fmt: skip
+_BUSY = {"1302", "1303", "5001"}
+# Final, because they prove that nothing was accepted (design, T3).
+_REFUSED: dict[str, Kind] = {
+    "1200": "input", "1201": "input", "1202": "ours", "1203": "ours",
+    "1300": "policy", "1301": "policy",
+}  # fmt: skip
+# With these a readable answer of the gateway's own refuses for good (notes 6.2).
+_REFUSING: dict[int, Kind] = {
+    400: "input", 404: "ours", 405: "ours", 413: "input", 415: "ours", 422: "input",
+}  # fmt: skip
+_DENIED = {"1203", "task_not_exist"}  # the word: also for a task of another account
+_WRONG_PATH = {"1202", "invalid_request_error"}  # says nothing of the task
+
+# A used-up key is a 401 like any other, and Kling's 1102 may come as a bare 429 (notes 4.4).
+_QUOTA = re.compile(
+    r"used.?up|quota.{0,40}(exhaust|not enough|insufficient)|exceeded your current quota"
+    r"|insufficient.{0,20}(quota|balance|credit)|arrears|额度|余额|欠费",
+    re.IGNORECASE,
+)
+_IP = re.compile(r"(?<![a-z])ip(?![a-z])", re.IGNORECASE)
+_NOT_FOUND = re.compile(r"not.{0,4}(found|exist)|不存在", re.IGNORECASE)
+_TASK_NOT_FOUND = re.compile(rf"(task|任务).{{0,80}}({_NOT_FOUND.pattern})", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """`code` and `words` are those of a refusal; "" when nothing is wrong, or nothing readable."""
+
+    http_status: int
+    text: str
+    layers: list[Fields]
+    code: str
+    words: str
+    retry_after: str
+
+    @property
+    def is_good(self) -> bool:
+        return 200 <= self.http_status < 300
+
+    def as_error(self, error: type[KlingError], /, **facts: Any) -> KlingError:
+        message = self.words[:REASON_CHARACTERS] or "the upstream gave no reason"
+        return error(message, self.http_status, self.code[:60], self.text, **facts)
+
+    def slow_down(self, **facts: Any) -> KlingError:
+        return self.as_error(SlowDown, wait_seconds=_wait_seconds(self.retry_after), **facts)
+
+
+def _read_submit(answer: _Answer, *, names_model: bool) -> Task:
+    """Notes 6.2, with design T2 to T6 above them."""
+    kling_task_id = _first_id(answer.layers)
+    if not kling_task_id:
+        raise _not_accepted(answer, names_model)
+    if not answer.is_good:
+        raise answer.as_error(Unanswered)  # refused and accepted at once
+    # An id is money: it counts, whatever else the answer says.
+    return _task(answer, kling_task_id) or Task(kling_task_id, State.OPEN, answer=answer.text)
+
+
+def _not_accepted(answer: _Answer, names_model: bool) -> KlingError:
+    """Refused for good or for now, or the doubt that stays: 5002, any other 5xx, HTML, no id.
+
+    A redirect stays a doubt too. Whoever sent it is not the gateway we know, and nothing says that
+    it has not passed the request on; repeating a paid POST needs more than that.
+    """
+    code, status = answer.code, answer.http_status
+    if code in _REFUSED:
+        return answer.as_error(Refused, kind=_REFUSED[code])
+    if code == "1103" and names_model:
+        return answer.as_error(Refused, kind="input")  # the missing right may be this model's
+    if code == "5000":
+        return answer.slow_down(most_attempts=2)
+    if code == "model_not_found" and status == 503:
+        return answer.slow_down()
+    if code == "5002":
+        return answer.as_error(Unanswered)
+    if error := _hold_or_wait(answer):
+        return error
+    # fail_to_fetch_task is here only when Kling's words to the gateway could not be read.
+    is_readable = bool(answer.words) and code != "fail_to_fetch_task"
+    # A proxy says 413 in HTML, before it has passed anything on.
+    if status in _REFUSING and (is_readable or status == 413):
+        return answer.as_error(Refused, kind=_REFUSING[status])
+    return answer.as_error(Unanswered)
+
+
+def _hold_or_wait(answer: _Answer) -> KlingError | None:
+    """What means the same to a submit and to a query: by the code, else by the status."""
+    code, words, is_quota = answer.code, answer.words, bool(_QUOTA.search(answer.words))
+    if code in _HELD:
+        return answer.as_error(OnHold, trouble=_HELD[code])
+    if code in _BUSY:
+        return answer.slow_down()
+    match answer.http_status:
+        case 402 | 401 | 403 | 429 as status if is_quota or status == 402:
+            return answer.as_error(OnHold, trouble="account")
+        case 401:
+            return answer.as_error(OnHold, trouble="key")
+        case 403:
+            # A page instead of words comes from a firewall in front, which judges addresses.
+            is_address = not words or bool(_IP.search(words))
+            return answer.as_error(OnHold, trouble="address" if is_address else "rights")
+        case 429:
+            return answer.slow_down(reason_known=False)
+    return None
+
+
+def _read_task(answer: _Answer, kling_task_id: str) -> Task:
+    """Notes 6.4: one bad answer never ends a task."""
+    task = _task(answer, kling_task_id) if answer.is_good else None
+    if task is None:
+        raise _not_told(answer)
+    if task.state is State.FAILED and _is_lie(answer, task.reason):
+        raise replace(answer, words=task.reason).as_error(Denied)
+    return task
+
+
+def _not_told(answer: _Answer) -> KlingError:
+    if answer.code in _WRONG_PATH:
+        return answer.as_error(Unanswered)
+    if answer.code in _DENIED:
+        return answer.as_error(Denied)
+    if error := _hold_or_wait(answer):
+        return error
+    is_denied = answer.http_status < 500 and bool(_TASK_NOT_FOUND.search(answer.words))
+    if is_denied or (answer.http_status == 404 and answer.words):
+        return answer.as_error(Denied)
+    return answer.as_error(Unanswered)
+
+
+def _is_lie(answer: _Answer, reason: str) -> bool:
+    """Notes 3.3: failed, "task not found" and no time of creation, for a task just accepted."""
+    times = [layer.get(name) for layer in answer.layers for name in ("created_at", "submit_time")]
+    return not any(times) and bool(_NOT_FOUND.search(reason))
+
+
+# --- one envelope for all of them -------------------------------------------------------------
+
+# What is said while nothing is wrong: the official 0, CRAZY's and ANYF's "success" (notes 4.5).
+_NO_CODE = {"", "0", "success", "none"}
+
+# Notes 6.5; the sources of each spelling are in notes 4.5. Any other word, and none, is OPEN.
+_STATES = dict.fromkeys(
+    ("succeed", "succeeded", "success", "completed", "complete", "done", "finished"), State.DONE
+) | dict.fromkeys(
+    ("failed", "fail", "failure", "error", "canceled", "cancelled", "expired", "timeout"),
+    State.FAILED,
+)
+_STATUS_NAMES = ("task_status", "status", "state")
+_ID_NAMES = ("task_id", "id")
+
+# Where pictures are listed: officially, V98, the sync facade, ANYF, CRAZY (notes 4.5 and 6.5);
+# last a success whose address stands where a reason belongs, in older new-api (notes 4.4).
+_PICTURE_PATHS = (
+    ("task_result", "images"), ("images",), ("data",), ("output", "urls"), ("result_url",),
+    ("url",), ("output", "url"), ("output",), ("fail_reason",),
+)  # fmt: skip
+_IS_URL = re.compile(r"\s*https?://\S+\s*", re.IGNORECASE)
+
+
+def _parse(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _layers(data: Any) -> list[Fields]:
+    """data, data.data, data.data.data and the root (notes 6.5): the outer one is believed first.
+
+    A root without an id is an envelope: a "status" on it is not the task's.
+    """
+    if not isinstance(data, dict):
+        return []
+    layers: list[Fields] = []
+    layer = data.get("data")
+    while isinstance(layer, dict) and len(layers) < 3:
+        layers.append(layer)
+        layer = layer.get("data")
+    is_task = any(data.get(name) for name in ("task_status", *_ID_NAMES))
+    root = {name: data[name] for name in data if is_task or name not in _STATUS_NAMES}
+    return [*layers, root]
+
+
+def _texts(layers: list[Fields], *names: str) -> list[str]:
+    """The texts under these names, outer layers first; the empty ones too."""
+    found = [layer.get(name) for layer in layers for name in names]
+    return [value.strip() for value in found if isinstance(value, str)]
+
+
+def _first_id(layers: list[Fields]) -> str:
+    """In the order of notes 6.2: data, root, then deeper. Some ids are numbers (notes 2.6)."""
+    for layer in (*layers[:1], *layers[-1:], *layers[1:]):
+        for name in _ID_NAMES:
+            value = layer.get(name)
+            if type(value) in (str, int) and value and (text := str(value).strip()):
+                return text
+    return ""
+
+
+def _refusal(data: Any, *, is_good: bool) -> tuple[str, str]:
+    """Code and words of a refusal, in every shape of notes 4.4; ("", "") when there is none."""
+    if not isinstance(data, dict):
+        return "", ""
+    code, words = _code(data.get("code")), _words(data.get("message"))
+    if code == "fail_to_fetch_task" and isinstance(kling := _parse(words), dict):
+        return _refusal(kling, is_good=False)
+    if code:
+        return code, words or code
+    for error in (layer.get("error") for layer in _layers(data)):
+        if isinstance(error, dict) and error:
+            code = _code(error.get("code")) or _code(error.get("type"))
+            return code, _words(error.get("message")) or code
+        if _words(error):
+            return "", _words(error)
+    # Beside code 0 stands "SUCCEED", even where the task has failed (notes 1.4).
+    return "", "" if is_good else words
+
+
+def _code(value: object) -> str:
+    """An int, a numeric string, a word, "", null (notes 4.4): one spelling for all."""
+    code = str(value).strip().lower()
+    return "" if code in _NO_CODE else code
+
+
+def _words(value: object) -> str:
+    return value.strip() if isinstance(value, str) else ""
+
+
+def _task(answer: _Answer, kling_task_id: str) -> Task | None:
+    """None when it says nothing of a task. The outer status counts, but pictures beat whatever
+    lags behind (notes 6.5)."""
+    texts = _texts(answer.layers, *_STATUS_NAMES)
+    states = [_STATES.get(text.lower(), State.OPEN) for text in texts if text]
+    # Without any status: a gateway that waits for the pictures itself (notes 4.5, NA-img).
+    may_list = State.DONE in states or not (texts or answer.code)
+    urls = _image_urls(answer.layers) if may_list else ()
+    if urls:
+        state = State.DONE
+    elif states:
+        state = states[0]
+    elif answer.code == "task_failed":  # CRAZY: data.error beside code "success"
+        state = State.FAILED
+    elif texts and not answer.code:  # CRAZY and new-api say "" at first
+        state = State.OPEN
+    else:
+        return None
+    return Task(
+        kling_task_id,
+        state,
+        status_text=next(filter(None, texts), "")[:100],
+        image_urls=urls,
+        reason=_reason(answer) if state is State.FAILED else "",
+        progress=_progress(answer.layers),
+        answer=answer.text,
+    )
+
+
+def _reason(answer: _Answer) -> str:
+    """Why it failed (notes 6.5). A fail_reason may be an address instead."""
+    told = _texts(answer.layers, "task_status_msg", "fail_reason", "failReason")
+    reasons = [text for text in told if text and not _IS_URL.fullmatch(text)]
+    return (reasons[0] if reasons else answer.words)[:REASON_CHARACTERS]
+
+
+def _progress(layers: list[Fields]) -> int | None:
+    """45 or "45%"."""
+    for layer in layers:
+        found = re.fullmatch(r"(\d{1,3})(\.\d*)? ?%?", str(layer.get("progress")))
+        if found and int(found[1]) <= 100:
+            return int(found[1])
+    return None
+
+
+def _image_urls(layers: list[Fields]) -> tuple[str, ...]:
+    for path in _PICTURE_PATHS:
+        for layer in layers:
+            found: Any = layer
+            for name in path:
+                found = found.get(name) if isinstance(found, dict) else None
+            if urls := _urls(found if isinstance(found, list) else [found]):
+                return urls
+    return ()
+
+
+def _urls(images: list[Any]) -> tuple[str, ...]:
+    """By index where all have one (some gateways give `id` instead), else as they come."""
+    if all(isinstance(image, dict) and isinstance(image.get("index"), int) for image in images):
+        images = sorted(images, key=itemgetter("index"))
+    urls = [image.get("url") if isinstance(image, dict) else image for image in images]
+    found = (url.strip() for url in urls if isinstance(url, str) and _IS_URL.fullmatch(url))
+    return tuple(dict.fromkeys(found))
+
+
+def _wait_seconds(retry_after: str) -> float | None:
+    """Seconds or a date (RFC 9110, 10.2.3); None when it says nothing of sense."""
+    if re.fullmatch(r"\d{1,9}(\.\d+)?", retry_after.strip()):
+        return min(float(retry_after), LONGEST_WAIT_SECONDS)
+    try:
+        at = parsedate_to_datetime(retry_after)
+    except ValueError:
+        return None
+    left = (at - datetime.now(at.tzinfo and UTC)).total_seconds()
+    return min(max(left, 0.0), LONGEST_WAIT_SECONDS)
