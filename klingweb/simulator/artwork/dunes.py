@@ -1,0 +1,165 @@
+"""Dunes: a sheet of sharp crests in perspective, with a low sun from one side."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .brief import Brief, Palette
+from .canvas import Field, lab, mix, noise, ramp, smoothstep
+
+# Sky from top to horizon, haze, then sand from deep shade to full light, sun.
+PALETTES = (
+    Palette(
+        "rose pink pastel coral dawn",
+        ("#6f88a8", "#b59fae", "#e8b8a6", "#dba79c", "#48202f", "#8a4450", "#c9736b", "#eda68c",
+         "#fff0d8"),
+    ),
+    Palette(
+        "gold golden ochre yellow sahara noon",
+        ("#7fa6bd", "#bcc7bf", "#ecd9b0", "#dfc090", "#45231a", "#8a4f27", "#cf8a3e", "#f4c777",
+         "#fff6d8"),
+    ),
+    Palette(
+        "twilight dusk night violet blue lamp evening",
+        ("#1b2148", "#554a7d", "#d98b7e", "#a2708a", "#12102c", "#37284f", "#7c4d68", "#d98f78",
+         "#ffe3b3"),
+    ),
+    Palette(
+        "white salt pale snow silver minimal",
+        ("#9fb4c3", "#c3cfd3", "#e6e3d9", "#d9d8d2", "#56606f", "#8d98a4", "#c3c7c6", "#efe9dc",
+         "#fffdf3"),
+    ),
+    Palette(
+        "red rust mars terracotta fire sunset",
+        ("#3b4a66", "#a1726a", "#f0a36b", "#cf8162", "#2b0e14", "#6e261f", "#b8492a", "#ee8a4c",
+         "#ffeec4"),
+    ),
+)  # fmt: skip
+Steps = NDArray[np.int32]
+SLICES = 700
+NEAR, FAR = 0.55, 34.0
+FINER = 3  # rows per pixel; the crests lie nearly level, so columns need no more than one
+
+
+def draw(brief: Brief) -> Field:
+    """A sheet of sand under a clear sky."""
+    rng, width, height = brief.own, brief.width, brief.height
+    colours = brief.colours(PALETTES)
+    mirrored = rng.random() < 0.5
+    horizon = rng.uniform(0.3, 0.4) if width > height else rng.uniform(0.36, 0.46)
+    lens = 0.95 * max(height, 0.75 * width)
+    across = (np.arange(-width // 2, width + width // 2, dtype=np.float32) - width / 2) / lens
+    away = np.geomspace(NEAR, FAR, SLICES, dtype=np.float32)[:, None]
+    x = across[None, :] * away
+    sand = _heights(rng, x, away)
+    light = _light(sand, x, away)
+    seen = slice(width // 2, width // 2 + width)
+    camera = float(np.quantile(sand[:330, seen], 0.97)) + rng.uniform(0.45, 0.65)
+    line = (horizon * height + lens * (camera - sand[:, seen]) / away) * FINER
+    index, part = _first_seen(line, height * FINER)
+    tone = _gather(light[:, seen], index, part)
+    depth = _gather(np.broadcast_to(away, (SLICES, width)), index, part)
+    beside = depth * across[None, seen]
+    ripple = np.sin(95 * (beside * 0.5 + depth) + 5 * np.sin(2.1 * beside + 1.3 * depth))
+    tone = tone + 0.035 * ripple * np.exp(-depth / 1.9) * smoothstep(0.25, 0.6, tone)
+    haze = 1 - np.exp(-((depth / 15) ** 1.25))
+    land = mix(ramp(colours[4:8], np.clip(tone, 0, 1)), lab(colours[3]), haze.astype(np.float32))
+    ground = (index < SLICES).astype(np.float32)
+    land = land.reshape(height, FINER, width, 3).mean(1)
+    ground = ground.reshape(height, FINER, width).mean(1)
+    sheet = mix(_sky(brief, colours, horizon), land, ground)
+    sheet[..., 0] += 0.006 * noise(rng, width, height, 320, 1) * ground
+    return sheet[:, ::-1] if mirrored else sheet
+
+
+def _sky(brief: Brief, colours: tuple[str, ...], horizon: float) -> Field:
+    rng, width, height = brief.own, brief.width, brief.height
+    rows = np.arange(height, dtype=np.float32)[:, None] / height
+    streaks = noise(rng, width, height, (1.5, 12), 4)
+    sheet = ramp(colours[:3], np.clip((rows / (horizon + 0.03)) ** 0.9 + 0.05 * streaks, 0, 1))
+    x, y = rng.uniform(0.1, 0.34) * width, (horizon - rng.uniform(0.07, 0.16)) * height
+    radius = 0.03 * min(width, height)
+    columns = np.arange(width, dtype=np.float32)[None, :]
+    off = np.hypot(columns - x, rows * height - y)
+    glow = 0.5 * np.exp(-off / (radius * 3.5)) + 0.25 * np.exp(-off / (radius * 12))
+    return mix(sheet, lab(colours[8]), np.maximum(glow, np.clip(radius - off, 0, 1)))
+
+
+def _heights(rng: np.random.Generator, x: Field, z: Field) -> Field:
+    """The sand above the plain; crests run away from us, gentle on the left, steep on the right."""
+
+    def sway(scale: float, waves: int) -> Field:
+        total = np.zeros(x.shape, np.float32)
+        for _ in range(waves):
+            turn, phase = rng.uniform(0, 2 * np.pi, 2)
+            length = scale * rng.uniform(0.7, 1.5)
+            total += np.sin((x * np.cos(turn) + z * np.sin(turn)) / length + phase)
+        return total / np.float32(np.sqrt(waves))
+
+    turn = rng.uniform(0.12, 0.55)
+    length = rng.uniform(2.2, 2.9)
+    phase = (x * np.cos(turn) + z * np.sin(turn)) / length + rng.random()
+    phase = phase + 0.3 * sway(1.5, 3) + 0.035 * sway(0.42, 3)
+    p = phase - np.floor(phase)
+    steep = 0.32
+    gentle = np.clip(p / (1 - steep), 0, 1) ** 1.6
+    slip = np.clip((1 - p) / steep, 0, 1) ** 1.1
+    profile = np.where(p < 1 - steep, gentle, slip)
+    size = 0.6 + 0.26 * sway(2.4, 3)
+    made: Field = profile * np.clip(size, 0.14, None) + 0.16 * sway(2.9, 3)
+    return made
+
+
+def _light(sand: Field, x: Field, z: Field) -> Field:
+    """How bright each grain is, 0 to 1, with the shadows the crests throw to the right."""
+    by_x = np.gradient(sand, axis=1) / np.gradient(x, axis=1)
+    by_z = (np.gradient(sand, axis=0) - by_x * np.gradient(x, axis=0)) / np.gradient(z, axis=0)
+    facing = (-0.86 * -by_x + 0.12 * by_z + 0.5) / np.sqrt(1 + by_x**2 + by_z**2)
+    slope = 0.42
+    ray = sand + x * slope
+    hidden = np.maximum.accumulate(ray, axis=1) - ray
+    lit = smoothstep(0.03, 0.0, hidden - 0.004)
+    direct = (0.34 + 0.66 * smoothstep(0.25, 0.82, facing)) * smoothstep(0, 0.2, facing) * lit
+    # Hollows see less of the sky, crests more.
+    sky = 0.17 + 0.12 * np.clip(by_x + 0.5, 0, 0.7) + 0.16 * np.clip(sand, -0.3, 0.9)
+    return np.asarray(sky + 0.58 * direct, np.float32)
+
+
+def _first_seen(line: Field, rows: int) -> tuple[Steps, Field]:
+    """For each row and column the nearest slice that reaches up to it, and how far into it."""
+    slices, width = line.shape
+    line = _sharpened(line)
+    reach = np.minimum.accumulate(line, axis=0)
+    wanted = np.arange(rows, dtype=np.float32)
+    index = np.empty((rows, width), np.int32)
+    for column in range(width):
+        index[:, column] = np.searchsorted(-reach[:, column], -wanted)
+    here = np.clip(index, 1, slices - 1)
+    columns = np.arange(width)[None, :]
+    before, after = line[here - 1, columns], line[here, columns]
+    visible = reach[here - 1, columns] >= before
+    part = (before - wanted[:, None]) / np.maximum(before - after, 1e-3)
+    # The slice that ends a crest may lie beyond it already, in the shade: keep to the near side.
+    part = np.where(line[np.minimum(here + 1, slices - 1), columns] > after, 0, part)
+    return index, np.where(visible, np.clip(part, 0, 1), 1).astype(np.float32)
+
+
+def _sharpened(line: Field) -> Field:
+    """The lines with their crests raised to where they are between two slices.
+
+    A crest is a kink: the slopes on its two sides are drawn on until they meet.
+    """
+    sharp = line.copy()
+    for lines, raised in ((line, sharp), (line[::-1], sharp[::-1])):
+        before, here, after, beyond = lines[:-3], lines[1:-2], lines[2:-1], lines[3:]
+        rising, falling = before - here, beyond - after
+        meet = (here - after + falling) / np.maximum(rising + falling, 1e-3)
+        kink = (rising > 0) & (falling > 0) & (here <= after) & (meet > 0) & (meet < 1)
+        raised[1:-2] -= np.where(kink, rising * meet, 0)
+    return sharp
+
+
+def _gather(values: Field, index: Steps, part: Field) -> Field:
+    here = np.clip(index, 1, len(values) - 1)
+    columns = np.arange(values.shape[1])[None, :]
+    before, after = values[here - 1, columns], values[here, columns]
+    return np.asarray(before + (after - before) * part, np.float32)
