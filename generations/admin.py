@@ -17,7 +17,7 @@ admin.site.index_title = _("Panel")
 
 
 @admin.register(Member)
-class MemberAdmin(UserAdmin[Member]):
+class MemberAdmin(UserAdmin):
     list_display = ("username", "name", "role", "is_active", "last_login")
     list_filter = ("role", "is_active")
     fieldsets = (
@@ -37,7 +37,7 @@ class MemberAdmin(UserAdmin[Member]):
         return False
 
 
-class ReadOnly(admin.options.BaseModelAdmin[Any]):
+class ReadOnly(admin.options.BaseModelAdmin):
     """History must stay true: it is looked at here, and moved only by its own verbs."""
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
@@ -50,18 +50,18 @@ class ReadOnly(admin.options.BaseModelAdmin[Any]):
         return False
 
 
-class SubmissionInline(ReadOnly, admin.TabularInline[Submission, Generation]):
+class SubmissionInline(ReadOnly, admin.TabularInline):
     model = Submission
     fields = ("attempt", "sent_at", "answered_at", "outcome", "http_status", "code",
               "kling_task_id", "answer")  # fmt: skip
 
 
-class MoveInline(ReadOnly, admin.TabularInline[Move, Generation]):
+class MoveInline(ReadOnly, admin.TabularInline):
     model = Move
     fields = ("at", "from_status", "to_status", "why", "by")
 
 
-class PictureInline(ReadOnly, admin.TabularInline[Picture, Generation]):
+class PictureInline(ReadOnly, admin.TabularInline):
     model = Picture
     fields = ("index", "look", "state", "width", "height", "size_bytes", "tries", "reason",
               "upstream_url")  # fmt: skip
@@ -73,7 +73,7 @@ class PictureInline(ReadOnly, admin.TabularInline[Picture, Generation]):
 
 
 @admin.register(Generation)
-class GenerationAdmin(ReadOnly, admin.ModelAdmin[Generation]):
+class GenerationAdmin(ReadOnly, admin.ModelAdmin):
     list_display = ("id", "words", "owner", "status", "n", "aspect_ratio", "created_at", "looks")
     list_filter = ("status", "failure", ("owner", admin.RelatedOnlyFieldListFilter), "created_at")
     search_fields = ("prompt", "kling_task_id", "owner__username")
@@ -95,7 +95,7 @@ class GenerationAdmin(ReadOnly, admin.ModelAdmin[Generation]):
 
 
 @admin.register(Picture)
-class PictureAdmin(ReadOnly, admin.ModelAdmin[Picture]):
+class PictureAdmin(ReadOnly, admin.ModelAdmin):
     list_display = ("id", "look", "generation", "number", "state", "width", "height", "size_bytes")
     list_filter = ("state", "content_type", "stored_at")
     search_fields = ("generation__prompt", "sha256")
@@ -108,7 +108,7 @@ class PictureAdmin(ReadOnly, admin.ModelAdmin[Picture]):
 
 
 @admin.register(Line)
-class LineAdmin(ReadOnly, admin.ModelAdmin[Line]):
+class LineAdmin(ReadOnly, admin.ModelAdmin):
     list_display = ("__str__", "trouble", "held_at", "probe_at", "not_before", "quiet_until")
     actions = ("resume",)
 

@@ -32,6 +32,10 @@ class Shape:
         return int(self.ratio.split(":")[1])
 
     @property
+    def is_tall(self) -> bool:
+        return self.height > self.width
+
+    @property
     def slug(self) -> str:
         """Fit for a class name, for example `16-9`."""
         return self.ratio.replace(":", "-")
@@ -62,3 +66,4 @@ REFERENCE_TYPES = {"JPEG": "image/jpeg", "PNG": "image/png"}
 REFERENCE_MOST_BYTES = 10 * 1024 * 1024
 REFERENCE_LEAST_PIXELS = 300  # each side
 REFERENCE_MOST_STRETCH = 2.5  # long side over short side
+REFERENCE_MOST_PIXELS = 50_000_000  # ours: what one web thread may decode

@@ -61,6 +61,12 @@ class Slot(models.Model):
         return cls.objects.filter(free, name=name).update(**changes) == 1
 
     @classmethod
+    def is_orphaned(cls, name: str) -> bool:
+        """Whether its last holder died at work: what it had leased is nobody's now."""
+        holder = cls.objects.filter(name=name).values_list("holder", flat=True).first()
+        return bool(holder) and is_dead(holder or "")
+
+    @classmethod
     def release(cls, name: str) -> None:
         cls.objects.filter(name=name, holder=this_process()).update(holder="", until=None)
 

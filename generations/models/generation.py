@@ -91,6 +91,12 @@ class GenerationQuerySet(models.QuerySet["Generation"]):
                 )
             )
 
+    def release_claims(self, lease_seconds: float) -> None:
+        """Whoever held them is dead: its rows come due now. Asking some too early does no harm."""
+        now = timezone.now()
+        held = (now, now + timedelta(seconds=lease_seconds))
+        self.filter(status=Status.RUNNING, next_poll_at__range=held).update(next_poll_at=now)
+
     def reschedule(self, rows: Iterable[tuple[datetime, int, int, datetime]]) -> None:
         """Write (next_poll_at, poll_failures, id, claimed next_poll_at) in one batch.
 
@@ -198,6 +204,10 @@ class Generation(models.Model):
         return self.status in OPEN
 
     @property
+    def is_live(self) -> bool:
+        return self.status in LIVE
+
+    @property
     def is_late(self) -> bool:
         return self.late_at is not None and self.status == Status.RUNNING
 
@@ -208,6 +218,10 @@ class Generation(models.Model):
     @property
     def has_files_to_fetch(self) -> bool:
         return self.status == Status.FAILED and self.failure == Failure.FILES
+
+    @property
+    def has_reference(self) -> bool:
+        return self.reference_id is not None or bool(self.reference_url)
 
     @property
     def shape(self) -> Shape:
@@ -240,7 +254,7 @@ class Generation(models.Model):
     def mark_running(self, submission: Submission, kling_task_id: str, first_poll: float) -> bool:
         """T2: an answer with a task id, however late."""
         now = timezone.now()
-        changes = {
+        changes: dict[str, Any] = {
             "kling_task_id": kling_task_id,
             "submitted_at": submission.sent_at,
             "next_poll_at": now + timedelta(seconds=first_poll),

@@ -20,7 +20,7 @@ class Member(AbstractUser):
         help_text=_("When the engine last sent something of theirs: whose turn it is."),
     )
 
-    class Meta(AbstractUser.Meta):
+    class Meta:
         verbose_name = _("person")
         verbose_name_plural = _("people")
 

@@ -1,7 +1,7 @@
 """A finished image with its file and previews, and the image a member gives along."""
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import uuid4
 
 from django.db import models, transaction
@@ -9,8 +9,7 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-if TYPE_CHECKING:
-    pass
+from .member import Member
 
 
 def _file_name(folder: str, extension: str) -> str:
@@ -21,19 +20,23 @@ def _file_name(folder: str, extension: str) -> str:
 
 class PictureQuerySet(models.QuerySet["Picture"]):
     def claim_wanted(self, limit: int, lease_seconds: float) -> list["Picture"]:
-        """Lease up to `limit` pictures that are due; a crashed fetcher's come due by themselves."""
+        """Lease up to `limit` pictures that are due; a crashed fetcher's come due by themselves.
+
+        The try is counted here, so that a picture which kills its fetcher comes to an end too.
+        """
         now = timezone.now()
-        due = list(
-            self.filter(state=Picture.State.WANTED, next_try_at__lte=now)
-            .order_by("next_try_at")
-            .values_list("pk", "next_try_at")[:limit]
-        )
+        due = self.filter(state=Picture.State.WANTED, next_try_at__lte=now).order_by("next_try_at")
         until = now + timedelta(seconds=lease_seconds)
-        mine = [
-            pk for pk, seen in due
-            if self.filter(pk=pk, next_try_at=seen, state="wanted").update(next_try_at=until)
-        ]  # fmt: skip
+        mine = []
+        for pk, seen in due.values_list("pk", "next_try_at")[:limit]:
+            still_due = self.filter(pk=pk, next_try_at=seen, state=Picture.State.WANTED)
+            if still_due.update(next_try_at=until, tries=models.F("tries") + 1):
+                mine.append(pk)
         return list(self.filter(pk__in=mine).select_related("generation").order_by("pk"))
+
+    def release_claims(self) -> None:
+        """Whoever held them is dead: what is wanted comes due now."""
+        self.filter(state=Picture.State.WANTED).update(next_try_at=timezone.now())
 
 
 class Picture(models.Model):
@@ -116,13 +119,23 @@ class Picture(models.Model):
     def try_later(self, seconds: float, reason: str) -> bool:
         return self._settle(
             next_try_at=timezone.now() + timedelta(seconds=seconds),
-            tries=self.tries + 1,
             reason=reason[:300],
         )
 
     def _settle(self, **changes: Any) -> bool:
         still_wanted = Picture.objects.filter(pk=self.pk, state=self.State.WANTED)
         return still_wanted.update(**changes) == 1
+
+
+class ReferenceImageQuerySet(models.QuerySet["ReferenceImage"]):
+    def visible_to(self, member: Member) -> "ReferenceImageQuerySet":
+        """Its owner, admins, and whoever may see a generation that was made from it."""
+        from .generation import Generation  # the two point at each other
+
+        if member.is_admin:
+            return self
+        used = Generation.objects.visible_to(member).filter(reference__isnull=False)
+        return self.filter(Q(owner=member) | Q(pk__in=used.values("reference")))
 
 
 class ReferenceImage(models.Model):
@@ -137,6 +150,8 @@ class ReferenceImage(models.Model):
     size_bytes = models.PositiveBigIntegerField()
     sha256 = models.CharField(max_length=64)
     created_at = models.DateTimeField(default=timezone.now)
+
+    objects = ReferenceImageQuerySet.as_manager()
 
     def __str__(self) -> str:
         return self.name

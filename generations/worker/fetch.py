@@ -29,6 +29,7 @@ LEASE_SECONDS = 150.0
 LOOK_SECONDS = 0.1
 DOWNLOAD_SECONDS = 90.0
 MOST_BYTES = 60 * 1024 * 1024
+CRASHES_FORGIVEN = 20  # a kill in the middle of a fetch is not the picture's fault
 EXPIRED = {401, 403, 404, 410}
 
 Facts = dict[str, Any]
@@ -51,6 +52,8 @@ def has_work() -> bool:
 def run(shift: Shift) -> None:
     """Fetch what is due until the shift ends or nothing is."""
     fetches: Fetches = {}
+    if shift.inherits:
+        Picture.objects.release_claims()
     with (
         closing(Fetcher()) as fetcher,
         ThreadPoolExecutor(settings.FETCH_THREADS, "fetch") as pool,
@@ -59,7 +62,10 @@ def run(shift: Shift) -> None:
             free = settings.FETCH_THREADS - len(fetches)
             if shift.goes_on():
                 for picture in Picture.objects.claim_wanted(free, LEASE_SECONDS):
-                    fetches[pool.submit(fetcher.fetch, picture)] = picture
+                    if picture.tries > _most_tries() + CRASHES_FORGIVEN:
+                        _put_off(picture, "every try broke off", final=True)
+                    else:
+                        fetches[pool.submit(fetcher.fetch, picture)] = picture
             if not fetches:
                 return
             shift.keep()
@@ -88,12 +94,16 @@ def _settle(picture: Picture, fetch: "Future[Facts]") -> None:
 def _put_off(picture: Picture, why: str, *, final: bool) -> None:
     delays = settings.FETCH_RETRY_SECONDS
     with transaction.atomic():
-        if final or picture.tries >= len(delays):
+        if final or picture.tries >= _most_tries():
             logger.warning("%s is lost: %s", picture, why)
             picture.mark_lost(why)
             picture.generation.settle()
         else:
-            picture.try_later(delays[picture.tries], why)
+            picture.try_later(delays[picture.tries - 1], why)
+
+
+def _most_tries() -> int:
+    return len(settings.FETCH_RETRY_SECONDS) + 1
 
 
 class Fetcher:

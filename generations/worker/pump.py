@@ -39,6 +39,8 @@ def has_work() -> bool:
 
 def run(shift: Shift) -> None:
     """Poll what is due until the shift ends or nothing is watched any more."""
+    if shift.inherits:
+        Generation.objects.release_claims(LEASE_SECONDS)
     with (
         closing(upstream.client(pool_size=settings.PUMP_THREADS)) as client,
         ThreadPoolExecutor(settings.PUMP_THREADS, "pump") as pool,

@@ -27,8 +27,10 @@ class Shift:
         self.renew_at = time.monotonic() + RENEW_SECONDS
         self.parent = os.getppid()
         self.is_mine = False
+        self.inherits = False  # from a holder that died: its leases need not run out
 
     def __enter__(self) -> Self:
+        self.inherits = Slot.is_orphaned(self.slot)
         self.is_mine = Slot.take(self.slot)
         return self
 

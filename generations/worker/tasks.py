@@ -113,7 +113,7 @@ def enqueue_beat() -> int | None:
 
 def is_queued(key: int) -> bool:
     """Whether that queue row is still unacknowledged."""
-    return OrmQ.objects.filter(pk=key).exists()
+    return bool(OrmQ.objects.filter(pk=key).exists())
 
 
 def plan_schedules() -> None:

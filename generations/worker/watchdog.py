@@ -4,24 +4,20 @@ A killed idle worker or monitor freezes a cluster for good, and no exit code tel
 seconds a beat goes through the whole of it, from the queue to the acknowledgement.
 """
 
-import contextlib
-import ctypes
 import logging
 import os
 import signal
-import subprocess
-import sys
 import time
 from datetime import datetime
 from types import FrameType
 
 import psutil
-from django.conf import settings
 from django.db import DatabaseError, connection
 
 from generations.models import Slot
 
 from . import tasks
+from .child import Child, die_with_parent
 
 logger = logging.getLogger(__name__)
 
@@ -30,13 +26,6 @@ PATIENCE_SECONDS = 30.0
 LOOK_SECONDS = 0.5
 RESTART_SECONDS = 1.0
 STOP_SECONDS = 120.0  # above the deadline of the longest call
-PR_SET_PDEATHSIG = 1
-
-
-def die_with_parent(number: int = signal.SIGKILL) -> None:
-    """Ask the kernel for that signal when the parent dies: no orphan works on (Linux only)."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, number)
 
 
 def run_cluster_alone() -> None:
@@ -49,7 +38,7 @@ class Watchdog:
     """`Watchdog().run()` returns after SIGTERM or SIGINT, when the cluster has stopped."""
 
     def __init__(self) -> None:
-        self.cluster: subprocess.Popen[bytes] | None = None
+        self.cluster: Child | None = None
         self.stopping = False
         self.beat: int | None = None
         self.beat_seen: datetime | None = None
@@ -60,33 +49,25 @@ class Watchdog:
         signal.signal(signal.SIGINT, self._stop)
         tasks.plan_schedules()
         while not self.stopping:
-            self._start()
+            self.cluster = Child(run_cluster_alone)
+            self.alive_at = time.monotonic()
+            self._send_beat()
             while not self.stopping and not (trouble := self._trouble()):
                 time.sleep(LOOK_SECONDS)
             if not self.stopping:
                 logger.error("the cluster is started anew: %s", trouble)
-                self._kill()
+                self.cluster.kill()
                 time.sleep(RESTART_SECONDS)
         self._let_go()
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
         self.stopping = True
 
-    def _start(self) -> None:
-        command = [sys.executable, str(settings.BASE_DIR / "manage.py"), "worker", "--unwatched"]
-        self.cluster = subprocess.Popen(  # noqa: S603
-            command,
-            start_new_session=True,
-            preexec_fn=lambda: die_with_parent(signal.SIGTERM),
-        )
-        self.alive_at = time.monotonic()
-        self._send_beat()
-
     def _trouble(self) -> str:
         """What is wrong with the cluster by now; empty while all is well."""
         assert self.cluster
         if self.cluster.poll() is not None:
-            return f"it ended with {self.cluster.returncode}"
+            return f"it ended with {self.cluster.status}"
         now = time.monotonic()
         try:
             if self._beat_came_through():
@@ -120,20 +101,11 @@ class Watchdog:
             return ""  # it just ended; the next look says so
         return f"process {stopped[0]} is stopped" if stopped else ""
 
-    def _kill(self) -> None:
-        """The whole group: a half-dead cluster must not work on beside the next one."""
-        assert self.cluster
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.cluster.pid, signal.SIGKILL)
-        self.cluster.wait()
-
     def _let_go(self) -> None:
         """A clean stop: the parent alone is told, and the calls under way may end."""
         if self.cluster is None:
             return
         self.cluster.terminate()
-        try:
-            self.cluster.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
+        if self.cluster.wait(STOP_SECONDS) is None:
             logger.error("the cluster did not stop within %.0f s", STOP_SECONDS)
-        self._kill()
+        self.cluster.kill()

@@ -1,24 +1,25 @@
 """`make run`: everything in one foreground process tree, and the same in the container."""
 
 import contextlib
+import os
 import secrets
 import signal
 import socket
-import subprocess
 import sys
 import time
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from types import FrameType
 from typing import Any
-from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
-from django.db import connections
 
 from generations.models import Member
-from generations.worker.watchdog import die_with_parent
+from generations.worker.child import Child
+from generations.worker.watchdog import Watchdog
+
+from . import web
 
 LOOK_SECONDS = 0.2
 READY_SECONDS = 30.0
@@ -26,51 +27,41 @@ STOP_SECONDS = 135.0  # the worker may have to wait for the longest call
 LONGEST_PAUSE_SECONDS = 30.0
 
 
-@dataclass
 class Part:
     """One long-lived program of the tree, started again when it ends by itself."""
 
-    name: str
-    command: list[str]
-    process: "subprocess.Popen[bytes] | None" = None
-    start_at: float = 0.0
-    ends: int = field(default=0)
-
-    def start(self) -> None:
-        self.process = subprocess.Popen(  # noqa: S603
-            self.command,
-            cwd=settings.BASE_DIR,
-            start_new_session=True,  # Ctrl-C reaches only us; each part is told once
-            preexec_fn=lambda: die_with_parent(signal.SIGTERM),
-        )
+    def __init__(self, name: str, target: Callable[[], object]) -> None:
+        self.name = name
+        self.target = target
+        self.child: Child | None = None
+        self.start_at = 0.0
+        self.ends = 0
 
     def keep(self) -> str:
         """Start it when it is due; returns a sentence when it has just ended by itself."""
         now = time.monotonic()
-        if self.process is None:
+        if self.child is None:
             if now >= self.start_at:
-                self.start()
+                self.child = Child(self.target)
             return ""
-        if self.process.poll() is None:
+        if self.child.poll() is None:
             return ""
-        status, self.process = self.process.returncode, None
+        status = self.child.status
+        self.child.kill()  # what it may have left behind
+        self.child = None
         self.ends += 1
         pause = min(2.0**self.ends, LONGEST_PAUSE_SECONDS)
         self.start_at = now + pause
         return f"{self.name} ended with {status}; it starts again in {pause:.0f} s"
 
     def stop(self) -> None:
-        if self.process:
-            self.process.terminate()
+        if self.child:
+            self.child.terminate()
 
     def wait(self, until: float) -> None:
-        if not self.process:
-            return
-        try:
-            self.process.wait(max(0.1, until - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+        if self.child:
+            self.child.wait(until - time.monotonic())
+            self.child.kill()
 
 
 class Command(BaseCommand):
@@ -84,16 +75,17 @@ class Command(BaseCommand):
         self._check_ports()
         self._prepare()
         parts = self._parts()
-        connections.close_all()
-        for part in parts:
-            part.start()
+        self._keep(parts)
         self._tell_when_ready()
         while not self.stopping:
-            for part in parts:
-                if sentence := part.keep():
-                    self.stderr.write(sentence)
+            self._keep(parts)
             time.sleep(LOOK_SECONDS)
         self._stop_all(parts)
+
+    def _keep(self, parts: list[Part]) -> None:
+        for part in parts:
+            if sentence := part.keep():
+                self.stderr.write(sentence)
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
         self.stopping = True
@@ -120,19 +112,12 @@ class Command(BaseCommand):
             call_command("demo", verbosity=0)
 
     def _parts(self) -> list[Part]:
-        python, manage = sys.executable, str(settings.BASE_DIR / "manage.py")
         parts = [
-            Part("the worker", [python, manage, "worker"]),
-            Part("the web server", [python, manage, "web"]),
+            Part("the worker", Watchdog().run),
+            Part("the web server", web.serve),
         ]
         if settings.DEMO:
-            parts.append(
-                Part("the simulator", [python, "-m", "klingweb.simulator",
-                                       "--port", str(urlsplit(settings.UPSTREAM_URL).port),
-                                       "--key", settings.SIMULATOR_KEY,
-                                       "--seconds", settings.SIMULATOR_SECONDS,
-                                       "--data-dir", str(settings.DATA_DIR / "simulator")])
-            )  # fmt: skip
+            parts.append(Part("the simulator", _simulate))
         return parts
 
     def _tell_when_ready(self) -> None:
@@ -171,3 +156,15 @@ def _first_admin() -> str:
         kept.write_text(password, "ascii")
     Member.objects.create_user("admin", password=password, role=Member.Role.ADMIN)
     return "" if settings.ADMIN_PASSWORD else password
+
+
+def _simulate() -> None:
+    """Another program, which knows nothing of us: only its arguments."""
+    command = [
+        sys.executable, "-m", "klingweb.simulator",
+        "--port", str(settings.SIMULATOR_PORT), "--key", settings.SIMULATOR_KEY,
+        "--seconds", settings.SIMULATOR_SECONDS,
+        "--data-dir", str(settings.DATA_DIR / "simulator"),
+    ]  # fmt: skip
+    os.chdir(settings.BASE_DIR)
+    os.execv(sys.executable, command)  # noqa: S606

@@ -1,21 +1,42 @@
-import os
-import sys
+"""The production web server, in this process."""
+
 from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand
+from gunicorn.app.base import BaseApplication
+
+from klingweb.wsgi import application
+
+
+class Server(BaseApplication):
+    """gunicorn with the settings that docs/decisions/0004 measured."""
+
+    def load_config(self) -> None:
+        options = {
+            "bind": f"{settings.BIND}:{settings.PORT}",
+            "worker_class": "gthread",
+            "workers": 2,
+            "threads": 8,
+            # Without it one process often takes every kept-alive connection.
+            "reuse_port": True,
+            "graceful_timeout": 20,
+            "loglevel": "warning",
+            "proc_name": "klingweb",
+        }
+        for name, value in options.items():
+            self.cfg.set(name, value)
+
+    def load(self) -> Any:
+        return application
+
+
+def serve() -> None:
+    Server().run()
 
 
 class Command(BaseCommand):
     help = "Run the production web server alone."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        # --reuse-port: without it one process often takes every kept-alive connection
-        # (docs/decisions/0004).
-        command = [
-            sys.executable, "-m", "gunicorn", "klingweb.wsgi",
-            "--bind", f"{settings.BIND}:{settings.PORT}",
-            "--worker-class", "gthread", "--workers", "2", "--threads", "8", "--reuse-port",
-            "--graceful-timeout", "20", "--log-level", "warning",
-        ]  # fmt: skip
-        os.execv(sys.executable, command)  # noqa: S606
+        serve()

@@ -1,0 +1,117 @@
+"""Demo data: three people and their finished pictures, so that no first page is empty."""
+
+import json
+import random
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import NAMESPACE_URL, uuid5
+
+from django.conf import settings
+from django.core.files.storage import default_storage
+from django.core.management.base import BaseCommand, CommandParser
+from django.db import transaction
+from django.utils import timezone
+
+from generations.models import Generation, Member, Move, Picture, Status, Submission
+from generations.worker import imaging
+
+FOLDER = settings.BASE_DIR / "generations" / "demo"
+# The person one signs in as has pictures too; nobody can sign in as the others.
+PEOPLE = (("admin", "", ""), ("lan", "Lan", "Nguyen"), ("marc", "Marc", "Oduya"))
+NONCE_SPACE = uuid5(NAMESPACE_URL, "klingweb:demo")
+HOURS_BETWEEN = 5.0
+
+
+class Command(BaseCommand):
+    help = "Add the demo data, or remove it again."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--remove", action="store_true", help="remove it, with its files")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        wishes = json.loads((FOLDER / "prompts.json").read_text("utf-8"))
+        nonces = [uuid5(NONCE_SPACE, str(index)) for index in range(len(wishes))]
+        if options["remove"]:
+            self._remove(nonces)
+            return
+        people = [_person(*names) for names in PEOPLE]
+        have = set(
+            Generation.objects.filter(form_nonce__in=nonces).values_list("form_nonce", flat=True)
+        )
+        moment = timezone.now() - timedelta(minutes=20)
+        for index, (wish, nonce) in enumerate(zip(wishes, nonces, strict=True)):
+            files = sorted((FOLDER / "pictures").glob(f"{index:02d}-*.webp"))
+            if files and nonce not in have:
+                owner = people[index % len(people)]
+                _finished(
+                    owner, nonce, wish, files, moment - timedelta(hours=index * HOURS_BETWEEN)
+                )
+        self.stdout.write(f"Demo data of {len(people)} people is there.")
+
+    def _remove(self, nonces: list[Any]) -> None:
+        """Only what the demo brought: what people made since stays theirs."""
+        generations = Generation.objects.filter(form_nonce__in=nonces)
+        files = Picture.objects.filter(generation__in=generations).values_list("file", "thumbnail")
+        names = {name for pair in files for name in pair}
+        with transaction.atomic():
+            generations.delete()
+            guests = Member.objects.filter(username__in=[name for name, *_ in PEOPLE[1:]])
+            guests.filter(generations=None).delete()
+        for name in names:
+            default_storage.delete(name)
+        self.stdout.write("The demo data is removed.")
+
+
+def _person(username: str, first: str, last: str) -> Member:
+    member, created = Member.objects.get_or_create(
+        username=username, defaults={"first_name": first, "last_name": last}
+    )
+    if created:
+        member.set_unusable_password()
+        member.save()
+    return member
+
+
+@transaction.atomic
+def _finished(
+    owner: Member, nonce: Any, wish: dict[str, Any], files: list[Path], asked_at: datetime
+) -> None:
+    """One generation with its whole history, as if it had walked."""
+    chance = random.Random(str(nonce))
+    sent_at = asked_at + timedelta(seconds=1)
+    ended_at = sent_at + timedelta(seconds=chance.randint(9, 34))
+    generation = Generation.objects.create(
+        owner=owner,
+        form_nonce=nonce,
+        created_at=asked_at,
+        engine="demo",
+        prompt=wish["prompt"],
+        negative_prompt=wish.get("negative_prompt", ""),
+        aspect_ratio=wish.get("aspect_ratio", "16:9"),
+        n=len(files),
+        status=Status.SUCCEEDED,
+        status_at=ended_at,
+        attempt=1,
+        version=5,
+        submitted_at=sent_at,
+        finished_at=ended_at,
+        kling_task_id=f"demo-{nonce}",
+    )
+    Submission.objects.create(
+        generation=generation, attempt=1, sent_at=sent_at, answered_at=sent_at, deadline_at=sent_at,
+        outcome=Submission.Outcome.ACCEPTED, holder="demo", kling_task_id=generation.kling_task_id,
+    )  # fmt: skip
+    Move.objects.create(
+        generation=generation, at=asked_at, to_status=Status.QUEUED, why="requested", by=owner
+    )
+    Move.objects.create(
+        generation=generation, at=ended_at, from_status=Status.QUEUED, to_status=Status.SUCCEEDED,
+        why="came with the demo",
+    )  # fmt: skip
+    for index, file in enumerate(files):
+        developed = imaging.develop(file.read_bytes())
+        Picture.objects.create(
+            generation=generation, index=index, state=Picture.State.STORED, stored_at=ended_at,
+            **imaging.store(developed),
+        )  # fmt: skip
