@@ -1,0 +1,77 @@
+"""Picture files, behind the same right as the page that shows them."""
+
+from typing import Any
+
+from django.db.models.fields.files import FieldFile
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import get_object_or_404
+from django.utils.cache import get_conditional_response
+from django.utils.text import slugify
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_safe
+
+from generations.models import Generation, Picture, ReferenceImage
+
+from .access import MemberRequest
+
+# What a browser may show from our own address; anything else is only ever downloaded.
+SHOWN_TYPES = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp"}
+PREVIEWS = ("preview", "thumbnail")
+
+
+@require_safe
+def file(request: MemberRequest, pk: int, variant: str) -> HttpResponseBase:
+    seen = Generation.objects.visible_to(request.user)
+    pictures = Picture.objects.filter(state=Picture.State.STORED, generation__in=seen)
+    picture = get_object_or_404(pictures.select_related("generation"), pk=pk)
+    if variant == "original":
+        return _send(request, picture.file, picture.content_type, picture.sha256, _name(picture))
+    if variant in PREVIEWS:
+        tag = f"{picture.sha256}-{variant}"
+        return _send(request, getattr(picture, variant), "image/webp", tag, _name(picture))
+    raise Http404
+
+
+@require_safe
+def reference(request: MemberRequest, pk: int) -> HttpResponseBase:
+    image = get_object_or_404(ReferenceImage.objects.visible_to(request.user), pk=pk)
+    return _send(request, image.file, image.content_type, image.sha256, image.name)
+
+
+def _name(picture: Picture) -> str:
+    """Useful in a folder of downloads: the first words of the prompt and the picture's number."""
+    words = slugify(picture.generation.prompt, allow_unicode=True)[:60].strip("-") or _("picture")
+    return f"{words}-{picture.generation_id}-{picture.number}"
+
+
+def _send(
+    request: HttpRequest, stored: FieldFile, content_type: str, tag: str, name: str
+) -> HttpResponseBase:
+    """The bytes, or 304 before the file is even opened."""
+    if not stored:
+        raise Http404
+    etag = f'"{tag}"'
+    response: Any = get_conditional_response(request, etag=etag)
+    if response is None:
+        response = _open(stored, content_type, name)
+    response.headers["ETag"] = etag
+    response.headers["Cache-Control"] = "private, max-age=31536000, immutable"
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    return response  # type: ignore[no-any-return]
+
+
+def _open(stored: FieldFile, content_type: str, name: str) -> HttpResponse | FileResponse:
+    extension = SHOWN_TYPES.get(content_type)
+    if extension and not name.endswith(f".{extension}"):
+        name = f"{name.rsplit('.', 1)[0]}.{extension}"
+    try:
+        opened = stored.open("rb")
+    except FileNotFoundError:
+        raise Http404 from None
+    return FileResponse(
+        opened,
+        filename=name,
+        as_attachment=extension is None,
+        content_type=content_type if extension else "application/octet-stream",
+    )

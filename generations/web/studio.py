@@ -1,0 +1,195 @@
+"""The home page: the console in which one asks, and the stream of what one asked for."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from itertools import groupby
+from typing import Any
+from uuid import uuid4
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Q
+from django.http import Http404, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.http import require_http_methods
+from django_htmx.http import reswap, retarget
+
+from generations import catalog
+from generations.models import Generation, ReferenceImage
+from generations.worker import tasks
+
+from .access import MemberRequest
+from .cards import Card, cards_of, count_open, count_today, line_now, poller_of
+from .forms import GenerationForm
+
+CARDS_A_PAGE = 20
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def studio(request: MemberRequest) -> HttpResponse:
+    if request.method == "POST":
+        return create(request)
+    form = GenerationForm(member=request.user, initial=_initial(request))
+    return _page(request, form)
+
+
+def create(request: MemberRequest) -> HttpResponse:
+    form = GenerationForm(request.POST, request.FILES, member=request.user)
+    if not form.is_valid():
+        return _refuse(request, form)
+    with transaction.atomic():
+        generation, created = Generation.objects.request(
+            owner=request.user, nonce=form.press(), **form.wish()
+        )
+        if created:
+            tasks.enqueue_submit()
+    if not request.htmx:
+        address = f"{reverse('studio')}#generation-{generation.pk}"
+        return HttpResponseRedirect(address, status=303)
+    return _answer_with_card(request, generation)
+
+
+def _answer_with_card(request: MemberRequest, generation: Generation) -> HttpResponse:
+    cards = cards_of([generation], request.user)
+    line = line_now()
+    return render(
+        request,
+        "studio/created.html",
+        {
+            "card": cards[0],
+            "poller": poller_of(cards, line),
+            "line": line,
+            "nonce": uuid4(),
+            "open_count": count_open(request.user),
+            "today": count_today(request.user),
+        },
+    )
+
+
+def _refuse(request: MemberRequest, form: GenerationForm) -> HttpResponse:
+    """The form again, with all that was typed and the file that was chosen."""
+    if not request.htmx:
+        return _page(request, form, status=422)
+    response = render(request, "studio/_console.html", _console(request, form), status=422)
+    return retarget(reswap(response, "outerHTML"), "#console")
+
+
+def _page(request: MemberRequest, form: GenerationForm, status: int = 200) -> HttpResponse:
+    rows, older = _rows(request)
+    cards = cards_of(rows, request.user)
+    line = line_now()
+    context = _console(request, form) | {
+        "days": _by_day(cards),
+        "older": older,
+        "line": line,
+        "poller": poller_of(cards, line),
+        "open_count": count_open(request.user),
+        "today": count_today(request.user),
+        "is_demo": settings.DEMO,
+    }
+    return render(request, "studio/studio.html", context, status=status)
+
+
+# --- the console ---------------------------------------------------------------------------------
+
+
+def _console(request: MemberRequest, form: GenerationForm) -> dict[str, Any]:
+    return {
+        "form": form,
+        "shapes": catalog.SHAPES,
+        "numbers": range(1, catalog.MOST_PICTURES + 1),
+        "reference_image": _shown_reference(request, form),
+        "nonce": _nonce(form),
+        "prompt_limit": settings.PROMPT_CHARACTERS,
+    }
+
+
+def _nonce(form: GenerationForm) -> Any:
+    """A form that was refused is still the same press; only a broken nonce is renewed."""
+    if form.is_bound and "nonce" in form.cleaned_data:
+        return form.cleaned_data["nonce"]
+    return uuid4()
+
+
+def _shown_reference(request: MemberRequest, form: GenerationForm) -> ReferenceImage | None:
+    if form.is_bound:
+        return form.reference_image
+    reference: ReferenceImage | None = form.initial.get("reference")
+    return reference
+
+
+def _initial(request: MemberRequest) -> dict[str, Any]:
+    """`?again=12` fills the form as it was for that generation; `&n=1` asks for fewer."""
+    if "again" not in request.GET:
+        return {}
+    pk, n = request.GET["again"], request.GET.get("n", "")
+    if not pk.isdecimal():
+        raise Http404
+    seen = Generation.objects.visible_to(request.user).select_related("reference")
+    before = get_object_or_404(seen, pk=pk)
+    return {
+        "prompt": before.prompt,
+        "negative_prompt": before.negative_prompt,
+        "aspect_ratio": before.aspect_ratio,
+        "n": n if n in [str(number) for number in range(1, before.n)] else before.n,
+        "reference": before.reference,
+        "image_url": before.reference_url,
+        "image_fidelity": before.image_fidelity if before.image_fidelity is not None else 0.5,
+        "again_of": before.pk,
+    }
+
+
+# --- the stream ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Day:
+    date: date
+    cards: list[Card]
+
+    @property
+    def is_today(self) -> bool:
+        return self.date == timezone.localdate()
+
+
+def _by_day(cards: Sequence[Card]) -> list[Day]:
+    """Newest first. Today is always there: new cards are put into it."""
+    days = [
+        Day(date, list(group))
+        for date, group in groupby(
+            cards, key=lambda card: timezone.localdate(card.generation.created_at)
+        )
+    ]
+    if not days or not days[0].is_today:
+        days.insert(0, Day(timezone.localdate(), []))
+    return days
+
+
+def _rows(request: MemberRequest) -> tuple[list[Generation], str]:
+    """One page of one's own, and the key of the next older page: never an offset, never a count."""
+    rows = Generation.objects.visible_to(request.user).filter(owner=request.user)
+    if "before" in request.GET:
+        rows = rows.filter(_before(request.GET["before"]))
+    found = list(rows.order_by("-created_at", "-pk").defer("last_answer")[: CARDS_A_PAGE + 1])
+    page = found[:CARDS_A_PAGE]
+    return page, _key(page[-1]) if len(found) > CARDS_A_PAGE else ""
+
+
+def _key(row: Generation) -> str:
+    return f"{(row.created_at - _EPOCH) // timedelta(microseconds=1)}-{row.pk}"
+
+
+def _before(key: str) -> Q:
+    """The first condition is what the index can use; the second parts equal moments."""
+    moment, _dash, pk = key.partition("-")
+    if not (moment.isdecimal() and pk.isdecimal() and len(key) < 40):
+        raise Http404
+    try:
+        at = _EPOCH + timedelta(microseconds=int(moment))
+    except OverflowError:
+        raise Http404 from None
+    return Q(created_at__lte=at) & (Q(created_at__lt=at) | Q(pk__lt=int(pk)))

@@ -1,0 +1,22 @@
+"""Every page of the house, and the addresses its pages ask by themselves."""
+
+from django.contrib.auth import views as auth_views
+from django.urls import URLPattern, path
+
+from . import actions, cards, files, generation, health, studio
+
+urlpatterns: list[URLPattern] = [
+    path("", studio.studio, name="studio"),
+    path("cards/changes", cards.changes, name="changes"),
+    path("generations/<int:pk>/", generation.generation, name="generation"),
+    path("generations/<int:pk>/<slug:verb>/", actions.act, name="act"),
+    path("files/<int:pk>/<slug:variant>", files.file, name="file"),
+    path("references/<int:pk>", files.reference, name="reference"),
+    path(
+        "accounts/login/",
+        auth_views.LoginView.as_view(redirect_authenticated_user=True),
+        name="login",
+    ),
+    path("accounts/logout/", auth_views.LogoutView.as_view(), name="logout"),
+    path("healthz", health.healthz, name="healthz"),
+]

@@ -1,0 +1,143 @@
+// Keeps the cards of a page fresh: one question for all open ones, none while nobody looks.
+
+const byId = (id) => document.getElementById(id);
+const openCards = () => [...document.querySelectorAll("article[data-open]")];
+const isPoll = (event) => event.detail.elt?.id === "poller";
+const MOST_CARDS = 50;
+
+// --- asking -----------------------------------------------------------------------------------
+
+let failures = 0;
+let quietUntil = 0;
+
+document.addEventListener("htmx:configRequest", (event) => {
+  if (!isPoll(event)) return;
+  // Read from the page at this moment, so that a card put in meanwhile is not forgotten.
+  const seen = openCards().slice(0, MOST_CARDS);
+  const numbers = seen.map((card) => `${card.id.split("-")[1]}.${card.dataset.stamp}`);
+  event.detail.parameters.k = numbers.join(",");
+  event.detail.parameters.p = byId("poller").dataset.pageStamp;
+});
+
+// htmx's own trigger filters need eval, which our content policy forbids.
+document.addEventListener("htmx:beforeRequest", (event) => {
+  if (isPoll(event) && (document.hidden || Date.now() < quietUntil)) event.preventDefault();
+});
+
+document.addEventListener("visibilitychange", () => {
+  if (!document.hidden && byId("poller")) htmx.trigger("#poller", "look");
+});
+
+document.addEventListener("htmx:afterRequest", (event) => {
+  const lost = event.detail.xhr.status === 0;
+  const refused = event.detail.failed && !lost;
+  failures = event.detail.failed ? failures + 1 : 0;
+  quietUntil = isPoll(event) && failures ? Date.now() + 1000 * Math.min(60, 2 ** failures) : 0;
+  byId("offline").hidden = !lost;
+  byId("refused").hidden = !refused || isPoll(event);
+});
+
+// --- what comes back -------------------------------------------------------------------------
+
+document.addEventListener("htmx:oobBeforeSwap", (event) => {
+  const { target, fragment } = event.detail;
+  const fresh = fragment.firstElementChild;
+  if (target.matches("article")) cardChanges(target, fresh);
+  // Asked before another card came in: the page still has something to ask for.
+  if (target.id === "poller" && !fresh.dataset.hxGet && openCards().length) {
+    event.detail.shouldSwap = false;
+  }
+});
+
+document.addEventListener("htmx:beforeSwap", (event) => keepFocus(event.detail.target));
+
+function cardChanges(card, fresh) {
+  keepFocus(card);
+  if (fresh.dataset.look !== card.dataset.look) announce(fresh.dataset.announcement);
+  for (const image of fresh.querySelectorAll("img")) {
+    if (!byId(image.id)) image.classList.add("arrives");
+  }
+}
+
+/** htmx gives the focus back by id; where the control is gone, its card's heading takes it. */
+function keepFocus(card) {
+  if (!card.matches("article") || !card.contains(document.activeElement)) return;
+  queueMicrotask(() => {
+    if (document.activeElement === document.body) byId(`${card.id}-title`)?.focus();
+  });
+}
+
+// --- saying it ---------------------------------------------------------------------------------
+
+let sentences = [];
+
+function announce(sentence) {
+  if (!sentence) return;
+  if (!sentences.length) setTimeout(speak, 2000);
+  sentences.push(sentence);
+}
+
+function speak() {
+  byId("announcer").textContent = sentences.join(". ");
+  sentences = [];
+}
+
+const title = document.title.replace(/^\(\d+\) /, "");
+let open = 0;
+
+function retitle() {
+  const before = open;
+  open = Number(byId("open-count")?.dataset.count);
+  if (before && !open) {
+    document.title = `${byId("announcer").dataset.ready} - ${title}`;
+    setTimeout(retitle, 5000);
+  } else {
+    document.title = open ? `(${open}) ${title}` : title;
+  }
+}
+
+// --- time and colour -------------------------------------------------------------------------
+
+const started = new WeakMap();
+
+function spell(seconds) {
+  const minutes = Math.floor(seconds / 60);
+  if (minutes >= 60) return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+  return minutes ? `${minutes} min ${seconds % 60} s` : `${seconds} s`;
+}
+
+function tick() {
+  for (const element of document.querySelectorAll("[data-seconds]")) {
+    if (!started.has(element)) started.set(element, performance.now());
+    const passed = (performance.now() - started.get(element)) / 1000;
+    element.textContent = spell(Math.floor(Number(element.dataset.seconds) + passed));
+  }
+}
+
+function paint() {
+  for (const frame of document.querySelectorAll("[data-colour]")) {
+    frame.style.backgroundColor = frame.dataset.colour;
+  }
+}
+
+document.addEventListener("htmx:load", () => {
+  paint();
+  tick();
+  retitle();
+});
+setInterval(tick, 1000);
+
+// --- menus close as menus do ---------------------------------------------------------------------
+
+document.addEventListener("click", (event) => {
+  for (const menu of document.querySelectorAll("details.menu[open]")) {
+    if (!menu.contains(event.target)) menu.open = false;
+  }
+});
+
+document.addEventListener("keydown", (event) => {
+  const menu = event.key === "Escape" && document.querySelector("details.menu[open]");
+  if (!menu) return;
+  menu.open = false;
+  menu.querySelector("summary").focus();
+});
