@@ -67,3 +67,27 @@ REFERENCE_MOST_BYTES = 10 * 1024 * 1024
 REFERENCE_LEAST_PIXELS = 300  # each side
 REFERENCE_MOST_STRETCH = 2.5  # long side over short side
 REFERENCE_MOST_PIXELS = 50_000_000  # ours: what one web thread may decode
+
+
+@dataclass(frozen=True)
+class Example:
+    """A prompt to begin with, and the bundled picture that it made."""
+
+    number: int
+    shape: Shape
+    prompt: Promise
+
+    @property
+    def image(self) -> str:
+        return f"img/start-{self.number}.webp"
+
+
+EXAMPLES = (
+    Example(
+        1,
+        SHAPE_OF["3:4"],
+        _("Fern fronds as a cyanotype print, white on deep blue, rough paper edge"),
+    ),
+    Example(2, SHAPE_OF["16:9"], _("White wall, blue arch, hard southern noon light")),
+    Example(3, SHAPE_OF["1:1"], _("Layered cut paper, coral to plum, soft shadows")),
+)

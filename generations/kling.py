@@ -217,7 +217,7 @@ class Client:
         text = self._clean(answer.body.decode("utf-8-sig", "replace"))
         data = self._clean_all(_parse(text))
         code, words = _refusal(data, is_good=200 <= answer.http_status < 300)
-        text = text or answer.headers.get("Location", "")
+        text = text or self._clean(answer.headers.get("Location", ""))
         retry_after = answer.headers.get("Retry-After", "")
         return _Answer(
             answer.http_status, text[:ANSWER_CHARACTERS], _layers(data), code, words, retry_after
@@ -239,12 +239,13 @@ class Client:
 
 
 def _secret(key: str) -> re.Pattern[str] | None:
-    """Finds the key in a text: as it is, as new-api repeats it (without sk-), or quoted.
+    """Finds the key in a text: as it is, without sk- (so new-api repeats it), quoted, in JSON.
 
     A short one is no secret but the simulator's word, which may stand in an address.
     """
-    forms = {key, key.removeprefix("sk-"), repr(key)[1:-1]}
-    return re.compile("|".join(map(re.escape, forms))) if len(key) >= 8 else None
+    bare = key.removeprefix("sk-")
+    forms = {bare, repr(bare)[1:-1], bare.replace("/", "\\/")}
+    return re.compile(f"(sk-)?({'|'.join(map(re.escape, forms))})") if len(key) >= 8 else None
 
 
 # --- what an answer means ---------------------------------------------------------------------

@@ -195,7 +195,7 @@ class Call:
         """End every read and write of this call, but not those of the next user of its socket."""
         self.was_cut = True
         if self._connection is not None and self._connection.call is self and self._socket:
-            with suppress(OSError):
+            with suppress(OSError, ValueError):  # closed by now
                 # Below TLS: SSLSocket.shutdown would pull its state from under the reading thread.
                 socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
@@ -213,8 +213,9 @@ class _Reaper:
         with self.lock:
             self.calls.add(call)
             if self.thread is None:
-                self.thread = threading.Thread(target=self._run, name="reaper", daemon=True)
-                self.thread.start()
+                thread = threading.Thread(target=self._run, name="reaper", daemon=True)
+                thread.start()
+                self.thread = thread
             # Seldom: calls of one length come in order, and it wakes before the first of them.
             if call.ends_at < self.wakes_at:
                 self.wakes_at = call.ends_at

@@ -133,7 +133,6 @@ Q_CLUSTER: dict[str, Any] = {
     "recycle": 500,
     "max_rss": 300_000,
     "guard_cycle": 1,
-    "log_level": "WARNING",
 }
 
 # --- Django ---------------------------------------------------------------------------------
@@ -213,5 +212,6 @@ LOGGING = {
     "disable_existing_loggers": False,
     "formatters": {"plain": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
+    "loggers": {"django-q": {"level": "WARNING"}},
     "root": {"handlers": ["console"], "level": env.str("KLINGWEB_LOG_LEVEL", default="INFO")},
 }

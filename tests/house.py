@@ -12,6 +12,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from uuid import uuid4
 
 import psutil
 import requests  # noqa: TID251
@@ -185,6 +186,6 @@ class Visitor:
         return self.session.post(self.url + path, data=fields, headers=headers, timeout=30)
 
     def make(self, prompt: str, **fields: Any) -> requests.Response:
-        """Send the studio's form once; `nonce` as given makes a second press of the same form."""
-        usual = {"n": 1, "aspect_ratio": "1:1", "negative_prompt": ""}
+        """Send the studio's form once; a second press of the same form has the same `nonce`."""
+        usual = {"n": 1, "aspect_ratio": "1:1", "negative_prompt": "", "nonce": uuid4()}
         return self.post("/", prompt=prompt, **{**usual, **fields})

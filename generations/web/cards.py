@@ -1,10 +1,11 @@
 """A generation as one sees it: the card, and how a page keeps its cards fresh."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
+from django.conf import settings
 from django.db.models import Count, Q, prefetch_related_objects
 from django.http import HttpResponse
 from django.shortcuts import render
@@ -12,7 +13,7 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from generations.models import Generation, Line, Member, Picture, Status
+from generations.models import Generation, Line, Member, Move, Picture, Status, Submission
 from generations.worker import tasks
 
 from .access import MemberRequest
@@ -36,6 +37,7 @@ class Card:
 
     generation: Generation
     may_act: bool
+    sees_answers: bool = False  # what went over the wire is for admins
     place: int | None = None  # in line, from 1
     wait: str = ""  # what all who wait wait for: the line is "held", or Kling is "busy"
 
@@ -115,13 +117,24 @@ class Card:
         return OFFERED.get(self.look, frozenset())
 
     @property
+    def is_demo(self) -> bool:
+        return settings.DEMO
+
+    @property
+    def history(self) -> Sequence[Move]:
+        """Asked for by the page of one generation alone, as are the answers."""
+        return list(self.generation.moves.select_related("by"))
+
+    @property
+    def answers(self) -> Sequence[Submission]:
+        return list(self.generation.submissions.order_by("attempt")) if self.sees_answers else []
+
+    @property
     def stamp(self) -> str:
-        """Changes with whatever the card shows; `version` alone misses places and files."""
+        """Changes with whatever the card shows; `version` alone misses its place in line."""
         parts = [str(self.generation.version)]
         if self.generation.status == Status.QUEUED:
             parts += [str(self.place or 0), self.wait or "open"]
-        if self.generation.status == Status.FETCHING:
-            parts.append(str(len(self.stored)))
         return "-".join(parts)
 
 
@@ -136,6 +149,7 @@ def cards_of(generations: Iterable[Generation], viewer: Member) -> list[Card]:
         Card(
             generation=row,
             may_act=viewer.is_admin or row.owner_id == viewer.pk,
+            sees_answers=viewer.is_admin,
             place=places.get(row.pk),
             wait=wait,
         )

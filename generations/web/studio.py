@@ -89,6 +89,7 @@ def _page(request: MemberRequest, form: GenerationForm, status: int = 200) -> Ht
         "poller": poller_of(cards, line),
         "open_count": count_open(request.user),
         "today": count_today(request.user),
+        "examples": catalog.EXAMPLES,
         "is_demo": settings.DEMO,
     }
     return render(request, "studio/studio.html", context, status=status)
@@ -125,7 +126,7 @@ def _shown_reference(request: MemberRequest, form: GenerationForm) -> ReferenceI
 def _initial(request: MemberRequest) -> dict[str, Any]:
     """`?again=12` fills the form as it was for that generation; `&n=1` asks for fewer."""
     if "again" not in request.GET:
-        return {}
+        return _example(request.GET.get("example", ""))
     pk, n = request.GET["again"], request.GET.get("n", "")
     if not pk.isdecimal():
         raise Http404
@@ -141,6 +142,14 @@ def _initial(request: MemberRequest) -> dict[str, Any]:
         "image_fidelity": before.image_fidelity if before.image_fidelity is not None else 0.5,
         "again_of": before.pk,
     }
+
+
+def _example(number: str) -> dict[str, Any]:
+    """`?example=2` fills the form with one of the prompts of the empty studio."""
+    for example in catalog.EXAMPLES:
+        if str(example.number) == number:
+            return {"prompt": example.prompt, "aspect_ratio": example.shape.ratio}
+    return {}
 
 
 # --- the stream ----------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 BEAT_SECONDS = 10.0
 PATIENCE_SECONDS = 30.0
-LOOK_SECONDS = 0.5
+LOOK_SECONDS = 1.0
 RESTART_SECONDS = 1.0
 STOP_SECONDS = 120.0  # above the deadline of the longest call
 

@@ -47,7 +47,8 @@ class Command(BaseCommand):
                 _finished(
                     owner, nonce, wish, files, moment - timedelta(hours=index * HOURS_BETWEEN)
                 )
-        self.stdout.write(f"Demo data of {len(people)} people is there.")
+        if options["verbosity"]:
+            self.stdout.write(f"The demo data of {len(people)} people is there.")
 
     def _remove(self, nonces: list[Any]) -> None:
         """Only what the demo brought: what people made since stays theirs."""

@@ -21,7 +21,7 @@ from generations.worker.watchdog import Watchdog
 
 from . import web
 
-LOOK_SECONDS = 0.2
+LOOK_SECONDS = 0.5
 READY_SECONDS = 30.0
 STOP_SECONDS = 135.0  # the worker may have to wait for the longest call
 LONGEST_PAUSE_SECONDS = 30.0

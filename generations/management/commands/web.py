@@ -6,8 +6,6 @@ from django.conf import settings
 from django.core.management.base import BaseCommand
 from gunicorn.app.base import BaseApplication
 
-from klingweb.wsgi import application
-
 
 class Server(BaseApplication):
     """gunicorn with the settings that docs/decisions/0004 measured."""
@@ -28,6 +26,9 @@ class Server(BaseApplication):
             self.cfg.set(name, value)
 
     def load(self) -> Any:
+        # Not before: the application lists the static files, which `run` collects first.
+        from klingweb.wsgi import application
+
         return application
 
 

@@ -1,0 +1,143 @@
+"""The whole story once: real processes, real HTTP, nothing patched but addresses."""
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+from uuid import uuid4
+
+import pytest
+import requests  # noqa: TID251
+from PIL import Image
+from playwright.sync_api import Request, expect, sync_playwright
+
+from tests.house import ADMIN_PASSWORD, House, wait_until
+from tests.simulator import Simulator
+
+PERIOD_SECONDS = 2
+CHROMIUM = "/usr/bin/chromium"
+CHROMIUM_ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+
+
+@pytest.fixture(scope="module")
+def upstream() -> Iterator[Simulator]:
+    with Simulator(seconds=(0.5, 1)) as simulator:
+        yield simulator
+
+
+@pytest.fixture(scope="module")
+def house(upstream: Simulator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    folder = tmp_path_factory.mktemp("house")
+    with House(folder, upstream_url=upstream.url, poll_seconds="0.5,1,1,1").prepare() as house:
+        house.start("web")
+        house.start("worker")
+        house.wait_for_web()
+        yield house
+
+
+def _only_row(house: House, prompt: str) -> dict[str, object]:
+    (row,) = house.rows("SELECT * FROM generations_generation WHERE prompt = ?", prompt)
+    return row
+
+
+def test_a_press_becomes_pictures_in_the_card(house: House, upstream: Simulator) -> None:
+    person = house.sign_in()
+    answer = person.make("two quiet hills", n=2, aspect_ratio="3:2")
+    row = _only_row(house, "two quiet hills")
+    assert answer.url.endswith(f"/#generation-{row['id']}")
+    assert f'id="generation-{row["id"]}"' in answer.text
+
+    wait_until(house.is_at_rest, what="the row is final")
+    card = person.get(f"/generations/{row['id']}/").text
+    assert 'data-status="succeeded"' in card
+    pictures = house.rows("SELECT * FROM generations_picture WHERE generation_id = ?", row["id"])
+    assert [picture["state"] for picture in pictures] == ["stored", "stored"]
+    for picture in pictures:
+        address = f"/files/{picture['id']}/original"
+        stored = person.get(address)
+        assert stored.headers["Content-Type"] == "image/png"
+        kept = house.folder / "files" / picture["file"]
+        assert stored.content == kept.read_bytes()
+        with Image.open(kept) as image:
+            assert (image.width, image.height) == (picture["width"], picture["height"])
+
+    (sent,) = [one for one in upstream.requests("submit") if one["prompt"] == "two quiet hills"]
+    assert sent["authorization"]
+    assert sorted(sent["body_keys"]) == ["aspect_ratio", "n", "prompt"]
+    moves = house.rows("SELECT to_status FROM generations_move ORDER BY id")
+    story = ["queued", "submitting", "running", "fetching", "succeeded"]
+    assert [move["to_status"] for move in moves] == story
+
+
+def test_a_stranger_sees_nothing_of_it(house: House) -> None:
+    (picture,) = house.rows("SELECT id FROM generations_picture ORDER BY id LIMIT 1")
+    for path in ("/", "/generations/1/", f"/files/{picture['id']}/original", "/cards/changes"):
+        answer = requests.get(house.url + path, allow_redirects=False, timeout=10)
+        assert answer.status_code == 302
+        assert "/accounts/login/" in answer.headers["Location"]
+
+
+def test_twenty_parallel_posts_of_one_form_make_one_row_and_one_submit(
+    house: House, upstream: Simulator
+) -> None:
+    person = house.sign_in()
+    nonce = str(uuid4())
+    with ThreadPoolExecutor(20) as presses:
+        answers = list(
+            presses.map(lambda _press: person.make("one door", nonce=nonce), range(20))
+        )  # fmt: skip
+    assert [answer.status_code for answer in answers] == [200] * 20
+    row = _only_row(house, "one door")
+    wait_until(house.is_at_rest, what="the row is final")
+    assert len([one for one in upstream.requests("submit") if one["prompt"] == "one door"]) == 1
+    assert {answer.url for answer in answers} == {f"{house.url}/#generation-{row['id']}"}
+
+
+def test_ten_cards_refresh_in_a_browser_with_one_request_a_period(
+    house: House, upstream: Simulator
+) -> None:
+    upstream.settings(seconds=[12, 16])
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_ARGUMENTS)
+        page = browser.new_page()
+        page.goto(f"{house.url}/accounts/login/")
+        page.get_by_label("Name").fill("admin")
+        page.get_by_label("Password").fill(ADMIN_PASSWORD)
+        page.get_by_role("button", name="Sign in").click()
+
+        refreshes: list[tuple[float, int]] = []
+        page.on("request", lambda request: _note_refresh(request, refreshes))
+        for number in range(10):
+            # Two presses within a second are taken for one double click.
+            page.wait_for_timeout(1100)
+            page.get_by_role("textbox", name="Prompt", exact=True).fill(f"ten boats, {number}")
+            page.get_by_role("button", name="Make").click()
+            expect(page.locator("article", has_text=f"ten boats, {number}")).to_be_visible()
+        done = page.locator('article[data-status="succeeded"]', has_text="ten boats")
+        expect(done).to_have_count(10, timeout=60_000)
+        expect(done.locator("img")).to_have_count(10)
+        # Ten open cards were asked for together, never more often than once a period.
+        assert max(cards for _at, cards in refreshes) == 10
+        gaps = [after - before for (before, _), (after, _) in pairwise(refreshes)]
+        assert min(gaps) > PERIOD_SECONDS * 0.8
+
+        # Nothing is open any more: watched for two periods, no request may come.
+        expect(page.locator("#poller[data-hx-trigger]")).to_have_count(0)
+        before = len(refreshes)
+        page.wait_for_timeout(2000 * PERIOD_SECONDS)
+        assert len(refreshes) == before
+        browser.close()
+
+
+def _note_refresh(request: Request, refreshes: list[tuple[float, int]]) -> None:
+    if "/cards/changes" in request.url:
+        asked = parse_qs(urlsplit(request.url).query).get("k", [""])[0]
+        refreshes.append((time.monotonic(), len(asked.split(","))))
+
+
+def test_health_tells_that_both_are_alive(house: House) -> None:
+    wait_until(lambda: requests.get(f"{house.url}/healthz", timeout=10).ok, what="all is well")
+    told = requests.get(f"{house.url}/healthz", timeout=10).json()
+    assert set(told.values()) == {"ok"}
