@@ -10,7 +10,7 @@ from pathlib import Path
 
 from . import draw
 
-QUALITY = 80
+QUALITY = 84
 
 
 def main() -> None:

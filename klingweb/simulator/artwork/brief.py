@@ -3,6 +3,7 @@
 import hashlib
 import re
 from dataclasses import dataclass
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -41,13 +42,18 @@ class Brief:
 
 def count_words(prompt: str, words: str) -> int:
     """How many of the space-separated words the prompt mentions, in the singular or plural."""
-    return sum(_mentions(prompt.casefold(), word) for word in words.split())
+    prompt = prompt.casefold()
+    spaced, unspaced = _patterns(words)
+    return len(set(spaced.findall(prompt))) + sum(word in prompt for word in unspaced)
 
 
-def _mentions(prompt: str, word: str) -> bool:
-    if word.isascii():
-        return re.search(rf"\b{re.escape(word)}(?:e?s)?\b", prompt) is not None
-    return word in prompt  # Chinese has no spaces to tell where a word ends.
+@cache
+def _patterns(words: str) -> tuple[re.Pattern[str], tuple[str, ...]]:
+    """A pattern of whole words, and the Chinese ones, which no spaces set apart."""
+    unspaced = tuple(word for word in words.split() if not word[0].isascii() and len(word) < 3)
+    longest_first = sorted(set(words.split()) - set(unspaced), key=len, reverse=True)
+    either = "|".join(map(re.escape, longest_first))
+    return re.compile(rf"\b({either})(?:e?s)?\b"), unspaced
 
 
 def write(prompt: str, aspect_ratio: str, index: int, model: str, size: tuple[int, int]) -> Brief:

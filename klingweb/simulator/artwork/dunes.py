@@ -1,5 +1,7 @@
 """Dunes: a sheet of sharp crests in perspective, with a low sun from one side."""
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -47,12 +49,14 @@ def draw(brief: Brief) -> Field:
     mirrored = rng.random() < 0.5
     horizon = rng.uniform(0.3, 0.4) if width > height else rng.uniform(0.36, 0.46)
     lens = 0.95 * max(height, 0.75 * width)
-    across = (np.arange(-width // 2, width + width // 2, dtype=np.float32) - width / 2) / lens
+    # Shadows come from the left: the dunes that throw them may stand outside.
+    outside = width * 2 // 5
+    across = (np.arange(-outside, width, dtype=np.float32) - width / 2) / lens
     away = np.geomspace(NEAR, FAR, SLICES, dtype=np.float32)[:, None]
     x = across[None, :] * away
     sand = _heights(rng, x, away)
     light = _light(sand, x, away)
-    seen = slice(width // 2, width // 2 + width)
+    seen = slice(outside, outside + width)
     camera = float(np.quantile(sand[:330, seen], 0.97)) + rng.uniform(0.45, 0.65)
     line = (horizon * height + lens * (camera - sand[:, seen]) / away) * FINER
     index, part = _first_seen(line, height * FINER)
@@ -90,14 +94,14 @@ def _heights(rng: np.random.Generator, x: Field, z: Field) -> Field:
     def sway(scale: float, waves: int) -> Field:
         total = np.zeros(x.shape, np.float32)
         for _ in range(waves):
-            turn, phase = rng.uniform(0, 2 * np.pi, 2)
+            turn, phase = rng.uniform(0, 2 * math.pi), rng.uniform(0, 2 * math.pi)
             length = scale * rng.uniform(0.7, 1.5)
-            total += np.sin((x * np.cos(turn) + z * np.sin(turn)) / length + phase)
-        return total / np.float32(np.sqrt(waves))
+            total += np.sin(x * (math.cos(turn) / length) + (z * (math.sin(turn) / length) + phase))
+        return total / math.sqrt(waves)
 
     turn = rng.uniform(0.12, 0.55)
     length = rng.uniform(2.2, 2.9)
-    phase = (x * np.cos(turn) + z * np.sin(turn)) / length + rng.random()
+    phase = x * (math.cos(turn) / length) + (z * (math.sin(turn) / length) + rng.random())
     phase = phase + 0.3 * sway(1.5, 3) + 0.035 * sway(0.42, 3)
     p = phase - np.floor(phase)
     steep = 0.32

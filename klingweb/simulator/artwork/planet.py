@@ -1,5 +1,6 @@
 """A planet: bands or seas under cloud, lit from one side, in front of far stars."""
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -19,7 +20,7 @@ PALETTES = (
         ("#070407", "#241220", "#3d1714", "#8c3b22", "#cf7a45", "#e9b27f", "#f8e3c4", "#f0a27c"),
     ),
     Palette(
-        "gold golden amber saturn yellow honey",
+        "gold golden amber yellow honey",
         ("#060507", "#1e1a26", "#5a3d22", "#a5763f", "#d8b173", "#ecd7a7", "#fbf3dc", "#f0d9a8"),
     ),
     Palette(
@@ -33,7 +34,6 @@ PALETTES = (
 )
 MOON = ("#2c2b2e", "#6a6766", "#9c9792", "#c9c4bb", "#e9e4d8")
 LANES = 1024
-MAP_WIDTH, MAP_HEIGHT = 1024, 512  # of the half turned to us
 Floats = NDArray[np.float64]
 
 
@@ -61,7 +61,7 @@ def draw(brief: Brief) -> Field:
         _ball(brief, sheet, colours, ball, sun, banded)
         if rng.random() < 0.55:
             away, turn = radius * rng.uniform(1.35, 1.7), rng.uniform(-0.6, 0.6)
-            x, y = ball.x + side * away * np.cos(turn), ball.y + away * np.sin(turn)
+            x, y = ball.x + side * away * math.cos(turn), ball.y + away * math.sin(turn)
             moon = Ball(float(x), float(y), radius * rng.uniform(0.07, 0.13))
             _ball(brief, sheet, (*colours[:2], *MOON, colours[1]), moon, sun, False)
         return sheet
@@ -115,7 +115,7 @@ def _ball(
     air = np.exp(-np.clip(far - 1, 0, None) * 16) * smoothstep(-0.55, 0.8, facing)
     space = sheet[top:bottom, left:right]
     around = mix(space, lab(colours[7]), 0.5 * air * smoothstep(1.39, 1.2, far))
-    ground, cloud = _surface(rng, u, v, w, banded)
+    ground, cloud = _surface(rng, u, v, w, ball.radius, banded)
     face = mix(ramp(colours[2:6], ground), lab(colours[6]), cloud)
     rim = np.clip(far, 0, 1) ** 5 * smoothstep(-0.1, 0.7, lit)
     face = mix(face, lab(colours[7]), 0.5 * rim)
@@ -124,48 +124,57 @@ def _ball(
 
 
 def _surface(
-    rng: np.random.Generator, u: Field, v: Field, w: Field, banded: bool
+    rng: np.random.Generator, u: Field, v: Field, w: Field, radius: float, banded: bool
 ) -> tuple[Field, Field]:
     """Ground from dark to light and cover of cloud, both 0 to 1, on the half turned to us."""
     tilt = rng.uniform(-0.5, 0.5)
-    across = u * np.cos(tilt) + v * np.sin(tilt)
-    down = np.clip(v * np.cos(tilt) - u * np.sin(tilt), -1, 1)
-    longitude = (np.arctan2(across, w) / np.pi + 0.5) * (MAP_WIDTH - 2)
-    latitude = (np.arcsin(down) / np.pi + 0.5) * (MAP_HEIGHT - 2)
-    ground, cloud = (_bands if banded else _seas)(rng)
+    across = u * math.cos(tilt) + v * math.sin(tilt)
+    down = np.clip(v * math.cos(tilt) - u * math.sin(tilt), -1, 1)
+    tall = int(np.clip(2 * radius, 64, 512))
+    ground, cloud = (_bands if banded else _seas)(_Map(rng, tall))
+    longitude = (np.arctan2(across, w) / np.pi + 0.5) * (2 * tall - 2)
+    latitude = (np.arcsin(down) / np.pi + 0.5) * (tall - 2)
     return (
         sample(np.clip(ground, 0, 1).astype(np.float32), longitude, latitude),
         sample(np.clip(cloud, 0, 1).astype(np.float32), longitude, latitude),
     )
 
 
-def _bands(rng: np.random.Generator) -> tuple[Field, Field]:
-    """A map of ground and cloud in belts, torn a little where they pass each other."""
-    swirl, fine, column, row = _currents(rng)
-    belts = np.broadcast_to(wave(rng, MAP_HEIGHT, 11, 4, 0.6)[:, None], swirl.shape)
-    bent = row + 9 * swirl + 4 * fine
-    tone = sample(belts, np.broadcast_to(column, bent.shape), bent)
-    cloud = 0.25 * smoothstep(0.25, 1.1, fine + 0.3 * swirl)
-    return 0.52 + 0.5 * tone + 0.05 * fine, cloud
+class _Map:
+    """A map of the half turned to us, twice as wide as it is tall, and what moves over it."""
+
+    def __init__(self, rng: np.random.Generator, tall: int) -> None:
+        self.rng, self.tall = rng, tall
+        self.swirl = self.noise(5, 5, 0.5)
+        self.fine = self.noise(9, 9, 0.55)
+
+    def noise(self, across: float, down: float, gain: float) -> Field:
+        return noise(self.rng, 2 * self.tall, self.tall, (across, down), 6, gain)
+
+    def moved(self, field: Field, right: Field | float, down: Field) -> Field:
+        """The field read beside each place: by so many parts of the map's height."""
+        column = np.arange(2 * self.tall, dtype=np.float32)[None, :]
+        row = np.arange(self.tall, dtype=np.float32)[:, None]
+        at = np.broadcast_arrays(column + right * self.tall, row + down * self.tall)
+        return sample(field, *at)
 
 
-def _seas(rng: np.random.Generator) -> tuple[Field, Field]:
-    """A map of land above dark seas, and of cloud drawn out by the wind."""
-    swirl, fine, column, row = _currents(rng)
-    land = swirl + 0.35 * sample(fine, column + 60 * swirl, row + 25 * swirl)
+def _bands(world: _Map) -> tuple[Field, Field]:
+    """Ground and cloud in belts, torn a little where they pass each other."""
+    belts = wave(world.rng, world.tall, 11, 4, 0.6)[:, None]
+    tone = world.moved(
+        np.broadcast_to(belts, world.swirl.shape), 0.0, 0.018 * world.swirl + 0.008 * world.fine
+    )
+    cloud = 0.25 * smoothstep(0.25, 1.1, world.fine + 0.3 * world.swirl)
+    return 0.52 + 0.5 * tone + 0.05 * world.fine, cloud
+
+
+def _seas(world: _Map) -> tuple[Field, Field]:
+    """Land above dark seas, and cloud drawn out by the wind."""
+    land = world.swirl + 0.35 * world.moved(world.fine, 0.12 * world.swirl, 0.05 * world.swirl)
     ground = 0.12 + 0.3 * smoothstep(-0.6, 0.08, land) + 0.5 * smoothstep(0.1, 0.8, land)
-    veil = noise(rng, MAP_WIDTH, MAP_HEIGHT, (4, 8), 6, 0.55)
-    veil = sample(veil, column + 80 * swirl, row + 30 * fine)
+    veil = world.moved(world.noise(4, 8, 0.55), 0.16 * world.swirl, 0.06 * world.fine)
     return ground, 0.9 * smoothstep(0.05, 0.95, veil)
-
-
-def _currents(rng: np.random.Generator) -> tuple[Field, Field, Field, Field]:
-    """Wide and fine noise over the map, and the map's columns and rows."""
-    swirl = noise(rng, MAP_WIDTH, MAP_HEIGHT, (5, 5), 6, 0.5)
-    fine = noise(rng, MAP_WIDTH, MAP_HEIGHT, (9, 9), 6, 0.55)
-    column = np.arange(MAP_WIDTH, dtype=np.float32)[None, :]
-    row = np.arange(MAP_HEIGHT, dtype=np.float32)[:, None]
-    return swirl, fine, column, row
 
 
 def _ring(brief: Brief, ball: Ball, sun: Floats) -> tuple[Field, Field, Field]:
@@ -174,19 +183,19 @@ def _ring(brief: Brief, ball: Ball, sun: Floats) -> tuple[Field, Field, Field]:
     rows, columns = np.mgrid[0:height, 0:width].astype(np.float32)
     turn, flat = rng.uniform(-0.5, 0.5), rng.uniform(0.16, 0.3)
     u, v = (columns - ball.x) / ball.radius, (rows - ball.y) / ball.radius
-    along = u * np.cos(turn) + v * np.sin(turn)
-    over = (v * np.cos(turn) - u * np.sin(turn)) / flat
+    along = u * math.cos(turn) + v * math.sin(turn)
+    over = (v * math.cos(turn) - u * math.sin(turn)) / flat
     far = np.hypot(along, over)
-    lanes = wave(rng, LANES, 26, 4, 0.7)
+    lanes = wave(rng, LANES, 13, 3, 0.6)
     lane = np.interp(np.clip((far - 1.3) / 0.85, 0, 1) * (LANES - 1), np.arange(LANES), lanes)
     edge = smoothstep(1.3, 1.36, far) * smoothstep(2.15, 2.05, far)
     cover = edge * np.clip(0.62 + 0.5 * lane, 0.05, 0.95)
     gap = np.abs(far - 1.82)
     cover = cover * smoothstep(0.012, 0.03, gap)
-    # The ball's shadow on the ring: a strip as wide as the ball, away from the sun.
-    away = -(along * sun[0] + over * flat * sun[1])
-    beside = np.abs(along * sun[1] - over * flat * sun[0])
-    shade = smoothstep(1.02, 0.9, beside) * smoothstep(0, 0.2, away) * smoothstep(1.9, 1.5, away)
+    # The ball's shadow on the ring: a tube as wide as the ball, away from the sun.
+    towards = u * float(sun[0]) + v * float(sun[1]) + over * math.sqrt(1 - flat**2) * float(sun[2])
+    beside = np.sqrt(np.clip(far * far - towards * towards, 0, None))
+    shade = smoothstep(1.03, 0.95, beside) * smoothstep(0, -0.2, towards)
     tone = np.clip(0.45 + 0.35 * lane, 0, 1)
     cover = cover * (1 - 0.93 * shade)
     return tone.astype(np.float32), cover.astype(np.float32), (over > 0).astype(np.float32)

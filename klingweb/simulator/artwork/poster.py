@@ -56,17 +56,23 @@ def draw(brief: Brief) -> Field:
     return sheet
 
 
-def _plates(brief: Brief) -> list[Stencil]:
-    """One stencil for each ink, in the order of printing."""
-    rng, shared, width, height = brief.own, brief.shared, brief.width, brief.height
+def _grid(brief: Brief) -> tuple[float, float, float, int, int]:
+    """Left, top and edge of the cells in pixels, then how many columns and rows."""
+    width, height = brief.width, brief.height
     short = min(width, height)
     margin = short * 0.07
-    edge = (short - 2 * margin) / int(shared.integers(4, 6))
+    edge = (short - 2 * margin) / int(brief.shared.integers(4, 6))
     columns = max(1, int((width - 2 * margin) / edge + 0.3))
     rows = max(1, int((height - 2 * margin) / edge + 0.3))
     edge = min((width - 1.6 * margin) / columns, (height - 1.6 * margin) / rows)
-    left, top = (width - columns * edge) / 2, (height - rows * edge) / 2
-    plates = [Stencil(width, height) for _ in range(5)]
+    return (width - columns * edge) / 2, (height - rows * edge) / 2, edge, columns, rows
+
+
+def _plates(brief: Brief) -> list[Stencil]:
+    """One stencil for each ink, in the order of printing."""
+    rng, shared = brief.own, brief.shared
+    left, top, edge, columns, rows = _grid(brief)
+    plates = [Stencil(brief.width, brief.height) for _ in range(5)]
     shapes = [SHAPES[i] for i in shared.permutation(len(SHAPES))[:6]]
     last = np.full((rows + 2, columns + 2), PAPER)
     taken = np.zeros((rows + 1, columns + 1), bool)
@@ -74,9 +80,8 @@ def _plates(brief: Brief) -> list[Stencil]:
     for row, column in np.ndindex(rows, columns):
         if taken[row, column]:
             continue
-        span = (
-            2 if rng.random() < 0.24 and not taken[row : row + 2, column : column + 2].any() else 1
-        )
+        free = not taken[row : row + 2, column : column + 2].any()
+        span = 2 if rng.random() < 0.24 and free else 1
         taken[row : row + span, column : column + span] = True
         cell = (left + column * edge, top + row * edge, edge * span)
         near = [last[row, column + 1], last[row + 1, column], last[row, column]]
@@ -84,7 +89,7 @@ def _plates(brief: Brief) -> list[Stencil]:
         figure = _ink(rng, [ground, *near[:2]], bare=0.0 if ground == PAPER else 0.3)
         last[row + 1 : row + 1 + span, column + 1 : column + 1 + span] = figure
         shape = shapes[int(rng.integers(len(shapes)))](cell, int(rng.integers(4)))
-        _print(plates, ground, [_square(cell)], figure, shape)
+        _print(plates, ground, _square(cell), figure, shape)
     return plates
 
 
@@ -102,12 +107,11 @@ def _ink(rng: np.random.Generator, near: list[int], bare: float) -> int:
 
 
 def _print(
-    plates: list[Stencil], ground: int, cell: list[Outline], figure: int, shape: list[Outline]
+    plates: list[Stencil], ground: int, cell: Outline, figure: int, shape: list[Outline]
 ) -> None:
     """The figure is left out of the ground's plate, so that no ink muddies another."""
     if ground != PAPER:
-        for outline in cell:
-            plates[ground].polygon(outline)
+        plates[ground].polygon(cell)
         for outline in shape:
             plates[ground].polygon(outline, 0)
     if figure != PAPER:

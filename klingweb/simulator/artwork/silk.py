@@ -1,5 +1,7 @@
 """Silk: twice warped folds, lit along their slope."""
 
+import math
+
 import numpy as np
 
 from .brief import Brief, Palette
@@ -70,8 +72,8 @@ def _folds(brief: Brief) -> Field:
         return noise(rng, w, h, cells * longest, octaves, 0.4)
 
     turn = rng.uniform(0.35, 1.2) * (1 if rng.random() < 0.5 else -1)
-    u = x * np.cos(turn) + y * np.sin(turn)
-    v = y * np.cos(turn) - x * np.sin(turn)
+    u = x * math.cos(turn) + y * math.sin(turn)
+    v = y * math.cos(turn) - x * math.sin(turn)
     u = u + 0.55 * sway(1.3, 2)
     v = v + 0.55 * sway(1.3, 2)
     u = u + 0.22 * np.sin(2.2 * v + 3 * sway(1.0, 1)) + 0.1 * sway(2.6, 2)

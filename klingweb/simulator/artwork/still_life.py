@@ -65,62 +65,70 @@ def draw(brief: Brief) -> Field:
 
 def _arrange(brief: Brief, colours: tuple[str, ...]) -> list[Vessel]:
     """The hero and its small companions, together in the middle."""
-    rng, shared = brief.own, brief.shared
-    width, height = brief.width, brief.height
-    hero, skin = _hero(brief)
-    main: Three = (colours[3], colours[4], colours[5])
-    second: Three = (colours[6], colours[7], colours[8])
-    if hero == "pear":
-        main = PEAR[0]
-    widest = max(radius for _, radius in OUTLINES[hero]) * 2
+    rng, width, height = brief.own, brief.width, brief.height
+    outline, skin = _hero(brief)
+    main, second = _three(colours[3:6]), _three(colours[6:9])
+    widest = max(radius for _, radius in OUTLINES[outline]) * 2
     count = int(rng.choice([0, 1, 1, 2] if width > height * 0.9 else [0, 0, 1]))
-    room = 0.44 if hero in ("pear", "cup", "bowl") else 0.56
+    room = 0.44 if outline in ("pear", "cup", "bowl") else 0.56
     tall = min(height * rng.uniform(0.92, 1.06) * room, width * (0.5 - 0.08 * count) / widest)
-    if hero in ("cup", "bowl"):
+    if outline in ("cup", "bowl"):
         tall = min(height * 0.4, width * (0.46 - 0.05 * count) / widest)
     foot = height * rng.uniform(0.755, 0.79)
     wobble = int(rng.integers(1 << 30))
-    lean = rng.uniform(-0.05, 0.05) if hero == "pear" else 0.0
-    things = [Vessel(hero, 0, foot, tall, skin, main, wobble, lean)]
-    side = rng.choice([-1, 1])
-    for number in range(count):
-        if hero == "pear":
-            kind, coat, tones = "pear", "fruit", PEAR[1 + number % 2]
-            size = tall * rng.uniform(0.74, 0.86)
-        else:
-            kind, coat, tones = str(shared.choice(["ball", "cup", "ball"])), "clay", second
-            size = (
-                max(tall, 0.75 * widest * tall)
-                * {"ball": rng.uniform(0.2, 0.27), "cup": rng.uniform(0.3, 0.36)}[kind]
-            )
-        reach = widest * tall / 2 + max(r for _, r in OUTLINES[kind]) * size
-        x = side * reach * (rng.uniform(0.82, 1.0) if number == 0 else rng.uniform(1.2, 1.5))
-        # The first companion stands before the hero and may hide a little of it.
-        near = foot + height * (rng.uniform(0.02, 0.045) if number == 0 else -0.03)
-        things.append(Vessel(kind, x, near, size, coat, tones, wobble + number + 1, -lean))
-        side = -side
-    left = min(thing.x - thing.radii(64).max() for thing in things)
-    right = max(thing.x + thing.radii(64).max() for thing in things)
+    lean = rng.uniform(-0.05, 0.05) if outline == "pear" else 0.0
+    tones = PEAR[0] if outline == "pear" else main
+    hero = Vessel(outline, 0, foot, tall, skin, tones, wobble, lean)
+    side = int(rng.choice([-1, 1]))
+    things = [hero, *(_companion(brief, hero, second, side, number) for number in range(count))]
+    left = min(thing.x - float(thing.radii(64).max()) for thing in things)
+    right = max(thing.x + float(thing.radii(64).max()) for thing in things)
     return [replace(thing, x=thing.x + width / 2 - (left + right) / 2) for thing in things]
 
 
 def _hero(brief: Brief) -> tuple[str, str]:
     """Outline and skin of the main thing."""
-    asked = {
-        "pear": "pear fruit apple",
-        "bottle": "bottle wine perfume glass lemonade",
-        "cup": "cup mug coffee tea",
-        "bowl": "bowl dish",
-    }
-    for outline, words in asked.items():
-        if brief.asks_for(words):
-            skins = {"pear": "fruit", "bottle": "glass"}
-            if outline == "bottle":
-                outline = str(brief.shared.choice(["bottle", "flask"]))
-                return outline, "glass"
-            return outline, skins.get(outline, "clay")
+    if brief.asks_for("pear fruit apple"):
+        return "pear", "fruit"
+    if brief.asks_for("bottle wine perfume glass lemonade"):
+        return str(brief.shared.choice(["bottle", "flask"])), "glass"
+    if brief.asks_for("cup mug coffee tea"):
+        return "cup", "clay"
+    if brief.asks_for("bowl dish"):
+        return "bowl", "clay"
     outline = str(brief.own.choice(["vase", "jar", "slim"]))
     return outline, str(brief.shared.choice(["clay", "clay", "glaze"]))
+
+
+def _companion(brief: Brief, hero: Vessel, colours: Three, side: int, number: int) -> Vessel:
+    """The first stands before the hero and may hide a little of it, the second behind."""
+    rng = brief.own
+    half = max(radius for _, radius in OUTLINES[hero.outline]) * hero.tall
+    if hero.outline == "pear":
+        kind, skin, colours = "pear", "fruit", PEAR[1 + number % 2]
+        tall = hero.tall * rng.uniform(0.74, 0.86)
+    else:
+        kind, skin = str(brief.shared.choice(["ball", "cup", "ball"])), "clay"
+        part = rng.uniform(0.2, 0.27) if kind == "ball" else rng.uniform(0.3, 0.36)
+        tall = max(hero.tall, 1.5 * half) * part
+    reach = half + max(radius for _, radius in OUTLINES[kind]) * tall
+    reach *= rng.uniform(0.82, 1.0) if number == 0 else rng.uniform(1.2, 1.5)
+    nearer = rng.uniform(0.02, 0.045) if number == 0 else -0.03
+    return Vessel(
+        kind,
+        x=reach * (side if number == 0 else -side),
+        foot=hero.foot + brief.height * nearer,
+        tall=tall,
+        skin=skin,
+        colours=colours,
+        wobble=hero.wobble + number + 1,
+        lean=-hero.lean,
+    )
+
+
+def _three(colours: tuple[str, ...]) -> Three:
+    shade, body, light = colours
+    return shade, body, light
 
 
 def _ground(brief: Brief, colours: tuple[str, ...], things: list[Vessel]) -> Field:
@@ -171,7 +179,7 @@ def _place(brief: Brief, sheet: Field, thing: Vessel) -> Field:
     if right - left < 2 or bottom - top < 2:
         return sheet
     behind = sheet[top:bottom, left:right].repeat(2, 0).repeat(2, 1)
-    painted, _ = paint(thing, behind, left, top, 2)
+    painted = paint(thing, behind, left, top, 2)
     if thing.outline == "pear":
         painted = _stalk(painted, thing, left, top)
     sheet[top:bottom, left:right] = halve(painted)

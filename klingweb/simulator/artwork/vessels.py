@@ -10,9 +10,8 @@ from .canvas import Field, Stencil, lab, mix, noise, ramp, smoothstep
 Floats = NDArray[np.float64]
 
 TILT = 0.17  # how far we look down on things: a level circle is this much as high as wide
-LIGHT = np.array([-0.62, 0.5, 0.6]) / np.linalg.norm([-0.62, 0.5, 0.6])
-EYE = np.array([0, 0, 1])
-HALF = (LIGHT + EYE) / np.linalg.norm(LIGHT + EYE)
+LIGHT = (-0.622, 0.501, 0.602)  # of length 1, as HALF is, which stands between it and the eye
+HALF = (-0.347, 0.280, 0.895)
 
 # Outlines as (height, radius) from foot to lip, in parts of the whole height.
 OUTLINES: dict[str, tuple[tuple[float, float], ...]] = {
@@ -33,7 +32,7 @@ OUTLINES: dict[str, tuple[tuple[float, float], ...]] = {
     "ball": ((0, 0.5), (1, 0.5)),
 }  # fmt: skip
 OPEN = frozenset({"vase", "jar", "slim", "bottle", "flask", "cup", "bowl"})
-HOLLOW_STEPS = 512
+STEPS = 512
 FULL = 0.47  # how high glass is filled
 
 
@@ -50,7 +49,7 @@ class Vessel:
     wobble: int = 0
     lean: float = 0.0  # how far the top stands beside the foot, in parts of the height
 
-    def radii(self, steps: int = HOLLOW_STEPS) -> Field:
+    def radii(self, steps: int = STEPS) -> Field:
         """The radius in pixels at evenly spaced heights from foot to top, shape (steps,)."""
         at, radius = np.array(OUTLINES[self.outline]).T
         v = np.linspace(0, 1, steps)
@@ -79,18 +78,13 @@ def _through(at: Floats, value: Floats, wanted: Floats) -> Floats:
     return np.asarray(value[i] + (value[i + 1] - value[i]) * one + bend)
 
 
-def paint(vessel: Vessel, behind: Field, left: int, top: int, scale: int) -> tuple[Field, Field]:
-    """The thing over `behind`, a sheet at `scale` whose corner is picture pixel (left, top).
-
-    Returns the painted sheet and the mask of what it covers, both at that scale.
-    """
+def paint(vessel: Vessel, behind: Field, left: int, top: int, scale: int) -> Field:
+    """The thing over `behind`, a sheet at `scale` whose corner is picture pixel (left, top)."""
     height, width = behind.shape[:2]
     x = (np.arange(width, dtype=np.float32)[None, :] + 0.5) / scale + left - vessel.x
     s = vessel.foot - ((np.arange(height, dtype=np.float32)[:, None] + 0.5) / scale + top)
-    radii = vessel.radii()
-    tall = vessel.tall
-
-    heights = np.linspace(0, vessel.tall, HOLLOW_STEPS)
+    tall, radii = vessel.tall, vessel.radii()
+    heights = np.linspace(0, tall, STEPS)
 
     def radius(y: Field) -> Field:
         return np.asarray(np.interp(y, heights, radii), np.float32)
@@ -106,7 +100,7 @@ def paint(vessel: Vessel, behind: Field, left: int, top: int, scale: int) -> tup
     mask = np.clip(edge * scale + 0.5, 0, 1) * np.clip(y * scale + 0.5, 0, 1)
     mask = mask * np.clip((tall - y) * scale + 0.5, 0, 1)
     slope = np.gradient(radii, heights)
-    rise = np.interp(y, heights, slope)
+    rise = np.asarray(np.interp(y, heights, slope), np.float32)
     nx = np.clip(x / np.maximum(r, 1e-3), -1, 1)
     nz = np.sqrt(1 - nx * nx)
     length = np.sqrt(1 + rise * rise)
@@ -115,8 +109,8 @@ def paint(vessel: Vessel, behind: Field, left: int, top: int, scale: int) -> tup
     sheet = _skin(vessel, behind, normal, v.astype(np.float32), x, s, scale)
     sheet = mix(behind, sheet, mask.astype(np.float32))
     if vessel.outline in OPEN:
-        sheet, mask = _mouth(vessel, sheet, mask, x, s, float(radii[-1]), scale)
-    return sheet, mask.astype(np.float32)
+        sheet = _mouth(vessel, sheet, x, s, float(radii[-1]), scale)
+    return sheet
 
 
 def _skin(
@@ -133,10 +127,8 @@ def _skin(
     height, width = v.shape
     facing = nx * LIGHT[0] + ny * LIGHT[1] + nz * LIGHT[2]
     wrapped = np.clip((facing + 0.28) / 1.28, 0, 1)
-    bounce = (
-        np.clip(-ny * 0.5 + 0.25, 0, 1) * np.exp(-v * 4) * smoothstep(0.0, 0.12, v)
-        + 0.35 * np.clip(nx, 0, 1) ** 3
-    )
+    bounce = np.clip(-ny * 0.5 + 0.25, 0, 1) * np.exp(-v * 4) * smoothstep(0.0, 0.12, v)
+    bounce += 0.35 * np.clip(nx, 0, 1) ** 3
     ground = smoothstep(-0.02, 0.2, v)
     tone = (0.04 + 0.96 * wrapped**1.25 + 0.12 * bounce) * (0.62 + 0.38 * ground)
     coarse = noise(rng, width, height, 6, 4, 0.55)
@@ -197,7 +189,7 @@ def _glass(
     tone = empty + (liquid - empty) * full
     sheet = ramp(vessel.colours, tone.astype(np.float32))
     sheet = mix(sheet, behind, (0.5 * (1 - full) * nz * np.clip(1 - wall, 0, 1)).astype(np.float32))
-    radius = float(np.interp(FULL, np.linspace(0, 1, HOLLOW_STEPS), vessel.radii())) * 0.96
+    radius = float(np.interp(FULL, np.linspace(0, 1, STEPS), vessel.radii())) * 0.96
     level = np.hypot(x, (s - FULL * vessel.tall) / TILT)
     surface = smoothstep(radius + 0.7, radius - 0.7, level)
     sheet = mix(sheet, ramp(vessel.colours, np.clip(0.72 + 0.25 * x / radius, 0, 1)), 0.8 * surface)
@@ -219,9 +211,7 @@ def _window(
     return np.asarray(strip * bar * level * ends, np.float32)
 
 
-def _mouth(
-    vessel: Vessel, sheet: Field, mask: Field, x: Field, s: Field, radius: float, scale: int
-) -> tuple[Field, Field]:
+def _mouth(vessel: Vessel, sheet: Field, x: Field, s: Field, radius: float, scale: int) -> Field:
     """The opening: a lip, and the dark inside lit on its far right."""
     tall = vessel.tall
     far = np.hypot(x, (s - tall) / TILT)
@@ -234,5 +224,4 @@ def _mouth(
     sheet = mix(sheet, mix(body, light, rim_tone), outer.astype(np.float32))
     across = (s - tall) / TILT / radius
     inside = np.clip(0.16 + 0.42 * u + 0.2 * across, 0.02, 0.75).astype(np.float32)
-    sheet = mix(sheet, mix(shade, body, inside), inner.astype(np.float32))
-    return sheet, np.maximum(mask, outer)
+    return mix(sheet, mix(shade, body, inside), inner.astype(np.float32))

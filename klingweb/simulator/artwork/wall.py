@@ -118,14 +118,13 @@ def draw(brief: Brief) -> Field:
 def _court(brief: Brief) -> Court:
     rng, shared = brief.own, brief.shared
     wide = brief.width / brief.height
-    kind = str(shared.choice(["arch", "arch", "arcade", "moon", "door"]))
-    for asked in ("arcade", "moon", "door", "arch"):
-        if brief.asks_for(asked):
-            kind = asked
+    asked = [kind for kind in ("arcade", "moon", "door", "arch") if brief.asks_for(kind)]
+    kind = str(asked[0] if asked else shared.choice(["arch", "arch", "arcade", "moon", "door"]))
     half = {"arch": 0.74, "arcade": 0.52, "moon": 1.0, "door": 0.62}[kind] * rng.uniform(0.9, 1.1)
     # A tall picture shows less to the sides and more wall above.
     extra = max(0.0, 1.0 - wide) * 1.5
     reach = 2.35 * min(wide, 1.8) if wide > 1 else 1.95 * wide + 0.4
+    half = min(half, 0.48 * reach)
     top = rng.uniform(2.55, 2.8) + extra
     slant = min(1.0, 0.15 + 0.62 * wide)
     distance, turn = rng.uniform(4.5, 5.1), rng.uniform(-0.08, 0.2)
@@ -147,7 +146,7 @@ def _court(brief: Brief) -> Court:
 
 def _look(court: Court, width: int, height: int) -> View:
     """Follow one ray for each pixel; the picture's plane stands upright, so no wall leans."""
-    lens = 2.05 * 0.5 * max(height, 0.62 * width)
+    lens = 2.05 * 0.5 * max(height, 0.55 * width)
     u = (np.arange(width, dtype=np.float32)[None, :] - width / 2) / lens
     v = -(np.arange(height, dtype=np.float32)[:, None] - height * 0.53) / lens
     cos, sin = float(np.cos(court.turn)), float(np.sin(court.turn))
