@@ -6,7 +6,7 @@ RUNTIME := $(VENV)/.runtime-installed
 DEV := $(VENV)/.dev-installed
 
 .DEFAULT_GOAL := help
-.PHONY: help run test browser bench lint format lock demo clean
+.PHONY: help install run test browser bench lint format lock demo clean
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -28,6 +28,8 @@ lock: $(DEV) ## Resolve the versions again and write both lock files
 	    --extra postgres pyproject.toml --output-file requirements.lock
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 	    --extra postgres --group dev pyproject.toml --output-file requirements-dev.lock
+
+install: $(RUNTIME) ## Install what running needs, and no more
 
 run: $(RUNTIME) ## Install what is missing and start everything (Ctrl-C stops it)
 	@exec $(BIN)/python manage.py run

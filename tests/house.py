@@ -1,4 +1,4 @@
-"""The whole product as the tests and the bench use it: real processes on a data folder of its own."""
+"""The whole product as tests and bench use it: real processes on a data folder of its own."""
 
 import os
 import signal
@@ -140,7 +140,7 @@ class House:
     def sign_in(self) -> "Visitor":
         return Visitor(self.url).sign_in("admin", ADMIN_PASSWORD)
 
-    # --- the rows ----------------------------------------------------------------------------------
+    # --- the rows ------------------------------------------------------------------------------
 
     def rows(self, query: str, *values: object) -> list[dict[str, Any]]:
         """Read the database file itself, past every layer of ours."""

@@ -1,19 +1,20 @@
 """The table of moves: every pair of states, both fences, and what the database keeps by itself."""
 
 from itertools import product
+from typing import Any
 from uuid import uuid4
 
 import pytest
 from django.db import IntegrityError, transaction
 from django.utils import timezone
-from tests.builders import make_generation, make_member, make_submission
 
 from generations.models import Failure, Generation, Picture, Status
 from generations.models.status import FINAL, MOVES
+from tests.builders import make_generation, make_member, make_submission
 
 pytestmark = pytest.mark.django_db
 
-COMPLETE = {"kling_task_id": "task-1", "failure": Failure.OURS}
+COMPLETE: dict[str, Any] = {"kling_task_id": "task-1", "failure": Failure.OURS}
 
 
 @pytest.mark.parametrize(("before", "after"), list(product(Status, Status)))

@@ -21,7 +21,8 @@ def create(database: str, prompts: list[str]) -> None:
 
 def waiting(database: str) -> list[str]:
     with sqlite3.connect(database, timeout=20) as rows:
-        return [prompt for (prompt,) in rows.execute("SELECT prompt FROM wish WHERE task_id IS NULL")]
+        found = rows.execute("SELECT prompt FROM wish WHERE task_id IS NULL")
+        return [prompt for (prompt,) in found]
 
 
 def work(database: str, url: str, key: str) -> None:

@@ -18,7 +18,7 @@ from django.utils import timezone
 from generations import kling, wire
 from generations.models import Picture
 
-from . import imaging, upstream
+from . import imaging, storing, upstream
 from .shift import Shift
 
 logger = logging.getLogger(__name__)
@@ -88,7 +88,7 @@ def _settle(picture: Picture, fetch: "Future[Facts]") -> None:
             kept = picture.mark_stored(**facts)
             picture.generation.settle()
         if not kept:
-            imaging.discard(facts)
+            storing.discard(facts)
 
 
 def _put_off(picture: Picture, why: str, *, final: bool) -> None:
@@ -136,7 +136,7 @@ class Fetcher:
             developed = imaging.develop(original)
         except imaging.NotAPicture as error:
             raise NotFetched(str(error)) from error
-        return {**imaging.store(developed), "upstream_url": url}
+        return {**storing.store(developed), "upstream_url": url}
 
     def _download(self, url: str) -> bytes:
         """No key, no cookie, no proxy goes along; every hop passes the same guard."""

@@ -1,17 +1,13 @@
-"""From bytes to a picture we may keep: type, full decode under a cap, previews, mean colour."""
+"""From bytes to a picture we may keep: type, full decode under a cap, previews, mean colour.
 
-import hashlib
+Plain library: it knows neither rows nor storage.
+"""
+
 import io
-import os
 import warnings
 from dataclasses import dataclass
-from typing import Any
 
-from django.core.files.base import ContentFile
-from django.core.files.storage import default_storage
 from PIL import Image
-
-from generations.models import Picture
 
 MOST_PIXELS = 80_000_000
 TYPES = {"PNG": ("image/png", "png"), "JPEG": ("image/jpeg", "jpg"), "WEBP": ("image/webp", "webp")}
@@ -62,30 +58,6 @@ def develop(original: bytes) -> Developed:
     )
 
 
-def store(developed: Developed) -> dict[str, Any]:
-    """Put original and previews into the storage, durably; returns the columns of the row."""
-    names = {
-        field: _save(Picture.new_file_name("webp"), data)
-        for field, data in developed.previews.items()
-    }
-    return {
-        "file": _save(Picture.new_file_name(developed.extension), developed.original),
-        **names,
-        "content_type": developed.content_type,
-        "width": developed.width,
-        "height": developed.height,
-        "size_bytes": len(developed.original),
-        "sha256": hashlib.sha256(developed.original).hexdigest(),
-        "colour": developed.colour,
-    }
-
-
-def discard(facts: dict[str, Any]) -> None:
-    """Remove what `store` put there: another fetch of the same picture was first."""
-    for field in ("file", *PREVIEW_WIDTHS):
-        default_storage.delete(facts[field])
-
-
 def _mean_colour(pixels: Image.Image) -> tuple[int, int, int]:
     mean = pixels.resize((1, 1), Image.Resampling.BOX).getpixel((0, 0))
     assert isinstance(mean, tuple)
@@ -103,18 +75,3 @@ def _previews(pixels: Image.Image) -> dict[str, bytes]:
         pixels.save(out, "WEBP", quality=WEBP_QUALITY[name], method=3)
         previews[name] = out.getvalue()
     return previews
-
-
-def _save(name: str, data: bytes) -> str:
-    saved = default_storage.save(name, ContentFile(data))
-    try:
-        path = default_storage.path(saved)
-    except NotImplementedError:
-        return saved  # an object store answers only when it has it
-    # The row will say "stored": after a power cut that must still be true.
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    return saved

@@ -14,7 +14,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from generations.models import Generation, Member, Move, Picture, Status, Submission
-from generations.worker import imaging
+from generations.worker import imaging, storing
 
 FOLDER = settings.BASE_DIR / "generations" / "demo"
 # The person one signs in as has pictures too; nobody can sign in as the others.
@@ -114,5 +114,5 @@ def _finished(
         developed = imaging.develop(file.read_bytes())
         Picture.objects.create(
             generation=generation, index=index, state=Picture.State.STORED, stored_at=ended_at,
-            **imaging.store(developed),
+            **storing.store(developed),
         )  # fmt: skip

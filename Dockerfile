@@ -1,0 +1,20 @@
+# One container that does what `make run` does: every step here is one of the Makefile's.
+FROM python:3.11-slim
+
+RUN apt-get update && apt-get install -y --no-install-recommends make && rm -rf /var/lib/apt/lists/* \
+    && useradd --create-home --home-dir /app klingweb && install -d -o klingweb /data
+WORKDIR /app
+USER klingweb
+
+COPY --chown=klingweb Makefile requirements.lock ./
+RUN make install
+
+COPY --chown=klingweb . .
+ENV KLINGWEB_DATA_DIR=/data KLINGWEB_BIND=0.0.0.0 PORT=8000 PYTHONUNBUFFERED=1
+VOLUME /data
+EXPOSE 8000
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=30s --timeout=5s --start-period=60s \
+    CMD ["/app/.venv/bin/python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8000/healthz')"]
+# Not through make: the signal must reach the process that passes it on.
+CMD ["/app/.venv/bin/python", "manage.py", "run"]

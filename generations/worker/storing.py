@@ -1,0 +1,51 @@
+"""Puts a developed picture into the storage, durably, and tells the columns of its row."""
+
+import hashlib
+import os
+from typing import Any
+
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
+
+from generations.models import Picture
+
+from .imaging import PREVIEW_WIDTHS, Developed
+
+
+def store(developed: Developed) -> dict[str, Any]:
+    """Put original and previews into the storage, durably; returns the columns of the row."""
+    names = {
+        field: _save(Picture.new_file_name("webp"), data)
+        for field, data in developed.previews.items()
+    }
+    return {
+        "file": _save(Picture.new_file_name(developed.extension), developed.original),
+        **names,
+        "content_type": developed.content_type,
+        "width": developed.width,
+        "height": developed.height,
+        "size_bytes": len(developed.original),
+        "sha256": hashlib.sha256(developed.original).hexdigest(),
+        "colour": developed.colour,
+    }
+
+
+def discard(facts: dict[str, Any]) -> None:
+    """Remove what `store` put there: another fetch of the same picture was first."""
+    for field in ("file", *PREVIEW_WIDTHS):
+        default_storage.delete(facts[field])
+
+
+def _save(name: str, data: bytes) -> str:
+    saved = default_storage.save(name, ContentFile(data))
+    try:
+        path = default_storage.path(saved)
+    except NotImplementedError:
+        return saved  # an object store answers only when it has it
+    # The row will say "stored": after a power cut that must still be true.
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    return saved

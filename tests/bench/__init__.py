@@ -1,0 +1,1 @@
+"""Figures, side by side, with their conditions; never a test."""

@@ -1,0 +1,131 @@
+"""`make bench`: prints every figure beside its target and its conditions."""
+
+import platform
+import tempfile
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import mean, quantiles
+from uuid import uuid4
+
+import psutil
+
+from tests.bench.bare import Bare
+from tests.house import House, Visitor, wait_until
+from tests.simulator import Simulator
+
+POLL_SECONDS = "2,5,5,5"
+UPSTREAM_SECONDS = (5, 20)
+SINGLES = (5.0, 8.0, 11.0, 14.0, 17.0, 20.0)
+MANY = 100
+IDLE_SETTLE_SECONDS = 20
+IDLE_SECONDS = 30
+
+
+def main() -> None:
+    print(__doc__)
+    cores = psutil.cpu_count()
+    print(f"Python {platform.python_version()}, {cores} cores, SQLite, worker running.")
+    print(
+        f"n = 1, plain 512 px pictures, poll rhythm {POLL_SECONDS} s, no budget of units, "
+        f"upstream time {UPSTREAM_SECONDS[0]}-{UPSTREAM_SECONDS[1]} s.\n"
+    )
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Simulator(seconds=UPSTREAM_SECONDS) as simulator,
+        House(
+            Path(folder), upstream_url=simulator.url, poll_seconds=POLL_SECONDS, upstream_units=0
+        ) as house,
+    ):
+        house.start("run")
+        house.wait_for_web()
+        idle(house)
+        visitor = house.sign_in()
+        visitor.session.headers["HX-Request"] = "true"
+        bare = Bare(simulator.url, simulator.key, 2.0, Path(folder))
+        one_at_a_time(house, simulator, visitor, bare)
+        many_at_once(house, simulator, visitor, bare)
+
+
+def idle(house: House) -> None:
+    """Nothing to do: what the whole costs, without the simulator."""
+    time.sleep(IDLE_SETTLE_SECONDS)
+    family = house.family("run")
+    before = _cpu_seconds(family)
+    time.sleep(IDLE_SECONDS)
+    cpu = (_cpu_seconds(family) - before) / IDLE_SECONDS
+    pss = sum(process.memory_full_info().pss for process in family) / 2**20
+    say("idle, whole install: processor, one core", f"{cpu:.1%}", "< 2 %")
+    say(f"idle, whole install: memory, {len(family)} processes", f"{pss:.0f} MB", "< 250 MB")
+
+
+def one_at_a_time(house: House, simulator: Simulator, visitor: Visitor, bare: Bare) -> None:
+    """Each upstream time once through klingweb and once through the bare script, in turn."""
+    ours, theirs = [], []
+    for seconds in SINGLES:
+        simulator.settings(seconds=[seconds, seconds])
+        started = time.perf_counter()
+        visitor.make(f"bench single {seconds}")
+        wait_until(house.is_at_rest, 120, "the single is final")
+        ours.append(time.perf_counter() - started)
+        theirs.append(bare.make(f"bare single {seconds}"))
+    simulator.settings(seconds=list(UPSTREAM_SECONDS))
+    compare("whole request, one at a time", ours, theirs)
+
+
+def many_at_once(house: House, simulator: Simulator, visitor: Visitor, bare: Bare) -> None:
+    prompts = [f"bench many {number}" for number in range(MANY)]
+    presses = []
+    for prompt in prompts:
+        started = time.perf_counter()
+        assert visitor.make(prompt, nonce=uuid4()).ok
+        presses.append(time.perf_counter() - started)
+    wait_until(house.is_at_rest, 180, "all are final")
+    rows = house.rows(
+        "SELECT prompt, created_at, finished_at, status FROM generations_generation "
+        "WHERE prompt LIKE 'bench many %'"
+    )
+    assert {row["status"] for row in rows} == {"succeeded"}, house.statuses()
+    created = {row["prompt"]: _seconds(row["created_at"]) for row in rows}
+    finished = {row["prompt"]: _seconds(row["finished_at"]) for row in rows}
+    tasks = {task["prompt"]: task for task in simulator.tasks()}
+    posts = {sent["prompt"]: sent["wall"] for sent in simulator.requests("submit")}
+    ours = [finished[prompt] - created[prompt] for prompt in prompts]
+    upstream = [tasks[prompt]["done_at"] - tasks[prompt]["created_at"] for prompt in prompts]
+    theirs = bare.make_many([f"bare many {number}" for number in range(MANY)])
+    compare(f"whole request, {MANY} at once", ours, theirs)
+    say("  of which upstream", f"{mean(upstream):.2f} s", "")
+
+    line = [posts[prompt] - created[prompt] for prompt in prompts]
+    lag = [finished[prompt] - tasks[prompt]["done_at"] for prompt in prompts]
+    say("press -> card, p95", f"{at(95, presses) * 1000:.0f} ms", "< 60 ms on the server")
+    say("row queued -> POST leaves, p50", f"{at(50, line):.2f} s", "< 0.3 s")
+    say("finished upstream -> final, p50", f"{at(50, lag):.2f} s", "< 1.5 s")
+    say("finished upstream -> final, p95", f"{at(95, lag):.2f} s", "< 3 s")
+
+
+def compare(what: str, ours: list[float], theirs: list[float]) -> None:
+    ratio = mean(ours) / mean(theirs)
+    say(f"{what}: klingweb / bare script", f"{mean(ours):.2f} / {mean(theirs):.2f} s", "")
+    say("  ratio", f"{ratio:.2f} x", "<= 1.10 x")
+
+
+def say(what: str, figure: str, target: str) -> None:
+    print(f"{what:<58} {figure:>16}   {target}", flush=True)
+
+
+def at(percent: int, values: list[float]) -> float:
+    return quantiles(values, n=100, method="inclusive")[percent - 1]
+
+
+def _seconds(moment: str) -> float:
+    """SQLite keeps moments as UTC text."""
+    return datetime.fromisoformat(moment).replace(tzinfo=UTC).timestamp()
+
+
+def _cpu_seconds(family: list[psutil.Process]) -> float:
+    return float(sum(sum(process.cpu_times()[:2]) for process in family))
+
+
+if __name__ == "__main__":
+    main()
