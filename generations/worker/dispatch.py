@@ -41,7 +41,7 @@ def send_next(most: int) -> list[Sending]:
         line = Line.lock()
         sent = _claim(prepared, line)
         if line.is_held and sent:
-            Line.hold(line.trouble, line.held_answer, gap_seconds=settings.HOLD_RETRY_SECONDS)
+            Line.probe(gap_seconds=settings.HOLD_RETRY_SECONDS)
     return sent
 
 
@@ -71,11 +71,16 @@ def _claim(prepared: list[tuple[Generation, ImageRequest | None]], line: Line) -
         if submission is None:
             continue
         if request is None:
-            generation.mark_refused(submission, Failure.OURS, "The reference image is gone.")
+            _refuse_unsent(generation, submission)
             continue
         in_use += generation.n
         sent.append(Sending(generation, submission, request))
     return sent
+
+
+def _refuse_unsent(generation: Generation, submission: Submission) -> None:
+    generation.mark_refused(submission, Failure.OURS, "The reference image is gone.")
+    Submission.objects.filter(pk=submission.pk).update(outcome=Submission.Outcome.POSTPONED)
 
 
 def _opens(line: Line, by: datetime) -> bool:

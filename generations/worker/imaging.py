@@ -54,7 +54,7 @@ def develop(original: bytes) -> Developed:
         width=pixels.width,
         height=pixels.height,
         colour="#{:02x}{:02x}{:02x}".format(*_mean_colour(pixels)),
-        previews=_previews(pixels),
+        previews=_previews(pixels, original if extension == "webp" else None),
     )
 
 
@@ -64,14 +64,22 @@ def _mean_colour(pixels: Image.Image) -> tuple[int, int, int]:
     return int(mean[0]), int(mean[1]), int(mean[2])
 
 
-def _previews(pixels: Image.Image) -> dict[str, bytes]:
-    """The large one first, then the small one from the large one: half the work."""
+def _previews(pixels: Image.Image, ready: bytes | None) -> dict[str, bytes]:
+    """The large one first, then the small one from the large one: half the work.
+
+    `ready` is an original that is WebP already: where it is small enough it is its own preview.
+    """
     previews = {}
     for name, width in sorted(PREVIEW_WIDTHS.items(), key=lambda item: -item[1]):
         if pixels.width > width:
             height = max(1, round(pixels.height * width / pixels.width))
             pixels = pixels.resize((width, height), Image.Resampling.LANCZOS, reducing_gap=3.0)
-        out = io.BytesIO()
-        pixels.save(out, "WEBP", quality=WEBP_QUALITY[name], method=3)
-        previews[name] = out.getvalue()
+            ready = None
+        previews[name] = ready or _webp(pixels, WEBP_QUALITY[name])
     return previews
+
+
+def _webp(pixels: Image.Image, quality: int) -> bytes:
+    out = io.BytesIO()
+    pixels.save(out, "WEBP", quality=quality, method=3)
+    return out.getvalue()

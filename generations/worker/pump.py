@@ -94,7 +94,7 @@ class Polls:
         with transaction.atomic():
             rows, made = [], False
             for generation, claimed, answer in answered:
-                row = _apply(generation, claimed, answer)
+                row = _write(generation, claimed, answer)
                 made |= generation.status == Status.FETCHING
                 if row:
                     rows.append(row)
@@ -114,6 +114,15 @@ class Polls:
             except Empty:
                 break
         return answered
+
+
+def _write(generation: Generation, claimed: datetime, answer: Answer) -> Row | None:
+    """One answer that the database does not take must not cost the others theirs."""
+    try:
+        return _apply(generation, claimed, answer)
+    except Exception:
+        logger.exception("the answer for %s was not written", generation)
+        return _watch(generation, claimed, failures=generation.poll_failures + 1)
 
 
 def _apply(generation: Generation, claimed: datetime, answer: Answer) -> Row | None:
@@ -144,7 +153,7 @@ def _watch(generation: Generation, claimed: datetime, failures: int) -> Row | No
     """Our patience never ends a task: it is only asked more and more rarely."""
     age = _age_seconds(generation)
     if age > settings.WATCH_SECONDS:
-        generation.mark_lost()
+        generation.mark_lost(f"no end within {settings.WATCH_SECONDS / 3600:.0f} hours")
         return None
     if age > settings.LATE_SECONDS and generation.late_at is None:
         generation.mark_late()
@@ -156,10 +165,11 @@ def _done_without_pictures(
     generation: Generation, claimed: datetime, answer: kling.Task
 ) -> Row | None:
     """The list may follow later; after a few more looks there is none."""
-    if generation.poll_failures >= EMPTY_ANSWERS:
+    looks = generation.count_empty_answer()
+    if looks > EMPTY_ANSWERS:
         generation.mark_failed(Failure.OURS, "finished without image", answer.answer)
         return None
-    return _watch(generation, claimed, failures=generation.poll_failures + 1)
+    return _watch(generation, claimed, failures=looks)
 
 
 def _denied(generation: Generation, claimed: datetime) -> Row | None:
@@ -167,7 +177,7 @@ def _denied(generation: Generation, claimed: datetime) -> Row | None:
     now = timezone.now()
     generation.doubt(now)
     if generation.denied_at and now - generation.denied_at > _doubt():
-        generation.mark_lost()
+        generation.mark_lost("the upstream denies it")
         return None
     return _watch(generation, claimed, failures=0)
 

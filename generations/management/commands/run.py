@@ -76,9 +76,13 @@ class Command(BaseCommand):
         self._prepare()
         parts = self._parts()
         self._keep(parts)
+        # Beside the others: nobody waits for it, and later starts leave what was removed alone.
+        demo = Child(_load_demo) if settings.DEMO and self.is_first else None
         self._tell_when_ready()
         while not self.stopping:
             self._keep(parts)
+            if demo and demo.poll() is not None:
+                demo = None
             time.sleep(LOOK_SECONDS)
         self._stop_all(parts)
 
@@ -107,9 +111,8 @@ class Command(BaseCommand):
     def _prepare(self) -> None:
         call_command("migrate", verbosity=0, interactive=False)
         call_command("collectstatic", verbosity=0, interactive=False)
+        self.is_first = not Member.objects.filter(role=Member.Role.ADMIN).exists()
         self.password = _first_admin()
-        if settings.DEMO:
-            call_command("demo", verbosity=0)
 
     def _parts(self) -> list[Part]:
         parts = [
@@ -156,6 +159,11 @@ def _first_admin() -> str:
         kept.write_text(password, "ascii")
     Member.objects.create_user("admin", password=password, role=Member.Role.ADMIN)
     return "" if settings.ADMIN_PASSWORD else password
+
+
+def _load_demo() -> None:
+    os.nice(10)
+    call_command("demo", verbosity=0)
 
 
 def _simulate() -> None:
