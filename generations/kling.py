@@ -8,7 +8,7 @@ Nothing here tries twice: each error says what the caller may do.
 import json
 import re
 from collections.abc import Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -21,23 +21,18 @@ from generations import wire
 
 PATH = "/kling/v1/images/generations"  # YEScale; with /{id} behind it: notes 1.1
 MOST_BYTES = 1024 * 1024  # of an answer
+MOST_PICTURES = 10  # of a task: the index goes from 0 to 9 (notes 2.6)
 ANSWER_CHARACTERS = 4000
 REASON_CHARACTERS = 500
 LONGEST_WAIT_SECONDS = 3600.0
 
-DOCUMENTED = (
-    "prompt",
-    "negative_prompt",
-    "image",
-    "image_fidelity",
-    "n",
-    "aspect_ratio",
-)  # YEScale
+DOCUMENTED = (  # YEScale
+    "prompt", "negative_prompt", "image", "image_fidelity", "n", "aspect_ratio",
+)  # fmt: skip
 EXTENDED = (  # notes 6.1
     "model_name", "image_reference", "human_fidelity", "resolution", "external_task_id",
     "callback_url", "watermark_info",
 )  # fmt: skip
-
 
 Kind = Literal["policy", "input", "ours"]
 Trouble = Literal["account", "key", "rights", "address"]
@@ -188,23 +183,16 @@ class Client:
     def _ask(
         self, line: wire.Line, seconds: float, method: str, path: str, body: bytes | None = None
     ) -> "_Answer":
-        headers = {
-            "Authorization": f"Bearer {self._key}",
-            "Accept": "application/json",
-        }  # notes 4.1
+        headers = {"Accept": "application/json", "Authorization": f"Bearer {self._key}"}
         if body:
             headers["Content-Type"] = "application/json"
         call = wire.deadline(seconds)
         try:
             with call:
                 answer = line.ask(
-                    method,
-                    path,
-                    headers=headers,
-                    body=body,
-                    connect_seconds=self._connect_seconds,
-                    most_bytes=MOST_BYTES,
-                )
+                    method, path, headers=headers, body=body,
+                    connect_seconds=self._connect_seconds, most_bytes=MOST_BYTES,
+                )  # fmt: skip
         except OSError as error:
             told = self._clean(str(error))[:REASON_CHARACTERS]
             failure = Unanswered(told) if call.was_sent else NotSent(told)
@@ -215,12 +203,20 @@ class Client:
 
     def _read(self, answer: wire.Answer) -> "_Answer":
         text = self._clean(answer.body.decode("utf-8-sig", "replace"))
-        data = self._clean_all(_parse(text))
-        code, words = _refusal(data, is_good=200 <= answer.http_status < 300)
-        text = text or self._clean(answer.headers.get("Location", ""))
-        retry_after = answer.headers.get("Retry-After", "")
+        try:
+            data = self._clean_all(json.loads(text))
+        except (ValueError, RecursionError):
+            data = None
+        is_good = 200 <= answer.http_status < 300
+        code, words = _refusal(data, is_good=is_good)
         return _Answer(
-            answer.http_status, text[:ANSWER_CHARACTERS], _layers(data), code, words, retry_after
+            answer.http_status,
+            is_good,
+            (text or self._clean(answer.headers.get("Location", "")))[:ANSWER_CHARACTERS],
+            _layers(data),
+            code[:60],
+            words[:REASON_CHARACTERS],
+            answer.headers.get("Retry-After", ""),
         )
 
     def _clean(self, text: str) -> str:
@@ -286,19 +282,16 @@ class _Answer:
     """`code` and `words` are those of a refusal; "" when nothing is wrong, or nothing readable."""
 
     http_status: int
+    is_good: bool
     text: str
     layers: list[Fields]
     code: str
     words: str
     retry_after: str
 
-    @property
-    def is_good(self) -> bool:
-        return 200 <= self.http_status < 300
-
     def as_error(self, error: type[KlingError], /, **facts: Any) -> KlingError:
-        message = self.words[:REASON_CHARACTERS] or "the upstream gave no reason"
-        return error(message, self.http_status, self.code[:60], self.text, **facts)
+        message = self.words or "the upstream gave no reason"
+        return error(message, self.http_status, self.code, self.text, **facts)
 
     def slow_down(self, **facts: Any) -> KlingError:
         return self.as_error(SlowDown, wait_seconds=_wait_seconds(self.retry_after), **facts)
@@ -416,13 +409,6 @@ _PICTURE_PATHS = (
 _IS_URL = re.compile(r"\s*https?://\S+\s*", re.IGNORECASE)
 
 
-def _parse(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-
-
 def _layers(data: Any) -> list[Fields]:
     """data, data.data, data.data.data and the root (notes 6.5): the outer one is believed first.
 
@@ -461,8 +447,10 @@ def _refusal(data: Any, *, is_good: bool) -> tuple[str, str]:
     if not isinstance(data, dict):
         return "", ""
     code, words = _code(data.get("code")), _words(data.get("message"))
-    if code == "fail_to_fetch_task" and isinstance(kling := _parse(words), dict):
-        return _refusal(kling, is_good=False)
+    if code == "fail_to_fetch_task":  # around Kling's own answer, as one string
+        with suppress(ValueError, RecursionError):
+            if isinstance(kling := json.loads(words), dict):
+                return _refusal(kling, is_good=False)
     if code:
         return code, words or code
     for error in (layer.get("error") for layer in _layers(data)):
@@ -547,7 +535,7 @@ def _urls(images: list[Any]) -> tuple[str, ...]:
         images = sorted(images, key=itemgetter("index"))
     urls = [image.get("url") if isinstance(image, dict) else image for image in images]
     found = (url.strip() for url in urls if isinstance(url, str) and _IS_URL.fullmatch(url))
-    return tuple(dict.fromkeys(found))
+    return tuple(dict.fromkeys(found))[:MOST_PICTURES]
 
 
 def _wait_seconds(retry_after: str) -> float | None:
@@ -556,7 +544,7 @@ def _wait_seconds(retry_after: str) -> float | None:
         return min(float(retry_after), LONGEST_WAIT_SECONDS)
     try:
         at = parsedate_to_datetime(retry_after)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     left = (at - datetime.now(at.tzinfo and UTC)).total_seconds()
     return min(max(left, 0.0), LONGEST_WAIT_SECONDS)
