@@ -8,23 +8,18 @@ Nothing here tries twice: each error says what the caller may do.
 import json
 import re
 from collections.abc import Mapping
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from enum import StrEnum
-from operator import itemgetter
 from typing import Any, Literal
 from urllib.parse import quote
 
-from generations import wire
+from generations import envelope, wire
 
 PATH = "/kling/v1/images/generations"  # YEScale; with /{id} behind it: notes 1.1
 MOST_BYTES = 1024 * 1024  # of an answer
-MOST_PICTURES = 10  # of a task: the index goes from 0 to 9 (notes 2.6)
 ANSWER_CHARACTERS = 4000
 REASON_CHARACTERS = 500
-LONGEST_WAIT_SECONDS = 3600.0
 
 DOCUMENTED = (  # YEScale
     "prompt", "negative_prompt", "image", "image_fidelity", "n", "aspect_ratio",
@@ -36,7 +31,6 @@ EXTENDED = (  # notes 6.1
 
 Kind = Literal["policy", "input", "ours"]
 Trouble = Literal["account", "key", "rights", "address"]
-Fields = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -208,12 +202,12 @@ class Client:
         except (ValueError, RecursionError):
             data = None
         is_good = 200 <= answer.http_status < 300
-        code, words = _refusal(data, is_good=is_good)
+        code, words = envelope.refusal(data, is_good=is_good)
         return _Answer(
             answer.http_status,
             is_good,
             (text or self._clean(answer.headers.get("Location", "")))[:ANSWER_CHARACTERS],
-            _layers(data),
+            envelope.layers_of(data),
             code[:60],
             words[:REASON_CHARACTERS],
             answer.headers.get("Retry-After", ""),
@@ -284,7 +278,7 @@ class _Answer:
     http_status: int
     is_good: bool
     text: str
-    layers: list[Fields]
+    layers: list[envelope.Fields]
     code: str
     words: str
     retry_after: str
@@ -294,12 +288,13 @@ class _Answer:
         return error(message, self.http_status, self.code, self.text, **facts)
 
     def slow_down(self, **facts: Any) -> KlingError:
-        return self.as_error(SlowDown, wait_seconds=_wait_seconds(self.retry_after), **facts)
+        wait_seconds = envelope.wait_seconds(self.retry_after)
+        return self.as_error(SlowDown, wait_seconds=wait_seconds, **facts)
 
 
 def _read_submit(answer: _Answer, *, names_model: bool) -> Task:
     """Notes 6.2, with design T2 to T6 above them."""
-    kling_task_id = _first_id(answer.layers)
+    kling_task_id = envelope.first_id(answer.layers)
     if not kling_task_id:
         raise _not_accepted(answer, names_model)
     if not answer.is_good:
@@ -385,11 +380,6 @@ def _is_lie(answer: _Answer, reason: str) -> bool:
     return not any(times) and bool(_NOT_FOUND.search(reason))
 
 
-# --- one envelope for all of them -------------------------------------------------------------
-
-# What is said while nothing is wrong: the official 0, CRAZY's and ANYF's "success" (notes 4.5).
-_NO_CODE = {"", "0", "success", "none"}
-
 # Notes 6.5; the sources of each spelling are in notes 4.5. Any other word, and none, is OPEN.
 _STATES = dict.fromkeys(
     ("succeed", "succeeded", "success", "completed", "complete", "done", "finished"), State.DONE
@@ -397,90 +387,16 @@ _STATES = dict.fromkeys(
     ("failed", "fail", "failure", "error", "canceled", "cancelled", "expired", "timeout"),
     State.FAILED,
 )
-_STATUS_NAMES = ("task_status", "status", "state")
-_ID_NAMES = ("task_id", "id")
-
-# Where pictures are listed: officially, V98, the sync facade, ANYF, CRAZY (notes 4.5 and 6.5);
-# last a success whose address stands where a reason belongs, in older new-api (notes 4.4).
-_PICTURE_PATHS = (
-    ("task_result", "images"), ("images",), ("data",), ("output", "urls"), ("result_url",),
-    ("url",), ("output", "url"), ("output",), ("fail_reason",),
-)  # fmt: skip
-_IS_URL = re.compile(r"\s*https?://\S+\s*", re.IGNORECASE)
-
-
-def _layers(data: Any) -> list[Fields]:
-    """data, data.data, data.data.data and the root (notes 6.5): the outer one is believed first.
-
-    A root without an id is an envelope: a "status" on it is not the task's.
-    """
-    if not isinstance(data, dict):
-        return []
-    layers: list[Fields] = []
-    layer = data.get("data")
-    while isinstance(layer, dict) and len(layers) < 3:
-        layers.append(layer)
-        layer = layer.get("data")
-    is_task = any(data.get(name) for name in ("task_status", *_ID_NAMES))
-    root = {name: data[name] for name in data if is_task or name not in _STATUS_NAMES}
-    return [*layers, root]
-
-
-def _texts(layers: list[Fields], *names: str) -> list[str]:
-    """The texts under these names, outer layers first; the empty ones too."""
-    found = [layer.get(name) for layer in layers for name in names]
-    return [value.strip() for value in found if isinstance(value, str)]
-
-
-def _first_id(layers: list[Fields]) -> str:
-    """In the order of notes 6.2: data, root, then deeper. Some ids are numbers (notes 2.6)."""
-    for layer in (*layers[:1], *layers[-1:], *layers[1:]):
-        for name in _ID_NAMES:
-            value = layer.get(name)
-            if type(value) in (str, int) and value and (text := str(value).strip()):
-                return text
-    return ""
-
-
-def _refusal(data: Any, *, is_good: bool) -> tuple[str, str]:
-    """Code and words of a refusal, in every shape of notes 4.4; ("", "") when there is none."""
-    if not isinstance(data, dict):
-        return "", ""
-    code, words = _code(data.get("code")), _words(data.get("message"))
-    if code == "fail_to_fetch_task":  # around Kling's own answer, as one string
-        with suppress(ValueError, RecursionError):
-            if isinstance(kling := json.loads(words), dict):
-                return _refusal(kling, is_good=False)
-    if code:
-        return code, words or code
-    for error in (layer.get("error") for layer in _layers(data)):
-        if isinstance(error, dict) and error:
-            code = _code(error.get("code")) or _code(error.get("type"))
-            return code, _words(error.get("message")) or code
-        if _words(error):
-            return "", _words(error)
-    # Beside code 0 stands "SUCCEED", even where the task has failed (notes 1.4).
-    return "", "" if is_good else words
-
-
-def _code(value: object) -> str:
-    """An int, a numeric string, a word, "", null (notes 4.4): one spelling for all."""
-    code = str(value).strip().lower()
-    return "" if code in _NO_CODE else code
-
-
-def _words(value: object) -> str:
-    return value.strip() if isinstance(value, str) else ""
 
 
 def _task(answer: _Answer, kling_task_id: str) -> Task | None:
     """None when it says nothing of a task. The outer status counts, but pictures beat whatever
     lags behind (notes 6.5)."""
-    texts = _texts(answer.layers, *_STATUS_NAMES)
+    texts = envelope.texts(answer.layers, *envelope.STATUS_NAMES)
     states = [_STATES.get(text.lower(), State.OPEN) for text in texts if text]
     # Without any status: a gateway that waits for the pictures itself (notes 4.5, NA-img).
     may_list = State.DONE in states or not (texts or answer.code)
-    urls = _image_urls(answer.layers) if may_list else ()
+    urls = envelope.image_urls(answer.layers) if may_list else ()
     if urls:
         state = State.DONE
     elif states:
@@ -497,54 +413,13 @@ def _task(answer: _Answer, kling_task_id: str) -> Task | None:
         status_text=next(filter(None, texts), "")[:100],
         image_urls=urls,
         reason=_reason(answer) if state is State.FAILED else "",
-        progress=_progress(answer.layers),
+        progress=envelope.progress(answer.layers),
         answer=answer.text,
     )
 
 
 def _reason(answer: _Answer) -> str:
     """Why it failed (notes 6.5). A fail_reason may be an address instead."""
-    told = _texts(answer.layers, "task_status_msg", "fail_reason", "failReason")
-    reasons = [text for text in told if text and not _IS_URL.fullmatch(text)]
+    told = envelope.texts(answer.layers, "task_status_msg", "fail_reason", "failReason")
+    reasons = [text for text in told if text and not envelope.IS_URL.fullmatch(text)]
     return (reasons[0] if reasons else answer.words)[:REASON_CHARACTERS]
-
-
-def _progress(layers: list[Fields]) -> int | None:
-    """45 or "45%"."""
-    for layer in layers:
-        found = re.fullmatch(r"(\d{1,3})(\.\d*)? ?%?", str(layer.get("progress")))
-        if found and int(found[1]) <= 100:
-            return int(found[1])
-    return None
-
-
-def _image_urls(layers: list[Fields]) -> tuple[str, ...]:
-    for path in _PICTURE_PATHS:
-        for layer in layers:
-            found: Any = layer
-            for name in path:
-                found = found.get(name) if isinstance(found, dict) else None
-            if urls := _urls(found if isinstance(found, list) else [found]):
-                return urls
-    return ()
-
-
-def _urls(images: list[Any]) -> tuple[str, ...]:
-    """By index where all have one (some gateways give `id` instead), else as they come."""
-    if all(isinstance(image, dict) and isinstance(image.get("index"), int) for image in images):
-        images = sorted(images, key=itemgetter("index"))
-    urls = [image.get("url") if isinstance(image, dict) else image for image in images]
-    found = (url.strip() for url in urls if isinstance(url, str) and _IS_URL.fullmatch(url))
-    return tuple(dict.fromkeys(found))[:MOST_PICTURES]
-
-
-def _wait_seconds(retry_after: str) -> float | None:
-    """Seconds or a date (RFC 9110, 10.2.3); None when it says nothing of sense."""
-    if re.fullmatch(r"\d{1,9}(\.\d+)?", retry_after.strip()):
-        return min(float(retry_after), LONGEST_WAIT_SECONDS)
-    try:
-        at = parsedate_to_datetime(retry_after)
-    except (ValueError, OverflowError):
-        return None
-    left = (at - datetime.now(at.tzinfo and UTC)).total_seconds()
-    return min(max(left, 0.0), LONGEST_WAIT_SECONDS)

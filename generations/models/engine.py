@@ -1,36 +1,13 @@
 """What the engine knows of itself: who holds which slot, and how the line to the upstream is."""
 
-import os
-import socket
 from datetime import datetime, timedelta
-from functools import lru_cache
 
-import psutil
 from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-
-@lru_cache(maxsize=1)
-def _identity(pid: int) -> str:
-    return f"{socket.gethostname()}:{pid}:{psutil.Process(pid).create_time():.2f}"
-
-
-def this_process() -> str:
-    """Names this process for good: a number used again by another process does not match."""
-    return _identity(os.getpid())
-
-
-def is_dead(holder: str) -> bool:
-    """Whether that process is surely gone. Of another machine nobody can say: False."""
-    host, pid, created = holder.rsplit(":", 2)
-    if host != socket.gethostname():
-        return False
-    try:
-        return f"{psutil.Process(int(pid)).create_time():.2f}" != created
-    except psutil.NoSuchProcess:
-        return True
+from .process import is_dead, this_process
 
 
 class Slot(models.Model):
@@ -160,10 +137,14 @@ class Line(models.Model):
 
     @classmethod
     def wait(cls, seconds: float) -> None:
-        """Nobody submits before `seconds` have passed; the queue keeps its places."""
+        """Nobody submits before `seconds` have passed; the queue keeps its places.
+
+        Refusals that come while all wait already are of one burst: they count once.
+        """
         now = timezone.now()
         cls.now()
-        cls.objects.filter(pk=cls.ONLY).update(
+        is_over = Q(not_before=None) | Q(not_before__lte=now)
+        cls.objects.filter(is_over, pk=cls.ONLY).update(
             not_before=now + timedelta(seconds=seconds), waits=F("waits") + 1
         )
         cls.objects.filter(pk=cls.ONLY, busy_since=None).update(busy_since=now)
@@ -178,17 +159,23 @@ class Line(models.Model):
 
     @classmethod
     def hold(cls, trouble: str, answer: str = "", *, gap_seconds: float = 60) -> None:
-        """Stop submitting; one row is let through after a gap that doubles each time."""
-        line = cls.now()
+        """Stop submitting; one row is let through after the gap.
+
+        While it is held only the reason is renewed: a burst of refusals makes one gap.
+        """
+        cls.now()
         now = timezone.now()
-        gap = min(timedelta(seconds=gap_seconds * 2 ** min(line.probes, 10)), cls.LONGEST_GAP)
-        cls.objects.filter(pk=cls.ONLY).update(
-            trouble=trouble,
-            held_answer=answer[:2000],
-            held_at=line.held_at or now,
-            probe_at=now + gap,
-            probes=F("probes") + 1,
-        )
+        line = cls.objects.filter(pk=cls.ONLY)
+        line.update(trouble=trouble, held_answer=answer[:2000])
+        gap = timedelta(seconds=gap_seconds)
+        line.filter(held_at=None).update(held_at=now, probe_at=now + gap, probes=0)
+
+    @classmethod
+    def probe(cls, *, gap_seconds: float = 60) -> None:
+        """One row tries the held line; the next may after a gap twice as long."""
+        probes = cls.now().probes + 1
+        gap = min(timedelta(seconds=gap_seconds * 2 ** min(probes, 10)), cls.LONGEST_GAP)
+        cls.objects.filter(pk=cls.ONLY).update(probe_at=timezone.now() + gap, probes=probes)
 
     @classmethod
     def count_unanswered(cls) -> int:

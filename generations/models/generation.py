@@ -13,9 +13,9 @@ from django.utils.translation import gettext_lazy as _
 
 from generations.catalog import SHAPE_OF, Shape
 
-from .engine import this_process
 from .member import Member
 from .picture import Picture, ReferenceImage
+from .process import this_process
 from .status import FINAL, LIVE, MOVES, OPEN, WITH_TASK, Failure, Status
 from .submission import Submission
 
@@ -152,6 +152,9 @@ class Generation(models.Model):
     next_poll_at = models.DateTimeField(null=True, blank=True)
     polls = models.PositiveIntegerField(default=0)
     poll_failures = models.PositiveIntegerField(default=0, help_text=_("In a row."))
+    empty_answers = models.PositiveSmallIntegerField(
+        default=0, help_text=_("Told that it is done, without a picture.")
+    )
     denied_at = models.DateTimeField(null=True, blank=True, help_text=_("First 'not found'."))
     late_at = models.DateTimeField(null=True, blank=True)
     lost_at = models.DateTimeField(null=True, blank=True)
@@ -319,8 +322,8 @@ class Generation(models.Model):
     def mark_late(self) -> bool:
         return self._mark("late: still watched", late_at=timezone.now())
 
-    def mark_lost(self) -> bool:
-        return self._mark("lost: the upstream denies it", lost_at=timezone.now(), next_poll_at=None)
+    def mark_lost(self, why: str) -> bool:
+        return self._mark(f"lost: {why}", lost_at=timezone.now(), next_poll_at=None)
 
     def doubt(self, denied_at: datetime | None) -> None:
         """Remember when the upstream first denied the task; None: it knows it again."""
@@ -328,6 +331,12 @@ class Generation(models.Model):
             return
         Generation.objects.filter(pk=self.pk).update(denied_at=denied_at)
         self.denied_at = denied_at
+
+    def count_empty_answer(self) -> int:
+        """Done, it says, and lists nothing: how often by now."""
+        self.empty_answers += 1
+        Generation.objects.filter(pk=self.pk).update(empty_answers=self.empty_answers)
+        return self.empty_answers
 
     # --- moves of people: fenced by the version they saw -------------------------------------
 
@@ -355,7 +364,7 @@ class Generation(models.Model):
         """A lost one is watched again from now on."""
         return self._mark(
             "look again", by=by, fence=Q(version=version, lost_at__isnull=False),
-            lost_at=None, denied_at=None, next_poll_at=timezone.now(),
+            lost_at=None, denied_at=None, empty_answers=0, next_poll_at=timezone.now(),
         )  # fmt: skip
 
     def fetch_again(self, by: Member, version: int) -> bool:
