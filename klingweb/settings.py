@@ -115,6 +115,9 @@ FETCH_RETRY_SECONDS: list[float] = env.list(
     "KLINGWEB_FETCH_RETRY_SECONDS", cast=float, default=[5, 10, 20, 40]
 )
 HOLD_RETRY_SECONDS: int = env.int("KLINGWEB_HOLD_RETRY_SECONDS", default=60)
+# How often a beat is sent through the cluster, and without one how long until it is started anew.
+WATCHDOG_BEAT_SECONDS: float = env.float("KLINGWEB_WATCHDOG_BEAT_SECONDS", default=10)
+WATCHDOG_PATIENCE_SECONDS: float = env.float("KLINGWEB_WATCHDOG_PATIENCE_SECONDS", default=30)
 
 # Settings measured in docs/decisions/0002. `retry` lies far above every task's timeout.
 Q_CLUSTER: dict[str, Any] = {
@@ -206,6 +209,10 @@ STORAGES = {
 }
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1_000_000
 FILE_UPLOAD_MAX_MEMORY_SIZE = 1_000_000
+FILE_UPLOAD_HANDLERS = [
+    "django.core.files.uploadhandler.MemoryFileUploadHandler",
+    "generations.web.uploads.CappedUploadHandler",
+]
 
 LOGGING = {
     "version": 1,

@@ -77,7 +77,7 @@ def test_a_late_answer_repairs_an_unconfirmed_row() -> None:
 def test_a_lost_one_can_be_given_up_and_a_watched_one_cannot() -> None:
     generation = make_generation(status=Status.RUNNING)
     assert not generation.abandon(by=generation.owner, version=generation.version)
-    generation.mark_lost()
+    generation.mark_lost("the upstream denies it")
     assert generation.next_poll_at is None
     assert generation.abandon(by=generation.owner, version=generation.version)
     assert generation.status == Status.ABANDONED

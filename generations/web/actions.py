@@ -13,7 +13,8 @@ from generations.models import Generation, Member
 from generations.worker import tasks
 
 from .access import MemberRequest
-from .cards import QUICK_SECONDS, Poller, cards_of, count_open, count_today, line_now
+from .cards import cards_of, line_now
+from .changes import QUICK_SECONDS, Poller, around, whole_rows
 
 Verb = Callable[[Generation, Member, int], bool]
 Kick = Callable[[], None]
@@ -60,20 +61,11 @@ def _seen_version(request: MemberRequest) -> int:
 
 
 def _fresh_card(request: MemberRequest, pk: int, notice: str) -> HttpResponse:
-    rows = Generation.objects.filter(pk=pk).select_related("owner", "reference", "again_of")
-    (card,) = cards_of(rows, request.user)
     line = line_now()
-    is_whole = "whole" in request.GET
-    return render(
-        request,
-        "cards/acted.html",
-        {
-            "card": card,
-            "notice": notice,
-            "poller": Poller(QUICK_SECONDS, line.trouble if line else ""),
-            "line": line,
-            "whole": is_whole,
-            "open_count": count_open(request.user),
-            "today": None if is_whole else count_today(request.user),
-        },
-    )
+    rows = whole_rows(Generation.objects.filter(pk=pk))
+    context = around(request.user, whole="whole" in request.GET) | {
+        "card": cards_of(rows, request.user, line)[0],
+        "notice": notice,
+        "poller": Poller(QUICK_SECONDS, line.trouble if line else ""),
+    }
+    return render(request, "cards/acted.html", context)

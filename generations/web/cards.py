@@ -1,26 +1,19 @@
-"""A generation as one sees it: the card, and how a page keeps its cards fresh."""
+"""A generation as one sees it: the card, in the look its state asks for."""
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from functools import cached_property, lru_cache
 
 from django.conf import settings
-from django.db.models import Count, Q, prefetch_related_objects
-from django.http import HttpResponse
-from django.shortcuts import render
+from django.db.models import prefetch_related_objects
+from django.urls import reverse
 from django.utils import timezone
-from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_safe
+from django.utils.text import Truncator
+from django.utils.translation import gettext as _
 
 from generations.models import Generation, Line, Member, Move, Picture, Status, Submission
-from generations.worker import tasks
 
-from .access import MemberRequest
-
-MOST_CARDS = 50
-FIRST_MINUTE = timedelta(seconds=60)
-QUICK_SECONDS, CALM_SECONDS = 2, 5
+EARLY_CARDS = 2
 MOST_PLACES = 500  # whoever waits behind so many is told "in line", without a figure
 
 OFFERED: dict[str, frozenset[str]] = {
@@ -32,6 +25,46 @@ TROUBLES = frozenset({"unconfirmed", "failed", "lost", "abandoned", "canceled"})
 
 
 @dataclass(frozen=True)
+class Frame:
+    """One picture that was asked for, as the page needs it; without an id it is not here."""
+
+    number: int
+    alt: str
+    id: str = ""
+    original: str = ""
+    preview: str = ""
+    thumbnail: str = ""
+    width: int = 0
+    height: int = 0
+    colour: str = ""
+
+    @classmethod
+    def of(cls, picture: Picture, number: int, alt: str) -> "Frame":
+        original, preview, thumbnail = file_addresses(picture.pk)
+        return cls(
+            number=number,
+            alt=alt,
+            id=f"picture-{picture.pk}",
+            original=original,
+            preview=preview,
+            thumbnail=thumbnail,
+            width=picture.width or 0,
+            height=picture.height or 0,
+            colour=picture.colour,
+        )
+
+
+@lru_cache(maxsize=4096)
+def file_addresses(pk: int) -> tuple[str, str, str]:
+    """Asked for by the dozen on every page; an address never changes."""
+    return (
+        reverse("file", args=(pk, "original")),
+        reverse("file", args=(pk, "preview")),
+        reverse("file", args=(pk, "thumbnail")),
+    )
+
+
+@dataclass(frozen=True)
 class Card:
     """One generation, as this viewer sees it now."""
 
@@ -39,9 +72,23 @@ class Card:
     may_act: bool
     sees_answers: bool = False  # what went over the wire is for admins
     place: int | None = None  # in line, from 1
+    is_early: bool = False  # among the first of the page: its pictures are loaded at once
     wait: str = ""  # what all who wait wait for: the line is "held", or Kling is "busy"
 
-    @property
+    @cached_property
+    def id(self) -> str:
+        return f"generation-{self.generation.pk}"
+
+    @cached_property
+    def address(self) -> str:
+        return reverse("generation", args=(self.generation.pk,))
+
+    @cached_property
+    def again(self) -> str:
+        """The studio, with its form filled as it was for this one."""
+        return f"{reverse('studio')}?again={self.generation.pk}"
+
+    @cached_property
     def look(self) -> str:
         """The status, or the mark that says more than the status does."""
         row = self.generation
@@ -51,26 +98,40 @@ class Card:
             return "late"
         return "short" if row.status == Status.SUCCEEDED and self.missing > 0 else row.status
 
-    @property
+    @cached_property
     def is_trouble(self) -> bool:
         return self.look in TROUBLES
+
+    @property
+    def has_ended(self) -> bool:
+        """What is not here now does not come any more."""
+        return self.is_trouble or self.is_made
 
     @property
     def is_made(self) -> bool:
         return self.generation.status == Status.SUCCEEDED
 
-    @property
-    def stored(self) -> list[Picture]:
-        pictures = [picture for picture in self.generation.pictures.all() if picture.is_stored]
-        return sorted(pictures, key=lambda picture: picture.index)
+    # --- its pictures --------------------------------------------------------------------------
 
-    @property
-    def frames(self) -> list[Picture | None]:
-        """One for each picture asked for, in its place; None while it is not here."""
-        at = {picture.index: picture for picture in self.stored}
-        return [at.get(index) for index in range(max(self.generation.n, *(i + 1 for i in at), 1))]
+    @cached_property
+    def stored(self) -> list[Frame]:
+        return [frame for frame in self.frames if frame.id]
 
-    @property
+    @cached_property
+    def frames(self) -> list[Frame]:
+        """One for each picture asked for, in its place; more if more came."""
+        at = {row.index: row for row in self.generation.pictures.all() if row.is_stored}
+        n = max(self.generation.n, *(index + 1 for index in at), 1)
+        words = Truncator(self.generation.prompt).chars(120)
+        said = _("%(words)s, picture %(number)d of %(n)d")
+        frames = []
+        for index in range(n):
+            number, picture = index + 1, at.get(index)
+            alt = said % {"words": words, "number": number, "n": n}
+            frames.append(Frame.of(picture, number, alt) if picture else Frame(number, alt))
+        return frames
+
+    @cached_property
     def missing(self) -> int:
         return self.generation.n - len(self.stored)
 
@@ -82,6 +143,20 @@ class Card:
     @property
     def next_file(self) -> int:
         return min(len(self.stored) + 1, self.files)
+
+    @cached_property
+    def columns(self) -> int:
+        return self.generation.shape.columns[min(len(self.frames), 9) - 1]
+
+    @property
+    def phone_columns(self) -> int:
+        return self.generation.shape.phone_columns[min(len(self.frames), 9) - 1]
+
+    @property
+    def rows(self) -> int:
+        return -(-len(self.frames) // self.columns)
+
+    # --- what is said of it ----------------------------------------------------------------------
 
     @property
     def seconds(self) -> int:
@@ -95,19 +170,7 @@ class Card:
         row = self.generation
         return row.status == Status.FAILED and not row.kling_task_id
 
-    @property
-    def columns(self) -> int:
-        return self.generation.shape.columns[min(len(self.frames), 9) - 1]
-
-    @property
-    def phone_columns(self) -> int:
-        return self.generation.shape.phone_columns[min(len(self.frames), 9) - 1]
-
-    @property
-    def rows(self) -> int:
-        return -(-len(self.frames) // self.columns)
-
-    @property
+    @cached_property
     def verbs(self) -> frozenset[str]:
         """What may be done to it now, by its owner or an admin."""
         if not self.may_act:
@@ -129,7 +192,7 @@ class Card:
     def answers(self) -> Sequence[Submission]:
         return list(self.generation.submissions.order_by("attempt")) if self.sees_answers else []
 
-    @property
+    @cached_property
     def stamp(self) -> str:
         """Changes with whatever the card shows; `version` alone misses its place in line."""
         parts = [str(self.generation.version)]
@@ -138,22 +201,27 @@ class Card:
         return "-".join(parts)
 
 
-def cards_of(generations: Iterable[Generation], viewer: Member) -> list[Card]:
+def cards_of(generations: Iterable[Generation], viewer: Member, line: Line | None) -> list[Card]:
     """In a constant number of queries."""
     rows = list(generations)
     prefetch_related_objects(rows, "pictures")
-    waits = any(row.status == Status.QUEUED for row in rows)
-    places = _places() if waits else {}
-    wait = _wait(line_now()) if waits else ""
+    return bare_cards_of(rows, viewer, line)
+
+
+def bare_cards_of(rows: Sequence[Generation], viewer: Member, line: Line | None) -> list[Card]:
+    """Enough to tell whether they changed; their pictures are not asked for."""
+    places = _places() if any(row.status == Status.QUEUED for row in rows) else {}
+    wait = _wait(line)
     return [
         Card(
             generation=row,
             may_act=viewer.is_admin or row.owner_id == viewer.pk,
             sees_answers=viewer.is_admin,
             place=places.get(row.pk),
+            is_early=index < EARLY_CARDS,
             wait=wait,
         )
-        for row in rows
+        for index, row in enumerate(rows)
     ]
 
 
@@ -173,76 +241,3 @@ def _wait(line: Line | None) -> str:
 def line_now() -> Line | None:
     """As it stands; a page never creates the row."""
     return Line.objects.filter(pk=Line.ONLY).first()
-
-
-# --- how a page keeps its cards fresh ---------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Poller:
-    """Asks for all open cards of a page at once; without `seconds` it asks nothing."""
-
-    seconds: int | None
-    trouble: str = ""  # the banner the page shows
-
-    @property
-    def stamp(self) -> str:
-        return f"{self.trouble or 'open'}.{self.seconds or 0}"
-
-
-def poller_of(cards: Iterable[Card], line: Line | None) -> Poller:
-    """Quick while something has moved in the last minute, calm after that."""
-    moved = [card.generation.status_at for card in cards if card.generation.is_open]
-    trouble = line.trouble if line else ""
-    if not moved:
-        return Poller(None, trouble)
-    is_quick = timezone.now() - max(moved) < FIRST_MINUTE
-    return Poller(QUICK_SECONDS if is_quick else CALM_SECONDS, trouble)
-
-
-def count_open(member: Member) -> int:
-    return Generation.objects.filter(owner=member, finished_at=None).count()
-
-
-def count_today(member: Member) -> dict[str, int]:
-    """Of one day, so it stays small; a figure over all days would grow without end."""
-    today = timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0)
-    return Generation.objects.filter(owner=member, created_at__gte=today).aggregate(
-        open=Count("pk", filter=Q(finished_at=None)),
-        done=Count("pk", filter=Q(status=Status.SUCCEEDED)),
-    )
-
-
-@require_safe
-@never_cache
-def changes(request: MemberRequest) -> HttpResponse:
-    """Only the cards that changed since the page saw them; 204 when none did."""
-    seen = _read_stamps(request.GET.get("k", ""))
-    rows = Generation.objects.visible_to(request.user).filter(pk__in=seen)
-    is_whole = "whole" in request.GET  # the page of one generation shows more than a card
-    cards = cards_of(rows.select_related("owner", "reference", "again_of"), request.user)
-    line = line_now()
-    poller = poller_of(cards, line)
-    if any(card.generation.is_live for card in cards):
-        tasks.enqueue_pump_if_stale()
-    changed = [card for card in cards if card.stamp != seen[card.generation.pk]]
-    if not changed and poller.stamp == request.GET.get("p"):
-        return HttpResponse(status=204)
-    return render(
-        request,
-        "cards/changes.html",
-        {
-            "cards": changed,
-            "poller": poller,
-            "line": line,
-            "whole": is_whole,
-            "open_count": count_open(request.user),
-            "today": None if is_whole else count_today(request.user),
-        },
-    )
-
-
-def _read_stamps(listed: str) -> dict[int, str]:
-    """`12.3,15.1-2-open` -> {12: "3", 15: "1-2-open"}; what is not of that form is left out."""
-    pairs = re.findall(r"(?:^|,)(\d{1,18})\.([\w-]{1,40})", listed)
-    return {int(pk): stamp for pk, stamp in pairs[:MOST_CARDS]}

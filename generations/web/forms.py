@@ -58,10 +58,8 @@ class GenerationForm(forms.Form):
         required=False,
         max_length=2000,
         assume_scheme="https",
-        validators=[
-            URLValidator(schemes=["https"], message=_("The address must begin with https."))
-        ],
-        error_messages={"invalid": _("This is no address of an image.")},
+        validators=[URLValidator(["https"])],
+        error_messages={"invalid": _("The address of an image begins with https://.")},
     )
     image_fidelity = forms.FloatField(
         required=False,

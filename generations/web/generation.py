@@ -7,23 +7,18 @@ from django.views.decorators.http import require_safe
 from generations.models import Generation
 
 from .access import MemberRequest
-from .cards import cards_of, count_open, line_now, poller_of
+from .cards import cards_of, line_now
+from .changes import around, poller_of, whole_rows
 
 
 @require_safe
 def generation(request: MemberRequest, pk: int) -> HttpResponse:
-    seen = Generation.objects.visible_to(request.user)
-    row = get_object_or_404(seen.select_related("owner", "reference", "again_of"), pk=pk)
-    cards = cards_of([row], request.user)
+    row = get_object_or_404(whole_rows(Generation.objects.visible_to(request.user)), pk=pk)
     line = line_now()
-    return render(
-        request,
-        "generation/generation.html",
-        {
-            "card": cards[0],
-            "line": line,
-            "poller": poller_of(cards, line),
-            "whole": True,
-            "open_count": count_open(request.user),
-        },
-    )
+    cards = cards_of([row], request.user, line)
+    context = around(request.user, whole=True) | {
+        "card": cards[0],
+        "line": line,
+        "poller": poller_of(cards, line),
+    }
+    return render(request, "generation/generation.html", context)

@@ -22,7 +22,8 @@ from generations.models import Generation, ReferenceImage
 from generations.worker import tasks
 
 from .access import MemberRequest
-from .cards import Card, cards_of, count_open, count_today, line_now, poller_of
+from .cards import Card, cards_of, line_now
+from .changes import around, poller_of
 from .forms import GenerationForm
 
 CARDS_A_PAGE = 20
@@ -54,59 +55,65 @@ def create(request: MemberRequest) -> HttpResponse:
 
 
 def _answer_with_card(request: MemberRequest, generation: Generation) -> HttpResponse:
-    cards = cards_of([generation], request.user)
     line = line_now()
-    return render(
-        request,
-        "studio/created.html",
-        {
-            "card": cards[0],
-            "poller": poller_of(cards, line),
-            "line": line,
-            "nonce": uuid4(),
-            "open_count": count_open(request.user),
-            "today": count_today(request.user),
-        },
-    )
+    cards = cards_of([generation], request.user, line)
+    context = around(request.user, whole=False) | {
+        "card": cards[0],
+        "poller": poller_of(cards, line),
+        "line": line,
+        "nonce": uuid4(),
+    }
+    return render(request, "studio/created.html", context)
 
 
 def _refuse(request: MemberRequest, form: GenerationForm) -> HttpResponse:
     """The form again, with all that was typed and the file that was chosen."""
     if not request.htmx:
         return _page(request, form, status=422)
-    response = render(request, "studio/_console.html", _console(request, form), status=422)
+    response = render(request, "studio/_console.html", _console(form), status=422)
     return retarget(reswap(response, "outerHTML"), "#console")
 
 
 def _page(request: MemberRequest, form: GenerationForm, status: int = 200) -> HttpResponse:
     rows, older = _rows(request)
-    cards = cards_of(rows, request.user)
     line = line_now()
-    context = _console(request, form) | {
-        "days": _by_day(cards),
-        "older": older,
-        "line": line,
-        "poller": poller_of(cards, line),
-        "open_count": count_open(request.user),
-        "today": count_today(request.user),
-        "examples": catalog.EXAMPLES,
-        "is_demo": settings.DEMO,
-    }
+    cards = cards_of(rows, request.user, line)
+    context = (
+        around(request.user, whole=False)
+        | _console(form)
+        | {
+            "days": _by_day(cards),
+            "older": older,
+            "line": line,
+            "poller": poller_of(cards, line),
+            "examples": catalog.EXAMPLES,
+            "is_demo": settings.DEMO,
+        }
+    )
     return render(request, "studio/studio.html", context, status=status)
 
 
 # --- the console ---------------------------------------------------------------------------------
 
 
-def _console(request: MemberRequest, form: GenerationForm) -> dict[str, Any]:
+def _console(form: GenerationForm) -> dict[str, Any]:
     return {
         "form": form,
         "shapes": catalog.SHAPES,
         "numbers": range(1, catalog.MOST_PICTURES + 1),
-        "reference_image": _shown_reference(request, form),
+        "reference_image": _shown_reference(form),
         "nonce": _nonce(form),
+        "rows_open": _says_something_below(form),
         "prompt_limit": settings.PROMPT_CHARACTERS,
     }
+
+
+def _says_something_below(form: GenerationForm) -> bool:
+    """On a phone the quiet rows are folded away, unless they hold something."""
+    fields = [form[name] for name in ("negative_prompt", "image", "reference", "image_url")]
+    return bool(form.is_bound and form.reference_image) or any(
+        field.errors or field.value() for field in fields
+    )
 
 
 def _nonce(form: GenerationForm) -> Any:
@@ -116,7 +123,7 @@ def _nonce(form: GenerationForm) -> Any:
     return uuid4()
 
 
-def _shown_reference(request: MemberRequest, form: GenerationForm) -> ReferenceImage | None:
+def _shown_reference(form: GenerationForm) -> ReferenceImage | None:
     if form.is_bound:
         return form.reference_image
     reference: ReferenceImage | None = form.initial.get("reference")

@@ -3,11 +3,11 @@
 from django.contrib.auth import views as auth_views
 from django.urls import URLPattern, path
 
-from . import actions, cards, files, generation, health, studio
+from . import actions, changes, files, generation, health, studio
 
 urlpatterns: list[URLPattern] = [
     path("", studio.studio, name="studio"),
-    path("cards/changes", cards.changes, name="changes"),
+    path("cards/changes", changes.changes, name="changes"),
     path("generations/<int:pk>/", generation.generation, name="generation"),
     path("generations/<int:pk>/<slug:verb>/", actions.act, name="act"),
     path("files/<int:pk>/<slug:variant>", files.file, name="file"),

@@ -24,9 +24,13 @@ document.addEventListener("htmx:beforeRequest", (event) => {
   if (isPoll(event) && (document.hidden || Date.now() < quietUntil)) event.preventDefault();
 });
 
-document.addEventListener("visibilitychange", () => {
+function look() {
   if (!document.hidden && byId("poller")) htmx.trigger("#poller", "look");
-});
+}
+
+document.addEventListener("visibilitychange", look);
+// Back from another page, as it was left.
+window.addEventListener("pageshow", (event) => event.persisted && look());
 
 document.addEventListener("htmx:afterRequest", (event) => {
   const lost = event.detail.xhr.status === 0;
@@ -43,13 +47,17 @@ document.addEventListener("htmx:oobBeforeSwap", (event) => {
   const { target, fragment } = event.detail;
   const fresh = fragment.firstElementChild;
   if (target.matches("article")) cardChanges(target, fresh);
-  // Asked before another card came in: the page still has something to ask for.
-  if (target.id === "poller" && !fresh.dataset.hxGet && openCards().length) {
-    event.detail.shouldSwap = false;
-  }
+  if (target.id === "poller" && !pollerChanges(target, fresh)) event.detail.shouldSwap = false;
 });
 
 document.addEventListener("htmx:beforeSwap", (event) => keepFocus(event.detail.target));
+
+function pollerChanges(poller, fresh) {
+  // The same again would only wind its clock back.
+  if (fresh.dataset.pageStamp === poller.dataset.pageStamp) return false;
+  // Asked before another card came in: the page still has something to ask for.
+  return Boolean(fresh.dataset.hxGet) || !openCards().length;
+}
 
 function cardChanges(card, fresh) {
   keepFocus(card);
@@ -111,6 +119,11 @@ function tick() {
     if (!started.has(element)) started.set(element, performance.now());
     const passed = (performance.now() - started.get(element)) / 1000;
     element.textContent = spell(Math.floor(Number(element.dataset.seconds) + passed));
+  }
+  for (const element of document.querySelectorAll("time[data-moment]")) {
+    const minutes = Math.floor((Date.now() - Date.parse(element.dateTime)) / 60_000);
+    if (minutes < 1 || minutes > 59) continue;
+    element.textContent = byId("announcer").dataset.ago.replace("%d", minutes);
   }
 }
 

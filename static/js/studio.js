@@ -6,11 +6,11 @@ const TWICE_MS = 1000;
 
 let leftOut = ""; // kept while a reference bars it
 let preview = ""; // address of the chosen file's thumbnail
-let pressedAt = 0;
+let pressed = { at: 0, wish: "" };
 
 function count() {
   const figure = byId("prompt-count");
-  const length = [...byId("prompt").value].length; // code points, as the server counts
+  const length = [...byId("prompt").value.trim()].length; // code points, as the server counts
   figure.textContent = figure.dataset.words.replace("%n", length);
   figure.classList.toggle("is-over", length > Number(figure.dataset.limit));
 }
@@ -84,11 +84,18 @@ document.addEventListener("keydown", (event) => {
   if (wants && form().contains(event.target)) form().requestSubmit();
 });
 
+/** All that was wished for, to tell a double click from a second wish. */
+function wish() {
+  const fields = [...new FormData(form())].filter(([name]) => name !== "nonce");
+  return JSON.stringify(fields.map(([name, value]) => [name, value.name ?? value]));
+}
+
 // A double click is one press: the answer to the first may already have renewed the nonce.
 document.addEventListener("htmx:beforeRequest", (event) => {
   if (event.detail.elt !== form()) return;
-  if (Date.now() - pressedAt < TWICE_MS) event.preventDefault();
-  else pressedAt = Date.now();
+  const again = { at: Date.now(), wish: wish() };
+  if (again.at - pressed.at < TWICE_MS && again.wish === pressed.wish) event.preventDefault();
+  else pressed = again;
 });
 
 // The same press again brings the same card: the one in the page makes room for it.

@@ -1,0 +1,103 @@
+"""How a page keeps its cards fresh: one question for all that are open."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from django.db.models import Count, Q
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from generations.models import Generation, Line, Member, Status
+from generations.models.generation import GenerationQuerySet
+from generations.worker import tasks
+
+from .access import MemberRequest
+from .cards import Card, bare_cards_of, cards_of, line_now
+
+MOST_CARDS = 50
+FIRST_MINUTE = timedelta(seconds=60)
+QUICK_SECONDS, CALM_SECONDS = 2, 5
+
+
+@dataclass(frozen=True)
+class Poller:
+    """Asks for all open cards of a page at once; without `seconds` it asks nothing."""
+
+    seconds: int | None
+    trouble: str = ""  # the banner the page shows
+
+    @property
+    def stamp(self) -> str:
+        return f"{self.trouble or 'open'}.{self.seconds or 0}"
+
+
+def poller_of(cards: Iterable[Card], line: Line | None) -> Poller:
+    """Quick while something has moved in the last minute, calm after that."""
+    moved = [card.generation.status_at for card in cards if card.generation.is_open]
+    trouble = line.trouble if line else ""
+    if not moved:
+        return Poller(None, trouble)
+    is_quick = timezone.now() - max(moved) < FIRST_MINUTE
+    return Poller(QUICK_SECONDS if is_quick else CALM_SECONDS, trouble)
+
+
+def count_open(member: Member) -> int:
+    return Generation.objects.filter(owner=member, finished_at=None).count()
+
+
+def count_today(member: Member) -> dict[str, int]:
+    """Of one day, so it stays small; a figure over all days would grow without end."""
+    today = timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0)
+    return Generation.objects.filter(owner=member, created_at__gte=today).aggregate(
+        open=Count("pk", filter=Q(finished_at=None)),
+        done=Count("pk", filter=Q(status=Status.SUCCEEDED)),
+    )
+
+
+@require_safe
+@never_cache
+def changes(request: MemberRequest) -> HttpResponse:
+    """Only the cards that changed since the page saw them; 204 when none did."""
+    seen = _read_stamps(request.GET.get("k", ""))
+    rows = Generation.objects.visible_to(request.user).filter(pk__in=seen)
+    line = line_now()
+    bare = bare_cards_of(list(rows.defer("prompt", "last_answer")), request.user, line)
+    if any(card.generation.is_live for card in bare):
+        tasks.enqueue_pump_if_stale()
+    changed = [card.generation.pk for card in bare if card.stamp != seen[card.generation.pk]]
+    poller = poller_of(bare, line)
+    is_same = poller.stamp == request.GET.get("p")
+    if not changed and is_same:
+        return HttpResponse(status=204)
+    context = around(request.user, whole="whole" in request.GET) | {
+        "cards": cards_of(whole_rows(rows.filter(pk__in=changed)), request.user, line),
+        "poller": None if is_same else poller,
+        "line": line,
+    }
+    return render(request, "cards/changes.html", context)
+
+
+def whole_rows(rows: GenerationQuerySet) -> GenerationQuerySet:
+    """With all that the page of one generation says of them."""
+    return rows.select_related("owner", "reference", "again_of")
+
+
+def around(member: Member, *, whole: bool) -> dict[str, Any]:
+    """What stands around the cards. The page of one generation has no count of the day."""
+    return {
+        "whole": whole,
+        "open_count": count_open(member),
+        "today": None if whole else count_today(member),
+    }
+
+
+def _read_stamps(listed: str) -> dict[int, str]:
+    """`12.3,15.1-2-open` -> {12: "3", 15: "1-2-open"}; what is not of that form is left out."""
+    pairs = re.findall(r"(?:^|,)(\d{1,18})\.([\w-]{1,40})", listed)
+    return {int(pk): stamp for pk, stamp in pairs[:MOST_CARDS]}

@@ -1,0 +1,117 @@
+"""Making a picture: with htmx, without any script, with the keyboard alone, and done wrong."""
+
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+from pytest_django.live_server_helper import LiveServer
+
+from generations.models import Generation, Member, ReferenceImage, Status
+from tests.browser.conftest import sign_in
+from tests.builders import make_generation, png_bytes
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def test_the_card_appears_where_one_is(page: Page) -> None:
+    page.get_by_label("Prompt", exact=True).fill("A pear on a dark ground")
+    page.get_by_role("radio", name="16 to 9, wide").check()
+    page.get_by_role("radio", name="4", exact=True).check()
+    page.get_by_role("button", name="Make 4 pictures").click()
+    card = page.get_by_role("article", name="A pear on a dark ground")
+    expect(card.get_by_text("Next in line")).to_be_visible()
+    expect(card.locator(".frame")).to_have_count(4)
+    expect(page.locator("#today")).to_have_text("1 open, 0 done")
+    expect(page).to_have_title("(1) Studio - klingweb")
+    expect(page.get_by_label("Prompt", exact=True)).to_have_value("A pear on a dark ground")
+    assert Generation.objects.get().n == 4
+
+
+def test_a_double_click_is_one_press(page: Page) -> None:
+    page.get_by_label("Prompt", exact=True).fill("A pear")
+    page.get_by_role("button", name="Make").dblclick()
+    expect(page.get_by_role("article", name="A pear")).to_have_count(1)
+    page.reload()
+    expect(page.get_by_role("article", name="A pear")).to_have_count(1)
+    assert Generation.objects.count() == 1
+
+
+def test_what_was_typed_and_chosen_survives_a_refusal(page: Page, tmp_path: Path) -> None:
+    (tmp_path / "dune.png").write_bytes(png_bytes())
+    page.get_by_text("Reference", exact=True).click()
+    page.get_by_label("Image file").set_input_files(tmp_path / "dune.png")
+    expect(page.locator("#reference-value")).to_have_text("dune.png")
+    page.get_by_label("Prompt", exact=True).fill("x" * 501)
+    page.get_by_role("button", name="Make").click()
+    expect(page.get_by_text("501 characters are too many")).to_be_visible()
+    prompt = page.get_by_label("Prompt", exact=True)
+    expect(prompt).to_have_value("x" * 501)
+    expect(prompt).to_be_focused()
+    expect(page.get_by_label("Use dune.png")).to_be_checked()
+    prompt.fill("Dunes")
+    page.get_by_role("button", name="Make").click()
+    expect(page.get_by_role("article", name="Dunes")).to_be_visible()
+    assert Generation.objects.get().reference == ReferenceImage.objects.get()
+
+
+def test_words_to_leave_out_wait_while_an_image_is_chosen(page: Page, tmp_path: Path) -> None:
+    (tmp_path / "dune.png").write_bytes(png_bytes())
+    page.locator("summary", has_text="Leave out").click()
+    page.get_by_label("Leave out").fill("birds")
+    page.locator("summary", has_text="Reference").click()
+    page.get_by_label("Image file").set_input_files(tmp_path / "dune.png")
+    expect(page.get_by_text("Not with a reference image")).to_be_visible()
+    page.get_by_label("Image file").set_input_files([])
+    expect(page.locator("#leave-out-value")).to_have_text("birds")
+
+
+def test_everything_goes_by_the_keyboard(page: Page) -> None:
+    page.keyboard.press("Tab")
+    expect(page.get_by_text("Skip to the content")).to_be_focused()
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    expect(page.get_by_label("Prompt", exact=True)).to_be_focused()
+    page.keyboard.type("A pear")
+    page.keyboard.press("Tab")
+    page.keyboard.press("ArrowRight")
+    expect(page.get_by_role("radio", name="4 to 3, landscape")).to_be_checked()
+    page.keyboard.press("Tab")
+    page.keyboard.press("ArrowRight")
+    page.get_by_label("Prompt", exact=True).focus()
+    page.keyboard.press("Control+Enter")
+    card = page.get_by_role("article", name="A pear")
+    expect(card).to_be_visible()
+    card.get_by_role("button", name="Cancel").focus()
+    page.keyboard.press("Enter")
+    expect(card.get_by_text("Canceled")).to_be_focused()
+    row = Generation.objects.get()
+    assert (row.n, row.aspect_ratio, row.status) == (2, "4:3", Status.CANCELED)
+
+
+def test_everything_goes_without_any_script(
+    chromium: Browser, live_server: LiveServer, owner: Member, tmp_path: Path
+) -> None:
+    (tmp_path / "dune.png").write_bytes(png_bytes())
+    context = chromium.new_context(base_url=live_server.url, java_script_enabled=False)
+    sign_in(context, owner)
+    page = context.pages[0]
+    page.locator("summary", has_text="Reference").click()
+    page.get_by_label("Image file").set_input_files(tmp_path / "dune.png")
+    page.get_by_role("button", name="Make pictures").click()
+    expect(page.get_by_text("Describe the picture first.")).to_be_visible()
+    page.get_by_label("Prompt", exact=True).fill("Dunes")
+    page.get_by_role("button", name="Make pictures").click()
+    row = Generation.objects.get()
+    expect(page).to_have_url(f"{live_server.url}/#generation-{row.pk}")
+    page.get_by_role("article", name="Dunes").get_by_role("button", name="Cancel").click()
+    expect(page.get_by_role("heading", name="Canceled")).to_be_visible()
+    assert row.reference is not None
+    context.close()
+
+
+def test_remix_fills_the_form(page: Page, owner: Member) -> None:
+    make_generation(Status.SUCCEEDED, owner=owner, prompt="Dunes", n=3)
+    page.reload()
+    page.get_by_role("link", name="Remix").click()
+    expect(page.get_by_label("Prompt", exact=True)).to_have_value("Dunes")
+    expect(page.get_by_role("button", name="Make 3 pictures")).to_be_visible()

@@ -1,0 +1,190 @@
+"""An open page keeps its cards fresh by itself, with few requests, and disturbs nobody."""
+
+import time
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from playwright.sync_api import BrowserContext, Page, Request, expect
+
+from generations.models import Generation, Member, Picture, Status
+from tests.builders import make_generation, store
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+PERIOD_SECONDS = 2.0
+
+
+@pytest.fixture
+def refreshes(page: Page) -> list[float]:
+    """When the page asked for changes, counted on the wire."""
+    moments: list[float] = []
+
+    def note(request: Request) -> None:
+        if "/cards/changes" in request.url:
+            moments.append(time.monotonic())
+
+    page.on("request", note)
+    return moments
+
+
+def finish(row: Generation) -> None:
+    """As the worker does it: listed, stored, ended."""
+    row.mark_fetching([f"https://files.example/{row.pk}.png"])
+    for picture in row.pictures.all():
+        store(picture)
+    assert row.settle()
+
+
+def hide(page: Page, hidden: bool) -> None:
+    """Headless tabs are always visible: say otherwise, and tell the page."""
+    page.evaluate(
+        """hidden => {
+            Object.defineProperty(document, "hidden", {value: hidden, configurable: true});
+            document.dispatchEvent(new Event("visibilitychange"));
+        }""",
+        hidden,
+    )
+
+
+def wait_for(page: Page, condition: Callable[[], Any], seconds: float = 12) -> None:
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until, "it did not happen in time"
+        page.wait_for_timeout(50)
+
+
+def test_ten_open_cards_are_one_request_a_period_and_none_after_the_last(
+    page: Page, owner: Member, refreshes: list[float]
+) -> None:
+    rows = [make_generation(Status.RUNNING, owner=owner) for _row in range(10)]
+    page.goto("/")
+    expect(page.locator("article[data-open]")).to_have_count(10)
+    wait_for(page, lambda: len(refreshes) >= 3)
+    gaps = [later - earlier for earlier, later in pairwise(refreshes)]
+    assert all(PERIOD_SECONDS * 0.8 < gap < PERIOD_SECONDS * 1.5 for gap in gaps)
+    for row in rows:
+        finish(row)
+    expect(page.locator('article[data-status="succeeded"] img')).to_have_count(10)
+    expect(page.locator("#poller[data-hx-trigger]")).to_have_count(0)
+    asked = len(refreshes)
+    page.wait_for_timeout(2.5 * 1000 * PERIOD_SECONDS)  # nothing must happen, so time must pass
+    assert len(refreshes) == asked
+
+
+def test_a_hidden_tab_asks_nothing_and_asks_at_once_on_return(
+    page: Page, owner: Member, refreshes: list[float]
+) -> None:
+    row = make_generation(Status.RUNNING, owner=owner)
+    page.goto("/")
+    wait_for(page, lambda: refreshes)
+    hide(page, True)
+    asked = len(refreshes)
+    page.wait_for_timeout(2.5 * 1000 * PERIOD_SECONDS)  # nothing must happen, so time must pass
+    assert len(refreshes) == asked
+    finish(row)
+    returned = time.monotonic()
+    hide(page, False)
+    expect(page.locator('article[data-status="succeeded"]')).to_be_visible(timeout=1500)
+    assert refreshes[asked] - returned < 1
+
+
+def test_a_card_that_came_meanwhile_is_asked_for_too(page: Page, owner: Member) -> None:
+    first = make_generation(Status.RUNNING, owner=owner)
+    page.goto("/")
+    page.get_by_label("Prompt", exact=True).fill("The second")
+    page.get_by_role("button", name="Make").click()
+    expect(page.get_by_role("article", name="The second")).to_be_visible()
+    finish(first)
+    expect(page.locator('article[data-status="succeeded"]')).to_have_count(1)
+    second = Generation.objects.get(prompt="The second")
+    second.cancel(owner, second.version)
+    expect(page.get_by_role("article", name="The second").get_by_text("Canceled")).to_be_visible()
+    expect(page.locator("#poller[data-hx-trigger]")).to_have_count(0)
+
+
+def test_the_focus_survives_a_refresh(page: Page, owner: Member) -> None:
+    others = [make_generation(owner=owner) for _row in range(2)]
+    row = make_generation(owner=owner)
+    page.goto("/")
+    button = page.locator(f"#generation-{row.pk}-cancel")
+    button.focus()
+    others[0].cancel(owner, others[0].version)
+    card = page.locator(f"#generation-{row.pk}")
+    expect(card.get_by_text("2nd in line")).to_be_visible()
+    expect(button).to_be_focused()
+    row.cancel(owner, row.version)
+    expect(card.get_by_role("heading", name="Canceled")).to_be_focused()
+
+
+def test_typing_goes_on_while_cards_refresh(page: Page, owner: Member) -> None:
+    row = make_generation(Status.RUNNING, owner=owner)
+    page.goto("/")
+    prompt = page.get_by_label("Prompt", exact=True)
+    prompt.press_sequentially("A long ")
+    finish(row)
+    expect(page.locator('article[data-status="succeeded"]')).to_be_visible()
+    page.keyboard.type("sentence")
+    expect(prompt).to_have_value("A long sentence")
+
+
+def test_a_picture_that_is_there_stays_there(page: Page, owner: Member) -> None:
+    row = make_generation(Status.FETCHING, owner=owner, n=2, stored=1)
+    page.goto("/")
+    page.locator("article img").evaluate("image => { image.mark = 'the same element' }")
+    store(row.pictures.get(state=Picture.State.WANTED))
+    row.settle()
+    expect(page.locator("article img")).to_have_count(2)
+    marks = page.locator("article img").evaluate_all("images => images.map(i => i.mark)")
+    assert marks == ["the same element", None]
+
+
+def test_the_end_is_said_to_those_who_do_not_see(page: Page, owner: Member) -> None:
+    row = make_generation(Status.RUNNING, owner=owner, prompt="Dunes")
+    page.goto("/")
+    expect(page).to_have_title("(1) Studio - klingweb")
+    finish(row)
+    expect(page.get_by_role("status").get_by_text("The picture is ready: Dunes")).to_be_attached()
+    expect(page).to_have_title("Studio - klingweb")
+
+
+def test_an_ended_session_moves_the_whole_page(
+    page: Page, window: BrowserContext, owner: Member, complaints: list[str]
+) -> None:
+    make_generation(Status.RUNNING, owner=owner)
+    page.goto("/")
+    window.clear_cookies()
+    page.wait_for_url("**/accounts/login/?next=/")
+    complaints.clear()  # the 401 is what this test is about
+
+
+def test_a_page_without_connection_says_so_and_comes_back(
+    page: Page, window: BrowserContext, owner: Member, complaints: list[str]
+) -> None:
+    row = make_generation(Status.RUNNING, owner=owner)
+    page.goto("/")
+    window.set_offline(True)
+    expect(page.get_by_text("No connection.")).to_be_visible()
+    window.set_offline(False)
+    finish(row)
+    expect(page.locator('article[data-status="succeeded"]')).to_be_visible()
+    expect(page.get_by_text("No connection.")).to_be_hidden()
+    complaints.clear()  # a lost connection is an error to the browser
+
+
+def test_seconds_tick_in_the_browser_alone(page: Page, owner: Member) -> None:
+    make_generation(Status.RUNNING, owner=owner)
+    page.goto("/")
+    seconds = page.locator("article [data-seconds]")
+    expect(seconds).to_have_text("2 s")
+    expect(seconds).to_have_text("3 s")
+
+
+def test_the_page_of_one_generation_refreshes_as_a_whole(page: Page, owner: Member) -> None:
+    row = make_generation(Status.RUNNING, owner=owner)
+    page.goto(f"/generations/{row.pk}/")
+    finish(row)
+    expect(page.locator("article img")).to_be_visible()
+    expect(page.locator(".history").get_by_text("1 of 1 pictures stored")).to_be_visible()
+    expect(page.locator("#poller[data-hx-trigger]")).to_have_count(0)

@@ -1,0 +1,70 @@
+"""What most tests begin with: an owner and a stranger, each signed in in a browser of their own,
+and an upstream for the engine."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from django.test import Client
+from pytest_django import Settings
+
+from generations.models import Member
+from tests import engine
+from tests.builders import make_admin, make_member
+from tests.simulator import Simulator
+
+
+@pytest.fixture
+def owner(db: None) -> Member:
+    return make_member("owner")
+
+
+@pytest.fixture
+def stranger(db: None) -> Member:
+    return make_member("stranger")
+
+
+@pytest.fixture
+def admin(db: None) -> Member:
+    return make_admin("admin-of-tests")
+
+
+@pytest.fixture
+def owners(owner: Member) -> Client:
+    return browser_of(owner)
+
+
+@pytest.fixture
+def strangers(stranger: Member) -> Client:
+    return browser_of(stranger)
+
+
+@pytest.fixture
+def admins(admin: Member) -> Client:
+    return browser_of(admin)
+
+
+def browser_of(member: Member) -> Client:
+    client = Client()
+    client.force_login(member)
+    return client
+
+
+@pytest.fixture(scope="session")
+def running_simulator() -> Iterator[Simulator]:
+    with Simulator(seconds=(0.05, 0.1)) as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def upstream(
+    running_simulator: Simulator,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> Simulator:
+    """A simulator that has seen nothing yet; the engine of this process asks it, impatiently."""
+    running_simulator.reset()
+    settings.MEDIA_ROOT = tmp_path
+    engine.connect(running_simulator, settings, monkeypatch)
+    return running_simulator
