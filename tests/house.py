@@ -53,6 +53,7 @@ class House:
         kept = {k: v for k, v in os.environ.items() if not k.startswith("KLINGWEB_")}  # noqa: TID251
         self.environment = {
             **kept,
+            "DJANGO_SETTINGS_MODULE": "klingweb.settings",  # not those of the tests
             "PORT": str(self.port),
             "KLINGWEB_URL": self.url,
             "KLINGWEB_DATA_DIR": str(folder),

@@ -131,15 +131,18 @@ class Fetcher:
             if not error.expired:
                 raise
             url = self._fresh_url(picture)
-            original = self._download(url)
+            original = self._download(url, is_fresh=True)
         try:
             developed = imaging.develop(original)
         except imaging.NotAPicture as error:
             raise NotFetched(str(error)) from error
         return {**storing.store(developed), "upstream_url": url}
 
-    def _download(self, url: str) -> bytes:
-        """No key, no cookie, no proxy goes along; every hop passes the same guard."""
+    def _download(self, url: str, *, is_fresh: bool = False) -> bytes:
+        """No key, no cookie, no proxy goes along; every hop passes the same guard.
+
+        What is gone at an address told a moment ago is gone for good.
+        """
         try:
             with (
                 wire.deadline(DOWNLOAD_SECONDS),
@@ -149,7 +152,12 @@ class Fetcher:
             ):
                 if response.status_code != requests.codes.ok:
                     status = response.status_code
-                    raise NotFetched(f"the file host answered {status}", expired=status in EXPIRED)
+                    gone = status in EXPIRED
+                    raise NotFetched(
+                        f"the file host answered {status}",
+                        final=gone and is_fresh,
+                        expired=gone and not is_fresh,
+                    )
                 body = wire.read_body(response, MOST_BYTES)
         except wire.Forbidden as error:
             raise NotFetched(f"refused: {error}", final=True) from error

@@ -4,7 +4,6 @@ Plain library: it knows neither rows nor storage.
 """
 
 import io
-import warnings
 from dataclasses import dataclass
 
 from PIL import Image
@@ -35,14 +34,12 @@ class Developed:
 def develop(original: bytes) -> Developed:
     """Decode every pixel, so that a truncated or forged file is found before it is kept."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(io.BytesIO(original), formats=list(TYPES)) as image:
-                if image.width * image.height > MOST_PIXELS:
-                    raise NotAPicture(f"too large: {image.width} x {image.height} pixels")
-                content_type, extension = TYPES[image.format or ""]
-                image.load()
-                pixels = image.convert("RGB")
+        with Image.open(io.BytesIO(original), formats=list(TYPES)) as image:
+            if image.width * image.height > MOST_PIXELS:
+                raise NotAPicture(f"too large: {image.width} x {image.height} pixels")
+            content_type, extension = TYPES[image.format or ""]
+            image.load()
+            pixels = image.convert("RGB")
     except NotAPicture:
         raise
     except Exception as error:  # Pillow's decoders raise nearly anything on hostile bytes

@@ -12,6 +12,7 @@ from datetime import datetime
 from types import FrameType
 
 import psutil
+from django.conf import settings
 from django.db import DatabaseError, connection
 
 from generations.models import Slot
@@ -21,8 +22,6 @@ from .child import Child, die_with_parent
 
 logger = logging.getLogger(__name__)
 
-BEAT_SECONDS = 10.0
-PATIENCE_SECONDS = 30.0
 LOOK_SECONDS = 1.0
 RESTART_SECONDS = 1.0
 STOP_SECONDS = 120.0  # above the deadline of the longest call
@@ -72,14 +71,14 @@ class Watchdog:
         try:
             if self._beat_came_through():
                 self.alive_at = now
-                if now - self.beat_sent_at >= BEAT_SECONDS:
+                if now - self.beat_sent_at >= settings.WATCHDOG_BEAT_SECONDS:
                     self._send_beat()
                     return self._stopped_member()
         except DatabaseError:
             logger.exception("the watchdog cannot look at the queue")
             connection.close()
         silent = now - self.alive_at
-        return f"no beat for {silent:.0f} s" if silent > PATIENCE_SECONDS else ""
+        return f"no beat for {silent:.0f} s" if silent > settings.WATCHDOG_PATIENCE_SECONDS else ""
 
     def _send_beat(self) -> None:
         self.beat_seen = Slot.last_beat("worker")

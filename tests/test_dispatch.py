@@ -1,0 +1,204 @@
+"""Whose turn it is, how many may go, and what goes with them."""
+
+from datetime import timedelta
+from itertools import chain, repeat
+from typing import Any
+
+import pytest
+from django.utils import timezone
+from pytest_django import Settings
+
+from generations.models import (
+    Failure,
+    Generation,
+    Line,
+    Member,
+    ReferenceImage,
+    Status,
+    Submission,
+)
+from generations.worker.dispatch import send_next
+from tests.builders import make_generation, make_member
+
+pytestmark = pytest.mark.django_db
+
+ALL = 100
+
+
+def queue(owner: Member, *sizes: int) -> list[Generation]:
+    return [make_generation(owner=owner, n=n) for n in sizes]
+
+
+def sent(most: int = ALL) -> list[Generation]:
+    return [item.generation for item in send_next(most)]
+
+
+@pytest.fixture(autouse=True)
+def no_budget(settings: Settings) -> None:
+    settings.UPSTREAM_UNITS = 0
+
+
+# --- turns ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("b_was_served", [None, timedelta(hours=1), timedelta()])
+def test_one_of_b_goes_within_two_turns_of_the_hundred_of_a(b_was_served: timedelta | None) -> None:
+    a, b = make_member(), make_member()
+    queue(a, *repeat(1, 100))
+    sent(1)
+    (of_b,) = queue(b, 1)
+    if b_was_served is not None:
+        Member.objects.filter(pk=b.pk).update(served_at=timezone.now() - b_was_served)
+    assert of_b in (*sent(1), *sent(1))
+
+
+def test_a_batch_takes_one_of_each_person_in_a_round() -> None:
+    people = [make_member(name) for name in ("ada", "bo", "cy")]
+    for person, count in zip(people, (3, 1, 2), strict=True):
+        queue(person, *repeat(1, count))
+    owners = [generation.owner.username for generation in sent()]
+    assert owners == ["ada", "bo", "cy", "ada", "cy", "ada"]
+
+
+def test_the_person_served_longest_ago_goes_first() -> None:
+    ada, bo = make_member("ada"), make_member("bo")
+    queue(ada, 1, 1, 1)
+    queue(bo, 1, 1, 1)
+    assert [row.owner.username for row in chain(*(sent(1) for _ in range(4)))] == [
+        "ada",
+        "bo",
+        "ada",
+        "bo",
+    ]
+
+
+def test_who_was_sent_back_keeps_the_place_among_their_own() -> None:
+    first, second = queue(make_member(), 1, 1)
+    (item,) = send_next(1)
+    item.generation.mark_postponed(item.submission, "busy")
+    assert sent(1) == [first]
+    assert sent(1) == [second]
+
+
+# --- units ----------------------------------------------------------------------------------------
+
+
+def test_what_does_not_fit_waits_and_nobody_smaller_slips_past(settings: Settings) -> None:
+    settings.UPSTREAM_UNITS = 5
+    three, four, one = queue(make_member(), 3, 4, 1)
+    assert sent() == [three]
+    assert sent() == []
+    Generation.objects.filter(pk=three.pk).update(
+        status=Status.CANCELED, finished_at=timezone.now()
+    )
+    assert sent() == [four, one]
+
+
+def test_a_request_larger_than_the_budget_runs_alone(settings: Settings) -> None:
+    settings.UPSTREAM_UNITS = 5
+    one, nine, another = queue(make_member(), 1, 9, 1)
+    assert sent() == [one]
+    Generation.objects.filter(pk=one.pk).update(status=Status.CANCELED, finished_at=timezone.now())
+    assert sent() == [nine]
+    assert sent() == []
+    Generation.objects.filter(pk=nine.pk).update(status=Status.CANCELED, finished_at=timezone.now())
+    assert sent() == [another]
+
+
+MINUTES_AGO = timezone.now() - timedelta(minutes=11)
+
+
+@pytest.mark.parametrize(
+    ("status", "columns", "holds"),
+    [
+        (Status.SUBMITTING, {}, True),
+        (Status.RUNNING, {}, True),
+        (Status.RUNNING, {"lost_at": timezone.now()}, False),
+        (Status.UNCONFIRMED, {}, True),
+        (Status.UNCONFIRMED, {"status_at": MINUTES_AGO}, False),
+        (Status.FETCHING, {}, False),
+        (Status.QUEUED, {}, False),
+    ],
+)
+def test_units_are_held_by_what_may_be_worked_on(
+    status: Status, columns: dict[str, Any], holds: bool
+) -> None:
+    make_generation(status, n=4, **columns)
+    assert Generation.objects.units_in_use() == (4 if holds else 0)
+
+
+# --- what goes along ------------------------------------------------------------------------------
+
+
+def test_the_intent_is_written_before_anything_is_sent() -> None:
+    make_generation(owner=make_member())
+    (item,) = send_next(1)
+    row = Generation.objects.get()
+    assert (row.status, row.attempt) == (Status.SUBMITTING, 1)
+    assert item.submission == Submission.objects.get(generation=row, attempt=1)
+    assert item.submission.deadline_at > timezone.now()
+
+
+def test_a_reference_image_that_is_gone_is_refused_and_never_sent() -> None:
+    owner = make_member()
+    gone = ReferenceImage.objects.create(
+        owner=owner, file="references/gone.png", name="pear.png", content_type="image/png",
+        width=300, height=300, size_bytes=1, sha256="0",
+    )  # fmt: skip
+    row = make_generation(owner=owner, reference=gone)
+    assert send_next(1) == []
+    row.refresh_from_db()
+    assert (row.status, row.failure) == (Status.FAILED, Failure.OURS)
+    assert row.submissions.get().outcome == Submission.Outcome.POSTPONED
+
+
+# --- the line -------------------------------------------------------------------------------------
+
+
+def test_a_held_line_lets_nobody_through_before_the_gap_is_over() -> None:
+    queue(make_member(), 1, 1)
+    Line.hold(Line.Trouble.KEY, gap_seconds=60)
+    assert sent() == []
+
+
+def test_a_held_line_lets_exactly_one_through_after_the_gap() -> None:
+    queue(make_member(), 1, 1, 1)
+    Line.hold(Line.Trouble.KEY, gap_seconds=0)
+    assert len(sent()) == 1
+    assert sent() == []
+    assert Line.now().trouble == Line.Trouble.KEY
+
+
+def test_the_gap_doubles_with_each_probe_up_to_a_quarter_of_an_hour(settings: Settings) -> None:
+    settings.HOLD_RETRY_SECONDS = 60
+    queue(make_member(), *repeat(1, 7))
+    Line.hold(Line.Trouble.KEY, gap_seconds=60)
+    gaps = []
+    for _ in range(6):
+        Line.objects.update(probe_at=timezone.now())
+        before = timezone.now()
+        (item,) = send_next(ALL)
+        # Refused again: what the answer says must not lengthen the gap a second time.
+        item.generation.mark_postponed(item.submission, "refused")
+        Line.hold(Line.Trouble.KEY, gap_seconds=60)
+        probe_at = Line.now().probe_at
+        assert probe_at
+        gaps.append(round((probe_at - before).total_seconds() / 60))
+    assert gaps == [2, 4, 8, 15, 15, 15]
+
+
+def test_a_burst_of_refusals_holds_the_line_for_one_gap() -> None:
+    for _ in range(16):
+        Line.hold(Line.Trouble.ACCOUNT, "no money", gap_seconds=60)
+    line = Line.now()
+    assert line.held_at
+    assert line.probe_at
+    assert round((line.probe_at - line.held_at).total_seconds()) == 60
+
+
+def test_a_wait_keeps_everybody_back_until_it_is_over() -> None:
+    queue(make_member(), 1)
+    Line.wait(60)
+    assert sent() == []
+    Line.objects.update(not_before=timezone.now())
+    assert len(sent()) == 1

@@ -1,0 +1,287 @@
+"""The files: what is refused and why, what is kept, when it is tried again, what is made of it."""
+
+import hashlib
+import io
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from django.core.files.storage import default_storage
+from django.utils import timezone
+from PIL import Image
+from pytest_django import Settings
+
+from generations.models import Generation, Picture, Slot, Status
+from generations.worker import fetch
+from tests.builders import make_generation, png_bytes, store
+from tests.engine import NOBODY, drive, work
+from tests.scripted import Scripted, says
+from tests.simulator import Simulator
+
+pytestmark = pytest.mark.django_db
+
+
+def the_picture() -> Picture:
+    return Picture.objects.get()
+
+
+def wanted_from(server: Scripted, **columns: object) -> Picture:
+    """The one picture of a generation, at a file host of the test."""
+    row = make_generation(Status.FETCHING)
+    due = {"upstream_url": f"{server.url}/0.png", "next_try_at": timezone.now()}
+    row.pictures.update(**{**due, **columns})
+    return row.pictures.get()
+
+
+def stored_files() -> list[str]:
+    folder = Path(default_storage.path("."))
+    return [path.name for path in folder.rglob("*") if path.is_file()]
+
+
+# --- refused --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("scenario", "reason"),
+    [
+        ("file-404", "answered 404"),
+        ("file-410", "answered 410"),
+        ("file-truncated", "the file host failed"),
+        ("file-half", "not a whole picture"),
+        ("file-empty", "not a whole picture"),
+        ("file-html", "not a whole picture"),
+        ("file-html-as-png", "not a whole picture"),
+        ("file-svg", "not a whole picture"),
+        ("file-bomb", "not a whole picture"),
+        ("file-gzip-bomb", "longer than 1048576 bytes"),
+        ("file-endless", "longer than 1048576 bytes"),
+        ("file-silent", "TooSlow"),
+        ("file-slow", "TooSlow"),
+        ("file-redirect-private", "refused: only https"),
+        ("file-redirect-scheme", "refused: only https"),
+        ("file-redirect-loop", "TooManyRedirects"),
+    ],
+)
+def test_a_bad_file_is_refused_with_its_reason_and_its_sister_is_kept(
+    upstream: Simulator,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    scenario: str,
+    reason: str,
+) -> None:
+    settings.FETCH_RETRY_SECONDS = [0.02]
+    monkeypatch.setattr(fetch, "MOST_BYTES", 2**20)
+    if reason == "TooSlow":
+        monkeypatch.setattr(fetch, "DOWNLOAD_SECONDS", 1.0)
+    upstream.scenario(scenario, only=0)
+    row = make_generation(n=2)
+    drive()
+    row.refresh_from_db()
+    bad, sister = row.pictures.order_by("index")
+    assert row.status == Status.SUCCEEDED
+    assert (bad.state, sister.state) == (Picture.State.LOST, Picture.State.STORED)
+    assert reason in bad.reason
+    assert len(stored_files()) == 3, "of the sister alone"
+
+
+@pytest.mark.parametrize(
+    "address", ["http://169.254.169.254/latest/meta-data/", "https://10.0.0.1/0.png",
+                "https://[::1]/0.png", "file:///etc/passwd"]
+)  # fmt: skip
+def test_a_private_address_is_never_asked_and_never_tried_again(
+    upstream: Simulator, address: str
+) -> None:
+    make_generation(Status.FETCHING).pictures.update(
+        upstream_url=address, next_try_at=timezone.now()
+    )
+    drive()
+    picture = the_picture()
+    assert (picture.state, picture.tries) == (Picture.State.LOST, 1)
+    assert picture.reason.startswith("refused")
+
+
+# --- tried again ----------------------------------------------------------------------------------
+
+
+def test_a_failing_host_is_tried_again_after_growing_delays_and_then_given_up(
+    upstream: Simulator, settings: Settings
+) -> None:
+    settings.FETCH_RETRY_SECONDS = [5, 10, 20, 40]
+    with Scripted(says(500)) as server:
+        settings.UPSTREAM_URL = server.url
+        picture = wanted_from(server)
+        for delay in (5, 10, 20, 40):
+            before = timezone.now()
+            work("fetch")
+            picture.refresh_from_db()
+            assert picture.next_try_at
+            wait = timedelta(seconds=delay)
+            assert before + wait <= picture.next_try_at <= timezone.now() + wait
+            Picture.objects.update(next_try_at=timezone.now())
+        work("fetch")
+        assert len(server.requests) == 5
+    picture.refresh_from_db()
+    assert picture.state == Picture.State.LOST
+    assert Generation.objects.get().failure == "files"
+
+
+def test_an_expired_address_is_asked_anew_once_and_the_picture_comes(upstream: Simulator) -> None:
+    upstream.scenario("file-403-once")
+    make_generation()
+    drive(Picture.objects.exists, "it is made", ("submit", "pump"))
+    polled = len(upstream.requests("query"))
+    drive()
+    assert len(upstream.requests("query")) == polled + 1
+    assert len(upstream.requests("file")) == 2
+    assert the_picture().is_stored
+    assert the_picture().upstream_url.endswith("?told=2")
+
+
+@pytest.mark.parametrize("scenario", ["file-404", "file-410"])
+def test_a_file_that_is_gone_at_its_fresh_address_too_is_lost_at_once(
+    upstream: Simulator, scenario: str
+) -> None:
+    upstream.scenario(scenario)
+    make_generation()
+    drive(Picture.objects.exists, "it is made", ("submit", "pump"))
+    polled = len(upstream.requests("query"))
+    drive()
+    assert len(upstream.requests("query")) == polled + 1
+    assert the_picture().state == Picture.State.LOST
+    assert the_picture().tries == 1
+
+
+def test_an_upstream_that_cannot_say_the_fresh_address_now_is_asked_again(
+    upstream: Simulator, settings: Settings
+) -> None:
+    gone, broken, content = says(403), says(502, "<html>"), says(200, png_bytes())
+    with Scripted(gone, broken, gone, content) as server:
+        settings.UPSTREAM_URL = server.url
+        image = {"index": 0, "url": f"{server.url}/fresh.png"}
+        data = {"task_id": "t", "task_status": "succeed", "task_result": {"images": [image]}}
+        server.answers.insert(3, says(200, {"code": 0, "data": data}))
+        wanted_from(server)
+        drive()
+    assert the_picture().is_stored
+    assert the_picture().tries == 2
+
+
+def test_a_picture_that_kills_its_fetcher_comes_to_an_end(upstream: Simulator) -> None:
+    with Scripted(says(200, png_bytes())) as server:
+        wanted_from(server, tries=len([0.02, 0.02]) + 1 + fetch.CRASHES_FORGIVEN)
+        drive()
+        assert server.requests == []
+    assert the_picture().reason == "every try broke off"
+
+
+def test_what_a_dead_fetcher_had_claimed_is_fetched_at_once(
+    upstream: Simulator, settings: Settings
+) -> None:
+    later = timezone.now() + timedelta(seconds=100)
+    Slot.objects.create(name="fetch", holder=NOBODY, until=later)
+    with Scripted(says(200, png_bytes())) as server:
+        settings.UPSTREAM_URL = server.url
+        wanted_from(server, next_try_at=later)
+        work("fetch")
+    assert the_picture().is_stored
+
+
+# --- later ----------------------------------------------------------------------------------------
+
+
+def test_files_that_were_lost_are_fetched_again_when_somebody_asks(upstream: Simulator) -> None:
+    upstream.scenario("file-500-twice", downloads=3)
+    row = make_generation()
+    drive()
+    row.refresh_from_db()
+    assert (row.status, row.failure) == (Status.FAILED, "files")
+    assert row.fetch_again(by=row.owner, version=row.version)
+    drive()
+    row.refresh_from_db()
+    assert (row.status, row.failure, row.reason) == (Status.SUCCEEDED, "", "")
+
+
+def test_a_missing_picture_of_a_made_row_comes_by_itself_and_the_row_stays(
+    upstream: Simulator,
+) -> None:
+    upstream.scenario("file-one-404", only=0, downloads=2)
+    row = make_generation(n=2)
+    drive()
+    row.refresh_from_db()
+    assert row.pictures.filter(state=Picture.State.STORED).count() == 1
+    moves = row.moves.count()
+    row.pictures.filter(state=Picture.State.LOST).update(
+        state=Picture.State.WANTED, tries=0, next_try_at=timezone.now()
+    )
+    drive(lambda: not fetch.has_work(), "it is fetched")
+    assert row.pictures.filter(state=Picture.State.STORED).count() == 2
+    assert row.moves.count() == moves
+
+
+# --- what is kept ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("ratio", "edge", "form", "preview", "thumbnail"),
+    [
+        ("16:9", 1080, "PNG", (1280, 720), (320, 180)),
+        ("1:1", 600, "JPEG", (600, 600), (320, 320)),
+        ("2:3", 300, "WEBP", (300, 450), (300, 450)),
+    ],
+)
+def test_the_bytes_stay_untouched_and_the_previews_are_made_once(
+    upstream: Simulator,
+    settings: Settings,
+    ratio: str,
+    edge: int,
+    form: str,
+    preview: tuple[int, int],
+    thumbnail: tuple[int, int],
+) -> None:
+    original = png_bytes(ratio, edge=edge, form=form)
+    with Scripted(says(200, original)) as server:
+        settings.UPSTREAM_URL = server.url
+        wanted_from(server)
+        drive()
+    picture = the_picture()
+    assert picture.file.read() == original
+    assert picture.sha256 == hashlib.sha256(original).hexdigest()
+    assert picture.size_bytes == len(original)
+    assert picture.content_type == f"image/{form.lower()}"
+    assert Image.open(io.BytesIO(original)).size == (picture.width, picture.height)
+    for file, size in ((picture.preview, preview), (picture.thumbnail, thumbnail)):
+        with Image.open(file) as image:
+            assert (image.format, image.size) == ("WEBP", size)
+
+
+def test_the_placeholder_is_the_mean_colour(upstream: Simulator, settings: Settings) -> None:
+    half = Image.new("RGB", (64, 64), (200, 0, 40))
+    half.paste((100, 0, 40), (0, 0, 32, 64))
+    kept = io.BytesIO()
+    half.save(kept, "PNG")
+    with Scripted(says(200, kept.getvalue())) as server:
+        settings.UPSTREAM_URL = server.url
+        wanted_from(server)
+        drive()
+    assert the_picture().colour == "#960028"
+
+
+def test_a_second_copy_that_came_too_late_is_thrown_away(
+    upstream: Simulator, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Scripted(says(200, png_bytes())) as server:
+        settings.UPSTREAM_URL = server.url
+        picture = wanted_from(server)
+
+        def somebody_is_first(late: Picture, done: object) -> None:
+            store(picture)
+            settle(late, done)  # type: ignore[arg-type]
+
+        settle = fetch._settle
+        monkeypatch.setattr(fetch, "_settle", somebody_is_first)
+        work("fetch")
+    picture.refresh_from_db()
+    assert picture.is_stored
+    files = (picture.file, picture.preview, picture.thumbnail)
+    kept = {Path(file.path).name for file in files}
+    assert set(stored_files()) == kept

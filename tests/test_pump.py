@@ -1,0 +1,258 @@
+"""The watch over everything in flight: no answer ends a task but its own end."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import DatabaseError
+from django.utils import timezone
+from pytest_django import Settings
+
+from generations.models import Failure, Generation, Line, Slot, Status
+from generations.worker.rhythm import next_poll
+from tests.builders import make_generation, make_member
+from tests.engine import NOBODY, drive, work
+from tests.scripted import Script, Scripted, says
+from tests.simulator import Simulator
+
+pytestmark = pytest.mark.django_db
+
+TASK = "a-task"
+
+
+def running(**columns: Any) -> Generation:
+    now = timezone.now()
+    usual = {"kling_task_id": TASK, "submitted_at": now, "next_poll_at": now}
+    return make_generation(Status.RUNNING, **{**usual, **columns})
+
+
+def state(status: str, **more: Any) -> bytes:
+    data = {"task_id": TASK, "task_status": status, "created_at": 1764000000000, **more}
+    return says(200, {"code": 0, "message": "SUCCEED", "data": data})
+
+
+def made(*urls: str) -> bytes:
+    images = [{"index": index, "url": url} for index, url in enumerate(urls)]
+    return state("succeed", task_result={"images": images})
+
+
+PROCESSING = state("processing")
+WITHOUT_PICTURES = made()
+MADE = made("https://files.example/0.png")
+DENIED = says(400, {"code": "task_not_exist", "message": "task_not_exist", "data": None})
+BROKEN = says(500, "<html>")
+
+
+@pytest.fixture
+def answers(upstream: Simulator, settings: Settings) -> Iterator["Answers"]:
+    answers = Answers(settings)
+    yield answers
+    answers.close()
+
+
+class Answers:
+    """`answers.are(...)`: the next polls get these, the last one for ever."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.server: Scripted | None = None
+
+    def are(self, *script: Script) -> Scripted:
+        self.close()
+        self.server = Scripted(*script)
+        self.server.__enter__()
+        self.settings.UPSTREAM_URL = self.server.url
+        return self.server
+
+    def close(self) -> None:
+        if self.server:
+            self.server.__exit__(None, None, None)
+
+
+def watch(row: Generation, *ends: Status) -> None:
+    """Poll until the row stands at one of these."""
+    drive(lambda: Generation.objects.filter(pk=row.pk, status__in=ends).exists(), f"{ends}")
+    row.refresh_from_db()
+
+
+# --- done, and nothing listed ---------------------------------------------------------------------
+
+
+def test_done_without_pictures_is_asked_again_three_times(answers: Answers) -> None:
+    server = answers.are(WITHOUT_PICTURES)
+    row = running()
+    watch(row, Status.FAILED, Status.FETCHING)
+    assert (row.failure, row.reason) == ("ours", "finished without image")
+    assert len(server.requests) == 4
+
+
+def test_pictures_that_are_listed_at_the_third_look_are_fetched(answers: Answers) -> None:
+    answers.are(WITHOUT_PICTURES, WITHOUT_PICTURES, WITHOUT_PICTURES, MADE)
+    row = running()
+    watch(row, Status.FAILED, Status.FETCHING)
+    assert row.status == Status.FETCHING
+
+
+def test_failed_polls_before_it_do_not_count_as_looks(answers: Answers) -> None:
+    answers.are(BROKEN, BROKEN, BROKEN, BROKEN, WITHOUT_PICTURES, MADE)
+    row = running()
+    watch(row, Status.FAILED, Status.FETCHING)
+    assert row.status == Status.FETCHING
+
+
+# --- denied, late, lost ---------------------------------------------------------------------------
+
+
+def test_a_denied_task_that_is_known_again_is_doubted_no_more(answers: Answers) -> None:
+    answers.are(DENIED)
+    row = running()
+    drive(lambda: Generation.objects.get().denied_at is not None, "it is doubted")
+    answers.are(PROCESSING)
+    drive(lambda: Generation.objects.get().denied_at is None, "it is known again")
+    row.refresh_from_db()
+    assert row.status == Status.RUNNING
+    assert not row.is_lost
+
+
+def test_a_lost_one_is_asked_no_more_until_somebody_looks_again_and_then_a_success_wins(
+    answers: Answers, settings: Settings
+) -> None:
+    settings.DOUBT_SECONDS = 0
+    answers.are(DENIED)
+    row = running()
+    drive(lambda: Generation.objects.get().is_lost, "it is lost")
+    assert Generation.objects.units_in_use() == 0
+    server = answers.are(MADE)
+    work("pump")
+    assert server.requests == []
+
+    row.refresh_from_db()
+    assert row.look_again(by=row.owner, version=row.version)
+    watch(row, Status.FETCHING)
+    assert len(server.requests) == 1
+
+
+def test_after_a_day_nobody_watches_any_more_but_nothing_has_failed(
+    answers: Answers, settings: Settings
+) -> None:
+    settings.LATE_SECONDS = 300
+    answers.are(PROCESSING)
+    row = running(submitted_at=timezone.now() - timedelta(hours=25))
+    drive(lambda: Generation.objects.get().is_lost, "it is lost")
+    row.refresh_from_db()
+    assert row.status == Status.RUNNING
+    assert "24 hours" in row.moves.latest("pk").why
+
+
+def test_a_late_one_is_still_watched_and_bumps_its_card_once(answers: Answers) -> None:
+    server = answers.are(PROCESSING)
+    row = running(submitted_at=timezone.now() - timedelta(minutes=6))
+    drive(lambda: len(server.requests) >= 3, "it is polled on")
+    row.refresh_from_db()
+    assert row.is_late
+    assert row.version == 2
+
+
+# --- the line -------------------------------------------------------------------------------------
+
+
+def test_a_refused_key_holds_the_submits_keeps_the_task_and_opens_with_a_good_poll(
+    answers: Answers,
+) -> None:
+    answers.are(says(401, {"code": 1002, "message": "Authorization is invalid"}))
+    row = running()
+    drive(lambda: Line.now().is_held, "the line is held")
+    assert Line.now().trouble == Line.Trouble.KEY
+    answers.are(PROCESSING)
+    drive(lambda: not Line.now().is_held, "the line is open")
+    row.refresh_from_db()
+    assert row.status == Status.RUNNING
+
+
+def test_a_retry_after_told_to_a_poll_silences_everything(upstream: Simulator) -> None:
+    upstream.scenario("query-429-retry-after", polls=1, retry_after=1)
+    make_generation()
+    work("submit")
+    drive(lambda: len(upstream.requests("query")) == 1, "it is polled")
+    make_generation(prompt="another")
+    drive()
+    (refused,) = [one for one in upstream.requests("query") if one["status"] == 429]
+    later = upstream.requests(since=refused["index"] + 1)
+    assert {request["kind"] for request in later} == {"submit", "query", "file"}
+    assert min(request["wall"] for request in later) >= refused["wall"] + 1
+
+
+# --- leases ---------------------------------------------------------------------------------------
+
+
+def test_what_a_dead_pump_had_claimed_is_asked_at_once(answers: Answers) -> None:
+    answers.are(MADE)
+    soon = timezone.now() + timedelta(seconds=30)
+    row = running(next_poll_at=soon)
+    Slot.objects.create(name="pump", holder=NOBODY, until=soon)
+    work("pump")
+    row.refresh_from_db()
+    assert row.status == Status.FETCHING
+
+
+def test_what_a_living_pump_has_claimed_is_left_to_it(answers: Answers) -> None:
+    server = answers.are(MADE)
+    running()
+    assert len(Generation.objects.claim_due(10, lease_seconds=60)) == 1
+    assert Generation.objects.claim_due(10, lease_seconds=60) == []
+    work("pump")
+    assert server.requests == []
+
+
+def test_the_oldest_due_is_claimed_first() -> None:
+    owner, now = make_member(), timezone.now()
+    late, later = (
+        running(owner=owner, next_poll_at=now - timedelta(seconds=ago)) for ago in (5, 9)
+    )
+    running(owner=owner, next_poll_at=now + timedelta(seconds=9))
+    assert Generation.objects.claim_due(1, 60) == [later]
+    assert Generation.objects.claim_due(5, 60) == [late]
+
+
+def test_a_row_that_somebody_moved_meanwhile_is_not_scheduled_again() -> None:
+    row = running()
+    (claimed,) = Generation.objects.claim_due(1, 60)
+    assert claimed.next_poll_at
+    row.mark_failed(Failure.OURS, "ended")
+    now = timezone.now()
+    Generation.objects.reschedule([(now, 0, row.pk, claimed.next_poll_at)])
+    row.refresh_from_db()
+    assert row.next_poll_at is None
+
+
+def test_one_answer_that_cannot_be_written_holds_up_nobody_else(
+    answers: Answers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers.are(MADE)
+    owner = make_member()
+    bad, good = running(owner=owner, n=2), running(owner=owner)
+    mark_fetching = Generation.mark_fetching
+
+    def breaks(row: Generation, *told: Any) -> bool:
+        if row.pk == bad.pk:
+            raise DatabaseError("value out of range")
+        return mark_fetching(row, *told)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Generation, "mark_fetching", breaks)
+        watch(good, Status.FETCHING)
+    bad.refresh_from_db()
+    assert bad.status == Status.RUNNING
+    watch(bad, Status.FETCHING)
+
+
+def test_the_rhythm_slows_with_age_and_with_failures(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.POLL_SECONDS = [4, 8, 20, 60]
+    for age, failures, seconds in (
+        (0, 0, 4), (59, 0, 4), (61, 0, 8), (301, 0, 20), (1801, 0, 60),
+        (0, 1, 8), (0, 3, 32), (0, 9, 60), (1801, 9, 60),
+    ):  # fmt: skip
+        assert 0.8 * seconds <= next_poll(age, failures) <= 1.2 * seconds

@@ -1,0 +1,186 @@
+"""The rooms of the house: who may know whom (docs/architecture.md), read from the code itself."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.house import ROOT
+
+# The rooms, the most particular first, and which others each may know beside itself.
+ROOMS: dict[str, set[str]] = {
+    "generations.web": {"generations.models", "generations.catalog", "generations.worker.tasks"},
+    "generations.worker.tasks": {"generations.worker", "generations.models"},
+    "generations.worker": {
+        "generations.worker.tasks",
+        "generations.models",
+        "generations.catalog",
+        "generations.kling",
+        "generations.wire",
+    },
+    "generations.models": {"generations.catalog"},
+    "generations.catalog": set(),
+    "generations.kling": {"generations.envelope", "generations.wire"},
+    "generations.envelope": set(),
+    "generations.wire": set(),
+    "generations.admin": {"generations.models"},
+    "generations.templatetags": set(),
+    "generations.management": {
+        "generations.models",
+        "generations.worker",
+        "generations.worker.tasks",
+        "klingweb",  # the web server serves its application
+    },
+    "generations.apps": set(),
+    "klingweb.simulator": set(),
+    "klingweb": {"generations.web"},
+}
+# What is known in these places only.
+ONLY_IN = {
+    "django_q": {"generations/worker/tasks.py"},
+    "requests": {"generations/wire.py", "generations/worker/fetch.py"},
+    "urllib3": {"generations/wire.py"},
+    "os.environ": {"klingweb/settings.py", "klingweb/wsgi.py", "manage.py"},
+    "os.getenv": set(),
+}
+
+
+def our_files() -> list[Path]:
+    folders = (ROOT / "generations", ROOT / "klingweb")
+    return [ROOT / "manage.py", *(path for folder in folders for path in folder.rglob("*.py"))]
+
+
+def imports(source: str, module: str) -> Iterator[str]:
+    """Everything a module imports, wherever it does so, with whole names."""
+    package = module.split(".")
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = package[: len(package) - node.level] if node.level else []
+            origin = ".".join([*above, *([node.module] if node.module else [])])
+            yield from (f"{origin}.{alias.name}" for alias in node.names)
+
+
+def attributes(source: str) -> Iterator[str]:
+    """Every `name.attribute` that is used."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            yield f"{node.value.id}.{node.attr}"
+
+
+def is_in(name: str, room: str) -> bool:
+    return name == room or name.startswith(f"{room}.")
+
+
+def room_of(name: str) -> str:
+    return next((room for room in ROOMS if is_in(name, room)), "")
+
+
+def faults(path: str, source: str) -> list[str]:
+    """What this file, at its place in the house, should not know."""
+    module = path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+    inside = f"{module}.x" if path.endswith("__init__.py") else module
+    room, known = room_of(module), list(imports(source, inside))
+    found = [
+        f"{path} knows {name}"
+        for name in known
+        if (other := room_of(name)) and room and other != room and other not in ROOMS[room]
+    ]
+    if room == "generations.web":
+        used = {
+            name.removeprefix("generations.worker.")
+            for name in (*known, *attributes(source))
+            if name.startswith(("tasks.", "generations.worker.tasks."))
+        }
+        found += [f"{path} uses {name}" for name in used if not name.startswith("tasks.enqueue_")]
+    found += [
+        f"{path} knows {name}"
+        for name in (*known, *attributes(source))
+        for banned, places in ONLY_IN.items()
+        if is_in(name, banned) and path not in places
+    ]
+    return found
+
+
+def test_nobody_knows_more_than_the_house_allows() -> None:
+    paths = {str(path.relative_to(ROOT)): path.read_text("utf-8") for path in our_files()}
+    assert [fault for path, source in paths.items() for fault in faults(path, source)] == []
+
+
+def test_every_module_has_a_room() -> None:
+    names = (str(path.relative_to(ROOT))[:-3].replace("/", ".") for path in our_files())
+    homeless = {name for name in names if not room_of(name)}
+    assert {name for name in homeless if not is_in(name, "generations.migrations")} == {
+        "manage",
+        "generations.__init__",
+    }
+
+
+@pytest.mark.parametrize(
+    ("path", "source"),
+    [
+        ("generations/web/card.py", "from generations import kling"),
+        ("generations/web/card.py", "from ..wire import session"),
+        ("generations/web/card.py", "def f():\n    import requests"),
+        ("generations/web/card.py", "from generations.worker import submit"),
+        ("generations/web/card.py", "from generations.worker import tasks\ntasks.submit()"),
+        ("generations/web/card.py", "from generations.worker.tasks import pump"),
+        ("generations/worker/pump.py", "from generations.web import cards"),
+        ("generations/worker/pump.py", "from django_q.tasks import async_task"),
+        ("generations/worker/tasks.py", "from generations import kling"),
+        ("generations/models/picture.py", "from generations.worker import imaging"),
+        ("generations/models/__init__.py", "from ..web import cards"),
+        ("generations/kling.py", "from .models import Status"),
+        ("generations/wire.py", "from . import kling"),
+        ("generations/envelope.py", "from generations import kling"),
+        ("generations/worker/pump.py", "from generations import envelope"),
+        ("generations/catalog.py", "import generations.models"),
+        ("generations/worker/pump.py", "from klingweb.simulator import SCENARIOS"),
+        ("klingweb/simulator/server.py", "from generations.kling import PATH"),
+        ("klingweb/simulator/server.py", "from klingweb import settings"),
+        ("generations/worker/pump.py", "import os\nos.environ['X']"),
+        ("klingweb/simulator/server.py", "from os import getenv"),
+    ],
+)
+def test_a_wrong_import_is_found(path: str, source: str) -> None:
+    assert faults(path, source)
+
+
+@pytest.mark.parametrize(
+    ("path", "source"),
+    [
+        ("generations/web/card.py", "from generations.worker import tasks\ntasks.enqueue_pump()"),
+        ("generations/web/card.py", "from .access import MemberRequest"),
+        ("generations/worker/fetch.py", "import requests\nfrom generations import kling, wire"),
+        ("generations/models/__init__.py", "from .status import Status"),
+    ],
+)
+def test_a_right_import_is_not(path: str, source: str) -> None:
+    assert faults(path, source) == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "import requests",
+        "from requests import Session",
+        "import urllib3",
+        "from django_q.tasks import async_task",
+        "import os\n\nprint(os.environ['KEY'])",
+        "import os\n\nprint(os.getenv('KEY'))",
+    ],
+)
+def test_ruff_keeps_the_rooms_too(tmp_path: Path, line: str) -> None:
+    broken = tmp_path / "broken.py"
+    broken.write_text(f"{line}\n")
+    ruff = Path(sys.executable).with_name("ruff")
+    ran = subprocess.run(
+        [ruff, "check", "--config", ROOT / "pyproject.toml", "--no-cache", broken],
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert ran.returncode == 1
+    assert "TID251" in ran.stdout

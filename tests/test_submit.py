@@ -1,0 +1,262 @@
+"""The paid POST: what each answer does to the row and to the line, and what is never done."""
+
+import socket
+from datetime import timedelta
+from itertools import repeat
+from typing import Any
+
+import pytest
+from django.db import DatabaseError
+from django.utils import timezone
+from pytest_django import Settings
+
+from generations.models import Generation, Line, Status, Submission
+from generations.models.process import this_process
+from generations.worker import submit
+from generations.worker.dispatch import Sending
+from tests.builders import make_generation, make_submission
+from tests.engine import FAR_AWAY, NOBODY, SOMEBODY_ELSE, drive, let_the_gap_pass, work
+from tests.simulator import Simulator
+
+pytestmark = pytest.mark.django_db
+
+
+def make_queue(count: int) -> list[Generation]:
+    return [make_generation() for _ in repeat(None, count)]
+
+
+def statuses() -> list[str]:
+    return list(Generation.objects.order_by("pk").values_list("status", flat=True))
+
+
+def posts(upstream: Simulator) -> list[dict[str, Any]]:
+    return upstream.requests("submit")
+
+
+# --- the line on hold -----------------------------------------------------------------------------
+
+
+def test_a_refused_key_burns_nothing_and_the_line_opens_by_itself(upstream: Simulator) -> None:
+    upstream.settings(key="another-key")
+    make_queue(5)
+    drive()
+    assert statuses() == [Status.QUEUED] * 5
+    assert Line.now().trouble == Line.Trouble.KEY
+
+    tried = len(posts(upstream))
+    let_the_gap_pass()
+    drive()
+    assert len(posts(upstream)) == tried + 1, "one row tries the line for all"
+    assert statuses() == [Status.QUEUED] * 5
+
+    upstream.settings(key=upstream.key)
+    let_the_gap_pass()
+    drive()
+    assert statuses() == [Status.SUCCEEDED] * 5
+    assert not Line.now().is_held
+
+
+def test_three_submits_in_a_row_without_an_answer_hold_the_line(
+    upstream: Simulator, settings: Settings
+) -> None:
+    settings.SUBMIT_THREADS = 1
+    upstream.scenario("html-200", times=None)
+    make_queue(5)
+    drive()
+    assert statuses() == [Status.UNCONFIRMED] * 3 + [Status.QUEUED] * 2
+    assert Line.now().trouble == Line.Trouble.UNREACHED
+    assert len(posts(upstream)) == 3
+
+
+def test_an_answer_in_between_shows_that_the_address_is_right(
+    upstream: Simulator, settings: Settings
+) -> None:
+    settings.SUBMIT_THREADS = 1
+    upstream.scenario("html-200", times=2)
+    upstream.scenario("normal")
+    upstream.scenario("html-200", times=2)
+    make_queue(5)
+    drive()
+    unknown, made = Status.UNCONFIRMED, Status.SUCCEEDED
+    assert statuses() == [unknown, unknown, made, unknown, unknown]
+    assert not Line.now().is_held
+
+
+def test_a_busy_upstream_that_gives_no_reason_for_minutes_holds_the_line(
+    upstream: Simulator,
+) -> None:
+    upstream.scenario("empty-429", times=None)
+    make_generation()
+    work("submit")
+    assert not Line.now().is_held
+    Line.objects.update(busy_since=timezone.now() - timedelta(minutes=6))
+    drive()
+    assert Line.now().trouble == Line.Trouble.BUSY
+    assert statuses() == [Status.QUEUED]
+
+
+def test_an_upstream_that_says_it_has_no_free_slot_is_waited_for_however_long(
+    upstream: Simulator,
+) -> None:
+    upstream.scenario("too-many", times=None)
+    make_generation()
+    work("submit")
+    Line.objects.update(busy_since=timezone.now() - timedelta(minutes=6))
+    work("submit")
+    assert not Line.now().is_held
+    assert len(posts(upstream)) > 1
+
+
+# --- waits ----------------------------------------------------------------------------------------
+
+
+def test_a_retry_after_silences_submits_and_polls(upstream: Simulator) -> None:
+    upstream.scenario("never-ends")
+    make_generation(prompt="it is watched")
+    work("submit")
+    work("pump")
+    upstream.scenario("too-fast-retry-after", match="busy", retry_after=1, refusals=1)
+    make_generation(prompt="busy, once")
+    work("submit")
+    refused = upstream.requests()[-1]
+    assert refused["status"] == 429
+
+    drive(lambda: len(upstream.tasks()) == 2, "the second is accepted")
+    work("pump")
+    later = upstream.requests(since=refused["index"] + 1)
+    assert {request["kind"] for request in later} >= {"submit", "query"}
+    assert min(request["wall"] for request in later) >= refused["wall"] + 1
+
+
+def test_a_burst_of_refusals_is_one_reason_to_wait(
+    upstream: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(submit, "LONGEST_WAIT_SECONDS", 60)
+    upstream.scenario("too-many", times=None)
+    make_queue(10)
+    work("submit")
+    line = Line.now()
+    assert len(posts(upstream)) == 10
+    assert line.waits == 1
+    assert line.not_before
+    assert line.not_before < timezone.now() + timedelta(seconds=2)
+
+
+def test_the_wait_doubles_with_each_refusal_in_a_row_up_to_a_minute() -> None:
+    for seconds in (1, 2, 4, 8, 16, 32, 60, 60):
+        assert 0.8 * seconds <= submit._backoff(None) <= 1.2 * seconds
+        Line.wait(0)
+    assert submit._backoff(100) == 100, "never less than was asked for"
+    Line.clear()
+    assert submit._backoff(None) < 2
+
+
+def test_code_5000_is_sent_again_twice_and_then_nobody_knows(upstream: Simulator) -> None:
+    upstream.scenario("submit-5000", times=None)
+    make_generation()
+    drive()
+    assert statuses() == [Status.UNCONFIRMED]
+    assert len(posts(upstream)) == 3
+
+
+def test_what_was_not_sent_is_queued_again_and_made_at_last(
+    upstream: Simulator, settings: Settings
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closing:
+        settings.UPSTREAM_URL = f"http://127.0.0.1:{closing.getsockname()[1]}"
+    row = make_generation()
+    drive(lambda: row.submissions.count() > 1, "it was tried twice")
+    drive(lambda: statuses() == [Status.QUEUED], "it is queued again")
+    outcomes = set(row.submissions.values_list("outcome", flat=True))
+    assert outcomes == {Submission.Outcome.POSTPONED}
+
+    settings.UPSTREAM_URL = upstream.url
+    drive()
+    assert statuses() == [Status.SUCCEEDED]
+    assert len(posts(upstream)) == 1
+
+
+# --- answers that come late, or to nobody ---------------------------------------------------------
+
+
+@pytest.mark.parametrize("holder", [NOBODY, SOMEBODY_ELSE], ids=["gone", "number used again"])
+def test_what_a_dead_worker_sent_is_unconfirmed(holder: str) -> None:
+    row = make_generation(Status.SUBMITTING, attempt=1)
+    in_time = timezone.now() + timedelta(minutes=1)
+    make_submission(row, holder=holder, deadline_at=in_time)
+    submit.sweep()
+    assert statuses() == [Status.UNCONFIRMED]
+
+
+@pytest.mark.parametrize("holder", [this_process(), FAR_AWAY], ids=["this one", "far away"])
+def test_a_worker_that_may_live_is_waited_for_until_the_deadline(holder: str) -> None:
+    row = make_generation(Status.SUBMITTING, attempt=1)
+    in_time = timezone.now() + timedelta(minutes=1)
+    submission = make_submission(row, holder=holder, deadline_at=in_time)
+    submit.sweep()
+    assert statuses() == [Status.SUBMITTING]
+    Submission.objects.filter(pk=submission.pk).update(deadline_at=timezone.now())
+    submit.sweep()
+    assert statuses() == [Status.UNCONFIRMED]
+
+
+def test_the_sweep_knows_the_attempt_it_sweeps() -> None:
+    row = make_generation(Status.SUBMITTING, attempt=2)
+    make_submission(row, attempt=1, holder=NOBODY)
+    submit.sweep()
+    assert statuses() == [Status.SUBMITTING]
+
+
+@pytest.mark.parametrize(
+    ("scenario", "end"), [("normal", Status.SUCCEEDED), ("content-refused", Status.FAILED)]
+)
+def test_an_answer_that_comes_after_the_sweep_still_counts(
+    upstream: Simulator, monkeypatch: pytest.MonkeyPatch, scenario: str, end: Status
+) -> None:
+    def take_late(item: Sending, post: Any) -> None:
+        Submission.objects.update(deadline_at=timezone.now())
+        submit.sweep()
+        assert statuses() == [Status.UNCONFIRMED]
+        take(item, post)
+
+    take = submit._take
+    monkeypatch.setattr(submit, "_take", take_late)
+    upstream.scenario(scenario)
+    make_generation()
+    drive(lambda: statuses() == [end], f"it is {end}")
+    assert len(posts(upstream)) == 1
+
+
+def test_an_answer_that_cannot_be_saved_is_told_with_its_id_and_never_sent_again(
+    upstream: Simulator, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(*args: object) -> bool:
+        raise DatabaseError("the disk is full")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Generation, "mark_running", refuse)
+        row = make_generation()
+        work("submit")
+    (task,) = upstream.tasks()
+    assert task["task_id"] in caplog.text
+    row.submissions.update(holder=NOBODY)
+    drive()
+    assert statuses() == [Status.UNCONFIRMED]
+    assert len(posts(upstream)) == 1
+
+
+def test_every_post_opens_a_connection_of_its_own(upstream: Simulator) -> None:
+    make_queue(3)
+    drive()
+    assert len({post["remote_port"] for post in posts(upstream)}) == 3
+
+
+def test_the_answer_is_kept_as_it_came(upstream: Simulator) -> None:
+    upstream.scenario("bad-parameter")
+    row = make_generation()
+    drive()
+    submission = row.submissions.get()
+    assert (submission.outcome, submission.http_status, submission.code) == ("refused", 400, "1201")
+    assert "aspect_ratio value" in submission.answer
+    row.refresh_from_db()
+    assert "aspect_ratio value" in row.reason

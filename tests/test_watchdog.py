@@ -1,0 +1,133 @@
+"""A cluster that freezes, loses a member or its head is started anew; a stop loses nothing."""
+
+import signal
+from collections.abc import Callable, Iterator
+
+import psutil
+import pytest
+
+from tests.house import House, Visitor, wait_until
+from tests.simulator import Simulator
+
+WORKERS = 4  # of django-q2; behind them it starts its monitor and its pusher
+SOON = 60
+
+
+@pytest.fixture(scope="module")
+def upstream() -> Iterator[Simulator]:
+    with Simulator(seconds=(0.1, 0.2)) as simulator:
+        yield simulator
+
+
+@pytest.fixture(scope="module")
+def house(upstream: Simulator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    folder = tmp_path_factory.mktemp("watched")
+    with House(
+        folder, upstream_url=upstream.url, poll_seconds="0.3,1,1,1",
+        watchdog_beat_seconds=1, watchdog_patience_seconds=8, log_level="ERROR",
+    ).prepare() as house:  # fmt: skip
+        house.start("web")
+        house.start("worker")
+        house.wait_for_web()
+        yield house
+
+
+@pytest.fixture(scope="module")
+def person(house: House) -> Visitor:
+    return house.sign_in()
+
+
+class Cluster:
+    """The processes of one django-q2 cluster, by what they do."""
+
+    def __init__(self, house: House) -> None:
+        watchdog, *members = house.family("worker")
+        self.members = sorted(members, key=lambda member: member.pid)
+        (self.parent,) = watchdog.children()
+        (self.sentinel,) = self.parent.children()
+        crew = sorted(self.sentinel.children(), key=lambda member: member.pid)
+        self.workers, (self.monitor, self.pusher) = crew[:WORKERS], crew[WORKERS:]
+
+    def is_gone(self) -> bool:
+        return not any(map(_is_alive, self.members))
+
+
+def _is_alive(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def make(house: House, person: Visitor, prompt: str) -> None:
+    """Queue one, and wait for its picture."""
+    person.make(prompt)
+    wait_until(lambda: row(house, prompt)["status"] == "succeeded", SOON, f"{prompt!r} is made")
+
+
+def row(house: House, prompt: str) -> dict[str, object]:
+    (found,) = house.rows("SELECT * FROM generations_generation WHERE prompt = ?", prompt)
+    return found
+
+
+def is_idle(house: House) -> bool:
+    """Nothing is to be done, and nobody works at any line."""
+    return house.is_at_rest() and not house.rows("SELECT 1 FROM generations_slot WHERE holder<>''")
+
+
+HARM: dict[str, Callable[[Cluster], None]] = {
+    # All of them, so that the one is among them that waits with the lock of the queue.
+    "the idle workers are killed": lambda cluster: kill(*cluster.workers),
+    "the monitor is killed": lambda cluster: kill(cluster.monitor),
+    "the sentinel is killed": lambda cluster: kill(cluster.sentinel),
+    "the parent is killed": lambda cluster: kill(cluster.parent),
+    "a worker is stopped": lambda cluster: cluster.workers[0].send_signal(signal.SIGSTOP),
+}
+
+
+def kill(*processes: psutil.Process) -> None:
+    for process in processes:
+        process.kill()
+
+
+@pytest.mark.parametrize("harm", HARM)
+def test_the_cluster_works_again_and_nothing_of_the_old_one_lives(
+    house: House, person: Visitor, harm: str
+) -> None:
+    make(house, person, f"before {harm}")
+    wait_until(lambda: is_idle(house), SOON, "the cluster is idle")
+    cluster = Cluster(house)
+    HARM[harm](cluster)
+    wait_until(cluster.is_gone, SOON, "nothing of the old cluster is left")
+    make(house, person, f"after {harm}")
+
+
+def test_a_killed_pusher_is_replaced_by_the_cluster_itself(house: House, person: Visitor) -> None:
+    make(house, person, "before the pusher is killed")
+    kill(Cluster(house).pusher)
+    make(house, person, "after the pusher is killed")
+
+
+def test_a_stop_waits_for_the_post_under_way_and_saves_its_answer(
+    house: House, person: Visitor, upstream: Simulator
+) -> None:
+    upstream.settings(submit_seconds=3)
+    prompt = "sent while it stops"
+    person.make(prompt)
+    wait_until(lambda: posts(upstream, prompt), SOON, "the POST has left")
+    members = house.family("worker")
+    assert house.stop("worker", SOON) == 0
+
+    saved = row(house, prompt)
+    (task,) = [task for task in upstream.tasks() if task["prompt"] == prompt]
+    assert (saved["status"], saved["kling_task_id"]) == ("running", task["task_id"])
+    assert not any(map(_is_alive, members))
+
+    upstream.settings(submit_seconds=0)
+    house.start("worker")
+    wait_until(lambda: row(house, prompt)["status"] == "succeeded", SOON, "it goes on")
+    assert len(posts(upstream, prompt)) == 1
+
+
+def posts(upstream: Simulator, prompt: str) -> list[dict[str, object]]:
+    return [post for post in upstream.requests("submit") if post["prompt"] == prompt]
