@@ -128,7 +128,7 @@ Q_CLUSTER: dict[str, Any] = {
     "bulk": 1,
     "poll": 0.2,
     "timeout": 60,
-    "retry": 300,
+    "retry": 600,
     "max_attempts": 3,
     "ack_failures": True,
     "save_limit": -1,

@@ -56,10 +56,7 @@ def test_a_refused_key_burns_nothing_and_the_line_opens_by_itself(upstream: Simu
     assert not Line.now().is_held
 
 
-def test_three_submits_in_a_row_without_an_answer_hold_the_line(
-    upstream: Simulator, settings: Settings
-) -> None:
-    settings.SUBMIT_THREADS = 1
+def test_three_submits_in_a_row_without_an_answer_hold_the_line(upstream: Simulator) -> None:
     upstream.scenario("html-200", times=None)
     make_queue(5)
     drive()
@@ -132,14 +129,14 @@ def test_a_burst_of_refusals_is_one_reason_to_wait(
     upstream: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(submit, "LONGEST_WAIT_SECONDS", 60)
+    upstream.settings(submit_seconds=0.2)
+    upstream.scenario("normal", times=7)  # so that several are under way when it turns
     upstream.scenario("too-many", times=None)
-    make_queue(10)
-    work("submit")
-    line = Line.now()
-    assert len(posts(upstream)) == 10
-    assert line.waits == 1
-    assert line.not_before
-    assert line.not_before < timezone.now() + timedelta(seconds=2)
+    make_queue(16)
+    work("submit", seconds=2)
+    refused = [post["status"] for post in posts(upstream)].count(429)
+    assert refused > 1
+    assert Line.now().waits < refused
 
 
 def test_the_wait_doubles_with_each_refusal_in_a_row_up_to_a_minute() -> None:

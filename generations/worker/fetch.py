@@ -24,10 +24,10 @@ from .shift import Shift
 logger = logging.getLogger(__name__)
 
 SHIFT_SECONDS = 30.0
-TIMEOUT_SECONDS = 150
-LEASE_SECONDS = 150.0
+TIMEOUT_SECONDS = 200  # a download, a query for a fresh address and a second download may follow
+LEASE_SECONDS = 200.0
 LOOK_SECONDS = 0.1
-DOWNLOAD_SECONDS = 90.0
+DOWNLOAD_SECONDS = 60.0
 MOST_BYTES = 60 * 1024 * 1024
 CRASHES_FORGIVEN = 20  # a kill in the middle of a fetch is not the picture's fault
 EXPIRED = {401, 403, 404, 410}

@@ -23,7 +23,7 @@ from .shift import Shift
 logger = logging.getLogger(__name__)
 
 SHIFT_SECONDS = 45.0  # of sending; the answers may take a whole deadline more
-TIMEOUT_SECONDS = 150
+TIMEOUT_SECONDS = int(SHIFT_SECONDS + settings.SUBMIT_DEADLINE + 30)
 LOOK_SECONDS = 0.1
 SOON_SECONDS = 10.0
 UNANSWERED_BECOMES_HOLD = 3
@@ -44,8 +44,13 @@ def has_work() -> bool:
 
 
 def run(shift: Shift) -> None:
-    """Send what may go until the shift ends or the queue is empty; then wait for the answers."""
+    """Send what may go until the shift ends or the queue is empty; then wait for the answers.
+
+    It starts with one POST and doubles with the answers that can be read: a wrong address, where
+    every POST may cost and tells nothing, must not swallow a whole batch.
+    """
     posts: Posts = {}
+    window = 1
     with (
         closing(upstream.client()) as client,
         ThreadPoolExecutor(settings.SUBMIT_THREADS, "submit") as pool,
@@ -53,12 +58,23 @@ def run(shift: Shift) -> None:
         while True:
             sending = shift.goes_on() and has_work()
             if sending:
-                for item in dispatch.send_next(settings.SUBMIT_THREADS - len(posts)):
+                for item in dispatch.send_next(window - len(posts)):
                     posts[pool.submit(client.submit, item.request)] = item
             elif not posts:
                 return
             shift.keep()
-            _take_answers(posts, shift)
+            for error in _take_answers(posts, shift):
+                window = _next_window(window, error)
+
+
+def _next_window(window: int, error: Exception | None) -> int:
+    match error:
+        case None | kling.Refused():
+            return min(window * 2, settings.SUBMIT_THREADS)
+        case kling.NotSent() | kling.SlowDown() | kling.OnHold():
+            return window
+        case _:
+            return 1
 
 
 def sweep() -> None:
@@ -73,18 +89,19 @@ def sweep() -> None:
             submission.generation.mark_unconfirmed(submission, "the worker that sent it is gone")
 
 
-def _take_answers(posts: Posts, shift: Shift) -> None:
+def _take_answers(posts: Posts, shift: Shift) -> list[Exception | None]:
+    """Write down what came within a moment; for each what was wrong with it, or None."""
     if not posts:
         time.sleep(LOOK_SECONDS)
-        return
+        return []
     answered, _waiting = wait(posts, LOOK_SECONDS, FIRST_COMPLETED)
-    for post in answered:
-        _take(posts.pop(post), post)
-    if answered:
+    errors = [_take(posts.pop(post), post) for post in answered]
+    if errors:
         shift.wake("pump")
+    return errors
 
 
-def _take(item: Sending, post: "Future[kling.Task]") -> None:
+def _take(item: Sending, post: "Future[kling.Task]") -> Exception | None:
     """Write one answer down. If even that fails the row is swept to `unconfirmed`, never resent."""
     task_id = ""
     try:
@@ -94,9 +111,12 @@ def _take(item: Sending, post: "Future[kling.Task]") -> None:
             _accepted(item, task)
         except kling.KlingError as error:
             _not_accepted(item, error)
-    except Exception:
+            return error
+    except Exception as error:
         # It is money: the id must be findable even when the database does not take it.
         logger.exception("answer not saved: %s, Kling task id %r", item.generation, task_id)
+        return error
+    return None
 
 
 def _accepted(item: Sending, task: kling.Task) -> None:
