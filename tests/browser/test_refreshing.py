@@ -177,8 +177,7 @@ def test_seconds_tick_in_the_browser_alone(page: Page, owner: Member) -> None:
     make_generation(Status.RUNNING, owner=owner)
     page.goto("/")
     seconds = page.locator("article [data-seconds]")
-    expect(seconds).to_have_text("2 s")
-    expect(seconds).to_have_text("3 s")
+    expect(seconds).not_to_have_text(seconds.inner_text())
 
 
 def test_the_page_of_one_generation_refreshes_as_a_whole(page: Page, owner: Member) -> None:
