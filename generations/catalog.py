@@ -62,7 +62,8 @@ DEFAULT_RATIO = "3:2"
 
 MOST_PICTURES = 9
 
-REFERENCE_TYPES = {"JPEG": "image/jpeg", "PNG": "image/png"}
+# MPO is a JPEG that holds several pictures, as many cameras write them.
+REFERENCE_TYPES = {"JPEG": "image/jpeg", "MPO": "image/jpeg", "PNG": "image/png"}
 REFERENCE_MOST_BYTES = 10 * 1024 * 1024
 REFERENCE_LEAST_PIXELS = 300  # each side
 REFERENCE_MOST_STRETCH = 2.5  # long side over short side

@@ -18,7 +18,7 @@ DEBUG: bool = env.bool("KLINGWEB_DEBUG", default=False)
 # --- where things are kept ---------------------------------------------------------------
 
 DATA_DIR = Path(env.str("KLINGWEB_DATA_DIR", default=str(BASE_DIR / "data"))).resolve()
-DATA_DIR.mkdir(parents=True, exist_ok=True)
+DATA_DIR.mkdir(parents=True, exist_ok=True, mode=0o700)
 
 
 def _kept_secret_key() -> str:
@@ -61,10 +61,12 @@ PORT: int = env.int("PORT", default=8000)
 BIND: str = env.str("KLINGWEB_BIND", default="127.0.0.1")
 URL: str = env.str("KLINGWEB_URL", default=f"http://localhost:{PORT}").rstrip("/")
 _public = urlsplit(URL)
-ALLOWED_HOSTS: list[str] = env.list(
-    "KLINGWEB_ALLOWED_HOSTS",
-    default=sorted({_public.hostname or "localhost", "localhost", "127.0.0.1"}),
-)
+ALLOWED_HOSTS: list[str] = [
+    _public.hostname or "localhost",
+    "localhost",
+    "127.0.0.1",
+    *env.list("KLINGWEB_ALLOWED_HOSTS", default=[]),
+]
 CSRF_TRUSTED_ORIGINS = [f"{_public.scheme}://{_public.netloc}"]
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _public.scheme == "https"
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if _public.scheme == "https" else None
@@ -86,6 +88,7 @@ CONTENT_SECURITY_POLICY = {
 
 UPSTREAM_KEY: str = env.str("KLINGWEB_UPSTREAM_KEY", default="")
 DEMO = not UPSTREAM_KEY  # without a key the built-in simulator serves, on this machine only
+ENGINE = "simulator" if DEMO else "kling"  # rows of the one are never worked on by the other
 SIMULATOR_PORT: int = env.int("KLINGWEB_SIMULATOR_PORT", default=8799)
 SIMULATOR_KEY = "demo"
 SIMULATOR_SECONDS: str = env.str("KLINGWEB_SIMULATOR_SECONDS", default="4-9")
@@ -102,7 +105,7 @@ NEGATIVE_PROMPT_CHARACTERS: int = env.int("KLINGWEB_NEGATIVE_PROMPT_CHARACTERS",
 # --- the engine's patience, all in seconds --------------------------------------------------
 
 SUBMIT_THREADS: int = env.int("KLINGWEB_SUBMIT_THREADS", default=16)
-SUBMIT_DEADLINE: float = env.float("KLINGWEB_SUBMIT_DEADLINE", default=75)
+SUBMIT_DEADLINE: float = min(env.float("KLINGWEB_SUBMIT_DEADLINE", default=75), 200)
 PUMP_THREADS: int = env.int("KLINGWEB_PUMP_THREADS", default=64)
 FETCH_THREADS: int = env.int("KLINGWEB_FETCH_THREADS", default=8)
 # Between two polls of one task: in its first minute, to five, to thirty, after that.
@@ -112,7 +115,7 @@ DOUBT_SECONDS: int = env.int("KLINGWEB_DOUBT_SECONDS", default=600)
 WATCH_SECONDS: int = env.int("KLINGWEB_WATCH_SECONDS", default=24 * 3600)
 # Between the tries for one file; after the last it is lost until somebody asks again.
 FETCH_RETRY_SECONDS: list[float] = env.list(
-    "KLINGWEB_FETCH_RETRY_SECONDS", cast=float, default=[5, 10, 20, 40]
+    "KLINGWEB_FETCH_RETRY_SECONDS", cast=float, default=[5, 20, 60, 300, 1800]
 )
 HOLD_RETRY_SECONDS: int = env.int("KLINGWEB_HOLD_RETRY_SECONDS", default=60)
 # How often a beat is sent through the cluster, and without one how long until it is started anew.
@@ -141,7 +144,6 @@ Q_CLUSTER: dict[str, Any] = {
 # --- Django ---------------------------------------------------------------------------------
 
 INSTALLED_APPS = [
-    "generations",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -152,6 +154,7 @@ INSTALLED_APPS = [
     "django_htmx",
     "django_q",
     "csp",
+    "generations",  # last: its panel takes the place of others' pages
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
@@ -159,10 +162,11 @@ MIDDLEWARE = [
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
-    "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    # Before the CSRF check, which reads the whole body: a stranger's upload is never taken in.
     "generations.web.access.LoginRequired",
+    "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
@@ -192,7 +196,8 @@ LOGIN_REDIRECT_URL = "studio"
 LOGIN_URL = "login"
 LOGOUT_REDIRECT_URL = "login"
 ADMIN_PASSWORD: str = env.str("KLINGWEB_ADMIN_PASSWORD", default="")
-SESSION_ENGINE = "django.contrib.sessions.backends.cached_db"
+# Not cached: the cache of another process would outlive a sign-out.
+SESSION_ENGINE = "django.contrib.sessions.backends.db"
 MESSAGE_STORAGE = "django.contrib.messages.storage.cookie.CookieStorage"
 
 LANGUAGE_CODE = "en"
@@ -208,6 +213,7 @@ STORAGES = {
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1_000_000
+DATA_UPLOAD_MAX_NUMBER_FILES = 1
 FILE_UPLOAD_MAX_MEMORY_SIZE = 1_000_000
 FILE_UPLOAD_HANDLERS = [
     "django.core.files.uploadhandler.MemoryFileUploadHandler",

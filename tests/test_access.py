@@ -31,7 +31,14 @@ ALL = sorted(set(addresses(get_resolver().url_patterns)))
 
 
 def test_the_walk_finds_the_pages() -> None:
-    assert {"/", "/cards/changes", "/generations/1/", "/files/1/original", "/healthz"} <= set(ALL)
+    assert {
+        "/",
+        "/cards/changes",
+        "/generations/1/",
+        "/files/1/original",
+        "/healthz",
+        "/favicon.ico",
+    } <= set(ALL)
 
 
 @pytest.mark.parametrize("address", ALL)

@@ -206,11 +206,13 @@ def test_the_refresh_asks_the_database_the_same_however_many_cards(
     rows = [make_generation(Status.RUNNING, owner=owner) for _row in range(2)]
     question = seen(owners, *rows)
     ask(owners, question)
-    with django_assert_num_queries(4):  # the member, the line, the rows, the pump's beat
+    with django_assert_num_queries(
+        5
+    ):  # the session, the member, the line, the rows, the pump's beat
         ask(owners, question)
     rows += [make_generation(Status.RUNNING, owner=owner) for _row in range(10)]
     question = seen(owners, *rows)
-    with django_assert_num_queries(4):
+    with django_assert_num_queries(5):
         ask(owners, question)
 
 

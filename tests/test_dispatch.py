@@ -149,7 +149,7 @@ def test_a_reference_image_that_is_gone_is_refused_and_never_sent() -> None:
     assert send_next(1) == []
     row.refresh_from_db()
     assert (row.status, row.failure) == (Status.FAILED, Failure.OURS)
-    assert row.submissions.get().outcome == Submission.Outcome.POSTPONED
+    assert row.submissions.get().outcome == Submission.Outcome.REFUSED
 
 
 # --- the line -------------------------------------------------------------------------------------

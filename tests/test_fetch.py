@@ -96,7 +96,7 @@ def test_a_private_address_is_never_asked_and_never_tried_again(
     )
     drive()
     picture = the_picture()
-    assert (picture.state, picture.tries) == (Picture.State.LOST, 1)
+    assert (picture.state, picture.claims) == (Picture.State.LOST, 1)
     assert picture.reason.startswith("refused")
 
 
@@ -148,7 +148,7 @@ def test_a_file_that_is_gone_at_its_fresh_address_too_is_lost_at_once(
     drive()
     assert len(upstream.requests("query")) == polled + 1
     assert the_picture().state == Picture.State.LOST
-    assert the_picture().tries == 1
+    assert the_picture().claims == 1
 
 
 def test_an_upstream_that_cannot_say_the_fresh_address_now_is_asked_again(
@@ -163,12 +163,12 @@ def test_an_upstream_that_cannot_say_the_fresh_address_now_is_asked_again(
         wanted_from(server)
         drive()
     assert the_picture().is_stored
-    assert the_picture().tries == 2
+    assert the_picture().tries == 1
 
 
 def test_a_picture_that_kills_its_fetcher_comes_to_an_end(upstream: Simulator) -> None:
     with Scripted(says(200, png_bytes())) as server:
-        wanted_from(server, tries=len([0.02, 0.02]) + 1 + fetch.CRASHES_FORGIVEN)
+        wanted_from(server, claims=fetch.CRASHES_FORGIVEN)
         drive()
         assert server.requests == []
     assert the_picture().reason == "every try broke off"

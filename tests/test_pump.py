@@ -138,7 +138,8 @@ def test_after_a_day_nobody_watches_any_more_but_nothing_has_failed(
 ) -> None:
     settings.LATE_SECONDS = 300
     answers.are(PROCESSING)
-    row = running(submitted_at=timezone.now() - timedelta(hours=25))
+    long_ago = timezone.now() - timedelta(hours=25)
+    row = running(submitted_at=long_ago, watched_from=long_ago)
     drive(lambda: Generation.objects.get().is_lost, "it is lost")
     row.refresh_from_db()
     assert row.status == Status.RUNNING

@@ -330,12 +330,12 @@ def test_the_number_of_queries_does_not_grow_with_the_cards(
     make_generation(owner=owner)
     make_generation(Status.SUCCEEDED, owner=owner)
     owners.get("/")
-    with django_assert_num_queries(7):
+    with django_assert_num_queries(8):
         owners.get("/")
     for _row in range(10):
         make_generation(owner=owner)
         make_generation(Status.RUNNING, owner=owner)
-    with django_assert_num_queries(7):
+    with django_assert_num_queries(8):
         owners.get("/")
 
 

@@ -12,8 +12,9 @@ from pytest_django import Settings
 
 from generations.models import Generation, Line, Status, Submission
 from generations.models.process import this_process
-from generations.worker import submit
+from generations.worker import dispatch, submit
 from generations.worker.dispatch import Sending
+from generations.worker.shift import Shift
 from tests.builders import make_generation, make_submission
 from tests.engine import FAR_AWAY, NOBODY, SOMEBODY_ELSE, drive, let_the_gap_pass, work
 from tests.simulator import Simulator
@@ -224,12 +225,55 @@ def test_an_answer_that_comes_after_the_sweep_still_counts(
     assert len(posts(upstream)) == 1
 
 
+def test_an_answer_that_the_database_does_not_take_at_first_is_saved_later(
+    upstream: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mark_running, refusals = Generation.mark_running, iter(range(2))
+
+    def refuse_twice(*args: Any) -> bool:
+        if next(refusals, None) is not None:
+            raise DatabaseError("the database is locked")
+        return mark_running(*args)
+
+    monkeypatch.setattr(Generation, "mark_running", refuse_twice)
+    make_generation()
+    drive()
+    assert statuses() == [Status.SUCCEEDED]
+    assert len(posts(upstream)) == 1
+
+
+def test_whatever_ends_the_sending_the_answers_under_way_are_still_saved(
+    upstream: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upstream.settings(submit_seconds=0.3)
+    make_queue(2)
+
+    before_the_post = iter([True])
+
+    def break_off(*args: object) -> bool:
+        if is_early := next(before_the_post, False):
+            return is_early
+        raise SystemExit("as django-q2 does to a task that is out of time")
+
+    monkeypatch.setattr(Shift, "keep", break_off)
+    with pytest.raises(SystemExit):
+        work("submit")
+    assert sorted(statuses()) == [Status.QUEUED, Status.RUNNING]
+    (task,) = upstream.tasks()
+    assert Generation.objects.filter(kling_task_id=task["task_id"]).exists()
+
+
 def test_an_answer_that_cannot_be_saved_is_told_with_its_id_and_never_sent_again(
-    upstream: Simulator, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    upstream: Simulator,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     def refuse(*args: object) -> bool:
         raise DatabaseError("the disk is full")
 
+    settings.SUBMIT_DEADLINE = 0.5
+    monkeypatch.setattr(dispatch, "SWEEP_MARGIN_SECONDS", 0)
     with monkeypatch.context() as broken:
         broken.setattr(Generation, "mark_running", refuse)
         row = make_generation()

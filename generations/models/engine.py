@@ -98,7 +98,6 @@ class Line(models.Model):
     unanswered = models.PositiveIntegerField(default=0, help_text=_("Without answer, in a row."))
     trouble = models.CharField(max_length=12, choices=Trouble, blank=True, default="")
     held_at = models.DateTimeField(null=True, blank=True)
-    held_by = models.ForeignKey("Member", models.SET_NULL, null=True, blank=True, related_name="+")
     held_answer = models.TextField(blank=True, default="", help_text=_("As the upstream said it."))
     probe_at = models.DateTimeField(null=True, blank=True, help_text=_("One row is let through."))
     probes = models.PositiveIntegerField(default=0)
@@ -132,11 +131,17 @@ class Line(models.Model):
             trouble="", waits=0, unanswered=0, not_before=None
         ).update(
             not_before=None, waits=0, busy_since=None, unanswered=0, trouble="", held_at=None,
-            held_by=None, held_answer="", probe_at=None, probes=0,
+            held_answer="", probe_at=None, probes=0,
         )  # fmt: skip
 
     @classmethod
-    def wait(cls, seconds: float) -> None:
+    def resume(cls) -> None:
+        """A person says that all is mended: even a silence that was asked for ends."""
+        cls.clear()
+        cls.objects.filter(pk=cls.ONLY).update(quiet_until=None)
+
+    @classmethod
+    def wait(cls, seconds: float, *, is_busy: bool = True) -> None:
         """Nobody submits before `seconds` have passed; the queue keeps its places.
 
         Refusals that come while all wait already are of one burst: they count once.
@@ -147,7 +152,8 @@ class Line(models.Model):
         cls.objects.filter(is_over, pk=cls.ONLY).update(
             not_before=now + timedelta(seconds=seconds), waits=F("waits") + 1
         )
-        cls.objects.filter(pk=cls.ONLY, busy_since=None).update(busy_since=now)
+        if is_busy:
+            cls.objects.filter(pk=cls.ONLY, busy_since=None).update(busy_since=now)
 
     @classmethod
     def keep_quiet(cls, seconds: float) -> None:

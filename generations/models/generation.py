@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from django.db import connection, models, transaction
 from django.db.models import F, Q, Sum, Window
 from django.db.models.functions import RowNumber
@@ -37,12 +38,17 @@ class GenerationQuerySet(models.QuerySet["Generation"]):
     def live(self) -> "GenerationQuerySet":
         return self.filter(status__in=LIVE)
 
+    def here(self) -> "GenerationQuerySet":
+        """Those for the upstream this install has now; a demo's are not paid for later."""
+        return self.filter(engine=settings.ENGINE)
+
     def in_turn(self) -> "GenerationQuerySet":
         """The queue: one of each person in a round, the person served longest ago first."""
         mine_in_order = Window(RowNumber(), partition_by="owner", order_by=["created_at", "pk"])
         served = F("owner__served_at").asc(nulls_first=True)
         return (
-            self.filter(status=Status.QUEUED)
+            self.here()
+            .filter(status=Status.QUEUED)
             .annotate(turn=mine_in_order)
             .order_by("turn", served, "created_at", "pk")
         )
@@ -55,7 +61,7 @@ class GenerationQuerySet(models.QuerySet["Generation"]):
             | Q(status=Status.RUNNING, lost_at=None)
             | Q(maybe, status=Status.UNCONFIRMED)
         )
-        return self.filter(taken).aggregate(units=Sum("n"))["units"] or 0
+        return self.here().filter(taken).aggregate(units=Sum("n"))["units"] or 0
 
     def request(self, *, owner: Member, nonce: UUID, **wish: Any) -> tuple["Generation", bool]:
         """T0: the one verb that creates. The same nonce again gives the same row and False.
@@ -84,10 +90,10 @@ class GenerationQuerySet(models.QuerySet["Generation"]):
                 self.raw(
                     f"""UPDATE generations_generation SET next_poll_at = %s WHERE id IN (
                             SELECT id FROM generations_generation
-                            WHERE status = 'running' AND next_poll_at <= %s
+                            WHERE status = 'running' AND next_poll_at <= %s AND engine = %s
                             ORDER BY next_poll_at LIMIT %s {skip_locked})
                         RETURNING *""",  # noqa: S608
-                    [_for_database(until), _for_database(now), limit],
+                    [_for_database(until), _for_database(now), settings.ENGINE, limit],
                 )
             )
 
@@ -121,13 +127,22 @@ def _for_database(moment: datetime) -> Any:
     return connection.ops.adapt_datetimefield_value(moment)
 
 
+def _engine_here() -> str:
+    engine: str = settings.ENGINE
+    return engine
+
+
 class Generation(models.Model):
     owner = models.ForeignKey(Member, models.PROTECT, related_name="generations")
     form_nonce = models.UUIDField(help_text=_("The same press gives the same row."))
     created_at = models.DateTimeField(default=timezone.now)
 
     # The wish
-    engine = models.CharField(max_length=20, default="kling")
+    engine = models.CharField(
+        max_length=20,
+        default=_engine_here,
+        help_text=_("Which upstream it is for: what was asked of the simulator is never paid."),
+    )
     prompt = models.TextField()
     negative_prompt = models.TextField(blank=True, default="")
     aspect_ratio = models.CharField(max_length=8)
@@ -158,6 +173,7 @@ class Generation(models.Model):
     denied_at = models.DateTimeField(null=True, blank=True, help_text=_("First 'not found'."))
     late_at = models.DateTimeField(null=True, blank=True)
     lost_at = models.DateTimeField(null=True, blank=True)
+    watched_from = models.DateTimeField(null=True, blank=True)
     last_answer = models.TextField(blank=True, default="", help_text=_("Of the last poll."))
 
     objects = GenerationQuerySet.as_manager()
@@ -242,9 +258,9 @@ class Generation(models.Model):
         """T1, durable before the socket opens: None when the row is not queued any more."""
         now = timezone.now()
         with transaction.atomic():
-            if not self._move(
-                Status.QUEUED, Status.SUBMITTING, "sent", attempt=self.attempt + 1
-            ):  # fmt: skip
+            unchanged = Q(attempt=self.attempt)
+            if not self._move(Status.QUEUED, Status.SUBMITTING, "sent", fence=unchanged,
+                              attempt=self.attempt + 1):  # fmt: skip
                 return None
             Member.objects.filter(pk=self.owner_id).update(served_at=now)
             return self.submissions.create(
@@ -260,6 +276,7 @@ class Generation(models.Model):
         changes: dict[str, Any] = {
             "kling_task_id": kling_task_id,
             "submitted_at": submission.sent_at,
+            "watched_from": now,
             "next_poll_at": now + timedelta(seconds=first_poll),
         }
         mine = Q(attempt=submission.attempt)
@@ -268,11 +285,17 @@ class Generation(models.Model):
             for before in (Status.SUBMITTING, Status.UNCONFIRMED)
         )
 
-    def mark_refused(self, submission: Submission, failure: Failure, reason: str) -> bool:
+    def mark_refused(
+        self,
+        submission: Submission,
+        failure: Failure,
+        reason: str,
+        why: str = "refused by the upstream",
+    ) -> bool:
         """T3, T7: the upstream said no for good; nothing runs there."""
         mine = Q(attempt=submission.attempt)
         return any(
-            self._move(before, Status.FAILED, "refused by the upstream", fence=mine,
+            self._move(before, Status.FAILED, why, fence=mine,
                        failure=failure, reason=reason[:500])
             for before in (Status.SUBMITTING, Status.UNCONFIRMED)
         )  # fmt: skip
@@ -308,7 +331,12 @@ class Generation(models.Model):
 
     def settle(self) -> bool:
         """T12: end the row once no picture is wanted any more; False while one still is."""
-        states = list(self.pictures.values_list("state", flat=True))
+        with transaction.atomic():
+            # Two fetchers that end the last two pictures at once must see each other's.
+            Generation.objects.select_for_update().filter(pk=self.pk).first()
+            return self._settle(list(self.pictures.values_list("state", flat=True)))
+
+    def _settle(self, states: list[str]) -> bool:
         if Picture.State.WANTED in states:
             return False
         stored = states.count(Picture.State.STORED)
@@ -340,7 +368,7 @@ class Generation(models.Model):
 
     # --- moves of people: fenced by the version they saw -------------------------------------
 
-    def cancel(self, by: Member, version: int) -> bool:
+    def cancel(self, by: Member | None, version: int) -> bool:
         """T14: nothing was sent yet."""
         seen = Q(version=version)
         return self._move(Status.QUEUED, Status.CANCELED, "canceled", by=by, fence=seen)
@@ -350,7 +378,7 @@ class Generation(models.Model):
         seen = Q(version=version)
         return self._move(Status.UNCONFIRMED, Status.QUEUED, "send again", by=by, fence=seen)
 
-    def abandon(self, by: Member, version: int) -> bool:
+    def abandon(self, by: Member | None, version: int) -> bool:
         """T9: an unconfirmed or a lost one is given up."""
         seen = Q(version=version)
         return self._move(
@@ -364,19 +392,24 @@ class Generation(models.Model):
         """A lost one is watched again from now on."""
         return self._mark(
             "look again", by=by, fence=Q(version=version, lost_at__isnull=False),
-            lost_at=None, denied_at=None, empty_answers=0, next_poll_at=timezone.now(),
+            lost_at=None, denied_at=None, empty_answers=0,
+            watched_from=timezone.now(), next_poll_at=timezone.now(),
         )  # fmt: skip
 
     def fetch_again(self, by: Member, version: int) -> bool:
-        """T13: its files are tried once more, with fresh addresses."""
-        files = Q(version=version, failure=Failure.FILES)
+        """T13: its files are tried once more, with fresh addresses. A made row stays made."""
+        seen = Q(version=version)
+        files = seen & Q(failure=Failure.FILES)
+        lost = self.pictures.filter(state=Picture.State.LOST)
         with transaction.atomic():
-            if not self._move(Status.FAILED, Status.FETCHING, "fetch again", by=by, fence=files,
-                              failure="", reason=""):  # fmt: skip
+            moved = self._move(Status.FAILED, Status.FETCHING, "fetch again", by=by, fence=files,
+                               failure="", reason="")  # fmt: skip
+            made = Status.SUCCEEDED
+            if not moved and not (
+                lost.exists() and self._mark("fetch again", made, by=by, fence=seen)
+            ):
                 return False
-            self.pictures.filter(state=Picture.State.LOST).update(
-                state=Picture.State.WANTED, tries=0, next_try_at=timezone.now(), reason=""
-            )
+            lost.update(state=Picture.State.WANTED, tries=0, next_try_at=timezone.now(), reason="")
         return True
 
     # --- the one place ------------------------------------------------------------------------
@@ -413,13 +446,19 @@ class Generation(models.Model):
         return True
 
     def _mark(
-        self, why: str, *, by: Member | None = None, fence: Q | None = None, **changes: Any
+        self,
+        why: str,
+        status: Status = Status.RUNNING,
+        *,
+        by: Member | None = None,
+        fence: Q | None = None,
+        **changes: Any,
     ) -> bool:
-        """Note something about a running row; its status stays."""
-        still = Generation.objects.filter(fence or Q(), pk=self.pk, status=Status.RUNNING)
+        """Note something about a row; its status stays."""
+        still = Generation.objects.filter(fence or Q(), pk=self.pk, status=status)
         with transaction.atomic():
             if not still.update(version=F("version") + 1, **changes):
                 return False
-            self.moves.create(from_status=Status.RUNNING, to_status=Status.RUNNING, why=why, by=by)
+            self.moves.create(from_status=status, to_status=status, why=why[:300], by=by)
         self.refresh_from_db()
         return True

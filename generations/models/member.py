@@ -1,10 +1,16 @@
 """A person of the team, and what their role lets them do."""
 
-from typing import Any
+from typing import Any, ClassVar
 
-from django.contrib.auth.models import AbstractUser
+from django.contrib.auth.models import AbstractUser, UserManager
 from django.db import models
 from django.utils.translation import gettext_lazy as _
+
+
+class MemberManager(UserManager["Member"]):
+    def create_superuser(self, username: str, *args: Any, **more: Any) -> "Member":
+        """Django's command: an admin by role, as all rights here are."""
+        return super().create_superuser(username, *args, **{**more, "role": Member.Role.ADMIN})
 
 
 class Member(AbstractUser):
@@ -19,6 +25,8 @@ class Member(AbstractUser):
         editable=False,
         help_text=_("When the engine last sent something of theirs: whose turn it is."),
     )
+
+    objects: ClassVar[MemberManager] = MemberManager()
 
     class Meta:
         verbose_name = _("person")

@@ -22,7 +22,7 @@ class PictureQuerySet(models.QuerySet["Picture"]):
     def claim_wanted(self, limit: int, lease_seconds: float) -> list["Picture"]:
         """Lease up to `limit` pictures that are due; a crashed fetcher's come due by themselves.
 
-        The try is counted here, so that a picture which kills its fetcher comes to an end too.
+        It is counted here too, so that a picture which kills its fetcher comes to an end.
         """
         now = timezone.now()
         due = self.filter(state=Picture.State.WANTED, next_try_at__lte=now).order_by("next_try_at")
@@ -30,7 +30,7 @@ class PictureQuerySet(models.QuerySet["Picture"]):
         mine = []
         for pk, seen in due.values_list("pk", "next_try_at")[:limit]:
             still_due = self.filter(pk=pk, next_try_at=seen, state=Picture.State.WANTED)
-            if still_due.update(next_try_at=until, tries=models.F("tries") + 1):
+            if still_due.update(next_try_at=until, claims=models.F("claims") + 1):
                 mine.append(pk)
         return list(self.filter(pk__in=mine).select_related("generation").order_by("pk"))
 
@@ -49,7 +49,8 @@ class Picture(models.Model):
     index = models.PositiveSmallIntegerField(help_text=_("Position among its sisters, from 0."))
     state = models.CharField(max_length=6, choices=State, default=State.WANTED)
     upstream_url = models.TextField(blank=True, default="")
-    tries = models.PositiveSmallIntegerField(default=0)
+    tries = models.PositiveSmallIntegerField(default=0, help_text=_("That failed by themselves."))
+    claims = models.PositiveIntegerField(default=0, help_text=_("Begun in a row and never ended."))
     next_try_at = models.DateTimeField(null=True, help_text=_("Due then; NULL when nothing is."))
     reason = models.CharField(max_length=300, blank=True, default="")
 
@@ -116,9 +117,12 @@ class Picture(models.Model):
     def mark_lost(self, reason: str) -> bool:
         return self._settle(state=self.State.LOST, reason=reason[:300], next_try_at=None)
 
-    def try_later(self, seconds: float, reason: str) -> bool:
+    def try_later(self, seconds: float, reason: str, *, is_a_try: bool = True) -> bool:
+        """Not `is_a_try`: the trouble was ours, and the upstream's file is not to blame."""
         return self._settle(
             next_try_at=timezone.now() + timedelta(seconds=seconds),
+            tries=self.tries + is_a_try,
+            claims=0,
             reason=reason[:300],
         )
 

@@ -136,6 +136,12 @@ class Card:
         return self.generation.n - len(self.stored)
 
     @property
+    def lost_files(self) -> int:
+        """Made and paid, and not here: they may be asked for again."""
+        pictures = self.generation.pictures.all()
+        return sum(picture.state == Picture.State.LOST for picture in pictures)
+
+    @property
     def files(self) -> int:
         """How many the upstream listed; it may be fewer, or more, than asked for."""
         return len(self.generation.pictures.all())
@@ -165,6 +171,13 @@ class Card:
         return max(0, int((timezone.now() - since).total_seconds()))
 
     @property
+    def failed_there(self) -> bool:
+        """Accepted first, and ended by the upstream without a picture."""
+        row = self.generation
+        is_failed = row.status == Status.FAILED and not row.has_files_to_fetch
+        return is_failed and bool(row.kling_task_id)
+
+    @property
     def was_refused(self) -> bool:
         """Never accepted, so never charged. What failed later is for the ledger to say."""
         row = self.generation
@@ -175,7 +188,7 @@ class Card:
         """What may be done to it now, by its owner or an admin."""
         if not self.may_act:
             return frozenset()
-        if self.generation.has_files_to_fetch:
+        if self.generation.has_files_to_fetch or (self.is_made and self.lost_files):
             return frozenset({"fetch-again"})
         return OFFERED.get(self.look, frozenset())
 
@@ -235,7 +248,8 @@ def _wait(line: Line | None) -> str:
         return ""
     if line.is_held:
         return "held"
-    return "busy" if line.not_before and line.not_before > timezone.now() else ""
+    waits = [until for until in (line.not_before, line.quiet_until) if until]
+    return "busy" if any(until > timezone.now() for until in waits) else ""
 
 
 def line_now() -> Line | None:

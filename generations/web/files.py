@@ -2,10 +2,12 @@
 
 from typing import Any
 
+from django.contrib.auth.decorators import login_not_required
 from django.db.models.fields.files import FieldFile
-from django.http import FileResponse, Http404, HttpRequest, HttpResponse
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404
+from django.templatetags.static import static
 from django.utils.cache import get_conditional_response
 from django.utils.text import slugify
 from django.utils.translation import gettext as _
@@ -18,6 +20,12 @@ from .access import MemberRequest
 # What a browser may show from our own address; anything else is only ever downloaded.
 SHOWN_TYPES = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp"}
 PREVIEWS = ("preview", "thumbnail")
+
+
+@login_not_required
+@require_safe
+def favicon(request: HttpRequest) -> HttpResponse:
+    return HttpResponseRedirect(static("img/mark.svg"))
 
 
 @require_safe

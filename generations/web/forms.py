@@ -29,6 +29,10 @@ class WordsField(forms.CharField):
         return str(super().to_python(value)).replace("\r\n", "\n")
 
 
+class SecureURLField(forms.URLField):
+    default_validators = [URLValidator(["https"])]
+
+
 class GenerationForm(forms.Form):
     prompt = WordsField(
         "PROMPT_CHARACTERS", error_messages={"required": _("Describe the picture first.")}
@@ -54,11 +58,10 @@ class GenerationForm(forms.Form):
         required=False,
         error_messages={"invalid_choice": _("That image is gone. Choose it again.")},
     )
-    image_url = forms.URLField(
+    image_url = SecureURLField(
         required=False,
         max_length=2000,
         assume_scheme="https",
-        validators=[URLValidator(["https"])],
         error_messages={"invalid": _("The address of an image begins with https://.")},
     )
     image_fidelity = forms.FloatField(

@@ -19,4 +19,6 @@ urlpatterns: list[URLPattern] = [
     ),
     path("accounts/logout/", auth_views.LogoutView.as_view(), name="logout"),
     path("healthz", health.healthz, name="healthz"),
+    # Asked for by browsers on pages that are not ours, such as the panel's or a bare picture.
+    path("favicon.ico", files.favicon),
 ]

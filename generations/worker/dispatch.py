@@ -1,6 +1,7 @@
 """Whose turn it is and how many may go: the one place where rows become submits."""
 
 import base64
+import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -10,6 +11,8 @@ from django.utils import timezone
 
 from generations.kling import ImageRequest
 from generations.models import Failure, Generation, Line, Submission
+
+logger = logging.getLogger(__name__)
 
 # The longest a POST may take, and what the worker needs around it; then the sweep comes.
 SWEEP_MARGIN_SECONDS = 45
@@ -33,8 +36,7 @@ def send_next(most: int) -> list[Sending]:
     """Move up to `most` rows to `submitting`, by turn of person, as far as the line allows."""
     if most <= 0 or not opens_soon():
         return []
-    # Everything that can fail is prepared before the intent is written.
-    prepared = [(generation, _prepare(generation)) for generation in _next_in_turn(most)]
+    prepared = _prepared(_next_in_turn(most))
     if not prepared:
         return []
     with transaction.atomic():
@@ -48,13 +50,33 @@ def send_next(most: int) -> list[Sending]:
 def _next_in_turn(most: int) -> list[Generation]:
     """Those that seem to fit by now; the claim looks again, under the lock."""
     in_use = Generation.objects.units_in_use()
-    fitting = []
+    fitting: list[Generation] = []
+    if not _fits(1, in_use):
+        return fitting  # cheaply: the order of a long queue is worked out only when it matters
     for generation in Generation.objects.in_turn().select_related("reference")[:most]:
         if not _fits(generation.n, in_use):
             break  # the next in turn waits for room; nobody smaller slips past it
         in_use += generation.n
         fitting.append(generation)
     return fitting
+
+
+def _prepared(
+    generations: list[Generation],
+) -> list[tuple[Generation, ImageRequest | None]]:
+    """Everything that can fail, before the intent is written; None: it can never be sent.
+
+    A row whose preparing breaks otherwise waits for another round and stops nobody else.
+    """
+    prepared: list[tuple[Generation, ImageRequest | None]] = []
+    for generation in generations:
+        try:
+            prepared.append((generation, _prepare(generation)))
+        except FileNotFoundError:
+            prepared.append((generation, None))
+        except Exception:
+            logger.exception("%s cannot be prepared now", generation)
+    return prepared
 
 
 def _claim(prepared: list[tuple[Generation, ImageRequest | None]], line: Line) -> list[Sending]:
@@ -79,8 +101,10 @@ def _claim(prepared: list[tuple[Generation, ImageRequest | None]], line: Line) -
 
 
 def _refuse_unsent(generation: Generation, submission: Submission) -> None:
-    generation.mark_refused(submission, Failure.OURS, "The reference image is gone.")
-    Submission.objects.filter(pk=submission.pk).update(outcome=Submission.Outcome.POSTPONED)
+    """The table knows no way from `queued` to `failed`, so it goes by `submitting`."""
+    gone = "The reference image is gone."
+    generation.mark_refused(submission, Failure.OURS, gone, why="never sent")
+    Submission.objects.filter(pk=submission.pk).update(outcome=Submission.Outcome.REFUSED)
 
 
 def _opens(line: Line, by: datetime) -> bool:
@@ -94,15 +118,12 @@ def _fits(n: int, in_use: int) -> bool:
     return not budget or in_use + n <= budget or in_use == 0
 
 
-def _prepare(generation: Generation) -> ImageRequest | None:
-    """The body of the POST; None when its reference image cannot be read any more."""
+def _prepare(generation: Generation) -> ImageRequest:
+    """The body of the POST. Raises FileNotFoundError when its reference image is gone."""
     image = generation.reference_url
     if generation.reference:
-        try:
-            with generation.reference.file.open("rb") as file:
-                image = base64.b64encode(file.read()).decode("ascii")
-        except OSError:
-            return None
+        with generation.reference.file.open("rb") as file:
+            image = base64.b64encode(file.read()).decode("ascii")
     return ImageRequest(
         prompt=generation.prompt,
         negative_prompt=generation.negative_prompt,

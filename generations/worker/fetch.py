@@ -13,10 +13,11 @@ from urllib.parse import urlsplit
 import requests  # noqa: TID251
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from generations import kling, wire
-from generations.models import Picture
+from generations.models import Generation, Picture, Status
 
 from . import imaging, storing, upstream
 from .shift import Shift
@@ -29,6 +30,7 @@ LEASE_SECONDS = 200.0
 LOOK_SECONDS = 0.1
 DOWNLOAD_SECONDS = 60.0
 MOST_BYTES = 60 * 1024 * 1024
+OUR_TROUBLE_SECONDS = 30.0  # a full disk, a bug: the picture waits until it is mended
 CRASHES_FORGIVEN = 20  # a kill in the middle of a fetch is not the picture's fault
 EXPIRED = {401, 403, 404, 410}
 
@@ -62,7 +64,7 @@ def run(shift: Shift) -> None:
             free = settings.FETCH_THREADS - len(fetches)
             if shift.goes_on():
                 for picture in Picture.objects.claim_wanted(free, LEASE_SECONDS):
-                    if picture.tries > _most_tries() + CRASHES_FORGIVEN:
+                    if picture.claims > CRASHES_FORGIVEN:
                         _put_off(picture, "every try broke off", final=True)
                     else:
                         fetches[pool.submit(fetcher.fetch, picture)] = picture
@@ -82,7 +84,9 @@ def _settle(picture: Picture, fetch: "Future[Facts]") -> None:
         _put_off(picture, str(error), final=error.final)
     except Exception as error:
         logger.exception("fetching %s broke", picture)
-        _put_off(picture, f"{type(error).__name__} on our side", final=False)
+        picture.try_later(
+            OUR_TROUBLE_SECONDS, f"{type(error).__name__} on our side", is_a_try=False
+        )
     else:
         with transaction.atomic():
             kept = picture.mark_stored(**facts)
@@ -94,16 +98,19 @@ def _settle(picture: Picture, fetch: "Future[Facts]") -> None:
 def _put_off(picture: Picture, why: str, *, final: bool) -> None:
     delays = settings.FETCH_RETRY_SECONDS
     with transaction.atomic():
-        if final or picture.tries >= _most_tries():
+        if final or picture.tries >= len(delays):
             logger.warning("%s is lost: %s", picture, why)
             picture.mark_lost(why)
             picture.generation.settle()
         else:
-            picture.try_later(delays[picture.tries - 1], why)
+            picture.try_later(delays[picture.tries], why)
 
 
-def _most_tries() -> int:
-    return len(settings.FETCH_RETRY_SECONDS) + 1
+def sweep() -> None:
+    """Rows whose last picture was settled without anybody seeing that it was the last."""
+    wanted = Picture.objects.filter(state=Picture.State.WANTED, generation=OuterRef("pk"))
+    for generation in Generation.objects.filter(~Exists(wanted), status=Status.FETCHING):
+        generation.settle()
 
 
 class Fetcher:

@@ -9,7 +9,12 @@ from dataclasses import dataclass
 from PIL import Image
 
 MOST_PIXELS = 80_000_000
-TYPES = {"PNG": ("image/png", "png"), "JPEG": ("image/jpeg", "jpg"), "WEBP": ("image/webp", "webp")}
+TYPES = {
+    "PNG": ("image/png", "png"),
+    "JPEG": ("image/jpeg", "jpg"),
+    "MPO": ("image/jpeg", "jpg"),  # a JPEG that holds several pictures
+    "WEBP": ("image/webp", "webp"),
+}
 PREVIEW_WIDTHS = {"thumbnail": 320, "preview": 1280}
 WEBP_QUALITY = {"thumbnail": 74, "preview": 80}
 
@@ -34,7 +39,7 @@ class Developed:
 def develop(original: bytes) -> Developed:
     """Decode every pixel, so that a truncated or forged file is found before it is kept."""
     try:
-        with Image.open(io.BytesIO(original), formats=list(TYPES)) as image:
+        with Image.open(io.BytesIO(original), formats=["PNG", "JPEG", "WEBP"]) as image:
             if image.width * image.height > MOST_PIXELS:
                 raise NotAPicture(f"too large: {image.width} x {image.height} pixels")
             content_type, extension = TYPES[image.format or ""]

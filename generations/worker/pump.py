@@ -2,7 +2,7 @@
 
 import logging
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -26,7 +26,6 @@ TIMEOUT_SECONDS = 75
 LEASE_SECONDS = 60.0  # above the deadline of a poll plus its wait for a thread
 WRITE_SECONDS = 0.25
 EMPTY_ANSWERS = 3
-AHEAD = 8  # claimed for each thread, so that none waits for the next claim
 
 Answer = kling.Task | kling.KlingError | Exception
 Row = tuple[datetime, int, int, datetime]
@@ -34,7 +33,8 @@ Row = tuple[datetime, int, int, datetime]
 
 def has_work() -> bool:
     """Something runs upstream that is still watched."""
-    return Generation.objects.filter(status=Status.RUNNING, next_poll_at__isnull=False).exists()
+    running = Generation.objects.here().filter(status=Status.RUNNING)
+    return running.filter(next_poll_at__isnull=False).exists()
 
 
 def run(shift: Shift) -> None:
@@ -48,9 +48,11 @@ def run(shift: Shift) -> None:
         polls = Polls(client, pool)
         while True:
             if shift.goes_on():
-                polls.start(settings.PUMP_THREADS * AHEAD - polls.in_flight)
-            elif not polls.in_flight:
-                return
+                polls.start()
+            else:
+                polls.hand_back()
+                if not polls.in_flight:
+                    return
             shift.keep()
             if polls.take():
                 shift.wake("fetch")
@@ -64,17 +66,35 @@ class Polls:
 
     client: kling.Client
     pool: ThreadPoolExecutor
-    in_flight: int = 0
+    # Claimed beyond one for each thread: what they took within the last second, no more, so that
+    # no lease runs out in the line for a thread.
+    ahead: int = 0
+    asked: dict[int, tuple[Future[None], Generation, datetime]] = field(default_factory=dict)
     answers: SimpleQueue[tuple[Generation, datetime, Answer]] = field(default_factory=SimpleQueue)
 
-    def start(self, most: int) -> None:
+    @property
+    def in_flight(self) -> int:
+        return len(self.asked)
+
+    def start(self) -> None:
+        most = settings.PUMP_THREADS + self.ahead - self.in_flight
         quiet_until = Line.now().quiet_until
         if most <= 0 or (quiet_until and quiet_until > timezone.now()):
             return
         for generation in Generation.objects.claim_due(most, LEASE_SECONDS):
-            assert generation.next_poll_at is not None
-            self.pool.submit(self._ask, generation, generation.next_poll_at)
-            self.in_flight += 1
+            claimed = generation.next_poll_at
+            assert claimed is not None
+            future = self.pool.submit(self._ask, generation, claimed)
+            self.asked[generation.pk] = future, generation, claimed
+
+    def hand_back(self) -> None:
+        """What no thread has begun is due again at once, for the next shift."""
+        now, rows = timezone.now(), []
+        for pk, (future, generation, claimed) in list(self.asked.items()):
+            if future.cancel():
+                rows.append((now, generation.poll_failures, pk, claimed))
+                del self.asked[pk]
+        Generation.objects.reschedule(rows)
 
     def _ask(self, generation: Generation, claimed: datetime) -> None:
         """In a thread: HTTP only, the database belongs to the main thread."""
@@ -88,9 +108,11 @@ class Polls:
     def take(self) -> bool:
         """Collect answers for a moment and write them in one transaction; True: files to fetch."""
         answered = self._collect()
+        self.ahead = round(len(answered) / WRITE_SECONDS)
         if not answered:
             return False
-        self.in_flight -= len(answered)
+        for generation, _claimed, _answer in answered:
+            self.asked.pop(generation.pk, None)
         with transaction.atomic():
             rows, made = [], False
             for generation, claimed, answer in answered:
@@ -152,7 +174,8 @@ def _apply(generation: Generation, claimed: datetime, answer: Answer) -> Row | N
 def _watch(generation: Generation, claimed: datetime, failures: int) -> Row | None:
     """Our patience never ends a task: it is only asked more and more rarely."""
     age = _age_seconds(generation)
-    if age > settings.WATCH_SECONDS:
+    watched = timezone.now() - (generation.watched_from or generation.created_at)
+    if watched.total_seconds() > settings.WATCH_SECONDS:
         generation.mark_lost(f"no end within {settings.WATCH_SECONDS / 3600:.0f} hours")
         return None
     if age > settings.LATE_SECONDS and generation.late_at is None:

@@ -16,7 +16,8 @@ def first_poll() -> float:
 def next_poll(age_seconds: float, failures: int = 0) -> float:
     """Seconds to the next poll of a task of that age; doubled for each failed poll in a row."""
     older_than = sum(age_seconds >= age for age in AGES_SECONDS)
-    seconds = settings.POLL_SECONDS[older_than]
+    rhythm = settings.POLL_SECONDS
+    seconds = rhythm[min(older_than, len(rhythm) - 1)]  # fewer figures: the last holds on
     backed_off = min(seconds * 2.0 ** min(failures, 6), LONGEST_AFTER_FAILURE_SECONDS)
     return _jittered(max(seconds, backed_off))
 

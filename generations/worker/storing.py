@@ -11,15 +11,22 @@ from generations.models import Picture
 
 from .imaging import PREVIEW_WIDTHS, Developed
 
+FIELDS = ("file", *PREVIEW_WIDTHS)
+
 
 def store(developed: Developed) -> dict[str, Any]:
     """Put original and previews into the storage, durably; returns the columns of the row."""
-    names = {
-        field: _save(Picture.new_file_name("webp"), data)
-        for field, data in developed.previews.items()
+    files = {"file": (developed.extension, developed.original)} | {
+        field: ("webp", data) for field, data in developed.previews.items()
     }
+    names: dict[str, str] = {}
+    try:
+        for field, (extension, data) in files.items():
+            names[field] = _save(Picture.new_file_name(extension), data)
+    except BaseException:
+        discard(names)  # a full disk must not fill up with halves
+        raise
     return {
-        "file": _save(Picture.new_file_name(developed.extension), developed.original),
         **names,
         "content_type": developed.content_type,
         "width": developed.width,
@@ -32,8 +39,9 @@ def store(developed: Developed) -> dict[str, Any]:
 
 def discard(facts: dict[str, Any]) -> None:
     """Remove what `store` put there: another fetch of the same picture was first."""
-    for field in ("file", *PREVIEW_WIDTHS):
-        default_storage.delete(facts[field])
+    for field in FIELDS:
+        if field in facts:
+            default_storage.delete(facts[field])
 
 
 def _save(name: str, data: bytes) -> str:

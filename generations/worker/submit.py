@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils import timezone
 
 from generations import kling
@@ -38,7 +38,7 @@ Posts = dict[Future[kling.Task], Sending]
 def has_work() -> bool:
     """Rows wait and the line lets them through soon; a longer wait is ended by the beat."""
     return (
-        Generation.objects.filter(status=Status.QUEUED).exists()
+        Generation.objects.here().filter(status=Status.QUEUED).exists()
         and dispatch.opens_soon(SOON_SECONDS)
     )  # fmt: skip
 
@@ -55,16 +55,22 @@ def run(shift: Shift) -> None:
         closing(upstream.client()) as client,
         ThreadPoolExecutor(settings.SUBMIT_THREADS, "submit") as pool,
     ):
-        while True:
-            sending = shift.goes_on() and has_work()
-            if sending:
+        try:
+            while shift.goes_on() and (posts or has_work()):
                 for item in dispatch.send_next(window - len(posts)):
                     posts[pool.submit(client.submit, item.request)] = item
-            elif not posts:
-                return
-            shift.keep()
-            for error in _take_answers(posts, shift):
-                window = _next_window(window, error)
+                shift.keep()
+                for error in _take_answers(posts):
+                    window = _next_window(window, error)
+                    shift.wake("pump")
+        finally:
+            # Whatever ended the sending, be it a database that is away or a task that ran out of
+            # time: the answers of what was sent are money, and are still written down.
+            is_left = bool(posts)
+            while posts:
+                _take_answers(posts)
+    if is_left:
+        shift.wake("pump")
 
 
 def _next_window(window: int, error: Exception | None) -> int:
@@ -89,34 +95,45 @@ def sweep() -> None:
             submission.generation.mark_unconfirmed(submission, "the worker that sent it is gone")
 
 
-def _take_answers(posts: Posts, shift: Shift) -> list[Exception | None]:
-    """Write down what came within a moment; for each what was wrong with it, or None."""
+def _take_answers(posts: Posts) -> list[Exception | None]:
+    """Write down what came within a moment; for each what was wrong with it, or None.
+
+    An answer that the database does not take is tried again until its deadline; then the sweep
+    parks the row at `unconfirmed`, and it is never sent again by itself.
+    """
     if not posts:
         time.sleep(LOOK_SECONDS)
         return []
     answered, _waiting = wait(posts, LOOK_SECONDS, FIRST_COMPLETED)
-    errors = [_take(posts.pop(post), post) for post in answered]
-    if errors:
-        shift.wake("pump")
-    return errors
-
-
-def _take(item: Sending, post: "Future[kling.Task]") -> Exception | None:
-    """Write one answer down. If even that fails the row is swept to `unconfirmed`, never resent."""
-    task_id = ""
-    try:
+    taken: list[Exception | None] = []
+    for post in answered:
         try:
-            task = post.result()
-            task_id = task.kling_task_id
-            _accepted(item, task)
-        except kling.KlingError as error:
-            _not_accepted(item, error)
-            return error
-    except Exception as error:
-        # It is money: the id must be findable even when the database does not take it.
-        logger.exception("answer not saved: %s, Kling task id %r", item.generation, task_id)
+            taken.append(_take(posts[post], post))
+        except Exception:
+            _log_unsaved(posts[post], post)
+            if timezone.now() < posts[post].submission.deadline_at:
+                time.sleep(LOOK_SECONDS)
+                continue
+        del posts[post]
+    return taken
+
+
+def _take(item: Sending, post: "Future[kling.Task]") -> kling.KlingError | None:
+    try:
+        task = post.result()
+    except kling.KlingError as error:
+        _not_accepted(item, error)
         return error
+    _accepted(item, task)
     return None
+
+
+def _log_unsaved(item: Sending, post: "Future[kling.Task]") -> None:
+    """It is money: the id must be findable even when the database does not take it."""
+    if not connection.in_atomic_block:
+        connection.close()  # it may be the broken one; the next try opens another
+    task_id = "" if post.exception() else post.result().kling_task_id
+    logger.exception("answer not saved: %s, Kling task id %r", item.generation, task_id)
 
 
 def _accepted(item: Sending, task: kling.Task) -> None:
@@ -142,7 +159,7 @@ def _not_accepted(item: Sending, error: kling.KlingError) -> None:
             case kling.NotSent():
                 _note(item, Submission.Outcome.POSTPONED, answer, **facts)
                 generation.mark_postponed(submission, "not sent: the upstream was not reached")
-                Line.wait(_backoff(None))
+                Line.wait(_backoff(None), is_busy=False)
             case kling.SlowDown() if not _too_often(item, error):
                 _note(item, Submission.Outcome.POSTPONED, answer, **facts)
                 generation.mark_postponed(submission, "the upstream is busy")

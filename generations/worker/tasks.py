@@ -8,6 +8,7 @@ import signal
 from datetime import timedelta
 from types import FrameType, ModuleType
 
+from django.conf import settings
 from django.contrib.sessions.models import Session
 from django.utils import timezone
 from django_q.cluster import Cluster  # noqa: TID251
@@ -23,6 +24,8 @@ from . import submit as submit_line
 from .shift import Shift, stopping
 
 LINES: dict[str, ModuleType] = {"submit": submit_line, "pump": pump_line, "fetch": fetch_line}
+# A clean stop waits so long: a submit or a download that is under way, and what is written then.
+LONGEST_CALL_SECONDS = max(settings.SUBMIT_DEADLINE, 90.0) + 30.0
 STALE = timedelta(seconds=30)
 KEEP_FAILURES = timedelta(days=30)
 
@@ -46,6 +49,7 @@ def beat() -> None:
     """A sign of life, and the net under every lost kick."""
     Slot.beat("worker")
     submit_line.sweep()
+    fetch_line.sweep()
     for slot, line in LINES.items():
         if line.has_work():
             wake(slot)

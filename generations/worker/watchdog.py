@@ -5,6 +5,7 @@ seconds a beat goes through the whole of it, from the queue to the acknowledgeme
 """
 
 import logging
+import math
 import os
 import signal
 import time
@@ -13,7 +14,8 @@ from types import FrameType
 
 import psutil
 from django.conf import settings
-from django.db import DatabaseError, connection
+from django.db import Error as DatabaseProblem
+from django.db import connection
 
 from generations.models import Slot
 
@@ -24,12 +26,12 @@ logger = logging.getLogger(__name__)
 
 LOOK_SECONDS = 1.0
 RESTART_SECONDS = 1.0
-STOP_SECONDS = 120.0  # above the deadline of the longest call
 
 
 def run_cluster_alone() -> None:
     """What the watchdog starts: the cluster, each of its processes tied to its parent."""
     os.register_at_fork(after_in_child=die_with_parent)
+    tasks.plan_schedules()
     tasks.run_cluster()
 
 
@@ -46,11 +48,9 @@ class Watchdog:
     def run(self) -> None:
         signal.signal(signal.SIGTERM, self._stop)
         signal.signal(signal.SIGINT, self._stop)
-        tasks.plan_schedules()
         while not self.stopping:
             self.cluster = Child(run_cluster_alone)
-            self.alive_at = time.monotonic()
-            self._send_beat()
+            self.alive_at, self.beat_sent_at, self.beat = time.monotonic(), -math.inf, None
             while not self.stopping and not (trouble := self._trouble()):
                 time.sleep(LOOK_SECONDS)
             if not self.stopping:
@@ -74,9 +74,11 @@ class Watchdog:
                 if now - self.beat_sent_at >= settings.WATCHDOG_BEAT_SECONDS:
                     self._send_beat()
                     return self._stopped_member()
-        except DatabaseError:
+        except DatabaseProblem:
+            # Who cannot listen must not judge: the cluster may be as well as ever.
             logger.exception("the watchdog cannot look at the queue")
             connection.close()
+            self.alive_at = now
         silent = now - self.alive_at
         return f"no beat for {silent:.0f} s" if silent > settings.WATCHDOG_PATIENCE_SECONDS else ""
 
@@ -87,7 +89,9 @@ class Watchdog:
 
     def _beat_came_through(self) -> bool:
         """Executed (the heartbeat row moved) and acknowledged (its queue row is gone)."""
-        if self.beat is not None and tasks.is_queued(self.beat):
+        if self.beat is None:
+            return True  # none is on its way
+        if tasks.is_queued(self.beat):
             return False
         return Slot.last_beat("worker") != self.beat_seen
 
@@ -105,6 +109,6 @@ class Watchdog:
         if self.cluster is None:
             return
         self.cluster.terminate()
-        if self.cluster.wait(STOP_SECONDS) is None:
-            logger.error("the cluster did not stop within %.0f s", STOP_SECONDS)
+        if self.cluster.wait(tasks.LONGEST_CALL_SECONDS) is None:
+            logger.error("the cluster did not stop in time")
         self.cluster.kill()

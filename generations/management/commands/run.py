@@ -1,6 +1,7 @@
 """`make run`: everything in one foreground process tree, and the same in the container."""
 
 import contextlib
+import fcntl
 import os
 import secrets
 import signal
@@ -8,22 +9,24 @@ import socket
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import IO, Any
 
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
-from generations.models import Member
+from generations.models import Generation, Member
 from generations.worker.child import Child
+from generations.worker.tasks import LONGEST_CALL_SECONDS
 from generations.worker.watchdog import Watchdog
 
 from . import web
 
 LOOK_SECONDS = 0.5
 READY_SECONDS = 30.0
-STOP_SECONDS = 135.0  # the worker may have to wait for the longest call
+STOP_SECONDS = LONGEST_CALL_SECONDS + 15.0
 LONGEST_PAUSE_SECONDS = 30.0
 
 
@@ -73,6 +76,7 @@ class Command(BaseCommand):
         signal.signal(signal.SIGTERM, self._stop)
         signal.signal(signal.SIGINT, self._stop)
         self._check_ports()
+        lock = _lock_data()
         self._prepare()
         parts = self._parts()
         self._keep(parts)
@@ -85,6 +89,7 @@ class Command(BaseCommand):
                 demo = None
             time.sleep(LOOK_SECONDS)
         self._stop_all(parts)
+        lock.close()
 
     def _keep(self, parts: list[Part]) -> None:
         for part in parts:
@@ -113,6 +118,8 @@ class Command(BaseCommand):
         call_command("collectstatic", verbosity=0, interactive=False)
         self.is_first = not Member.objects.filter(role=Member.Role.ADMIN).exists()
         self.password = _first_admin()
+        if not settings.DEMO:
+            _end_demo_rows()
 
     def _parts(self) -> list[Part]:
         parts = [
@@ -148,17 +155,50 @@ class Command(BaseCommand):
                 part.wait(until)
 
 
+def _lock_data() -> IO[str]:
+    """One `run` for one data folder; the lock ends with the process, however it ends."""
+    lock = (settings.DATA_DIR / "run.lock").open("w", encoding="ascii")
+    os.set_inheritable(lock.fileno(), False)
+    try:
+        fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        raise CommandError(f"klingweb runs already on the data in {settings.DATA_DIR}.") from error
+    return lock
+
+
 def _first_admin() -> str:
     """Create the person `admin` on the first start; returns the password while it is still ours."""
     kept = settings.DATA_DIR / "first-password"
     if Member.objects.filter(role=Member.Role.ADMIN).exists():
-        return kept.read_text("ascii") if settings.DEMO and kept.exists() else ""
+        return _first_password_if_still_valid(kept)
     password = settings.ADMIN_PASSWORD or secrets.token_urlsafe(9)
     if not settings.ADMIN_PASSWORD:
         kept.touch(mode=0o600)
         kept.write_text(password, "ascii")
-    Member.objects.create_user("admin", password=password, role=Member.Role.ADMIN)
+    admin, _created = Member.objects.get_or_create(username="admin")
+    admin.role, admin.is_active = Member.Role.ADMIN, True
+    admin.set_password(password)
+    admin.save()
     return "" if settings.ADMIN_PASSWORD else password
+
+
+def _first_password_if_still_valid(kept: Path) -> str:
+    """Told again in the demo; once it is changed, or money is at stake, it is forgotten."""
+    if not kept.exists():
+        return ""
+    password = kept.read_text("ascii")
+    admin = Member.objects.filter(username="admin").first()
+    if settings.DEMO and admin and admin.check_password(password):
+        return password
+    kept.unlink()
+    return ""
+
+
+def _end_demo_rows() -> None:
+    """What was asked of the simulator is never paid for later: a real key begins with none open."""
+    for row in Generation.objects.open().exclude(engine=settings.ENGINE):
+        if not (row.cancel(None, row.version) or row.abandon(None, row.version)):
+            row.mark_lost("the demo has ended")
 
 
 def _load_demo() -> None:
