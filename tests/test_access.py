@@ -11,7 +11,7 @@ from tests.forms import HTMX
 
 pytestmark = pytest.mark.django_db
 
-OPEN = {"/accounts/login/", "/healthz", "/admin/login/"}
+OPEN = {"/accounts/login/", "/healthz", "/favicon.ico", "/admin/login/"}
 EXAMPLES = {"pk": "1", "verb": "cancel", "variant": "original", "app_label": "generations"}
 
 
