@@ -109,6 +109,20 @@ def test_files_can_be_fetched_again_and_other_failures_cannot() -> None:
     assert not refused.fetch_again(by=refused.owner, version=refused.version)
 
 
+def test_the_lost_file_of_a_made_row_is_asked_for_again_and_the_row_stays_made() -> None:
+    generation = make_generation(status=Status.RUNNING, n=2)
+    generation.mark_fetching(["https://a.example/0", "https://a.example/1"])
+    first, second = generation.pictures.order_by("index")
+    first.mark_stored(file="f.png", width=4, height=3, size_bytes=9, sha256="ab")
+    second.mark_lost("gone")
+    generation.settle()
+    seen = generation.version
+    assert generation.fetch_again(by=generation.owner, version=seen)
+    assert not generation.fetch_again(by=generation.owner, version=seen)
+    second.refresh_from_db()
+    assert (generation.status, second.state) == (Status.SUCCEEDED, Picture.State.WANTED)
+
+
 def test_the_same_press_gives_the_same_row() -> None:
     owner, nonce = make_member(), uuid4()
     wish = {"prompt": "a door", "aspect_ratio": "1:1", "n": 2}
