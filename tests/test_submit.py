@@ -66,6 +66,24 @@ def test_three_submits_in_a_row_without_an_answer_hold_the_line(upstream: Simula
     assert len(posts(upstream)) == 3
 
 
+def test_a_wrong_address_is_asked_for_nothing_more_that_costs(
+    upstream: Simulator, settings: Settings
+) -> None:
+    settings.UPSTREAM_URL = f"{upstream.url}/wrong"  # 200 and HTML, whatever one asks
+    make_queue(5)
+    drive()
+    parked = [Status.UNCONFIRMED] * 3 + [Status.QUEUED] * 2
+    assert statuses() == parked
+    let_the_gap_pass()
+    work("submit")
+    assert statuses() == parked
+    assert Line.now().is_held
+    settings.UPSTREAM_URL = upstream.url
+    let_the_gap_pass()
+    drive()
+    assert statuses() == [Status.UNCONFIRMED] * 3 + [Status.SUCCEEDED] * 2
+
+
 def test_an_answer_in_between_shows_that_the_address_is_right(
     upstream: Simulator, settings: Settings
 ) -> None:

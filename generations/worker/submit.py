@@ -29,6 +29,7 @@ SOON_SECONDS = 10.0
 UNANSWERED_BECOMES_HOLD = 3
 BUSY_BECOMES_HOLD = timedelta(minutes=5)
 LONGEST_WAIT_SECONDS = 60.0
+NO_SUCH_TASK = "klingweb-looks-whether-you-are-there"
 
 FAILURE_OF_REFUSAL = {"policy": Failure.POLICY, "input": Failure.INPUT, "ours": Failure.OURS}
 
@@ -55,6 +56,8 @@ def run(shift: Shift) -> None:
         closing(upstream.client()) as client,
         ThreadPoolExecutor(settings.SUBMIT_THREADS, "submit") as pool,
     ):
+        if not _may_try(client):
+            return
         try:
             while shift.goes_on() and (posts or has_work()):
                 for item in dispatch.send_next(window - len(posts)):
@@ -71,6 +74,24 @@ def run(shift: Shift) -> None:
                 _take_answers(posts)
     if is_left:
         shift.wake("pump")
+
+
+def _may_try(client: kling.Client) -> bool:
+    """A line that gave no readable answers is first asked something that costs nothing.
+
+    Only when it answers that does one row try it; else each try could be paid for and lost.
+    """
+    if Line.now().trouble != Line.Trouble.UNREACHED or not dispatch.opens_soon():
+        return True
+    try:
+        client.task(NO_SUCH_TASK)
+    except kling.Denied:
+        return True
+    except kling.KlingError as error:
+        logger.warning("the line stays on hold: %s", error)
+        Line.probe(gap_seconds=settings.HOLD_RETRY_SECONDS)
+        return False
+    return True
 
 
 def _next_window(window: int, error: Exception | None) -> int:
