@@ -248,7 +248,7 @@ _HELD: dict[str, Trouble] = {
     "1103": "rights", "1304": "address",
 }  # fmt: skip
 _BUSY = {"1302", "1303", "5001"}
-# Final, because they prove that nothing was accepted (design, T3).
+# Final, because they prove that nothing was accepted (T3 of models/status.py).
 _REFUSED: dict[str, Kind] = {
     "1200": "input", "1201": "input", "1202": "ours", "1203": "ours",
     "1300": "policy", "1301": "policy",
@@ -293,7 +293,7 @@ class _Answer:
 
 
 def _read_submit(answer: _Answer, *, names_model: bool) -> Task:
-    """Notes 6.2, with design T2 to T6 above them."""
+    """Notes 6.2, with T2 to T6 of models/status.py above them."""
     kling_task_id = envelope.first_id(answer.layers)
     if not kling_task_id:
         raise _not_accepted(answer, names_model)
