@@ -164,7 +164,7 @@ def test_an_answer_with_an_id_is_accepted(name: str) -> None:
 GATEWAY_IS_BUSY = official("fail_to_fetch_task", "当前分组上游负载已饱和，请稍后再试", data=None)
 
 NOT_ACCEPTED: dict[str, tuple[int, object, tuple[Any, ...]]] = {
-    # Final (notes 3.1; design, T3)
+    # Final (notes 3.1; models/status.py, T3)
     "1200": (400, official(1200), (Refused, "input")),
     "1201": (400, official(1201), (Refused, "input")),
     "1202": (404, official(1202), (Refused, "ours")),
@@ -184,7 +184,7 @@ NOT_ACCEPTED: dict[str, tuple[int, object, tuple[Any, ...]]] = {
     "wrong path": (404, openai("Invalid URL", kind="invalid_request_error"), (Refused, "ours")),
     "wrong method": (405, {"error": "method not allowed"}, (Refused, "ours")),
     "too large, said nginx": (413, "<html>413 Request Entity Too Large</html>", (Refused, "input")),
-    # The account, the key, the rights, the address (design, T5)
+    # The account, the key, the rights, the address (models/status.py, T5)
     "1000": (401, official(1000), (OnHold, "key")),
     "1001": (401, official(1001), (OnHold, "key")),
     "1002": (401, official(1002), (OnHold, "key")),
@@ -212,7 +212,7 @@ NOT_ACCEPTED: dict[str, tuple[int, object, tuple[Any, ...]]] = {
     "model not allowed": (403, openai("this token may not use model kling"), (OnHold, "rights")),
     "a firewall's page": (403, PAGE, (OnHold, "address")),
     "429 for the quota": (429, openai("You exceeded your current quota"), (OnHold, "account")),
-    # For now (design, T4)
+    # For now (models/status.py, T4)
     "1302": (429, official(1302), (SlowDown,)),
     "1303": (429, official(1303, "parallel task over resource pack limit"), (SlowDown,)),
     "1303 with 200": (200, official(1303), (SlowDown,)),
@@ -223,7 +223,7 @@ NOT_ACCEPTED: dict[str, tuple[int, object, tuple[Any, ...]]] = {
     "429 of the user": (429, openai("too many requests"), (SlowDown,)),
     "429 without words": (429, "", (SlowDown,)),
     "429 with a page": (429, PAGE, (SlowDown,)),
-    # Nobody knows (design, T6)
+    # Nobody knows (models/status.py, T6)
     "5002": (504, official(5002), (Unanswered,)),
     "5002 told by the gateway": (504, nested(official(5002)), (Unanswered,)),
     "do_request_failed": (500, official("do_request_failed", data=None), (Unanswered,)),
