@@ -11,9 +11,9 @@ from .process import is_dead, this_process
 
 
 class Slot(models.Model):
-    """A lease: at most one slice of a kind runs at a time, on any number of machines.
+    """A lease: at most one shift of a kind works at a time, on any number of machines.
 
-    It only saves superfluous slices; correctness lies in the conditional updates of the rows.
+    It only saves superfluous shifts; correctness lies in the conditional updates of the rows.
     """
 
     LEASE = timedelta(seconds=15)

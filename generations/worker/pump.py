@@ -199,14 +199,11 @@ def _denied(generation: Generation, claimed: datetime) -> Row | None:
     """The upstream denies tasks that it has: doubted for ten minutes, then lost, never failed."""
     now = timezone.now()
     generation.doubt(now)
-    if generation.denied_at and now - generation.denied_at > _doubt():
+    doubted = now - (generation.denied_at or now)
+    if doubted.total_seconds() > settings.DOUBT_SECONDS:
         generation.mark_lost("the upstream denies it")
         return None
     return _watch(generation, claimed, failures=0)
-
-
-def _doubt() -> timedelta:
-    return timedelta(seconds=settings.DOUBT_SECONDS)
 
 
 def _age_seconds(generation: Generation) -> float:

@@ -63,8 +63,10 @@ def run(shift: Shift) -> None:
                 for item in dispatch.send_next(window - len(posts)):
                     posts[pool.submit(client.submit, item.request)] = item
                 shift.keep()
-                for error in _take_answers(posts):
+                errors = _take_answers(posts)
+                for error in errors:
                     window = _next_window(window, error)
+                if errors:
                     shift.wake("pump")
         finally:
             # Whatever ended the sending, be it a database that is away or a task that ran out of
