@@ -65,19 +65,25 @@ def chromium() -> Iterator[Browser]:
 
 @pytest.fixture(scope="session")
 def running_simulator() -> Iterator[Simulator]:
-    with Simulator(seconds=(0.05, 0.1)) as simulator:
+    with Simulator(seconds=(0.05, 0.05)) as simulator:
         yield simulator
 
 
 @pytest.fixture
+def simulator(running_simulator: Simulator) -> Simulator:
+    """A simulator that has seen nothing yet."""
+    running_simulator.reset()
+    return running_simulator
+
+
+@pytest.fixture
 def upstream(
-    running_simulator: Simulator,
+    simulator: Simulator,
     settings: Settings,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> Simulator:
-    """A simulator that has seen nothing yet; the engine of this process asks it, impatiently."""
-    running_simulator.reset()
+    """The same; the engine of this process asks it, impatiently."""
     settings.MEDIA_ROOT = tmp_path
-    engine.connect(running_simulator, settings, monkeypatch)
-    return running_simulator
+    engine.connect(simulator, settings, monkeypatch)
+    return simulator

@@ -184,3 +184,8 @@ class Simulator:
         )
         assert response.ok, response.text
         return response.json()
+
+
+def urls(answer: dict[str, Any]) -> list[str]:
+    """Where the pictures of a finished task are, in the documented envelope."""
+    return [image["url"] for image in answer["data"]["task_result"]["images"]]

@@ -1,32 +1,15 @@
 """The simulator's file host misbehaves as its scenarios say."""
 
 import io
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import requests  # noqa: TID251
 from PIL import Image
 
-from tests.simulator import Simulator
+from tests.simulator import Simulator, urls
 
 Json = dict[str, Any]
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[Simulator]:
-    with Simulator(seconds=(0.05, 0.05)) as started:
-        yield started
-
-
-@pytest.fixture
-def simulator(running: Simulator) -> Simulator:
-    running.reset()
-    return running
-
-
-def urls(answer: Json) -> list[str]:
-    return [image["url"] for image in answer["data"]["task_result"]["images"]]
 
 
 @pytest.mark.parametrize(

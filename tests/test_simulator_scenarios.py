@@ -2,7 +2,6 @@
 
 import contextlib
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -10,27 +9,11 @@ import requests  # noqa: TID251
 
 from klingweb.simulator import SCENARIOS
 from klingweb.simulator.replies import OFFICIAL
-from tests.simulator import Simulator
+from tests.simulator import Simulator, urls
 
 Json = dict[str, Any]
 
 SOON: Json = {"seconds_from": 0.05, "seconds_to": 0.05}
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[Simulator]:
-    with Simulator(seconds=(0.05, 0.05)) as started:
-        yield started
-
-
-@pytest.fixture
-def simulator(running: Simulator) -> Simulator:
-    running.reset()
-    return running
-
-
-def urls(answer: Json) -> list[str]:
-    return [image["url"] for image in answer["data"]["task_result"]["images"]]
 
 
 def meet(simulator: Simulator, prompt: str) -> None:
