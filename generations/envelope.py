@@ -10,7 +10,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from operator import itemgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 Fields = dict[str, Any]
 
@@ -63,6 +63,57 @@ def first_id(layers: list[Fields]) -> str:
             if type(value) in (str, int) and value and (text := str(value).strip()):
                 return text
     return ""
+
+
+def external_id(layers: list[Fields]) -> str:
+    """Our own name for it, which an upstream that took one repeats (notes 2.6)."""
+    infos = [layer["task_info"] for layer in layers if isinstance(layer.get("task_info"), dict)]
+    return next(filter(None, texts([*infos, *layers], "external_task_id")), "")
+
+
+class Listed(NamedTuple):
+    task_id: str
+    external_id: str
+    created_at: datetime | None
+
+
+def listed(layers: list[Fields]) -> list[Listed] | None:
+    """The tasks of a page, as they come; None when it holds no list that can be read.
+
+    Officially `data` is the list (notes 2.6); one level deeper its name is anybody's guess.
+    """
+    lists = [value for layer in layers for value in layer.values() if isinstance(value, list)]
+    if len(lists) != 1:
+        return None
+    tasks = []
+    for entry in lists[0]:
+        inside = layers_of({"data": entry})[:-1]
+        if not (task_id := first_id(inside)):
+            return None  # it may be the one that is looked for
+        tasks.append(Listed(task_id, external_id(inside), _created_at(inside)))
+    return tasks
+
+
+def back_to(tasks: list[Listed]) -> datetime | None:
+    """How far back a list is complete; in any other order than the newest first nobody knows.
+
+    That it has an end says nothing: it may be cut after so many.
+    """
+    times = [task.created_at for task in tasks if task.created_at]
+    is_ordered = len(times) == len(tasks) and times == sorted(times, reverse=True)
+    return times[-1] if times and is_ordered else None
+
+
+def _created_at(layers: list[Fields]) -> datetime | None:
+    """In milliseconds, at some gateways in seconds (notes 2.6)."""
+    told = [layer.get(name) for layer in layers for name in ("created_at", "submit_time")]
+    for value in (value for value in told if isinstance(value, int | float | str)):
+        with suppress(ValueError, OverflowError, OSError):
+            number = float(value)
+            seconds = number / 1000 if number > 1e11 else number
+            if seconds > 0:
+                return datetime.fromtimestamp(seconds, UTC)
+    return None
 
 
 def refusal(data: Any, *, is_good: bool) -> tuple[str, str]:

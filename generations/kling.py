@@ -7,9 +7,11 @@ Nothing here tries twice: each error says what the caller may do.
 
 import json
 import re
+import time
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, Literal
 from urllib.parse import quote
@@ -18,6 +20,10 @@ from generations import envelope, wire
 
 PATH = "/kling/v1/images/generations"  # YEScale; with /{id} behind it: notes 1.1
 MOST_BYTES = 1024 * 1024  # of an answer
+MOST_BYTES_OF_A_LIST = 16 * 1024 * 1024  # 500 tasks with nine long addresses each
+PAGE_SIZE = 500  # the largest, notes 2.6
+MOST_PAGES = 20
+LIST_SECONDS = 45.0  # after these no further page is asked for
 ANSWER_CHARACTERS = 4000
 REASON_CHARACTERS = 500
 
@@ -29,13 +35,16 @@ EXTENDED = (  # notes 6.1
     "callback_url", "watermark_info",
 )  # fmt: skip
 
-Kind = Literal["policy", "input", "ours"]
+Kind = Literal["policy", "input", "balance", "busy", "time", "ours"]
 Trouble = Literal["account", "key", "rights", "address"]
 
 
 @dataclass(frozen=True)
 class ImageRequest:
-    """One wish. `image` is a URL or bare Base64; `extended` goes out under that profile only."""
+    """One wish. `image` is a URL or bare Base64; `extended` goes out under that profile only.
+
+    `external_id` is our own name for it, under which the upstream can be asked whether it has it.
+    """
 
     prompt: str
     n: int = 1
@@ -43,6 +52,7 @@ class ImageRequest:
     negative_prompt: str = ""
     image: str = field(default="", repr=False)
     image_fidelity: float | None = None
+    external_id: str = ""
     extended: Mapping[str, Any] = field(default_factory=dict)
 
     def body(self, profile: str) -> dict[str, Any]:
@@ -50,6 +60,8 @@ class ImageRequest:
         fields = {name: getattr(self, name) for name in DOCUMENTED}
         if profile == "extended":
             fields |= {name: self.extended.get(name) for name in EXTENDED}
+        if self.external_id:
+            fields["external_task_id"] = self.external_id
         return {name: value for name, value in fields.items() if value not in (None, "")}
 
 
@@ -68,8 +80,23 @@ class Task:
     status_text: str = ""  # as received
     image_urls: tuple[str, ...] = ()
     reason: str = ""  # of a failure, in the upstream's words
+    kind: Kind = "ours"  # of a failure
     progress: int | None = None  # per cent
     answer: str = field(default="", repr=False)  # the body as received, cut
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What the list told: the ids of tasks by our own names for them, the newest first.
+
+    What was made after `back_to` is in it, or not there; None when nothing proves that.
+    """
+
+    kling_task_ids: Mapping[str, tuple[str, ...]]
+    back_to: datetime | None
+
+    def reaches(self, moment: datetime) -> bool:
+        return self.back_to is not None and self.back_to < moment
 
 
 @dataclass(eq=False)
@@ -167,15 +194,50 @@ class Client:
 
     def task(self, kling_task_id: str) -> Task:
         """How it stands. Raises `OnHold`, `SlowDown`, `Denied` or `Unanswered`, never an end."""
-        path = f"{PATH}/{quote(kling_task_id, safe='')}"
+        return _read_task(self._get(f"/{quote(kling_task_id, safe='')}"), kling_task_id)
+
+    def find(self, external_id: str) -> str:
+        """The task id of what was submitted under our own name (notes 2.6).
+
+        `Denied` is a clean "no such task"; whatever else is raised says nothing.
+        """
+        return _read_found(self._get(f"/{quote(external_id, safe='')}"), external_id)
+
+    def listing(self, since: datetime) -> Listing:
+        """What the upstream lists, page by page from the newest back to `since` (notes 2.6).
+
+        Raises what `task` raises, but `Denied`: a page that cannot be read says nothing.
+        """
+        tasks: list[envelope.Listed] = []
+        ends_at = time.monotonic() + LIST_SECONDS
+        listing = Listing({}, None)
+        for number in range(1, MOST_PAGES + 1):
+            query = f"?pageNum={number}&pageSize={PAGE_SIZE}"
+            page = _read_page(self._get(query, MOST_BYTES_OF_A_LIST))
+            known = {task.task_id for task in tasks}
+            fresh = [task for task in page if task.task_id not in known]
+            tasks += fresh
+            listing = Listing(_by_external_id(tasks), envelope.back_to(tasks))
+            if not fresh or listing.reaches(since) or time.monotonic() > ends_at:
+                break
+        return listing
+
+    def _get(self, path: str, most_bytes: int = MOST_BYTES) -> "_Answer":
         try:
-            answer = self._ask(self._line, self._query_seconds, "GET", path)
+            return self._ask(
+                self._line, self._query_seconds, "GET", PATH + path, most_bytes=most_bytes
+            )
         except NotSent as error:
             raise Unanswered(error.message) from None
-        return _read_task(answer, kling_task_id)
 
     def _ask(
-        self, line: wire.Line, seconds: float, method: str, path: str, body: bytes | None = None
+        self,
+        line: wire.Line,
+        seconds: float,
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        most_bytes: int = MOST_BYTES,
     ) -> "_Answer":
         headers = {"Accept": "application/json", "Authorization": f"Bearer {self._key}"}
         if body:
@@ -185,7 +247,7 @@ class Client:
             with call:
                 answer = line.ask(
                     method, path, headers=headers, body=body,
-                    connect_seconds=self._connect_seconds, most_bytes=MOST_BYTES,
+                    connect_seconds=self._connect_seconds, most_bytes=most_bytes,
                 )  # fmt: skip
         except OSError as error:
             told = self._clean(str(error))[:REASON_CHARACTERS]
@@ -361,6 +423,33 @@ def _read_task(answer: _Answer, kling_task_id: str) -> Task:
     return task
 
 
+def _read_found(answer: _Answer, external_id: str) -> str:
+    """The lie of notes 3.3 has no authority here, nor has a task that bears another name."""
+    task = _task(answer, envelope.first_id(answer.layers)) if answer.is_good else None
+    if task is None:
+        raise _not_told(answer)
+    is_lie = task.state is State.FAILED and _is_lie(answer, task.reason)
+    told = envelope.external_id(answer.layers)
+    if is_lie or not task.kling_task_id or told not in ("", external_id):
+        raise answer.as_error(Unanswered)
+    return task.kling_task_id
+
+
+def _read_page(answer: _Answer) -> list[envelope.Listed]:
+    tasks = envelope.listed(answer.layers) if answer.is_good and not answer.code else None
+    if tasks is None:
+        raise _hold_or_wait(answer) or answer.as_error(Unanswered)
+    return tasks
+
+
+def _by_external_id(tasks: list[envelope.Listed]) -> dict[str, tuple[str, ...]]:
+    found: dict[str, tuple[str, ...]] = {}
+    for task in tasks:
+        if task.external_id:
+            found[task.external_id] = (*found.get(task.external_id, ()), task.task_id)
+    return found
+
+
 def _not_told(answer: _Answer) -> KlingError:
     if answer.code in _WRONG_PATH:
         return answer.as_error(Unanswered)
@@ -407,12 +496,14 @@ def _task(answer: _Answer, kling_task_id: str) -> Task | None:
         state = State.OPEN
     else:
         return None
+    reason = _reason(answer) if state is State.FAILED else ""
     return Task(
         kling_task_id,
         state,
         status_text=next(filter(None, texts), "")[:100],
         image_urls=urls,
-        reason=_reason(answer) if state is State.FAILED else "",
+        reason=reason,
+        kind=_kind_of(reason),
         progress=envelope.progress(answer.layers),
         answer=answer.text,
     )
@@ -423,3 +514,23 @@ def _reason(answer: _Answer) -> str:
     told = envelope.texts(answer.layers, "task_status_msg", "fail_reason", "failReason")
     reasons = [text for text in told if text and not envelope.IS_URL.fullmatch(text)]
     return (reasons[0] if reasons else answer.words)[:REASON_CHARACTERS]
+
+
+# What the words of a failure tell of its kind, in the order in which they are asked. The texts are
+# nobody's promise (notes 7.8): what is not known is not guessed to be the member's fault.
+_KINDS: tuple[tuple[Kind, str], ...] = (
+    ("policy", r"moderat|risk.?control|sensitive|polic(y|ies)|violat|inappropriate|nsfw|prohibit"
+               r"|content.{0,10}(safety|check)|违规|敏感|审核|风控"),
+    ("time", r"tim(ed?|e-) ?out|timeout|expired|too long to|超时"),
+    ("balance", r"quota|balance|credit|arrears|余额|额度|欠费"),
+    ("busy", r"busy|overload|too many|capacity|saturat|try again later|rate.?limit|繁忙|拥挤"),
+    ("input", r"pixel|invalid|format|resolution|aspect|ratio|dimension|unsupported|not supported"
+              r"|parameter|argument|too (large|small|long|short)|must (be|have)|参数|格式|尺寸"),
+)  # fmt: skip
+
+
+def _kind_of(reason: str) -> Kind:
+    for kind, words in _KINDS:
+        if re.search(words, reason, re.IGNORECASE):
+            return kind
+    return "ours"

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 import environ
 from csp.constants import NONE, SELF
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management.utils import get_random_secret_key
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -43,7 +44,7 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     # Measured in docs/decisions/0003: IMMEDIATE is what removes "database is locked", and FULL
     # is what makes the intent to submit durable before the money leaves.
     DATABASES["default"]["OPTIONS"] = {
-        "timeout": 20,
+        "timeout": env.float("KLINGWEB_SQLITE_TIMEOUT", default=20),
         "transaction_mode": "IMMEDIATE",
         "init_command": (
             "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-20000;"
@@ -99,6 +100,15 @@ UPSTREAM_URL: str = env.str(
 UPSTREAM_PROFILE: str = env.str("KLINGWEB_UPSTREAM_PROFILE", default="documented")
 # Units: the sum of n over all open tasks. 0: no limit of our own, the upstream's 429 decides.
 UPSTREAM_UNITS: int = env.int("KLINGWEB_UPSTREAM_UNITS", default=20)
+# After a refusal of its own the budget shrinks, and grows again by a step for each so many seconds.
+UNITS_GROW_SECONDS: float = env.float("KLINGWEB_UNITS_GROW_SECONDS", default=30)
+# How a task without an answer can be looked for there: "" (not at all), by our own "reference"
+# (external_task_id, sent along then), or in the "list" of its tasks.
+UPSTREAM_LOOKUP: str = env.str("KLINGWEB_UPSTREAM_LOOKUP", default="")
+if UPSTREAM_LOOKUP not in ("", "reference", "list"):
+    raise ImproperlyConfigured('KLINGWEB_UPSTREAM_LOOKUP is "reference", "list" or empty.')
+# Whether a task that fails there is charged all the same: "yes", "no", or "unknown".
+FAILED_IS_CHARGED: str = env.str("KLINGWEB_FAILED_IS_CHARGED", default="unknown")
 PROMPT_CHARACTERS: int = env.int("KLINGWEB_PROMPT_CHARACTERS", default=500)
 NEGATIVE_PROMPT_CHARACTERS: int = env.int("KLINGWEB_NEGATIVE_PROMPT_CHARACTERS", default=200)
 
@@ -106,7 +116,16 @@ NEGATIVE_PROMPT_CHARACTERS: int = env.int("KLINGWEB_NEGATIVE_PROMPT_CHARACTERS",
 
 SUBMIT_THREADS: int = env.int("KLINGWEB_SUBMIT_THREADS", default=16)
 SUBMIT_DEADLINE: float = min(env.float("KLINGWEB_SUBMIT_DEADLINE", default=75), 200)
-PUMP_THREADS: int = env.int("KLINGWEB_PUMP_THREADS", default=64)
+# Between two submits, so that a burst does not meet the upstream at once.
+SUBMIT_GAP_SECONDS: float = env.float("KLINGWEB_SUBMIT_GAP_SECONDS", default=0.01)
+# How long after an unanswered submit the upstream is asked for it; after the last it is known
+# not to be there.
+LOOKUP_SECONDS: list[float] = env.list(
+    "KLINGWEB_LOOKUP_SECONDS", cast=float, default=[60, 120, 300, 600]
+) or [60]
+# How many pumps work at once, over all machines, and how many threads one may need at most.
+PUMPS: int = env.int("KLINGWEB_PUMPS", default=1)
+PUMP_THREADS: int = env.int("KLINGWEB_PUMP_THREADS", default=256)
 FETCH_THREADS: int = env.int("KLINGWEB_FETCH_THREADS", default=8)
 # Between two polls of one task: in its first minute, to five, to thirty, after that.
 POLL_SECONDS: list[float] = env.list("KLINGWEB_POLL_SECONDS", cast=float, default=[4, 8, 20, 60])
@@ -117,16 +136,20 @@ WATCH_SECONDS: int = env.int("KLINGWEB_WATCH_SECONDS", default=24 * 3600)
 FETCH_RETRY_SECONDS: list[float] = env.list(
     "KLINGWEB_FETCH_RETRY_SECONDS", cast=float, default=[5, 20, 60, 300, 1800]
 )
+# The first wait after a refusal that says "too many"; it doubles up to a minute.
+BUSY_RETRY_SECONDS: float = env.float("KLINGWEB_BUSY_RETRY_SECONDS", default=1)
 HOLD_RETRY_SECONDS: int = env.int("KLINGWEB_HOLD_RETRY_SECONDS", default=60)
 # How often a beat is sent through the cluster, and without one how long until it is started anew.
 WATCHDOG_BEAT_SECONDS: float = env.float("KLINGWEB_WATCHDOG_BEAT_SECONDS", default=10)
 WATCHDOG_PATIENCE_SECONDS: float = env.float("KLINGWEB_WATCHDOG_PATIENCE_SECONDS", default=30)
 
-# Settings measured in docs/decisions/0002. `retry` lies far above every task's timeout.
+# Settings measured in docs/decisions/0002. `retry` lies far above every task's timeout; there is a
+# worker for each line (submit, pumps, fetch, lookup), one for the slow downloads that a fetch shift
+# still ends after handing over, and one that is free for the next kick.
 Q_CLUSTER: dict[str, Any] = {
     "name": "klingweb",
     "orm": "default",
-    "workers": 4,
+    "workers": 5 + PUMPS,
     "queue_limit": 1,
     "bulk": 1,
     "poll": 0.2,
@@ -169,6 +192,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "generations.web.trouble.DatabaseTrouble",
 ]
 ROOT_URLCONF = "klingweb.urls"
 WSGI_APPLICATION = "klingweb.wsgi.application"

@@ -1,12 +1,14 @@
 """The meeting place: the web writes rows and reads them back, the worker moves them on."""
 
-from .engine import Line, Slot
-from .generation import Generation
+from .generation import Generation, TaskTaken
+from .line import Line
 from .member import Member
+from .move import Move, Why
 from .picture import Picture, ReferenceImage
 from .process import is_dead
+from .slot import Slot
 from .status import Failure, Status
-from .submission import Move, Submission
+from .submission import Submission
 
 __all__ = [
     "Failure",
@@ -19,5 +21,7 @@ __all__ = [
     "Slot",
     "Status",
     "Submission",
+    "TaskTaken",
+    "Why",
     "is_dead",
 ]

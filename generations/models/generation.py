@@ -1,130 +1,33 @@
 """One wish of one member, and the only place where its status moves."""
 
-from collections.abc import Iterable, Sequence
+import random
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import UUID
+from uuid import uuid5
 
 from django.conf import settings
-from django.db import connection, models, transaction
-from django.db.models import F, Q, Sum, Window
-from django.db.models.functions import RowNumber
+from django.db import models, transaction
+from django.db.models import F, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from generations.catalog import SHAPE_OF, Shape
 
+from .generation_queryset import GenerationQuerySet
+from .line import Line
 from .member import Member
+from .move import Why
 from .picture import Picture, ReferenceImage
 from .process import this_process
-from .status import FINAL, LIVE, MOVES, OPEN, WITH_TASK, Failure, Status
+from .status import FINAL, LIVE, OPEN, WITH_TASK, Failure, Status
 from .submission import Submission
 
-# An unconfirmed submit probably holds upstream slots; after this long it surely does not.
-UNCONFIRMED_HOLDS_UNITS = timedelta(minutes=10)
+LONGEST_TASK_ID = 200  # characters, as the column has them
 
 
-class GenerationQuerySet(models.QuerySet["Generation"]):
-    def visible_to(self, member: Member) -> "GenerationQuerySet":
-        """The whole team shares what it makes."""
-        return self if member.is_active else self.none()
-
-    def changeable_by(self, member: Member) -> "GenerationQuerySet":
-        return self if member.is_admin else self.filter(owner=member)
-
-    def open(self) -> "GenerationQuerySet":
-        return self.filter(status__in=OPEN)
-
-    def live(self) -> "GenerationQuerySet":
-        return self.filter(status__in=LIVE)
-
-    def here(self) -> "GenerationQuerySet":
-        """Those for the upstream this install has now; a demo's are not paid for later."""
-        return self.filter(engine=settings.ENGINE)
-
-    def in_turn(self) -> "GenerationQuerySet":
-        """The queue: one of each person in a round, the person served longest ago first."""
-        mine_in_order = Window(RowNumber(), partition_by="owner", order_by=["created_at", "pk"])
-        served = F("owner__served_at").asc(nulls_first=True)
-        return (
-            self.here()
-            .filter(status=Status.QUEUED)
-            .annotate(turn=mine_in_order)
-            .order_by("turn", served, "created_at", "pk")
-        )
-
-    def units_in_use(self) -> int:
-        """Upstream slots taken by us: n of every row that is, or may be, worked on there."""
-        maybe = Q(status_at__gt=timezone.now() - UNCONFIRMED_HOLDS_UNITS)
-        taken = (
-            Q(status=Status.SUBMITTING)
-            | Q(status=Status.RUNNING, lost_at=None)
-            | Q(maybe, status=Status.UNCONFIRMED)
-        )
-        return self.here().filter(taken).aggregate(units=Sum("n"))["units"] or 0
-
-    def request(self, *, owner: Member, nonce: UUID, **wish: Any) -> tuple["Generation", bool]:
-        """T0: the one verb that creates. The same nonce again gives the same row and False.
-
-        Call it inside the transaction that also enqueues the kick.
-        """
-        with transaction.atomic():
-            generation, created = self.get_or_create(owner=owner, form_nonce=nonce, defaults=wish)
-            if created:
-                generation.moves.create(
-                    from_status="", to_status=Status.QUEUED, why="requested", by=owner
-                )
-        return generation, created
-
-    def claim_due(self, limit: int, lease_seconds: float) -> list["Generation"]:
-        """Lease up to `limit` running rows whose poll is due, oldest first.
-
-        `next_poll_at` is schedule and lease in one: a crashed pump's rows come due by themselves,
-        and the value written here is the fence of `reschedule`.
-        """
-        now = timezone.now()
-        until = now + timedelta(seconds=lease_seconds)
-        skip_locked = "FOR UPDATE SKIP LOCKED" if connection.vendor == "postgresql" else ""
-        with transaction.atomic():
-            return list(
-                self.raw(
-                    f"""UPDATE generations_generation SET next_poll_at = %s WHERE id IN (
-                            SELECT id FROM generations_generation
-                            WHERE status = 'running' AND next_poll_at <= %s AND engine = %s
-                            ORDER BY next_poll_at LIMIT %s {skip_locked})
-                        RETURNING *""",  # noqa: S608
-                    [_for_database(until), _for_database(now), settings.ENGINE, limit],
-                )
-            )
-
-    def release_claims(self, lease_seconds: float) -> None:
-        """Whoever held them is dead: its rows come due now. Asking some too early does no harm."""
-        now = timezone.now()
-        held = (now, now + timedelta(seconds=lease_seconds))
-        self.filter(status=Status.RUNNING, next_poll_at__range=held).update(next_poll_at=now)
-
-    def reschedule(self, rows: Iterable[tuple[datetime, int, int, datetime]]) -> None:
-        """Write (next_poll_at, poll_failures, id, claimed next_poll_at) in one batch.
-
-        A row somebody else moved or claimed meanwhile stays as it is.
-        """
-        batch = [
-            (_for_database(at), failures, pk, _for_database(claimed))
-            for at, failures, pk, claimed in rows
-        ]
-        if batch:
-            with connection.cursor() as cursor:
-                cursor.executemany(
-                    """UPDATE generations_generation
-                       SET next_poll_at = %s, polls = polls + 1, poll_failures = %s
-                       WHERE id = %s AND status = 'running' AND next_poll_at = %s""",
-                    batch,
-                )
-
-
-def _for_database(moment: datetime) -> Any:
-    """Raw SQL passes Django's own conversion by: SQLite keeps moments as naive UTC text."""
-    return connection.ops.adapt_datetimefield_value(moment)
+class TaskTaken(ValueError):
+    """That Kling task belongs to another generation already."""
 
 
 def _engine_here() -> str:
@@ -243,6 +146,12 @@ class Generation(models.Model):
         return self.reference_id is not None or bool(self.reference_url)
 
     @property
+    def external_id(self) -> str:
+        """Our own name for it, the same on every attempt: an upstream that keeps such names apart
+        refuses a second one, and can be asked whether it has it."""
+        return f"klingweb-{uuid5(self.form_nonce, str(self.owner_id))}"
+
+    @property
     def shape(self) -> Shape:
         return SHAPE_OF[self.aspect_ratio]
 
@@ -259,8 +168,10 @@ class Generation(models.Model):
         now = timezone.now()
         with transaction.atomic():
             unchanged = Q(attempt=self.attempt)
-            if not self._move(Status.QUEUED, Status.SUBMITTING, "sent", fence=unchanged,
-                              attempt=self.attempt + 1):  # fmt: skip
+            # From here on it bears our own name, or cannot be looked for: mark_unconfirmed.
+            ends = now + timedelta(seconds=deadline_seconds) if settings.UPSTREAM_LOOKUP else None
+            if not self._move(Status.QUEUED, Status.SUBMITTING, Why.SENT, fence=unchanged,
+                              attempt=self.attempt + 1, next_poll_at=ends):  # fmt: skip
                 return None
             Member.objects.filter(pk=self.owner_id).update(served_at=now)
             return self.submissions.create(
@@ -270,18 +181,26 @@ class Generation(models.Model):
                 holder=this_process(),
             )
 
-    def mark_running(self, submission: Submission, kling_task_id: str, first_poll: float) -> bool:
-        """T2: an answer with a task id, however late."""
+    def mark_running(
+        self,
+        submission: Submission,
+        kling_task_id: str,
+        first_poll: float,
+        why: Why = Why.ACCEPTED,
+        by: Member | None = None,
+    ) -> bool:
+        """T2: a task id, however late and from wherever."""
         now = timezone.now()
         changes: dict[str, Any] = {
             "kling_task_id": kling_task_id,
             "submitted_at": submission.sent_at,
             "watched_from": now,
             "next_poll_at": now + timedelta(seconds=first_poll),
+            "poll_failures": 0,
         }
         mine = Q(attempt=submission.attempt)
         return any(
-            self._move(before, Status.RUNNING, "accepted by the upstream", fence=mine, **changes)
+            self._move(before, Status.RUNNING, why, by=by, fence=mine, **changes)
             for before in (Status.SUBMITTING, Status.UNCONFIRMED)
         )
 
@@ -290,42 +209,71 @@ class Generation(models.Model):
         submission: Submission,
         failure: Failure,
         reason: str,
-        why: str = "refused by the upstream",
+        why: Why = Why.REFUSED,
     ) -> bool:
         """T3, T7: the upstream said no for good; nothing runs there."""
         mine = Q(attempt=submission.attempt)
         return any(
             self._move(before, Status.FAILED, why, fence=mine,
-                       failure=failure, reason=reason[:500])
+                       failure=failure, reason=reason[:500], next_poll_at=None)
             for before in (Status.SUBMITTING, Status.UNCONFIRMED)
         )  # fmt: skip
 
-    def mark_postponed(self, submission: Submission, why: str) -> bool:
+    def mark_postponed(self, submission: Submission, why: Why) -> bool:
         """T4, T5: surely nothing runs upstream; back to its place in the queue."""
         mine = Q(attempt=submission.attempt)
-        return self._move(Status.SUBMITTING, Status.QUEUED, why, fence=mine)
+        return self._move(Status.SUBMITTING, Status.QUEUED, why, fence=mine, next_poll_at=None)
 
-    def mark_unconfirmed(self, submission: Submission, why: str) -> bool:
-        """T6: sent, and nobody knows. A person decides; nothing is sent by itself."""
+    def mark_unconfirmed(self, submission: Submission, why: Why) -> bool:
+        """T6: sent, and nobody knows. A person decides; nothing is sent by itself.
+
+        Where it went out under our own name the upstream is asked for it, after a grace.
+        """
         mine = Q(attempt=submission.attempt)
-        return self._move(Status.SUBMITTING, Status.UNCONFIRMED, why, fence=mine)
+        first_look = None
+        if settings.UPSTREAM_LOOKUP and self.next_poll_at:
+            grace = settings.LOOKUP_SECONDS[0] * random.uniform(1, 1.2)
+            first_look = timezone.now() + timedelta(seconds=grace)
+        return self._move(Status.SUBMITTING, Status.UNCONFIRMED, why, fence=mine,
+                          next_poll_at=first_look, polls=0, poll_failures=0)  # fmt: skip
+
+    def look_later(self, seconds: float, *, polls: int, poll_failures: int) -> bool:
+        """Ask for it again then: `polls` times it was denied, `poll_failures` not answered."""
+        return bool(
+            Generation.objects.filter(
+                pk=self.pk, status=Status.UNCONFIRMED, next_poll_at=self.next_poll_at
+            ).update(
+                next_poll_at=timezone.now() + timedelta(seconds=seconds),
+                polls=polls,
+                poll_failures=poll_failures,
+            )
+        )
+
+    def mark_found(self, submission: Submission, kling_task_id: str) -> bool:
+        """T2: the upstream was asked, and has it. Raises `TaskTaken`."""
+        with transaction.atomic():
+            self._reserve(kling_task_id)
+            moved = self.mark_running(submission, kling_task_id, 0, Why.FOUND)
+            if moved:
+                self._note_task(kling_task_id)
+        return moved
+
+    def mark_not_there(self, submission: Submission) -> bool:
+        """T7: the upstream was asked with authority, and has no such task: nothing was charged."""
+        mine = Q(attempt=submission.attempt)
+        return self._move(Status.UNCONFIRMED, Status.FAILED, Why.NOT_THERE, fence=mine,
+                          failure=Failure.OURS, next_poll_at=None)  # fmt: skip
 
     def mark_fetching(self, urls: Sequence[str], answer: str = "") -> bool:
         """T10: done upstream; the pictures it listed are wanted now."""
-        now = timezone.now()
-        with transaction.atomic():
-            if not self._move(Status.RUNNING, Status.FETCHING, "made by the upstream",
-                              next_poll_at=None, lost_at=None, last_answer=answer):  # fmt: skip
-                return False
-            Picture.objects.bulk_create(
-                Picture(generation=self, index=index, upstream_url=url, next_try_at=now)
-                for index, url in enumerate(urls)
-            )
+        if not Generation.objects.mark_fetching({self.pk: (urls, answer)}):
+            return False
+        self.refresh_from_db()
         return True
 
     def mark_failed(self, failure: Failure, reason: str, answer: str = "") -> bool:
         """T11: the upstream ended the task without pictures."""
-        return self._move(Status.RUNNING, Status.FAILED, "failed at the upstream",
+        return self._move(Status.RUNNING, Status.FAILED, Why.FAILED,
                           failure=failure, reason=reason[:500], next_poll_at=None,
                           last_answer=answer)  # fmt: skip
 
@@ -341,17 +289,17 @@ class Generation(models.Model):
             return False
         stored = states.count(Picture.State.STORED)
         if stored:
-            why = f"{stored} of {self.n} pictures stored"
-            return self._move(Status.FETCHING, Status.SUCCEEDED, why)
+            told = f"{stored} of {self.n}"
+            return self._move(Status.FETCHING, Status.SUCCEEDED, Why.STORED, detail=told)
         lost = self.pictures.exclude(reason="").values_list("reason", flat=True).first() or ""
-        return self._move(Status.FETCHING, Status.FAILED, "no file could be fetched",
+        return self._move(Status.FETCHING, Status.FAILED, Why.NO_FILE,
                           failure=Failure.FILES, reason=lost)  # fmt: skip
 
     def mark_late(self) -> bool:
-        return self._mark("late: still watched", late_at=timezone.now())
+        return self._mark(Why.LATE, late_at=timezone.now())
 
-    def mark_lost(self, why: str) -> bool:
-        return self._mark(f"lost: {why}", lost_at=timezone.now(), next_poll_at=None)
+    def mark_lost(self, why: Why) -> bool:
+        return self._mark(why, lost_at=timezone.now(), next_poll_at=None)
 
     def doubt(self, denied_at: datetime | None) -> None:
         """Remember when the upstream first denied the task; None: it knows it again."""
@@ -371,30 +319,83 @@ class Generation(models.Model):
     def cancel(self, by: Member | None, version: int) -> bool:
         """T14: nothing was sent yet."""
         seen = Q(version=version)
-        return self._move(Status.QUEUED, Status.CANCELED, "canceled", by=by, fence=seen)
+        return self._move(Status.QUEUED, Status.CANCELED, Why.CANCELED, by=by, fence=seen)
 
     def send_again(self, by: Member, version: int) -> bool:
         """T8: knowing that the first may have been charged."""
         seen = Q(version=version)
-        return self._move(Status.UNCONFIRMED, Status.QUEUED, "send again", by=by, fence=seen)
+        return self._move(Status.UNCONFIRMED, Status.QUEUED, Why.SENT_AGAIN, by=by, fence=seen,
+                          next_poll_at=None)  # fmt: skip
 
     def abandon(self, by: Member | None, version: int) -> bool:
         """T9: an unconfirmed or a lost one is given up."""
         seen = Q(version=version)
         return self._move(
-            Status.UNCONFIRMED, Status.ABANDONED, "given up", by=by, fence=seen
+            Status.UNCONFIRMED, Status.ABANDONED, Why.GIVEN_UP, by=by, fence=seen,
+            next_poll_at=None,
         ) or self._move(
-            Status.RUNNING, Status.ABANDONED, "given up", by=by,
+            Status.RUNNING, Status.ABANDONED, Why.GIVEN_UP, by=by,
             fence=seen & Q(lost_at__isnull=False), next_poll_at=None,
         )  # fmt: skip
 
     def look_again(self, by: Member, version: int) -> bool:
         """A lost one is watched again from now on."""
         return self._mark(
-            "look again", by=by, fence=Q(version=version, lost_at__isnull=False),
+            Why.LOOKED_AGAIN, by=by, fence=Q(version=version, lost_at__isnull=False),
             lost_at=None, denied_at=None, empty_answers=0,
             watched_from=timezone.now(), next_poll_at=timezone.now(),
         )  # fmt: skip
+
+    def look_for(self, by: Member, version: int) -> bool:
+        """An unconfirmed one is looked for at once, where the upstream can be asked for it."""
+        if not settings.UPSTREAM_LOOKUP:
+            return False
+        can_be_found = Q(version=version, next_poll_at__isnull=False)
+        return self._mark(
+            Why.LOOKED_AGAIN, Status.UNCONFIRMED, by=by, fence=can_be_found,
+            next_poll_at=timezone.now(),
+        )  # fmt: skip
+
+    def name_task(self, by: Member, version: int, kling_task_id: str) -> bool:
+        """T2 by an admin, who found the task of an unconfirmed one in the gateway's own log.
+
+        A lost one may be named too: the id that was typed first may have been the wrong one.
+        Raises `TaskTaken`.
+        """
+        kling_task_id = kling_task_id.strip()
+        if not 0 < len(kling_task_id) <= LONGEST_TASK_ID:
+            return False
+        now, is_lost = timezone.now(), Q(status=Status.RUNNING, lost_at__isnull=False)
+        seen = Generation.objects.filter(Q(status=Status.UNCONFIRMED) | is_lost, version=version)
+        with transaction.atomic():
+            self._reserve(kling_task_id)
+            if not seen.filter(pk=self.pk).update(status=F("status")):
+                return False
+            named = self._mark(
+                Why.NAMED, by=by, kling_task_id=kling_task_id, lost_at=None, denied_at=None,
+                empty_answers=0, watched_from=now, next_poll_at=now,
+            ) or self.mark_running(
+                self.submissions.latest("attempt"), kling_task_id, 0, Why.NAMED, by
+            )  # fmt: skip
+            if named:
+                self._note_task(kling_task_id)
+        return named
+
+    def _reserve(self, kling_task_id: str) -> None:
+        """Until the transaction ends, nobody else finds or names that task."""
+        Line.lock()
+        others = Generation.objects.exclude(pk=self.pk).filter(kling_task_id=kling_task_id)
+        answers = Submission.objects.exclude(generation=self).filter(kling_task_id=kling_task_id)
+        if others.exists() or answers.exists():
+            raise TaskTaken(f"Kling task {kling_task_id} belongs to another generation")
+
+    def _note_task(self, kling_task_id: str) -> None:
+        """It is the task of the last POST that may have been accepted."""
+        never = (Submission.Outcome.REFUSED, Submission.Outcome.POSTPONED)
+        sent = self.submissions.exclude(outcome__in=never).order_by("attempt").last()
+        if sent:
+            sent.outcome, sent.kling_task_id = Submission.Outcome.ACCEPTED, kling_task_id
+            sent.save(update_fields=["outcome", "kling_task_id"])
 
     def fetch_again(self, by: Member, version: int) -> bool:
         """T13: its files are tried once more, with fresh addresses. A made row stays made."""
@@ -402,11 +403,11 @@ class Generation(models.Model):
         files = seen & Q(failure=Failure.FILES)
         lost = self.pictures.filter(state=Picture.State.LOST)
         with transaction.atomic():
-            moved = self._move(Status.FAILED, Status.FETCHING, "fetch again", by=by, fence=files,
-                               failure="", reason="")  # fmt: skip
+            moved = self._move(Status.FAILED, Status.FETCHING, Why.FETCHED_AGAIN, by=by,
+                               fence=files, failure="", reason="")  # fmt: skip
             made = Status.SUCCEEDED
             if not moved and not (
-                lost.exists() and self._mark("fetch again", made, by=by, fence=seen)
+                lost.exists() and self._mark(Why.FETCHED_AGAIN, made, by=by, fence=seen)
             ):
                 return False
             lost.update(state=Picture.State.WANTED, tries=0, next_try_at=timezone.now(), reason="")
@@ -418,36 +419,26 @@ class Generation(models.Model):
         self,
         before: Status,
         after: Status,
-        why: str,
+        why: Why,
         *,
+        detail: str = "",
         by: Member | None = None,
         fence: Q | None = None,
         **changes: Any,
     ) -> bool:
-        """Move the row if it still stands where expected: one conditional UPDATE decides.
+        """Move the row if it still stands where expected, and as the fence wants it.
 
         True: moved, recorded, and this object is fresh. False: somebody else was first.
         """
-        if (before, after) not in MOVES:
-            raise ValueError(f"no generation moves from {before} to {after}")
-        now = timezone.now()
-        still = Generation.objects.filter(fence or Q(), pk=self.pk, status=before)
-        with transaction.atomic():
-            if not still.update(
-                status=after,
-                status_at=now,
-                finished_at=now if after in FINAL else None,
-                version=F("version") + 1,
-                **changes,
-            ):
-                return False
-            self.moves.create(at=now, from_status=before, to_status=after, why=why[:300], by=by)
+        row = Generation.objects.filter(fence or Q(), pk=self.pk)
+        if not row.move(before, after, why, detail=detail, by=by, **changes):
+            return False
         self.refresh_from_db()
         return True
 
     def _mark(
         self,
-        why: str,
+        why: Why,
         status: Status = Status.RUNNING,
         *,
         by: Member | None = None,
@@ -459,6 +450,6 @@ class Generation(models.Model):
         with transaction.atomic():
             if not still.update(version=F("version") + 1, **changes):
                 return False
-            self.moves.create(from_status=status, to_status=status, why=why[:300], by=by)
+            self.moves.create(from_status=status, to_status=status, why=why, by=by)
         self.refresh_from_db()
         return True

@@ -1,10 +1,8 @@
-"""What really went over the wire, and every move: what late answers and people stand on."""
+"""What really went over the wire: what late answers, the ledger and people stand on."""
 
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
-
-from .status import Status
 
 
 class Submission(models.Model):
@@ -36,20 +34,3 @@ class Submission(models.Model):
 
     def __str__(self) -> str:
         return f"attempt {self.attempt} of generation {self.generation_id}"
-
-
-class Move(models.Model):
-    """One line of a generation's history. A mark (late, lost) has the same status twice."""
-
-    generation = models.ForeignKey("Generation", models.CASCADE, related_name="moves")
-    at = models.DateTimeField(default=timezone.now)
-    from_status = models.CharField(max_length=12, blank=True, choices=Status)
-    to_status = models.CharField(max_length=12, choices=Status)
-    why = models.CharField(max_length=300)
-    by = models.ForeignKey("Member", models.SET_NULL, null=True, related_name="+")
-
-    class Meta:
-        ordering = ["pk"]
-
-    def __str__(self) -> str:
-        return f"{self.from_status or 'new'} → {self.to_status}: {self.why}"

@@ -116,8 +116,13 @@ class Provider:
     def page(self, number: int, size: int, host: str) -> list[Snapshot]:
         """One page of the list, newest first."""
         now = time.time()
-        tasks = self.tasks.page(number, size)
+        tasks = self.tasks.page(number, size, lambda task: not self._is_denied(task, now))
         return [self._snapshot(task, task.status(now), host) for task in tasks]
+
+    def _is_denied(self, task: Task, now: float) -> bool:
+        """What a query is told not to exist is not listed either."""
+        denies = CATALOG[task.scenario].query is replies.TASK_NOT_EXIST
+        return denies and task.is_disturbed(now, ahead=1)
 
     def find_picture(self, name: str) -> tuple[Task, int] | None:
         """The task and index behind a file name `<task id>_<index>.png`."""

@@ -2,7 +2,7 @@
 
 import itertools
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields
 
 from klingweb.simulator.envelopes import FAILED, PROCESSING, SUBMITTED, SUCCEED
@@ -74,9 +74,12 @@ class Task:
         """A parameter of the scenario as a number."""
         return float(self.params.get(name, otherwise))
 
-    def is_disturbed(self, now: float) -> bool:
-        """Whether the scenario still answers in place of the task; a poll is counted before."""
-        return self.polls <= self.number("polls") or (
+    def is_disturbed(self, now: float, ahead: int = 0) -> bool:
+        """Whether the scenario still answers in place of the task; a poll is counted before.
+
+        `ahead` of 1 asks the same of the next poll.
+        """
+        return self.polls + ahead <= self.number("polls") or (
             now < self.created_at + self.number("for_seconds")
         )
 
@@ -130,9 +133,9 @@ class Store:
         """Whether an external id is taken; it must be unique (the upstream notes, 2.3)."""
         return external_task_id in self._by_external_id
 
-    def page(self, number: int, size: int) -> list[Task]:
+    def page(self, number: int, size: int, is_listed: Callable[[Task], bool]) -> list[Task]:
         """One page of the list, newest first; numbers start at 1."""
-        newest = reversed(self._tasks.values())
+        newest = filter(is_listed, reversed(self._tasks.values()))
         return list(itertools.islice(newest, (number - 1) * size, number * size))
 
     def units(self, now: float) -> int:

@@ -1,76 +1,14 @@
-"""What the engine knows of itself: who holds which slot, and how the line to the upstream is."""
+"""The one line to the upstream: how wide it is, and what stops it."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 
+from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from .process import is_dead, this_process
-
-
-class Slot(models.Model):
-    """A lease: at most one shift of a kind works at a time, on any number of machines.
-
-    It only saves superfluous shifts; correctness lies in the conditional updates of the rows.
-    """
-
-    LEASE = timedelta(seconds=15)
-
-    name = models.CharField(max_length=16, primary_key=True)
-    holder = models.CharField(max_length=200, blank=True, default="")
-    until = models.DateTimeField(null=True)
-    beat_at = models.DateTimeField(null=True, help_text=_("The last sign of life."))
-
-    def __str__(self) -> str:
-        return self.name
-
-    @classmethod
-    def take(cls, name: str) -> bool:
-        """Take or renew the slot for this process; False when a living other holds it."""
-        now, me = timezone.now(), this_process()
-        slot, _created = cls.objects.get_or_create(name=name)
-        free = Q(until__isnull=True) | Q(until__lt=now) | Q(holder=me)
-        if slot.holder and is_dead(slot.holder):
-            free |= Q(holder=slot.holder)
-        changes = {"holder": me, "until": now + cls.LEASE, "beat_at": now}
-        return cls.objects.filter(free, name=name).update(**changes) == 1
-
-    @classmethod
-    def is_orphaned(cls, name: str) -> bool:
-        """Whether its last holder died at work: what it had leased is nobody's now."""
-        holder = cls.objects.filter(name=name).values_list("holder", flat=True).first()
-        return bool(holder) and is_dead(holder or "")
-
-    @classmethod
-    def release(cls, name: str) -> None:
-        cls.objects.filter(name=name, holder=this_process()).update(holder="", until=None)
-
-    @classmethod
-    def is_held(cls, name: str) -> bool:
-        slot = cls.objects.filter(name=name, until__gt=timezone.now()).first()
-        return slot is not None and not is_dead(slot.holder)
-
-    @classmethod
-    def beat(cls, name: str) -> None:
-        cls.objects.update_or_create(name=name, defaults={"beat_at": timezone.now()})
-
-    @classmethod
-    def claim_kick(cls, name: str, stale: timedelta) -> bool:
-        """True for one of many askers, once per `stale`, while nobody shows life at the slot."""
-        now = timezone.now()
-        slots = dict(
-            cls.objects.filter(name__in=[name, f"{name} kick"]).values_list("name", "beat_at")
-        )
-        if any(at and now - at < stale for at in slots.values()):
-            return False
-        kick, _created = cls.objects.get_or_create(name=f"{name} kick")
-        return cls.objects.filter(pk=kick.pk, beat_at=kick.beat_at).update(beat_at=now) == 1
-
-    @classmethod
-    def last_beat(cls, name: str) -> datetime | None:
-        return cls.objects.filter(name=name).values_list("beat_at", flat=True).first()
+from .member import Member
 
 
 class Line(models.Model):
@@ -85,6 +23,10 @@ class Line(models.Model):
         UNREACHED = "unreached", _("The upstream does not answer as it should")
 
     ONLY = 1
+    NARROWING = 0.75  # of the whole budget, at most, once the upstream has said "too many"
+    WIDENING = 0.1  # a step, of what it takes by now
+    NO_LIMIT = 1000  # units: where an install without a budget stops counting
+    LONGEST_WAIT = timedelta(hours=1)  # that an upstream may ask for
     LONGEST_GAP = timedelta(minutes=15)
 
     quiet_until = models.DateTimeField(
@@ -101,6 +43,15 @@ class Line(models.Model):
     held_answer = models.TextField(blank=True, default="", help_text=_("As the upstream said it."))
     probe_at = models.DateTimeField(null=True, blank=True, help_text=_("One row is let through."))
     probes = models.PositiveIntegerField(default=0)
+    units = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        help_text=_("How many units it takes by now; empty while the whole budget of the install."),
+    )
+    units_at = models.DateTimeField(null=True, blank=True, help_text=_("When that last changed."))
+    paused_at = models.DateTimeField(null=True, blank=True)
+    paused_by = models.ForeignKey(Member, models.SET_NULL, null=True, blank=True, related_name="+")
+    pause_reason = models.CharField(max_length=300, blank=True, default="")
 
     class Meta:
         verbose_name = _("line to the upstream")
@@ -112,7 +63,21 @@ class Line(models.Model):
 
     @property
     def is_held(self) -> bool:
+        """By trouble: it opens by itself. A pause is a person's, and ends by a person."""
         return bool(self.trouble)
+
+    @property
+    def is_paused(self) -> bool:
+        return self.paused_at is not None
+
+    @classmethod
+    def pull_in(cls) -> None:
+        """After the clock was set back, a gap may lie further ahead than any gap is long."""
+        now = timezone.now()
+        line = cls.objects.filter(pk=cls.ONLY)
+        line.filter(probe_at__gt=now + cls.LONGEST_GAP).update(probe_at=now)
+        line.filter(not_before__gt=now + cls.LONGEST_WAIT).update(not_before=now)
+        line.filter(quiet_until__gt=now + cls.LONGEST_WAIT).update(quiet_until=now)
 
     @classmethod
     def now(cls) -> "Line":
@@ -135,10 +100,22 @@ class Line(models.Model):
         )  # fmt: skip
 
     @classmethod
+    def pause(cls, by: Member, reason: str) -> bool:
+        """A person stops the submits, and says why; what is under way is still watched."""
+        cls.now()
+        return bool(
+            cls.objects.filter(pk=cls.ONLY, paused_at=None).update(
+                paused_at=timezone.now(), paused_by=by, pause_reason=reason[:300]
+            )
+        )
+
+    @classmethod
     def resume(cls) -> None:
         """A person says that all is mended: even a silence that was asked for ends."""
         cls.clear()
-        cls.objects.filter(pk=cls.ONLY).update(quiet_until=None)
+        cls.objects.filter(pk=cls.ONLY).update(
+            quiet_until=None, paused_at=None, paused_by=None, pause_reason=""
+        )
 
     @classmethod
     def wait(cls, seconds: float, *, is_busy: bool = True) -> None:
@@ -162,6 +139,41 @@ class Line(models.Model):
         until = timezone.now() + timedelta(seconds=seconds)
         unknown_or_sooner = Q(quiet_until=None) | Q(quiet_until__lt=until)
         cls.objects.filter(unknown_or_sooner, pk=cls.ONLY).update(quiet_until=until)
+
+    @classmethod
+    def narrow(cls, accepted: int) -> None:
+        """Too many, the upstream said, while it had `accepted` units of ours.
+
+        Once a burst: refusals that come while all wait already tell of the same moment. Refused
+        while it had nothing of ours, the reason is another: narrower would not help.
+        """
+        now = timezone.now()
+        line = cls.now()
+        if not accepted or (line.not_before and line.not_before > now):
+            return
+        whole = settings.UPSTREAM_UNITS or cls.NO_LIMIT
+        units = min(accepted, int(whole * cls.NARROWING), (line.units or whole) - 1)
+        cls.objects.filter(pk=cls.ONLY).update(units=max(units, 1), units_at=now)
+
+    def widen(self) -> int:
+        """How many units may be under way now, 0 for any number; a step wider for each quiet while.
+
+        Call it with the row locked: it writes what time has brought.
+        """
+        if self.units is None or self.units_at is None:
+            return settings.UPSTREAM_UNITS
+        while (
+            self.units is not None
+            and (later := self.units_at + timedelta(seconds=settings.UNITS_GROW_SECONDS))
+            <= timezone.now()
+        ):
+            self.units_at = later
+            self.units += max(1, int(self.units * self.WIDENING))
+            if self.units >= (settings.UPSTREAM_UNITS or self.NO_LIMIT):
+                self.units = self.units_at = None
+                break
+        type(self).objects.filter(pk=self.pk).update(units=self.units, units_at=self.units_at)
+        return settings.UPSTREAM_UNITS if self.units is None else self.units
 
     @classmethod
     def hold(cls, trouble: str, answer: str = "", *, gap_seconds: float = 60) -> None:

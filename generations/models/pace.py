@@ -1,0 +1,204 @@
+"""How long things take here: ranges from what was made last, never a promise."""
+
+import math
+import random
+import time
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+from heapq import heappop, heappush
+from typing import NamedTuple
+
+from django.conf import settings
+from django.db.models import Q
+from django.utils import timezone
+
+from .generation import Generation
+from .line import Line
+from .status import Status
+
+SAMPLES = 100
+FEWEST_SAMPLES = 20
+KEPT_SECONDS = 10.0  # one look at the database serves all pages of this process for so long
+PLACES = 60  # whoever waits behind more is told no range
+TRIALS = 25
+
+
+class Range(NamedTuple):
+    """Seconds from now: half end by `low`, nine of ten by `high`."""
+
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Pace:
+    """Seconds from submit to final of the last generations of a kind, sorted."""
+
+    seconds: tuple[float, ...]
+
+    @property
+    def is_known(self) -> bool:
+        return len(self.seconds) >= FEWEST_SAMPLES
+
+    @property
+    def p90(self) -> float:
+        return _quantile(self.seconds, 0.9) if self.seconds else 0.0
+
+    def left(self, age: float) -> Range | None:
+        """Of one that has lasted `age` seconds; None when hardly any lasted so long."""
+        longer = self.seconds[bisect_right(self.seconds, age) :]
+        if not self.is_known or len(longer) < FEWEST_SAMPLES / 4:
+            return None
+        return Range(_quantile(longer, 0.5) - age, _quantile(longer, 0.9) - age)
+
+
+class Load(NamedTuple):
+    """One that is under way (`age` seconds by now) or waits, and its pictures.
+
+    `turn`: how many of its person's go before it, and it with them; whoever comes later and has
+    none in line yet goes before every second one.
+    """
+
+    age: float
+    n: int
+    turn: int = 1
+
+
+def ranges_in_line(
+    pace: Pace,
+    under_way: Sequence[Load],
+    waiting: Sequence[Load],
+    budget: int,
+    newcomers_a_second: float = 0,
+) -> list[Range]:
+    """Until the end of each one that waits, in their order; empty when too little is known.
+
+    The line is played through some times, with durations drawn from the pace and with newcomers
+    as often as they came of late: a line by turn of person lets them in.
+    """
+    if not pace.is_known:
+        return []
+    chance = random.Random(len(waiting))  # the same line gives the same figures
+    ends: list[list[float]] = [[] for _load in waiting[:PLACES]]
+    for _trial in range(TRIALS):
+        course = _Course(pace, under_way, budget, newcomers_a_second, chance)
+        for load, kept in zip(waiting, ends, strict=False):
+            kept.append(course.end_of(load))
+    return [Range(_quantile(sorted(kept), 0.5), _quantile(sorted(kept), 0.9)) for kept in ends]
+
+
+class _Course:
+    """One possible course of things from now on."""
+
+    def __init__(
+        self,
+        pace: Pace,
+        under_way: Sequence[Load],
+        budget: int,
+        newcomers_a_second: float,
+        chance: random.Random,
+    ) -> None:
+        self.pace, self.budget, self.chance = pace, budget, chance
+        self.newcomers_a_second = newcomers_a_second
+        self.now = 0.0
+        self.in_use = 0
+        self.busy: list[tuple[float, int]] = []
+        for load in under_way:
+            longer = pace.seconds[bisect_right(pace.seconds, load.age) :] or pace.seconds[-1:]
+            self._start(load.n, max(chance.choice(longer) - load.age, 1.0))
+        self.typical_n = round(self.in_use / len(self.busy)) if self.busy else 1
+        self.newcomers = 0
+        self.newcomer_at = 0.0
+        self.newcomer_at = self._next_newcomer()
+
+    def end_of(self, load: Load) -> float:
+        """When the next in line ends."""
+        self._wait_for_room(load.n)
+        while self.newcomer_at <= self.now and self.newcomers < PLACES:
+            self.newcomer_at = self._next_newcomer()
+            self.newcomers += 1
+            if load.turn > 1 or self.chance.random() < 0.5:
+                self._start(self.typical_n, self.chance.choice(self.pace.seconds))
+                self._wait_for_room(load.n)
+        return self._start(load.n, self.chance.choice(self.pace.seconds))
+
+    def _wait_for_room(self, n: int) -> None:
+        while self.budget and self.in_use and self.in_use + n > self.budget:
+            self.now, ended = heappop(self.busy)
+            self.in_use -= ended
+
+    def _start(self, n: int, seconds: float) -> float:
+        heappush(self.busy, (self.now + seconds, n))
+        self.in_use += n
+        return self.now + seconds
+
+    def _next_newcomer(self) -> float:
+        if not self.newcomers_a_second:
+            return math.inf
+        return self.newcomer_at + self.chance.expovariate(self.newcomers_a_second)
+
+
+def _quantile(values: Sequence[float], part: float) -> float:
+    """Of sorted values, the first that so great a part does not exceed."""
+    return values[min(math.ceil(part * (len(values) + 1)), len(values)) - 1]
+
+
+# --- from the rows, kept for some seconds --------------------------------------------------------
+
+_kept: dict[tuple[str, bool], tuple[float, Pace]] = {}
+_kept_line: list[tuple[float, dict[int, Range]]] = []
+
+
+def pace_of(generation: Generation) -> Pace:
+    """Of its kind: the same engine, and with a reference image or without."""
+    kind = (generation.engine, bool(generation.reference_id))
+    until, pace = _kept.get(kind, (0.0, Pace(())))
+    if time.monotonic() > until:
+        pace = _read(*kind)
+        _kept[kind] = time.monotonic() + KEPT_SECONDS, pace
+    return pace
+
+
+def line_now() -> dict[int, Range]:
+    """By key, the range of each of the first in line. Kept as long: figures may be a little old."""
+    if not _kept_line or time.monotonic() > _kept_line[0][0]:
+        _kept_line[:] = [(time.monotonic() + KEPT_SECONDS / 2, _read_line())]
+    return _kept_line[0][1]
+
+
+def forget() -> None:
+    """For whoever changes the rows behind this file's back: tests."""
+    _kept.clear()
+    _kept_line.clear()
+
+
+def _read(engine: str, with_reference: bool) -> Pace:
+    kind = Q(engine=engine, reference__isnull=not with_reference, status=Status.SUCCEEDED)
+    last = Generation.objects.filter(kind).order_by("-pk")[:SAMPLES]
+    times = last.values_list("submitted_at", "finished_at")
+    lasted = [(end - start).total_seconds() for start, end in times if start and end]
+    return Pace(tuple(sorted(lasted)))
+
+
+def _read_line() -> dict[int, Range]:
+    now = timezone.now()
+    first = list(Generation.objects.in_turn()[:PLACES].only("pk", "n", "engine", "reference_id"))
+    if not first:
+        return {}
+    under_way = Generation.objects.here().filter(
+        status__in=(Status.SUBMITTING, Status.RUNNING), lost_at=None
+    )
+    loads = [
+        Load((now - (sent or moved)).total_seconds(), n)
+        for sent, moved, n in under_way.values_list("submitted_at", "status_at", "n")
+    ]
+    waiting = [Load(0, row.n, row.turn) for row in first]  # type: ignore[attr-defined]
+    units = Line.objects.filter(pk=Line.ONLY).values_list("units", flat=True).first()
+    budget = units or settings.UPSTREAM_UNITS
+    asked = Generation.objects.here().order_by("-pk").values_list("created_at", flat=True)
+    times = list(asked[:SAMPLES])
+    lasted = (now - times[-1]).total_seconds()
+    newcomers = len(set(times)) / lasted if len(times) > FEWEST_SAMPLES and lasted > 0 else 0.0
+    ranges = ranges_in_line(pace_of(first[0]), loads, waiting, budget, newcomers)
+    return {row.pk: told for row, told in zip(first, ranges, strict=False)}
