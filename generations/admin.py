@@ -64,7 +64,7 @@ class SubmissionInline(ReadOnly, admin.TabularInline):
 
 class MoveInline(ReadOnly, admin.TabularInline):
     model = Move
-    fields = ("at", "from_status", "to_status", "why", "by")
+    fields = ("at", "from_status", "to_status", "why", "detail", "by")
 
 
 class PictureInline(ReadOnly, admin.TabularInline):
@@ -115,13 +115,8 @@ class PictureAdmin(ReadOnly, admin.ModelAdmin):
 
 @admin.register(Line)
 class LineAdmin(ReadOnly, admin.ModelAdmin):
-    list_display = ("__str__", "trouble", "held_at", "probe_at", "not_before", "quiet_until")
-    actions = ("resume",)
-
-    @admin.action(description=_("Resume: let the queue go on"))
-    def resume(self, request: HttpRequest, queryset: QuerySet[Line]) -> None:
-        Line.resume()
-        self.message_user(request, _("The line is open again."))
+    list_display = ("__str__", "trouble", "held_at", "probe_at", "not_before", "quiet_until",
+                    "units", "paused_at", "paused_by", "pause_reason")  # fmt: skip
 
 
 def _look(picture: Picture) -> str:

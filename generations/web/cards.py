@@ -1,7 +1,9 @@
 """A generation as one sees it: the card, in the look its state asks for."""
 
+import math
+from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 
 from django.conf import settings
@@ -11,9 +13,22 @@ from django.utils import timezone
 from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 
-from generations.models import Generation, Line, Member, Move, Picture, Status, Submission
+from generations.models import (
+    Failure,
+    Generation,
+    Line,
+    Member,
+    Move,
+    Picture,
+    Status,
+    Submission,
+    Why,
+    pace,
+)
 
 EARLY_CARDS = 2
+STEP_SECONDS = 30  # between two looks at how much longer one takes that is later than most
+MOST_AGAIN = 5
 MOST_PLACES = 500  # whoever waits behind so many is told "in line", without a figure
 
 OFFERED: dict[str, frozenset[str]] = {
@@ -65,6 +80,39 @@ def file_addresses(pk: int) -> tuple[str, str, str]:
 
 
 @dataclass(frozen=True)
+class Usual:
+    """A range as people say it: half end by `low` seconds, nine of ten by `high`."""
+
+    low: int
+    high: int
+
+    @classmethod
+    def of(cls, told: pace.Range | None) -> "Usual | None":
+        return cls(_said(told.low), _said(told.high)) if told else None
+
+    @property
+    def span(self) -> int:
+        """Of the scale that shows it: some room is left behind the range."""
+        return max(self.high * 5 // 4, 1)
+
+    @property
+    def start(self) -> int:
+        """Where the thick part begins, of 200."""
+        return 200 * self.low // self.span
+
+    @property
+    def width(self) -> int:
+        return max(200 * (self.high - self.low) // self.span, 2)
+
+
+def _said(seconds: float) -> int:
+    """Rounded up to what sounds like an estimate: 7, 35, 90, 330."""
+    step = next(step for below, step in ((20, 1), (60, 5), (180, 10), (math.inf, 30))
+                if seconds <= below)  # fmt: skip
+    return max(math.ceil(seconds / step) * step, 1)
+
+
+@dataclass(frozen=True)
 class Card:
     """One generation, as this viewer sees it now."""
 
@@ -73,7 +121,9 @@ class Card:
     sees_answers: bool = False  # what went over the wire is for admins
     place: int | None = None  # in line, from 1
     is_early: bool = False  # among the first of the page: its pictures are loaded at once
-    wait: str = ""  # what all who wait wait for: the line is "held", or Kling is "busy"
+    wait: str = ""  # what all who wait wait for: the line is "paused" or "held", or Kling is "busy"
+    paid_before: bool = False  # another sending of it was not refused: that one may be charged
+    was_not_there: bool = False  # sent without an answer; Kling was asked, and does not have it
 
     @cached_property
     def id(self) -> str:
@@ -170,6 +220,20 @@ class Card:
         since = self.generation.submitted_at or self.generation.status_at
         return max(0, int((timezone.now() - since).total_seconds()))
 
+    @cached_property
+    def usual(self) -> "Usual | None":
+        """How long it takes as a rule: of one under way since it was sent, else from now on."""
+        row = self.generation
+        if row.status == Status.QUEUED:
+            return Usual.of(pace.line_now().get(row.pk)) if not self.wait else None
+        if row.status not in (Status.SUBMITTING, Status.RUNNING) or row.is_lost:
+            return None
+        known = pace.pace_of(row)
+        # One look for all who are within the usual; who is beyond it is told anew now and then.
+        beyond = self.seconds // STEP_SECONDS * STEP_SECONDS if self.seconds > known.p90 else 0
+        left = known.left(beyond)
+        return Usual.of(pace.Range(left.low + beyond, left.high + beyond)) if left else None
+
     @property
     def failed_there(self) -> bool:
         """Accepted first, and ended by the upstream without a picture."""
@@ -190,7 +254,46 @@ class Card:
             return frozenset()
         if self.generation.has_files_to_fetch or (self.is_made and self.lost_files):
             return frozenset({"fetch-again"})
-        return OFFERED.get(self.look, frozenset())
+        offered = OFFERED.get(self.look, frozenset())
+        return offered | {"look-for"} if self.is_looked_for else offered
+
+    @property
+    def is_looked_for(self) -> bool:
+        """The upstream can be asked for what never answered, and is."""
+        row = self.generation
+        return row.status == Status.UNCONFIRMED and bool(
+            settings.UPSTREAM_LOOKUP and row.next_poll_at
+        )
+
+    @property
+    def may_name_task(self) -> bool:
+        """Only an admin sees the gateway's own log."""
+        return self.sees_answers and self.look in ("unconfirmed", "lost")
+
+    @property
+    def cost(self) -> str:
+        """What a member is told of the money: none, not for this, probably, and so on.
+
+        Of this sending; what one before it cost is `paid_before`.
+        """
+        row = self.generation
+        if row.status == Status.CANCELED or self.was_refused:
+            return "" if self.paid_before else "none"
+        if self.look in ("unconfirmed", "lost", "abandoned"):
+            return "probably" if self.look == "unconfirmed" else "maybe"
+        if row.has_files_to_fetch:
+            return "paid"
+        if self.failed_there:
+            return {"yes": "spent", "no": "not"}.get(settings.FAILED_IS_CHARGED, "log")
+        return ""
+
+    @property
+    def shows_reason(self) -> bool:
+        """Its own words are for all where they say what to change; else they are for admins."""
+        row = self.generation
+        is_ours = row.failure == Failure.OURS and self.failed_there  # words that nobody knows yet
+        is_clear = row.failure in (Failure.POLICY, Failure.INPUT, Failure.TIME)
+        return row.status == Status.FAILED and (is_clear or is_ours) and bool(row.reason)
 
     @property
     def is_demo(self) -> bool:
@@ -202,6 +305,11 @@ class Card:
         return list(self.generation.moves.select_related("by"))
 
     @property
+    def made_again(self) -> Sequence[Generation]:
+        """The first few that were made from it, by whomever: the team shares what it makes."""
+        return list(Generation.objects.filter(again_of=self.generation).order_by("pk")[:MOST_AGAIN])
+
+    @property
     def answers(self) -> Sequence[Submission]:
         return list(self.generation.submissions.order_by("attempt")) if self.sees_answers else []
 
@@ -211,6 +319,8 @@ class Card:
         parts = [str(self.generation.version)]
         if self.generation.status == Status.QUEUED:
             parts += [str(self.place or 0), self.wait or "open"]
+        if self.usual:
+            parts += [str(self.usual.low), str(self.usual.high)]
         return "-".join(parts)
 
 
@@ -218,7 +328,39 @@ def cards_of(generations: Iterable[Generation], viewer: Member, line: Line | Non
     """In a constant number of queries."""
     rows = list(generations)
     prefetch_related_objects(rows, "pictures")
-    return bare_cards_of(rows, viewer, line)
+    paid_before, not_there = _paid_before(rows), _not_there(rows)
+    return [
+        replace(
+            card,
+            paid_before=card.generation.pk in paid_before - not_there,
+            was_not_there=card.generation.pk in not_there,
+        )
+        for card in bare_cards_of(rows, viewer, line)
+    ]
+
+
+def _paid_before(rows: Sequence[Generation]) -> set[int]:
+    """Those with a sending, besides the one they ended with, that may have been charged."""
+    own = {
+        row.pk: int(bool(row.kling_task_id) or row.status == Status.ABANDONED)
+        for row in rows
+        if row.is_final
+    }
+    more = [row.pk for row in rows if row.is_final and row.attempt > own[row.pk]]
+    never = (Submission.Outcome.REFUSED, Submission.Outcome.POSTPONED)
+    sent = Submission.objects.filter(generation__in=more).exclude(outcome__in=never)
+    counted = Counter(sent.values_list("generation_id", flat=True)) if more else Counter()
+    return {pk for pk, count in counted.items() if count > own[pk]}
+
+
+def _not_there(rows: Sequence[Generation]) -> set[int]:
+    ours = [
+        row.pk
+        for row in rows
+        if row.failure == Failure.OURS and row.attempt and not row.kling_task_id
+    ]
+    denied = Move.objects.filter(generation__in=ours, why=Why.NOT_THERE)
+    return set(denied.values_list("generation_id", flat=True)) if ours else set()
 
 
 def bare_cards_of(rows: Sequence[Generation], viewer: Member, line: Line | None) -> list[Card]:
@@ -246,6 +388,8 @@ def _places() -> dict[int, int]:
 def _wait(line: Line | None) -> str:
     if line is None:
         return ""
+    if line.is_paused:
+        return "paused"
     if line.is_held:
         return "held"
     waits = [until for until in (line.not_before, line.quiet_until) if until]
@@ -254,4 +398,4 @@ def _wait(line: Line | None) -> str:
 
 def line_now() -> Line | None:
     """As it stands; a page never creates the row."""
-    return Line.objects.filter(pk=Line.ONLY).first()
+    return Line.objects.select_related("paused_by").filter(pk=Line.ONLY).first()

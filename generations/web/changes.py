@@ -9,12 +9,12 @@ from typing import Any
 from django.db.models import Count, Q
 from django.http import HttpResponse
 from django.shortcuts import render
-from django.utils import timezone
+from django.utils import dateformat, timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from generations.models import Generation, Line, Member, Status
-from generations.models.generation import GenerationQuerySet
+from generations.models.generation_queryset import GenerationQuerySet
 from generations.worker import tasks
 
 from .access import MemberRequest
@@ -30,21 +30,33 @@ class Poller:
     """Asks for all open cards of a page at once; without `seconds` it asks nothing."""
 
     seconds: int | None
-    trouble: str = ""  # the banner the page shows
+    banner: str = ""  # what stands in the banner of the page
 
     @property
     def stamp(self) -> str:
-        return f"{self.trouble or 'open'}.{self.seconds or 0}"
+        return f"{self.banner or 'open'}.{self.seconds or 0}"
 
 
 def poller_of(cards: Iterable[Card], line: Line | None) -> Poller:
     """Quick while something has moved in the last minute, calm after that."""
     moved = [card.generation.status_at for card in cards if card.generation.is_open]
-    trouble = line.trouble if line else ""
+    banner = banner_of(line)
     if not moved:
-        return Poller(None, trouble)
+        return Poller(None, banner)
     is_quick = timezone.now() - max(moved) < FIRST_MINUTE
-    return Poller(QUICK_SECONDS if is_quick else CALM_SECONDS, trouble)
+    return Poller(QUICK_SECONDS if is_quick else CALM_SECONDS, banner)
+
+
+def banner_of(line: Line | None) -> str:
+    """Changes with what the banner says."""
+    if line is None:
+        return ""
+    return f"paused-{pause}" if (pause := which_pause(line)) else line.trouble
+
+
+def which_pause(line: Line) -> str:
+    """To the microsecond, as `_banner.html` says it too; empty without one."""
+    return dateformat.format(line.paused_at, "Uu") if line.paused_at else ""
 
 
 def count_open(member: Member) -> int:

@@ -1,5 +1,7 @@
 """The page of one generation: its pictures large, and all that is known about it."""
 
+from typing import Any
+
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_safe
@@ -13,6 +15,11 @@ from .changes import around, poller_of, whole_rows
 
 @require_safe
 def generation(request: MemberRequest, pk: int) -> HttpResponse:
+    return page(request, pk)
+
+
+def page(request: MemberRequest, pk: int, *, status: int = 200, **more: Any) -> HttpResponse:
+    """`more` is what a form on it that was refused says."""
     row = get_object_or_404(whole_rows(Generation.objects.visible_to(request.user)), pk=pk)
     line = line_now()
     cards = cards_of([row], request.user, line)
@@ -21,4 +28,4 @@ def generation(request: MemberRequest, pk: int) -> HttpResponse:
         "line": line,
         "poller": poller_of(cards, line),
     }
-    return render(request, "generation/generation.html", context)
+    return render(request, "generation/generation.html", context | more, status=status)

@@ -3,13 +3,16 @@
 from django.contrib.auth import views as auth_views
 from django.urls import URLPattern, path
 
-from . import actions, changes, files, generation, health, studio
+from . import actions, changes, files, generation, health, line, studio
 
 urlpatterns: list[URLPattern] = [
     path("", studio.studio, name="studio"),
     path("cards/changes", changes.changes, name="changes"),
     path("generations/<int:pk>/", generation.generation, name="generation"),
+    path("generations/<int:pk>/name-task/", actions.name_task, name="name-task"),
     path("generations/<int:pk>/<slug:verb>/", actions.act, name="act"),
+    path("line/", line.line, name="line"),
+    path("line/resume", line.resume, name="resume"),
     path("files/<int:pk>/<slug:variant>", files.file, name="file"),
     path("references/<int:pk>", files.reference, name="reference"),
     path(

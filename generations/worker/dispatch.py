@@ -10,7 +10,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from generations.kling import ImageRequest
-from generations.models import Failure, Generation, Line, Submission
+from generations.models import Failure, Generation, Line, Submission, Why
 
 logger = logging.getLogger(__name__)
 
@@ -49,12 +49,12 @@ def send_next(most: int) -> list[Sending]:
 
 def _next_in_turn(most: int) -> list[Generation]:
     """Those that seem to fit by now; the claim looks again, under the lock."""
-    in_use = Generation.objects.units_in_use()
+    in_use, budget = Generation.objects.units_in_use(), Line.now().widen()
     fitting: list[Generation] = []
-    if not _fits(1, in_use):
+    if not _fits(1, in_use, budget):
         return fitting  # cheaply: the order of a long queue is worked out only when it matters
     for generation in Generation.objects.in_turn().select_related("reference")[:most]:
-        if not _fits(generation.n, in_use):
+        if not _fits(generation.n, in_use, budget):
             break  # the next in turn waits for room; nobody smaller slips past it
         in_use += generation.n
         fitting.append(generation)
@@ -82,10 +82,10 @@ def _prepared(
 def _claim(prepared: list[tuple[Generation, ImageRequest | None]], line: Line) -> list[Sending]:
     if not _opens(line, timezone.now()):
         return []
-    in_use = Generation.objects.units_in_use()
+    in_use, budget = Generation.objects.units_in_use(), line.widen()
     sent: list[Sending] = []
     for generation, request in prepared:
-        if not _fits(generation.n, in_use):
+        if not _fits(generation.n, in_use, budget):
             break
         if line.is_held and sent:
             break  # half open: one row tries the line for all
@@ -103,18 +103,19 @@ def _claim(prepared: list[tuple[Generation, ImageRequest | None]], line: Line) -
 def _refuse_unsent(generation: Generation, submission: Submission) -> None:
     """The table knows no way from `queued` to `failed`, so it goes by `submitting`."""
     gone = "The reference image is gone."
-    generation.mark_refused(submission, Failure.OURS, gone, why="never sent")
+    generation.mark_refused(submission, Failure.OURS, gone, why=Why.NEVER_SENT)
     Submission.objects.filter(pk=submission.pk).update(outcome=Submission.Outcome.REFUSED)
 
 
 def _opens(line: Line, by: datetime) -> bool:
+    if line.is_paused:
+        return False
     waits = [line.quiet_until, line.probe_at if line.is_held else line.not_before]
     return all(until is None or until <= by for until in waits)
 
 
-def _fits(n: int, in_use: int) -> bool:
+def _fits(n: int, in_use: int, budget: int) -> bool:
     """A request larger than the whole budget still runs, alone."""
-    budget = settings.UPSTREAM_UNITS
     return not budget or in_use + n <= budget or in_use == 0
 
 
@@ -131,4 +132,5 @@ def _prepare(generation: Generation) -> ImageRequest:
         aspect_ratio=generation.aspect_ratio,
         image=image,
         image_fidelity=generation.image_fidelity,
+        external_id=generation.external_id if settings.UPSTREAM_LOOKUP else "",
     )

@@ -7,6 +7,7 @@ kick, and slow file hosts hold nobody up (docs/decisions/0002).
 import logging
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import closing
+from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -24,8 +25,9 @@ from .shift import Shift
 
 logger = logging.getLogger(__name__)
 
-SHIFT_SECONDS = 30.0
-TIMEOUT_SECONDS = 200  # a download, a query for a fresh address and a second download may follow
+SHIFT_SECONDS = 100.0
+DRAIN_SECONDS = 200  # a download, a query for a fresh address and a second download may follow
+TIMEOUT_SECONDS = int(SHIFT_SECONDS) + DRAIN_SECONDS
 LEASE_SECONDS = 200.0
 LOOK_SECONDS = 0.1
 DOWNLOAD_SECONDS = 60.0
@@ -52,7 +54,10 @@ def has_work() -> bool:
 
 
 def run(shift: Shift) -> None:
-    """Fetch what is due until the shift ends or nothing is."""
+    """Fetch what is due until the shift ends or nothing is.
+
+    A file on a slow line outlasts its shift and holds nobody up: the next shift begins at once.
+    """
     fetches: Fetches = {}
     if shift.inherits:
         Picture.objects.release_claims()
@@ -68,6 +73,9 @@ def run(shift: Shift) -> None:
                         _put_off(picture, "every try broke off", final=True)
                     else:
                         fetches[pool.submit(fetcher.fetch, picture)] = picture
+            elif fetches and shift.is_mine:
+                shift.hand_over()
+                shift.wake("fetch")
             if not fetches:
                 return
             shift.keep()
@@ -107,7 +115,11 @@ def _put_off(picture: Picture, why: str, *, final: bool) -> None:
 
 
 def sweep() -> None:
-    """Rows whose last picture was settled without anybody seeing that it was the last."""
+    """Rows whose last picture was settled without anybody seeing that it was the last; and, after
+    the clock was set back, pictures that are due too far ahead."""
+    now = timezone.now()
+    longest = timedelta(seconds=LEASE_SECONDS + max(settings.FETCH_RETRY_SECONDS, default=0))
+    Picture.objects.filter(next_try_at__gt=now + longest).update(next_try_at=now)
     wanted = Picture.objects.filter(state=Picture.State.WANTED, generation=OuterRef("pk"))
     for generation in Generation.objects.filter(~Exists(wanted), status=Status.FETCHING):
         generation.settle()

@@ -1,19 +1,24 @@
 """Watches everything in flight: claims what is due, asks with many threads, writes in batches."""
 
 import logging
+import math
 import time
+from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from queue import Empty, SimpleQueue
+from statistics import median
+from typing import NamedTuple
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from generations import kling
-from generations.models import Failure, Generation, Line, Status
+from generations.models import Failure, Generation, Line, Status, Why, pace
 
 from . import upstream
 from .rhythm import next_poll
@@ -25,16 +30,40 @@ SHIFT_SECONDS = 15.0
 TIMEOUT_SECONDS = 75
 LEASE_SECONDS = 60.0  # above the deadline of a poll plus its wait for a thread
 WRITE_SECONDS = 0.25
+MARGIN_SECONDS = 60.0
+MEASURE_SECONDS = 1.0
+FEWEST_THREADS = 8
+SPARE_THREADS = 1.5  # of what the mean asks for: polls do not come evenly
+LATENCIES = 200  # the last so many calls tell how long one takes
 EMPTY_ANSWERS = 3
+LATE_TIMES_USUAL = 3  # the time within which nine of ten of its kind end
 
 Answer = kling.Task | kling.KlingError | Exception
 Row = tuple[datetime, int, int, datetime]
 
 
+class Answered(NamedTuple):
+    generation: Generation
+    claimed: datetime
+    answer: Answer
+    seconds: float
+
+
 def has_work() -> bool:
     """Something runs upstream that is still watched."""
+    return _watched().exists()
+
+
+def _watched() -> QuerySet[Generation]:
     running = Generation.objects.here().filter(status=Status.RUNNING)
-    return running.filter(next_poll_at__isnull=False).exists()
+    return running.filter(next_poll_at__isnull=False)
+
+
+def sweep() -> None:
+    """After the clock was set back, what is due lies too far ahead: nobody waits that long."""
+    now = timezone.now()
+    longest = timedelta(seconds=LEASE_SECONDS + 2 * max(settings.POLL_SECONDS) + MARGIN_SECONDS)
+    _watched().filter(next_poll_at__gt=now + longest).update(next_poll_at=now)
 
 
 def run(shift: Shift) -> None:
@@ -66,18 +95,19 @@ class Polls:
 
     client: kling.Client
     pool: ThreadPoolExecutor
+    width: "Width" = field(default_factory=lambda: Width())
     # Claimed beyond one for each thread: what they took within the last second, no more, so that
     # no lease runs out in the line for a thread.
     ahead: int = 0
     asked: dict[int, tuple[Future[None], Generation, datetime]] = field(default_factory=dict)
-    answers: SimpleQueue[tuple[Generation, datetime, Answer]] = field(default_factory=SimpleQueue)
+    answers: SimpleQueue[Answered] = field(default_factory=SimpleQueue)
 
     @property
     def in_flight(self) -> int:
         return len(self.asked)
 
     def start(self) -> None:
-        most = settings.PUMP_THREADS + self.ahead - self.in_flight
+        most = self.width.now() + self.ahead - self.in_flight
         quiet_until = Line.now().quiet_until
         if most <= 0 or (quiet_until and quiet_until > timezone.now()):
             return
@@ -99,11 +129,13 @@ class Polls:
     def _ask(self, generation: Generation, claimed: datetime) -> None:
         """In a thread: HTTP only, the database belongs to the main thread."""
         answer: Answer
+        started = time.monotonic()
         try:
             answer = self.client.task(generation.kling_task_id)
         except Exception as error:
             answer = error
-        self.answers.put((generation, claimed, answer))
+        seconds = time.monotonic() - started
+        self.answers.put(Answered(generation, claimed, answer, seconds))
 
     def take(self) -> bool:
         """Collect answers for a moment and write them in one transaction; True: files to fetch."""
@@ -111,22 +143,19 @@ class Polls:
         self.ahead = round(len(answered) / WRITE_SECONDS)
         if not answered:
             return False
-        for generation, _claimed, _answer in answered:
-            self.asked.pop(generation.pk, None)
+        for each in answered:
+            self.asked.pop(each.generation.pk, None)
+        self.width.learn(answered)
         with transaction.atomic():
-            rows, made = [], False
-            for generation, claimed, answer in answered:
-                row = _write(generation, claimed, answer)
-                made |= generation.status == Status.FETCHING
-                if row:
-                    rows.append(row)
-            Generation.objects.reschedule(rows)
-            _tell_the_line([answer for _generation, _claimed, answer in answered])
-        return made
+            made = _write_made(answered)
+            others = [_write(each) for each in answered if each.generation.pk not in made]
+            Generation.objects.reschedule(row for row in others if row)
+            _tell_the_line([each.answer for each in answered])
+        return bool(made) or any(each.generation.status == Status.FETCHING for each in answered)
 
-    def _collect(self) -> list[tuple[Generation, datetime, Answer]]:
+    def _collect(self) -> list[Answered]:
         """What came within a moment, or less when nothing more is on its way."""
-        answered: list[tuple[Generation, datetime, Answer]] = []
+        answered: list[Answered] = []
         until = time.monotonic() + WRITE_SECONDS
         if not self.in_flight:
             time.sleep(WRITE_SECONDS)
@@ -138,12 +167,61 @@ class Polls:
         return answered
 
 
-def _write(generation: Generation, claimed: datetime, answer: Answer) -> Row | None:
+class Width:
+    """How many polls may be under way at once: by Little's law, the polls that come due in a second
+    times the seconds one takes.
+
+    The quicker half of the calls tells how long one takes: when this process itself is what is
+    slow, more threads would only make it slower.
+    """
+
+    def __init__(self) -> None:
+        self.latencies: deque[float] = deque(maxlen=LATENCIES)
+        self.threads = FEWEST_THREADS
+        self.measure_at = 0.0
+
+    def learn(self, answered: list[Answered]) -> None:
+        self.latencies.extend(each.seconds for each in answered)
+
+    def now(self) -> int:
+        if time.monotonic() >= self.measure_at and self.latencies:
+            self.measure_at = time.monotonic() + MEASURE_SECONDS
+            polls_a_second = _watched().count() / settings.POLL_SECONDS[0] / settings.PUMPS
+            needed = math.ceil(polls_a_second * median(self.latencies) * SPARE_THREADS)
+            self.threads = min(max(needed, FEWEST_THREADS), settings.PUMP_THREADS)
+        return self.threads
+
+
+def _write_made(answered: list[Answered]) -> set[int]:
+    """All that were made with their pictures, in one go; returns their keys.
+
+    When the database does not take them together, each is written by itself.
+    """
+    made = {
+        each.generation.pk: (each.answer.image_urls, each.answer.answer)
+        for each in answered
+        if isinstance(each.answer, kling.Task)
+        and each.answer.state is kling.State.DONE
+        and each.answer.image_urls
+    }
+    if not made:
+        return set()
+    try:
+        with transaction.atomic():
+            Generation.objects.mark_fetching(made)
+    except Exception:
+        logger.exception("the pictures of %s generations are written one by one", len(made))
+        return set()
+    return set(made)
+
+
+def _write(answered: Answered) -> Row | None:
     """One answer that the database does not take must not cost the others theirs."""
+    generation, claimed, answer, _seconds = answered
     try:
         return _apply(generation, claimed, answer)
     except Exception:
-        logger.exception("the answer for %s was not written", generation)
+        logger.exception("the answer for generation %s was not written", generation.pk)
         return _watch(generation, claimed, failures=generation.poll_failures + 1)
 
 
@@ -156,8 +234,7 @@ def _apply(generation: Generation, claimed: datetime, answer: Answer) -> Row | N
         case kling.Task(state=kling.State.DONE):
             return _done_without_pictures(generation, claimed, answer)
         case kling.Task(state=kling.State.FAILED):
-            failure = Failure.INPUT if answer.reason else Failure.OURS
-            generation.mark_failed(failure, answer.reason, answer.answer)
+            generation.mark_failed(Failure(answer.kind), answer.reason, answer.answer)
             return None
         case kling.Task():
             generation.doubt(None)
@@ -175,10 +252,15 @@ def _watch(generation: Generation, claimed: datetime, failures: int) -> Row | No
     """Our patience never ends a task: it is only asked more and more rarely."""
     age = _age_seconds(generation)
     watched = timezone.now() - (generation.watched_from or generation.created_at)
-    if watched.total_seconds() > settings.WATCH_SECONDS:
-        generation.mark_lost(f"no end within {settings.WATCH_SECONDS / 3600:.0f} hours")
+    # Looked at often enough, too: a clock that jumps ahead by a day ends nothing.
+    looks = settings.WATCH_SECONDS / max(settings.POLL_SECONDS) / 2
+    if watched.total_seconds() > settings.WATCH_SECONDS and generation.polls >= looks:
+        generation.mark_lost(Why.ENDLESS)
         return None
-    if age > settings.LATE_SECONDS and generation.late_at is None:
+    # Later than usual: for its kind, and by any measure.
+    if generation.late_at is None and age > max(
+        settings.LATE_SECONDS, LATE_TIMES_USUAL * pace.pace_of(generation).p90
+    ):
         generation.mark_late()
     at = timezone.now() + timedelta(seconds=next_poll(age, failures))
     return at, failures, generation.pk, claimed
@@ -201,7 +283,7 @@ def _denied(generation: Generation, claimed: datetime) -> Row | None:
     generation.doubt(now)
     doubted = now - (generation.denied_at or now)
     if doubted.total_seconds() > settings.DOUBT_SECONDS:
-        generation.mark_lost("the upstream denies it")
+        generation.mark_lost(Why.DENIED)
         return None
     return _watch(generation, claimed, failures=0)
 

@@ -20,7 +20,7 @@ class Shift:
     """`with Shift("pump") as shift: while shift.goes_on(): ...`; not `is_mine` when taken."""
 
     def __init__(self, slot: str, wake: Callable[[str], None], seconds: float) -> None:
-        """`wake(slot)` kicks another line, unless somebody works at it already."""
+        """`wake(line)` kicks another line, unless somebody works at it already."""
         self.slot = slot
         self.wake = wake
         self.ends_at = time.monotonic() + seconds
@@ -30,6 +30,7 @@ class Shift:
         self.inherits = False  # from a holder that died: its leases need not run out
 
     def __enter__(self) -> Self:
+        Slot.come(self.slot)
         self.inherits = Slot.is_orphaned(self.slot)
         self.is_mine = Slot.take(self.slot)
         return self
@@ -42,6 +43,11 @@ class Shift:
     ) -> None:
         if self.is_mine:
             Slot.release(self.slot)
+
+    def hand_over(self) -> None:
+        """Let the next shift begin while what this one has under way still comes to its end."""
+        Slot.release(self.slot)
+        self.is_mine = False
 
     def goes_on(self) -> bool:
         """False at the end of the shift, on a stop, when orphaned, or when the slot is gone."""

@@ -13,7 +13,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from generations import kling
-from generations.models import Failure, Generation, Line, Status, Submission, is_dead
+from generations.models import Failure, Generation, Line, Status, Submission, Why, is_dead
 
 from . import dispatch, upstream
 from .dispatch import Sending
@@ -31,17 +31,25 @@ BUSY_BECOMES_HOLD = timedelta(minutes=5)
 LONGEST_WAIT_SECONDS = 60.0
 NO_SUCH_TASK = "klingweb-looks-whether-you-are-there"
 
-FAILURE_OF_REFUSAL = {"policy": Failure.POLICY, "input": Failure.INPUT, "ours": Failure.OURS}
 
 Posts = dict[Future[kling.Task], Sending]
 
 
+# Troubles that show in a query, which costs nothing, before a paid POST is risked for them.
+ASKED_FREELY = {Line.Trouble.UNREACHED, Line.Trouble.KEY, Line.Trouble.ADDRESS}
+ENDED_BY_A_QUERY = {Line.Trouble.KEY, Line.Trouble.ADDRESS}
+
+
 def has_work() -> bool:
-    """Rows wait and the line lets them through soon; a longer wait is ended by the beat."""
-    return (
-        Generation.objects.here().filter(status=Status.QUEUED).exists()
-        and dispatch.opens_soon(SOON_SECONDS)
-    )  # fmt: skip
+    """Rows wait, or a hold may have ended, and the line lets them through soon; a longer wait is
+    ended by the beat."""
+    return dispatch.opens_soon(SOON_SECONDS) and (
+        _is_anything_queued() or Line.now().trouble in ENDED_BY_A_QUERY
+    )
+
+
+def _is_anything_queued() -> bool:
+    return Generation.objects.here().filter(status=Status.QUEUED).exists()
 
 
 def run(shift: Shift) -> None:
@@ -62,6 +70,7 @@ def run(shift: Shift) -> None:
             while shift.goes_on() and (posts or has_work()):
                 for item in dispatch.send_next(window - len(posts)):
                     posts[pool.submit(client.submit, item.request)] = item
+                    time.sleep(settings.SUBMIT_GAP_SECONDS)
                 shift.keep()
                 errors = _take_answers(posts)
                 for error in errors:
@@ -79,20 +88,24 @@ def run(shift: Shift) -> None:
 
 
 def _may_try(client: kling.Client) -> bool:
-    """A line that gave no readable answers is first asked something that costs nothing.
+    """A held line is first asked something that costs nothing, where that can show the trouble.
 
-    Only when it answers that does one row try it; else each try could be paid for and lost.
+    Only when it answers that does one row try it; else each try could be paid for and lost. With
+    nothing in the queue the good answer alone ends the hold.
     """
-    if Line.now().trouble != Line.Trouble.UNREACHED or not dispatch.opens_soon():
+    trouble = Line.now().trouble
+    if trouble not in ASKED_FREELY or not dispatch.opens_soon():
         return True
     try:
         client.task(NO_SUCH_TASK)
     except kling.Denied:
-        return True
+        pass
     except kling.KlingError as error:
         logger.warning("the line stays on hold: %s", error)
         Line.probe(gap_seconds=settings.HOLD_RETRY_SECONDS)
         return False
+    if trouble in ENDED_BY_A_QUERY and not _is_anything_queued():
+        Line.clear()
     return True
 
 
@@ -109,13 +122,14 @@ def _next_window(window: int, error: Exception | None) -> int:
 def sweep() -> None:
     """T6: whoever sent these is gone, or has waited past every deadline. Nobody knows; a person
     decides. A late answer still wins."""
+    Line.pull_in()
     sent = Submission.objects.filter(
         outcome=Submission.Outcome.SENT, generation__status=Status.SUBMITTING
     ).select_related("generation")
     now = timezone.now()
     for submission in sent:
         if submission.deadline_at < now or is_dead(submission.holder):
-            submission.generation.mark_unconfirmed(submission, "the worker that sent it is gone")
+            submission.generation.mark_unconfirmed(submission, Why.SENDER_GONE)
 
 
 def _take_answers(posts: Posts) -> list[Exception | None]:
@@ -174,26 +188,30 @@ def _not_accepted(item: Sending, error: kling.KlingError) -> None:
     generation, submission = item.generation, item.submission
     with transaction.atomic():
         match error:
+            case kling.Refused(kind="input") if _may_be_there(item):
+                _note(item, Submission.Outcome.REFUSED, answer, **facts)
+                generation.mark_unconfirmed(submission, Why.REFUSED)
+                Line.clear()
             case kling.Refused():
                 _note(item, Submission.Outcome.REFUSED, answer, **facts)
-                failure = FAILURE_OF_REFUSAL[error.kind]
+                failure = Failure(error.kind)
                 generation.mark_refused(submission, failure, error.message)
                 Line.clear()
             case kling.NotSent():
                 _note(item, Submission.Outcome.POSTPONED, answer, **facts)
-                generation.mark_postponed(submission, "not sent: the upstream was not reached")
+                generation.mark_postponed(submission, Why.NOT_REACHED)
                 Line.wait(_backoff(None), is_busy=False)
             case kling.SlowDown() if not _too_often(item, error):
                 _note(item, Submission.Outcome.POSTPONED, answer, **facts)
-                generation.mark_postponed(submission, "the upstream is busy")
+                generation.mark_postponed(submission, Why.BUSY)
                 _slow_down(error)
             case kling.OnHold():
                 _note(item, Submission.Outcome.POSTPONED, answer, **facts)
-                generation.mark_postponed(submission, "the line is on hold")
+                generation.mark_postponed(submission, Why.HELD)
                 Line.hold(error.trouble, answer, gap_seconds=settings.HOLD_RETRY_SECONDS)
             case _:
                 _note(item, Submission.Outcome.UNANSWERED, answer, **facts)
-                generation.mark_unconfirmed(submission, "sent, no readable answer")
+                generation.mark_unconfirmed(submission, Why.NO_ANSWER)
                 if Line.count_unanswered() >= UNANSWERED_BECOMES_HOLD:
                     # A wrong address answers like this too, and every further try may cost.
                     Line.hold(Line.Trouble.UNREACHED, answer,
@@ -214,7 +232,15 @@ def _too_often(item: Sending, error: kling.SlowDown) -> bool:
     return same.count() >= error.most_attempts
 
 
+def _may_be_there(item: Sending) -> bool:
+    """A second submit under the same name is refused where the first was accepted (notes 2.3)."""
+    unknown = (Submission.Outcome.SENT, Submission.Outcome.UNANSWERED)
+    before = item.generation.submissions.filter(attempt__lt=item.submission.attempt)
+    return bool(settings.UPSTREAM_LOOKUP) and before.filter(outcome__in=unknown).exists()
+
+
 def _slow_down(error: kling.SlowDown) -> None:
+    Line.narrow(Generation.objects.units_in_use())
     if error.wait_seconds is not None:
         Line.keep_quiet(error.wait_seconds)
     Line.wait(_backoff(error.wait_seconds))
@@ -225,6 +251,7 @@ def _slow_down(error: kling.SlowDown) -> None:
 
 
 def _backoff(asked_seconds: float | None) -> float:
-    """1 s, doubled for each refusal in a row, at most a minute, never less than was asked for."""
-    doubled = min(2.0 ** min(Line.now().waits, 6), LONGEST_WAIT_SECONDS)
+    """Doubled for each refusal in a row, at most a minute, never less than was asked for."""
+    doubled = settings.BUSY_RETRY_SECONDS * 2.0 ** min(Line.now().waits, 6)
+    doubled = min(doubled, LONGEST_WAIT_SECONDS)
     return max(doubled * random.uniform(0.8, 1.2), asked_seconds or 0)

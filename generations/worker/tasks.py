@@ -1,7 +1,7 @@
 """All of django-q2: the entry points it calls, what enqueues them, the schedules, the cluster.
 
-A task carries no truth: it wakes a line of work, which then looks at the rows. Three lines (submit,
-pump, fetch) run as shifts at a slot, so that at least one worker is always free for the next kick.
+A task carries no truth: it wakes a line of work, which then looks at the rows. Four lines (submit,
+pump, fetch, lookup) run as shifts at a slot, so that one worker is always free for the next kick.
 """
 
 import signal
@@ -19,11 +19,20 @@ from django_q.tasks import async_task  # noqa: TID251
 from generations.models import Slot
 
 from . import fetch as fetch_line
+from . import lookup as lookup_line
 from . import pump as pump_line
 from . import submit as submit_line
 from .shift import Shift, stopping
 
-LINES: dict[str, ModuleType] = {"submit": submit_line, "pump": pump_line, "fetch": fetch_line}
+LINES: dict[str, ModuleType] = {
+    "submit": submit_line,
+    "pump": pump_line,
+    "fetch": fetch_line,
+    "lookup": lookup_line,
+}
+# One shift at a slot; several pumps share the rows, on this machine or on others.
+SLOTS = {name: [name] for name in LINES}
+SLOTS["pump"] += [f"pump-{number}" for number in range(2, settings.PUMPS + 1)]
 # A clean stop waits so long: a submit or a download that is under way, and what is written then.
 LONGEST_CALL_SECONDS = max(settings.SUBMIT_DEADLINE, 90.0) + 30.0
 STALE = timedelta(seconds=30)
@@ -33,26 +42,31 @@ KEEP_FAILURES = timedelta(days=30)
 # --- entry points -------------------------------------------------------------------------------
 
 
-def submit() -> None:
-    _work("submit")
+def submit(slot: str = "submit") -> None:
+    _work("submit", slot)
 
 
-def pump() -> None:
-    _work("pump")
+def pump(slot: str = "pump") -> None:
+    _work("pump", slot)
 
 
-def fetch() -> None:
-    _work("fetch")
+def fetch(slot: str = "fetch") -> None:
+    _work("fetch", slot)
+
+
+def lookup(slot: str = "lookup") -> None:
+    _work("lookup", slot)
 
 
 def beat() -> None:
     """A sign of life, and the net under every lost kick."""
     Slot.beat("worker")
     submit_line.sweep()
+    pump_line.sweep()
     fetch_line.sweep()
-    for slot, line in LINES.items():
+    for name, line in LINES.items():
         if line.has_work():
-            wake(slot)
+            wake(name)
 
 
 def tidy() -> None:
@@ -62,15 +76,15 @@ def tidy() -> None:
     Session.objects.filter(expire_date__lt=now).delete()
 
 
-def _work(slot: str) -> None:
-    line = LINES[slot]
+def _work(name: str, slot: str) -> None:
+    line = LINES[name]
     with Shift(slot, wake, line.SHIFT_SECONDS) as shift:
         if not shift.is_mine:
             return
         line.run(shift)
     # Looked at after the slot is free: a kick that came while it was taken did nothing.
     if line.has_work():
-        _enqueue(slot)
+        wake(name)
 
 
 # --- what others may call -------------------------------------------------------------------------
@@ -78,31 +92,34 @@ def _work(slot: str) -> None:
 
 def enqueue_submit() -> None:
     """Call it in the transaction that queues a row: kick and row commit together."""
-    _enqueue("submit")
+    wake("submit")
 
 
 def enqueue_pump() -> None:
-    _enqueue("pump")
+    wake("pump")
 
 
 def enqueue_fetch() -> None:
-    _enqueue("fetch")
+    wake("fetch")
+
+
+def enqueue_lookup() -> None:
+    wake("lookup")
 
 
 def enqueue_pump_if_stale() -> None:
     """A page that shows live cards asks for this: cheap, and only one of many pages enqueues."""
-    if Slot.claim_kick("pump", STALE):
+    if not Slot.shows_life("pump", STALE):
         enqueue_pump()
 
 
-def wake(slot: str) -> None:
-    """Kick that line unless somebody works at it: who does will look once more at the end."""
-    if not Slot.is_held(slot):
-        _enqueue(slot)
-
-
-def _enqueue(slot: str) -> None:
-    async_task(f"generations.worker.tasks.{slot}", timeout=LINES[slot].TIMEOUT_SECONDS)
+def wake(line: str) -> None:
+    """Kick that line unless somebody works at it, who will look once more at the end."""
+    for slot in SLOTS[line]:
+        if Slot.claim_kick(slot):
+            async_task(
+                f"generations.worker.tasks.{line}", slot, timeout=LINES[line].TIMEOUT_SECONDS
+            )
 
 
 # --- the cluster ------------------------------------------------------------------------------

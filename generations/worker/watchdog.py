@@ -98,7 +98,8 @@ class Watchdog:
     def _stopped_member(self) -> str:
         assert self.cluster
         try:
-            members = psutil.Process(self.cluster.pid).children(recursive=True)
+            parent = psutil.Process(self.cluster.pid)
+            members = [parent, *parent.children(recursive=True)]
             stopped = [p.pid for p in members if p.status() == psutil.STATUS_STOPPED]
         except psutil.NoSuchProcess:
             return ""  # it just ended; the next look says so

@@ -13,7 +13,7 @@ from django.core.management.base import BaseCommand, CommandParser
 from django.db import transaction
 from django.utils import timezone
 
-from generations.models import Generation, Member, Move, Picture, Status, Submission
+from generations.models import Generation, Member, Move, Picture, Status, Submission, Why
 from generations.worker import imaging, storing
 
 FOLDER = settings.BASE_DIR / "generations" / "demo"
@@ -106,11 +106,11 @@ def _finished(
         outcome=Submission.Outcome.ACCEPTED, holder="demo", kling_task_id=generation.kling_task_id,
     )  # fmt: skip
     Move.objects.create(
-        generation=generation, at=asked_at, to_status=Status.QUEUED, why="requested", by=owner
+        generation=generation, at=asked_at, to_status=Status.QUEUED, why=Why.REQUESTED, by=owner
     )
     Move.objects.create(
         generation=generation, at=ended_at, from_status=Status.QUEUED, to_status=Status.SUCCEEDED,
-        why="came with the demo",
+        why=Why.DEMO,
     )  # fmt: skip
     for index, file in enumerate(files):
         developed = imaging.develop(file.read_bytes())
