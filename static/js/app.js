@@ -120,6 +120,11 @@ function tick() {
     const passed = (performance.now() - started.get(element)) / 1000;
     element.textContent = spell(Math.floor(Number(element.dataset.seconds) + passed));
   }
+  for (const scale of document.querySelectorAll("[data-scale]")) {
+    if (!started.has(scale)) started.set(scale, performance.now());
+    const passed = (performance.now() - started.get(scale)) / 1000 + Number(scale.dataset.from);
+    scale.lastElementChild.setAttribute("x", Math.min(passed / Number(scale.dataset.scale), 0.99) * 200);
+  }
   for (const element of document.querySelectorAll("time[data-moment]")) {
     const minutes = Math.floor((Date.now() - Date.parse(element.dateTime)) / 60_000);
     if (minutes < 1 || minutes > 59) continue;
