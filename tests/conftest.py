@@ -9,7 +9,7 @@ from django.test import Client
 from playwright.sync_api import Browser, sync_playwright
 from pytest_django import Settings
 
-from generations.models import Member
+from generations.models import Member, pace
 from tests import engine
 from tests.builders import make_admin, make_member
 from tests.simulator import Simulator
@@ -87,3 +87,17 @@ def upstream(
     settings.MEDIA_ROOT = tmp_path
     engine.connect(simulator, settings, monkeypatch)
     return simulator
+
+
+@pytest.fixture
+def answers(upstream: Simulator, settings: Settings) -> Iterator[engine.Answers]:
+    """Instead of the simulator: word for word what the test says."""
+    answers = engine.Answers(settings)
+    yield answers
+    answers.close()
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_kept() -> None:
+    """What one test knew of how long things take is nothing to the next."""
+    pace.forget()

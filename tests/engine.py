@@ -14,6 +14,7 @@ from generations.models.process import _identity
 from generations.worker import dispatch, fetch, pump, rhythm, submit
 from generations.worker.shift import Shift
 from generations.worker.tasks import LINES
+from tests.scripted import Script, Scripted
 from tests.simulator import Simulator
 
 # Holders of a slot or a submission, as `this_process` names them.
@@ -26,6 +27,25 @@ PATIENCE_SECONDS = 30
 STINT_SECONDS = 0.2  # one line's, before the next has its turn
 
 
+class Answers:
+    """`answers.are(...)`: from now on the upstream says these, the last one for ever."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.server: Scripted | None = None
+
+    def are(self, *script: Script) -> Scripted:
+        self.close()
+        self.server = Scripted(*script)
+        self.server.__enter__()
+        self.settings.UPSTREAM_URL = self.server.url
+        return self.server
+
+    def close(self) -> None:
+        if self.server:
+            self.server.__exit__(None, None, None)
+
+
 def connect(simulator: Simulator, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     """Make the simulator this engine's upstream, and the engine impatient.
 
@@ -34,6 +54,8 @@ def connect(simulator: Simulator, settings: Settings, monkeypatch: pytest.Monkey
     settings.UPSTREAM_URL, settings.UPSTREAM_KEY = simulator.url, simulator.key
     settings.UPSTREAM_UNITS = 0
     settings.SUBMIT_DEADLINE = 10
+    settings.SUBMIT_GAP_SECONDS = 0
+    settings.UNITS_GROW_SECONDS = 0.05
     settings.POLL_SECONDS = [0.02] * 4
     settings.FETCH_RETRY_SECONDS = [0.02, 0.02]
     settings.HOLD_RETRY_SECONDS = 3600

@@ -57,7 +57,7 @@ def ask(client: Client, question: dict[str, str]) -> Any:
         (Status.SUCCEEDED, {"n": 4, "stored": 3}, "short", "3 of 4 came"),
         (Status.UNCONFIRMED, {}, "unconfirmed", "It has probably been charged"),
         (Status.ABANDONED, {}, "abandoned", "Given up"),
-        (Status.CANCELED, {}, "canceled", "nothing was charged"),
+        (Status.CANCELED, {}, "canceled", "Nothing was charged"),
         (Status.FAILED, {"failure": Failure.POLICY}, "failed", "the content check said no"),
         (Status.FAILED, {"failure": Failure.INPUT, "reason": "Bad"}, "failed", "Kling says: “Bad”"),
         (Status.FAILED, {"failure": Failure.BALANCE}, "failed", "the Kling account is empty"),
@@ -118,11 +118,20 @@ def test_while_the_line_is_held_everybody_sees_why(owners: Client, owner: Member
     assert "Starts when the hold ends" in card_in(page, row)
 
 
+def test_while_the_line_is_paused_what_waits_starts_when_the_pause_ends(
+    owners: Client, owner: Member, admin: Member
+) -> None:
+    row = make_generation(owner=owner)
+    Line.hold(Line.Trouble.ACCOUNT, "quota_not_enough")
+    Line.pause(admin, "Lunch")
+    assert "Starts when the pause ends" in card_in(owners.get("/").content, row)
+
+
 def test_an_admin_sees_the_raw_words_and_the_way_to_the_panel(admins: Client) -> None:
     Line.hold(Line.Trouble.KEY, "invalid token")
     page = admins.get("/").content
-    assert b"invalid token" in page
-    assert b"/admin/generations/line/" in page
+    assert b'href="/line/"' in page
+    assert b"invalid token" in admins.get("/line/").content
 
 
 # --- the refresh ----------------------------------------------------------------------------
@@ -329,3 +338,52 @@ def test_no_button_is_shown_to_those_who_may_not(strangers: Client) -> None:
     row = make_generation(owner=make_member())
     card = card_in(strangers.get(f"/generations/{row.pk}/").content, row)
     assert "<button" not in card
+
+
+# --- how long still -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def usual_times(owner: Member) -> None:
+    """Of thirty that were made: half within 16 s, nine of ten within 28."""
+    now = timezone.now()
+    for seconds in range(1, 31):
+        row = make_generation(Status.SUCCEEDED, owner=owner)
+        sent = now - timedelta(seconds=seconds)
+        Generation.objects.filter(pk=row.pk).update(
+            created_at=now - timedelta(days=1), submitted_at=sent, finished_at=now
+        )
+
+
+@pytest.mark.usefixtures("usual_times")
+@pytest.mark.parametrize(
+    ("age", "words"),
+    [(3, "usually 16 s to 30 s"), (27, "usually 16 s to 30 s"), (500, "")],
+)
+def test_a_running_card_says_how_long_it_usually_takes(
+    age: int, words: str, owners: Client, owner: Member
+) -> None:
+    sent = timezone.now() - timedelta(seconds=age)
+    row = make_generation(Status.RUNNING, owner=owner, submitted_at=sent)
+    card = card_in(owners.get("/").content, row)
+    assert ("usually" in card) == bool(words)
+    assert words in card
+
+
+@pytest.mark.usefixtures("usual_times")
+def test_a_waiting_card_says_when_it_will_be_here(owners: Client, owner: Member) -> None:
+    row = make_generation(owner=owner)
+    assert "Here in about" in card_in(owners.get("/").content, row)
+    Line.hold(Line.Trouble.KEY)
+    assert "Here in about" not in card_in(owners.get("/").content, row)
+
+
+def test_without_enough_of_them_only_the_seconds_are_told(owners: Client, owner: Member) -> None:
+    row = make_generation(Status.RUNNING, owner=owner)
+    assert "usually" not in card_in(owners.get("/").content, row)
+
+
+@pytest.mark.usefixtures("usual_times")
+def test_one_that_came_late_says_so(owners: Client, owner: Member) -> None:
+    row = make_generation(Status.SUCCEEDED, owner=owner, late_at=timezone.now())
+    assert "Nothing was paid twice." in card_in(owners.get("/").content, row)

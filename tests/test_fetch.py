@@ -13,6 +13,7 @@ from pytest_django import Settings
 
 from generations.models import Generation, Picture, Slot, Status
 from generations.worker import fetch
+from generations.worker.shift import Shift
 from tests.builders import make_generation, png_bytes, store
 from tests.engine import NOBODY, drive, work
 from tests.scripted import Scripted, says
@@ -285,3 +286,32 @@ def test_a_second_copy_that_came_too_late_is_thrown_away(
     files = (picture.file, picture.preview, picture.thumbnail)
     kept = {Path(file.path).name for file in files}
     assert set(stored_files()) == kept
+
+
+# --- slow lines -----------------------------------------------------------------------------------
+
+
+def test_a_file_on_a_slow_line_holds_nobody_up_the_next_shift_begins_before_it_is_here(
+    upstream: Simulator,
+) -> None:
+    upstream.scenario("file-slow", file_seconds=1.5)
+    slow = make_generation()
+    drive(slow.pictures.exists, slots=("submit", "pump"))
+    other = make_generation()
+    drive(other.pictures.exists, slots=("submit", "pump"))
+    other.pictures.update(next_try_at=timezone.now() + timedelta(hours=1))
+    seen: list[str] = []
+
+    def next_shift(line: str) -> None:
+        other.pictures.update(next_try_at=timezone.now())
+        work(line)
+        seen.extend(status_of(row) for row in (slow, other))
+
+    with Shift("fetch", next_shift, seconds=0.1) as shift:
+        fetch.run(shift)
+    assert seen == [Status.FETCHING, Status.SUCCEEDED]
+    assert status_of(slow) == Status.SUCCEEDED
+
+
+def status_of(row: Generation) -> str:
+    return Generation.objects.values_list("status", flat=True).get(pk=row.pk)

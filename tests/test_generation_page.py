@@ -1,9 +1,11 @@
 """The page of one generation: all that is known, and the raw words for admins alone."""
 
+import re
+
 import pytest
 from django.test import Client
 
-from generations.models import Generation, Member, Status
+from generations.models import Generation, Member, Status, Why
 from tests.builders import make_generation, make_submission, png_bytes, upload
 from tests.forms import HTMX, wish
 
@@ -54,10 +56,65 @@ def test_it_shows_what_it_was_made_from(owners: Client, strangers: Client) -> No
     row = Generation.objects.get()
     owners.post("/", wish(again_of=str(row.pk)))
     assert b"Reference image dune.png" in strangers.get(f"/generations/{row.pk}/").content
+
+
+def test_what_was_made_again_leads_both_ways(
+    owners: Client, strangers: Client, owner: Member
+) -> None:
+    row = make_generation(Status.FAILED, owner=owner)
+    assert b"Made again" not in strangers.get(f"/generations/{row.pk}/").content
+    owners.post("/", wish(again_of=str(row.pk)))
     again = Generation.objects.latest("pk")
-    assert (
-        f'href="/generations/{row.pk}/"' in owners.get(f"/generations/{again.pk}/").content.decode()
-    )
+    for here, there in ((row, again), (again, row)):
+        page = strangers.get(f"/generations/{here.pk}/").content.decode()
+        assert f'href="/generations/{there.pk}/"' in page
+
+
+# --- the history ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def moved(owner: Member, admin: Member) -> Generation:
+    """Sent, without an answer, and given up by an admin."""
+    row = make_generation(owner=owner)
+    submission = row.mark_submitting(60)
+    assert submission
+    row.mark_unconfirmed(submission, Why.NO_ANSWER)
+    row.abandon(admin, row.version)
+    return row
+
+
+def history_of(client: Client, row: Generation) -> list[str]:
+    """Line by line, as one reads it."""
+    page = client.get(f"/generations/{row.pk}/").content.decode()
+    listed = page.split('<ol class="history">')[1].split("</ol>")[0]
+    words = re.sub(r"<[^>]*>", " ", listed.replace("</li>", "\n"))
+    return [" ".join(line.split()) for line in words.strip().split("\n")]
+
+
+def test_every_move_is_told_with_when_why_and_by_whom(
+    owners: Client, moved: Generation, admin: Member
+) -> None:
+    told = history_of(owners, moved)
+    at = [f"{move.at:%-d %b %Y, %H:%M:%S}" for move in moved.moves.all()]
+    assert told == [
+        f"{at[0]} Waiting in line Asked for, klingweb",
+        f"{at[1]} Sending Sent to Kling, klingweb",
+        f"{at[2]} Sent, no answer Sent, but no readable answer came, klingweb",
+        f"{at[3]} Given up Given up, {admin.name}",
+    ]
+
+
+def test_admins_read_it_in_full(owners: Client, admins: Client, moved: Generation) -> None:
+    moved.moves.filter(why=Why.NO_ANSWER).update(detail="HTTP 502 <html>")
+    told = history_of(admins, moved)
+    assert told[2].endswith("submitting → unconfirmed: no-answer HTTP 502 &lt;html&gt;")
+    assert not any("→" in line or "502" in line for line in history_of(owners, moved))
+
+
+def test_who_asked_is_the_first_line(owners: Client, owner: Member) -> None:
+    owners.post("/", wish())
+    assert history_of(owners, Generation.objects.get())[0].endswith(f"Asked for, {owner.name}")
 
 
 @pytest.mark.parametrize("pk", ["0", "999", "9" * 30])

@@ -599,3 +599,22 @@ def test_long_texts_are_cut() -> None:
     assert isinstance(outcome, Refused)
     assert (len(outcome.message), len(outcome.answer)) == (500, 4000)
     assert "aGk" not in repr(ImageRequest("a fox", image="aGk="))
+
+
+@pytest.mark.parametrize(
+    ("reason", "kind"),
+    [
+        ("content moderation failed", "policy"),
+        ("The prompt contains sensitive words", "policy"),
+        ("任务审核不通过", "policy"),
+        ("Image pixel is invalid", "input"),
+        ("aspect ratio is not supported", "input"),
+        ("task timed out (5 minutes)", "time"),
+        ("Insufficient account balance", "balance"),
+        ("The service is busy, try again later", "busy"),
+        ("internal error 42", "ours"),
+        ("", "ours"),
+    ],
+)
+def test_the_words_of_a_failure_tell_its_kind(reason: str, kind: str) -> None:
+    assert kling._kind_of(reason) == kind

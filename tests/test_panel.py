@@ -52,8 +52,8 @@ def test_nobody_takes_the_panel_from_themselves(admins: Client, admin: Member) -
 def test_resume_opens_the_line_and_ends_a_silence(admins: Client) -> None:
     Line.hold(Line.Trouble.KEY, "no")
     Line.keep_quiet(3600)
-    asked = {"action": "resume", "_selected_action": [Line.ONLY]}
-    admins.post("/admin/generations/line/", asked)
+    assert b"The key is refused" in admins.get("/admin/generations/line/").content
+    admins.post("/line/resume")
     line = Line.now()
     assert not line.is_held
     assert line.quiet_until is None or line.quiet_until < timezone.now()

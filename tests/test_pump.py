@@ -1,19 +1,21 @@
 """The watch over everything in flight: no answer ends a task but its own end."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.db import DatabaseError
 from django.utils import timezone
 from pytest_django import Settings
 
-from generations.models import Failure, Generation, Line, Slot, Status
+from generations.models import Failure, Generation, Line, Slot, Status, Why
+from generations.models.generation_queryset import GenerationQuerySet
+from generations.worker import pump
 from generations.worker.rhythm import next_poll
 from tests.builders import make_generation, make_member
-from tests.engine import NOBODY, drive, work
-from tests.scripted import Script, Scripted, says
+from tests.engine import NOBODY, Answers, drive, work
+from tests.scripted import says
 from tests.simulator import Simulator
 
 pytestmark = pytest.mark.django_db
@@ -42,32 +44,6 @@ WITHOUT_PICTURES = made()
 MADE = made("https://files.example/0.png")
 DENIED = says(400, {"code": "task_not_exist", "message": "task_not_exist", "data": None})
 BROKEN = says(500, "<html>")
-
-
-@pytest.fixture
-def answers(upstream: Simulator, settings: Settings) -> Iterator["Answers"]:
-    answers = Answers(settings)
-    yield answers
-    answers.close()
-
-
-class Answers:
-    """`answers.are(...)`: the next polls get these, the last one for ever."""
-
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
-        self.server: Scripted | None = None
-
-    def are(self, *script: Script) -> Scripted:
-        self.close()
-        self.server = Scripted(*script)
-        self.server.__enter__()
-        self.settings.UPSTREAM_URL = self.server.url
-        return self.server
-
-    def close(self) -> None:
-        if self.server:
-            self.server.__exit__(None, None, None)
 
 
 def watch(row: Generation, *ends: Status) -> None:
@@ -136,14 +112,24 @@ def test_a_lost_one_is_asked_no_more_until_somebody_looks_again_and_then_a_succe
 def test_after_a_day_nobody_watches_any_more_but_nothing_has_failed(
     answers: Answers, settings: Settings
 ) -> None:
-    settings.LATE_SECONDS = 300
     answers.are(PROCESSING)
+    a_day_of_looks = int(settings.WATCH_SECONDS / max(settings.POLL_SECONDS))
     long_ago = timezone.now() - timedelta(hours=25)
-    row = running(submitted_at=long_ago, watched_from=long_ago)
+    row = running(submitted_at=long_ago, watched_from=long_ago, polls=a_day_of_looks)
     drive(lambda: Generation.objects.get().is_lost, "it is lost")
     row.refresh_from_db()
     assert row.status == Status.RUNNING
-    assert "24 hours" in row.moves.latest("pk").why
+    assert row.moves.latest("pk").why == Why.ENDLESS
+
+
+def test_a_clock_that_jumps_ahead_by_a_day_ends_nothing(answers: Answers) -> None:
+    server = answers.are(PROCESSING)
+    long_ago = timezone.now() - timedelta(hours=25)
+    row = running(submitted_at=long_ago, watched_from=long_ago, polls=3)
+    drive(lambda: len(server.requests) >= 3, "it is polled on")
+    row.refresh_from_db()
+    assert row.status == Status.RUNNING
+    assert not row.is_lost
 
 
 def test_a_late_one_is_still_watched_and_bumps_its_card_once(answers: Answers) -> None:
@@ -233,15 +219,15 @@ def test_one_answer_that_cannot_be_written_holds_up_nobody_else(
     answers.are(MADE)
     owner = make_member()
     bad, good = running(owner=owner, n=2), running(owner=owner)
-    mark_fetching = Generation.mark_fetching
+    mark_fetching = GenerationQuerySet.mark_fetching
 
-    def breaks(row: Generation, *told: Any) -> bool:
-        if row.pk == bad.pk:
+    def breaks(rows: GenerationQuerySet, made: dict[int, Any]) -> set[int]:
+        if bad.pk in made:
             raise DatabaseError("value out of range")
-        return mark_fetching(row, *told)
+        return mark_fetching(rows, made)
 
     with monkeypatch.context() as broken:
-        broken.setattr(Generation, "mark_fetching", breaks)
+        broken.setattr(GenerationQuerySet, "mark_fetching", breaks)
         watch(good, Status.FETCHING)
     bad.refresh_from_db()
     assert bad.status == Status.RUNNING
@@ -257,3 +243,48 @@ def test_the_rhythm_slows_with_age_and_with_failures(
         (0, 1, 8), (0, 3, 32), (0, 9, 60), (1801, 9, 60),
     ):  # fmt: skip
         assert 0.8 * seconds <= next_poll(age, failures) <= 1.2 * seconds
+
+
+def test_many_that_were_made_are_written_in_as_many_statements_as_a_few(
+    django_assert_max_num_queries: Any,
+) -> None:
+    owner = make_member()
+    for many in (2, 40):
+        rows = [running(owner=owner) for _row in range(many)]
+        made = {row.pk: (["https://files.example/1.png"], "told") for row in rows}
+        with django_assert_max_num_queries(12):
+            moved = Generation.objects.mark_fetching(made)
+        assert moved == set(made)
+        for row in rows:
+            row.refresh_from_db()
+            assert (row.status, row.last_answer, row.version) == (Status.FETCHING, "told", 2)
+            assert row.pictures.count() == 1
+            assert row.moves.latest("pk").why == Why.MADE
+
+
+def test_of_many_only_those_that_still_run_are_moved() -> None:
+    gone, here = running(), running()
+    gone.mark_failed(Failure.OURS, "it broke")
+    made = {row.pk: (["https://files.example/1.png"], "") for row in (gone, here)}
+    assert Generation.objects.mark_fetching(made) == {here.pk}
+    assert not gone.pictures.exists()
+
+
+def test_as_many_polls_are_under_way_as_their_rate_and_length_ask_for(settings: Settings) -> None:
+    settings.POLL_SECONDS, settings.PUMP_THREADS = [2, 5], 64
+    row = running()
+    for seconds, watched, threads in (
+        (0.02, 10, pump.FEWEST_THREADS),
+        (0.5, 100, 38),  # 50 a second, half a second each, and half as many to spare
+        (0.5, 1000, 64),  # never more than allowed
+    ):
+        Generation.objects.exclude(pk=row.pk).delete()
+        owner = make_member()
+        Generation.objects.bulk_create(
+            Generation(owner=owner, form_nonce=uuid4(), prompt="a pear", aspect_ratio="1:1",
+                       status=Status.RUNNING, kling_task_id="t", next_poll_at=timezone.now())
+            for _row in range(watched - 1)
+        )  # fmt: skip
+        width = pump.Width()
+        width.learn([pump.Answered(row, timezone.now(), KeyError(), seconds)] * 50)
+        assert width.now() == threads

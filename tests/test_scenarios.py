@@ -9,7 +9,8 @@ from pytest_django import Settings
 from generations.models import Failure, Generation, Line, Picture, Status
 from generations.worker import fetch
 from klingweb.simulator import SCENARIOS
-from tests.builders import make_generation
+from tests.builders import make_admin, make_generation
+from tests.conftest import browser_of
 from tests.engine import drive, is_at_rest, let_the_gap_pass, told, work
 from tests.simulator import Simulator
 
@@ -45,8 +46,6 @@ INPUT = End(Status.FAILED, Failure.INPUT)
 OURS = End(Status.FAILED, Failure.OURS)
 NO_FILE = End(Status.FAILED, Failure.FILES)
 SOON = {"seconds_from": 0.05, "seconds_to": 0.05}
-# Issue 3 ("Failures in plain words") will tell "content moderation failed" and "timed out" apart
-# from what the member can mend; today the upstream's words are shown for all of them.
 FAILED_SOON = replace(INPUT, params=SOON)
 
 
@@ -63,7 +62,7 @@ ENDS: dict[str, End] = {
     ),
     "never-ends": End(Status.RUNNING, mark="late", settings={"LATE_SECONDS": 0}),
     "failed-pixel": FAILED_SOON,
-    "failed-moderation": FAILED_SOON,
+    "failed-moderation": replace(POLICY, params=SOON),
     "failed-no-reason": replace(OURS, params=SOON),
     "status-regression": MADE,
     **dict.fromkeys(
@@ -88,8 +87,8 @@ ENDS: dict[str, End] = {
     **{f"submit-{code}": held("key") for code in range(1000, 1005)},
     "submit-1103": held("rights"),
     **dict.fromkeys(("address-refused", "submit-1304"), held("address")),
-    # 13 to 15: sent, and nobody knows. Issue 3 ("Unconfirmed") will find those whose task exists,
-    # where the upstream can be asked; today a person decides about all of them.
+    # 13 to 15: sent, and nobody knows. Those whose task exists are found where the upstream can be
+    # asked (tests/test_lookup.py); else a person decides.
     "answer-late": replace(
         UNCONFIRMED, params={"answer_seconds": 5}, settings={"SUBMIT_DEADLINE": 0.5}
     ),
@@ -122,13 +121,14 @@ ENDS: dict[str, End] = {
     **dict.fromkeys(("spelling-anyf", "spelling-upper", "spelling-completed"), MADE),
     **dict.fromkeys(("spelling-empty", "spelling-unknown"), MADE),
     **dict.fromkeys(("code-text-zero", "code-success", "code-null", "seconds", "bare"), MADE),
-    **dict.fromkeys(("failed-crazy", "failed-anyf", "failed-upper"), FAILED_SOON),
+    **dict.fromkeys(("failed-crazy", "failed-anyf"), replace(POLICY, params=SOON)),
+    "failed-upper": FAILED_SOON,
     **dict.fromkeys(("image-ids", "image-shuffled", "image-duplicate"), MADE),
     "image-fewer": ONE_MADE,
     "image-none-at-first": MADE,
     **dict.fromkeys(("image-none", "image-odd-scheme"), OURS),
     **dict.fromkeys(("fail-reason-url", "outer-behind"), MADE),
-    "gateway-gave-up": INPUT,
+    "gateway-gave-up": replace(OURS, failure=Failure.TIME),
     # 22: the file host
     **dict.fromkeys(("file-403-later", "file-403-once", "file-cut-once"), MADE),
     **dict.fromkeys(("file-500-twice", "file-429-twice"), MADE),
@@ -175,6 +175,36 @@ def test_a_scenario_ends_as_it_should(
     row.refresh_from_db()
     assert _end_of(row, upstream) == replace(end, held="", **_GIVEN), told()
     _nothing_forbidden_was_asked(row, upstream)
+    _its_owner_reads_what_happened(row, end)
+
+
+# What the owner reads on the page of each end, and what it says of the money.
+TOLD: dict[tuple[str, str], tuple[str, str]] = {
+    (Status.UNCONFIRMED, ""): ("Sent, but no answer came", "probably been charged"),
+    (Status.FAILED, Failure.POLICY): ("Not made: the content check said no", "charged"),
+    (Status.FAILED, Failure.INPUT): ("Not made: Kling", "charged"),
+    (Status.FAILED, Failure.OURS): ("Not made:", "charged"),
+    (Status.FAILED, Failure.TIME): ("Not made: it took too long", "charged"),
+    (Status.FAILED, Failure.FILES): ("Made, but the files did not come", "paid"),
+    (Status.RUNNING, "late"): ("Later than usual", "send nothing twice"),
+    (Status.RUNNING, "lost"): ("Kling does not find it any more", "may have been charged"),
+}
+
+
+def _its_owner_reads_what_happened(row: Generation, end: End) -> None:
+    page = " ".join(browser_of(row.owner).get(f"/generations/{row.pk}/").content.decode().split())
+    if end.status == Status.SUCCEEDED:
+        assert page.count('class="frame is-there"') == end.stored
+        assert ("1 of 2 came" in page) == (end.stored == 1)
+    else:
+        headline, money = TOLD[end.status, end.failure or end.mark]
+        assert headline in page
+        assert money in page
+    # the raw answers are for admins alone
+    answered = row.submissions.exclude(answer="").exists()
+    assert "What went over the wire" not in page
+    admins = browser_of(make_admin()).get(f"/generations/{row.pk}/").content.decode()
+    assert ("What went over the wire" in admins) or not answered
 
 
 def _is_watched_for_ever(end: End) -> bool:

@@ -69,12 +69,29 @@ def test_a_running_task_is_told_without_pictures(simulator: Simulator) -> None:
     assert (told["task_status"], told["task_result"]) == ("submitted", {})
 
 
-def test_the_list_is_paged_newest_first(simulator: Simulator) -> None:
-    made = [simulator.submit().json()["data"]["task_id"] for _ in range(3)]
-    asked = {"pageNum": 2, "pageSize": 2}
+def listed(simulator: Simulator, page: int, size: int) -> list[str]:
+    asked = {"pageNum": page, "pageSize": size}
     key = {"Authorization": f"Bearer {simulator.key}"}
     told = requests.get(simulator.url + PATH, params=asked, headers=key, timeout=10).json()
-    assert [task["task_id"] for task in told["data"]] == made[:1]
+    return [task["task_id"] for task in told["data"]]
+
+
+def test_the_list_is_paged_newest_first(simulator: Simulator) -> None:
+    made = [simulator.submit().json()["data"]["task_id"] for _ in range(3)]
+    assert listed(simulator, 2, size=2) == made[:1]
+
+
+def test_what_a_query_would_deny_is_not_listed(simulator: Simulator) -> None:
+    made = simulator.submit().json()["data"]["task_id"]
+    simulator.make("query-not-exist-10s")
+    simulator.make("query-never-exists")
+    known_again = simulator.make("query-not-exist-10s", for_seconds=0)
+    assert listed(simulator, 1, size=9) == [known_again, made]
+
+
+def test_a_task_is_found_by_the_name_that_we_gave_it(simulator: Simulator) -> None:
+    made = simulator.submit(external_task_id="ours").json()["data"]["task_id"]
+    assert simulator.query("ours").json()["data"]["task_id"] == made
 
 
 @pytest.mark.parametrize("header", [{}, {"Authorization": "Bearer wrong"}])

@@ -63,16 +63,33 @@ def test_a_process_is_dead_once_it_is_killed_though_nobody_has_looked_yet() -> N
     assert not is_dead(this_process())
 
 
-def test_one_of_many_askers_kicks_once_until_it_is_stale_again() -> None:
-    asked = [Slot.claim_kick("pump", SOON) for _ in range(20)]
+def test_one_kick_is_on_its_way_at_a_time_and_a_lost_one_is_sent_again() -> None:
+    asked = [Slot.claim_kick("pump") for _ in range(20)]
     assert asked == [True] + [False] * 19
-    Slot.objects.update(beat_at=timezone.now() - SOON)
-    assert Slot.claim_kick("pump", SOON)
+    Slot.objects.update(kicked_at=timezone.now() - Slot.KICK_LOST)
+    assert Slot.claim_kick("pump")
 
 
-def test_nobody_kicks_who_shows_life() -> None:
+def test_a_clock_that_jumped_back_loses_no_kick() -> None:
+    assert Slot.claim_kick("pump")
+    Slot.objects.update(kicked_at=timezone.now() + timedelta(hours=1))
+    assert Slot.claim_kick("pump")
+
+
+def test_nobody_kicks_whoever_is_at_work() -> None:
     Slot.take("pump")
-    assert not Slot.claim_kick("pump", SOON)
+    assert not Slot.claim_kick("pump")
+    Slot.release("pump")
+    assert Slot.claim_kick("pump")
+
+
+@pytest.mark.parametrize("holder", [ALIVE, NOBODY], ids=["taken", "free"])
+def test_a_kick_that_came_makes_room_for_the_next(holder: str) -> None:
+    assert Slot.claim_kick("pump")
+    Slot.objects.update(holder=holder, until=timezone.now() + SOON)
+    with shift():
+        Slot.objects.update(holder="", until=None)
+        assert Slot.claim_kick("pump")
 
 
 # --- a shift at the slot --------------------------------------------------------------------------

@@ -8,7 +8,7 @@ import pytest
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from generations.models import Failure, Generation, Picture, Status
+from generations.models import Failure, Generation, Picture, Status, Why
 from generations.models.status import FINAL, MOVES
 from tests.builders import make_generation, make_member, make_submission
 
@@ -22,14 +22,14 @@ def test_only_the_moves_of_the_table_are_made(before: Status, after: Status) -> 
     generation = make_generation(status=before)
     if (before, after) not in MOVES:
         with pytest.raises(ValueError, match="no generation moves"):
-            generation._move(before, after, "test")
+            generation._move(before, after, Why.NAMED)
         generation.refresh_from_db()
         assert (generation.status, generation.version) == (before, 1)
         return
-    assert generation._move(before, after, "test", **COMPLETE)
+    assert generation._move(before, after, Why.NAMED, **COMPLETE)
     assert (generation.status, generation.version) == (after, 2)
     assert (generation.finished_at is not None) == (after in FINAL)
-    move = generation.moves.get(why="test")
+    move = generation.moves.get(why=Why.NAMED)
     assert (move.from_status, move.to_status) == (before, after)
 
 
@@ -55,12 +55,12 @@ def test_the_attempt_fences_what_the_engine_answers() -> None:
     generation = make_generation(status=Status.QUEUED)
     first = generation.mark_submitting(60)
     assert first
-    generation.mark_postponed(first, "busy")
+    generation.mark_postponed(first, Why.BUSY)
     second = generation.mark_submitting(60)
     assert second
     assert not generation.mark_running(first, "old-task", 4)
     assert not generation.mark_refused(first, Failure.INPUT, "old")
-    assert not generation.mark_unconfirmed(first, "old")
+    assert not generation.mark_unconfirmed(first, Why.NO_ANSWER)
     assert generation.mark_running(second, "new-task", 4)
     assert generation.kling_task_id == "new-task"
 
@@ -69,7 +69,7 @@ def test_a_late_answer_repairs_an_unconfirmed_row() -> None:
     generation = make_generation(status=Status.QUEUED)
     submission = generation.mark_submitting(60)
     assert submission
-    generation.mark_unconfirmed(submission, "no answer")
+    generation.mark_unconfirmed(submission, Why.NO_ANSWER)
     assert generation.mark_running(submission, "task-9", 4)
     assert generation.status == Status.RUNNING
 
@@ -77,7 +77,7 @@ def test_a_late_answer_repairs_an_unconfirmed_row() -> None:
 def test_a_lost_one_can_be_given_up_and_a_watched_one_cannot() -> None:
     generation = make_generation(status=Status.RUNNING)
     assert not generation.abandon(by=generation.owner, version=generation.version)
-    generation.mark_lost("the upstream denies it")
+    generation.mark_lost(Why.DENIED)
     assert generation.next_poll_at is None
     assert generation.abandon(by=generation.owner, version=generation.version)
     assert generation.status == Status.ABANDONED

@@ -56,6 +56,24 @@ def test_pages_leave_a_pump_alone_that_shows_life() -> None:
     assert queued() == []
 
 
+def test_a_thousand_presses_are_one_kick() -> None:
+    for _ in range(1000):
+        tasks.enqueue_submit()
+    assert queued() == ["submit"]
+
+
+def test_each_of_several_pumps_has_a_slot_and_its_own_kick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(tasks.SLOTS, "pump", ["pump", "pump-2"])
+    tasks.enqueue_pump()
+    assert queued() == ["pump", "pump"]
+    assert [row.args() for row in OrmQ.objects.order_by("pk")] == [("pump",), ("pump-2",)]
+    Slot.take("pump")
+    OrmQ.objects.all().delete()
+    Slot.objects.update(kicked_at=None)
+    tasks.enqueue_pump()
+    assert [row.args() for row in OrmQ.objects.all()] == [("pump-2",)]
+
+
 # --- the beat -------------------------------------------------------------------------------------
 
 

@@ -27,9 +27,7 @@ def upstream() -> Iterator[Simulator]:
 def house(upstream: Simulator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     folder = tmp_path_factory.mktemp("house")
     with House(folder, upstream_url=upstream.url, poll_seconds="0.5,1,1,1").prepare() as house:
-        house.start("web")
-        house.start("worker")
-        house.wait_for_web()
+        house.open()
         yield house
 
 

@@ -5,11 +5,14 @@ from collections.abc import Callable, Iterator
 
 import psutil
 import pytest
+from django.conf import settings
 
 from tests.house import House, Visitor, wait_until
 from tests.simulator import Simulator
 
-WORKERS = 4  # of django-q2; behind them it starts its monitor and its pusher
+WORKERS = settings.Q_CLUSTER[
+    "workers"
+]  # of django-q2; behind them it starts its monitor and its pusher
 SOON = 60
 
 
@@ -26,9 +29,7 @@ def house(upstream: Simulator, tmp_path_factory: pytest.TempPathFactory) -> Iter
         folder, upstream_url=upstream.url, poll_seconds="0.3,1,1,1",
         watchdog_beat_seconds=1, watchdog_patience_seconds=8, log_level="ERROR",
     ).prepare() as house:  # fmt: skip
-        house.start("web")
-        house.start("worker")
-        house.wait_for_web()
+        house.open()
         yield house
 
 
@@ -81,8 +82,16 @@ HARM: dict[str, Callable[[Cluster], None]] = {
     "the monitor is killed": lambda cluster: kill(cluster.monitor),
     "the sentinel is killed": lambda cluster: kill(cluster.sentinel),
     "the parent is killed": lambda cluster: kill(cluster.parent),
-    "a worker is stopped": lambda cluster: cluster.workers[0].send_signal(signal.SIGSTOP),
+    "a worker is stopped": lambda cluster: stop(cluster.workers[0]),
+    "the monitor is stopped": lambda cluster: stop(cluster.monitor),
+    "the pusher is stopped": lambda cluster: stop(cluster.pusher),
+    "the sentinel is stopped": lambda cluster: stop(cluster.sentinel),
+    "the parent is stopped": lambda cluster: stop(cluster.parent),
 }
+
+
+def stop(process: psutil.Process) -> None:
+    process.send_signal(signal.SIGSTOP)
 
 
 def kill(*processes: psutil.Process) -> None:
@@ -100,6 +109,40 @@ def test_the_cluster_works_again_and_nothing_of_the_old_one_lives(
     HARM[harm](cluster)
     wait_until(cluster.is_gone, SOON, "nothing of the old cluster is left")
     make(house, person, f"after {harm}")
+
+
+def test_busy_workers_that_are_killed_are_replaced(
+    house: House, person: Visitor, upstream: Simulator
+) -> None:
+    upstream.settings(seconds=[3, 3])
+    for number in range(5):
+        person.make(f"busy {number}")
+    wait_until(lambda: house.statuses().get("running"), SOON, "they are watched")
+    kill(*Cluster(house).workers)
+    wait_until(house.is_at_rest, SOON, "all are at rest")
+    upstream.settings(seconds=[0.1, 0.2])
+    ends = [row(house, f"busy {number}")["status"] for number in range(5)]
+    assert set(ends) <= {"succeeded", "unconfirmed"}
+    tasks = [task["prompt"] for task in upstream.tasks()]
+    assert len(tasks) == len(set(tasks)), "paid twice"
+    make(house, person, "after the busy ones were killed")
+
+
+def test_two_groups_of_workers_do_no_harm_and_one_takes_over(
+    house: House, person: Visitor, upstream: Simulator
+) -> None:
+    with House(house.folder) as other:
+        other.environment = house.environment
+        other.start("worker")
+        for number in range(30):
+            person.make(f"for two groups {number}")
+        wait_until(lambda: house.statuses().get("running"), SOON, "they are watched")
+        other.kill("worker")
+        wait_until(house.is_at_rest, SOON, "all are at rest")
+    tasks = [task["prompt"] for task in upstream.tasks()]
+    assert len(tasks) == len(set(tasks)), "paid twice"
+    ends = [row(house, f"for two groups {number}")["status"] for number in range(30)]
+    assert set(ends) <= {"succeeded", "unconfirmed"}
 
 
 def test_a_killed_pusher_is_replaced_by_the_cluster_itself(house: House, person: Visitor) -> None:

@@ -1,16 +1,23 @@
 """`make bench`: prints every figure beside its target and its conditions."""
 
+import os
 import platform
+import sys
 import tempfile
 import time
-from datetime import UTC, datetime
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from statistics import mean, quantiles
+from statistics import mean
 from uuid import uuid4
 
 import psutil
+import psycopg
 
 from tests.bench.bare import Bare
+from tests.bench.flight import in_flight
+from tests.bench.say import at, cpu_seconds, pss_megabytes, say, seconds_of
+from tests.bench.soak import soak
 from tests.house import House, Visitor, wait_until
 from tests.simulator import Simulator
 
@@ -20,23 +27,57 @@ SINGLES = (5.0, 8.0, 11.0, 14.0, 17.0, 20.0)
 MANY = 100
 IDLE_SETTLE_SECONDS = 20
 IDLE_SECONDS = 30
+IN_FLIGHT = [100, 1_000, 5_000, 10_000]
+SOAK_MINUTES = 10
 
 
 def main() -> None:
+    """`python -m tests.bench [requests] [submits] [flight [MANY ...]] [soak [MINUTES]]`"""
+    wanted = sys.argv[1:] or ["requests", "submits", "flight"]
+    numbers = [int(word) for word in wanted if word.isdecimal()]
     print(__doc__)
-    cores = psutil.cpu_count()
-    print(f"Python {platform.python_version()}, {cores} cores, SQLite, worker running.")
+    with database() as settings:
+        kind = "PostgreSQL" if settings else "SQLite"
+        print(f"Python {platform.python_version()}, {psutil.cpu_count()} cores, {kind}.")
+        if "requests" in wanted:
+            whole_requests(settings)
+        if "submits" in wanted:
+            submits(settings)
+        if "flight" in wanted:
+            in_flight(numbers or IN_FLIGHT, **settings)
+        if "soak" in wanted:
+            soak(numbers[0] if numbers else SOAK_MINUTES, **settings)
+
+
+@contextmanager
+def database() -> Iterator[dict[str, object]]:
+    """Settings of a house: SQLite, or a PostgreSQL database of its own where one is named."""
+    server = os.environ.get("KLINGWEB_DATABASE_URL", "")  # noqa: TID251
+    if not server:
+        yield {}
+        return
+    name = f"klingweb_bench_{os.getpid()}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+        try:
+            yield {"database_url": f"{server.rsplit('/', 1)[0]}/{name}"}
+        finally:
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def whole_requests(settings: dict[str, object]) -> None:
     print(
-        f"n = 1, plain 512 px pictures, poll rhythm {POLL_SECONDS} s, no budget of units, "
-        f"upstream time {UPSTREAM_SECONDS[0]}-{UPSTREAM_SECONDS[1]} s.\n"
+        f"Worker running, n = 1, plain 512 px pictures, poll rhythm {POLL_SECONDS} s, no budget of "
+        f"units, upstream time {UPSTREAM_SECONDS[0]}-{UPSTREAM_SECONDS[1]} s.\n"
     )
     with (
         tempfile.TemporaryDirectory() as folder,
         Simulator(seconds=UPSTREAM_SECONDS) as simulator,
         House(
-            Path(folder), upstream_url=simulator.url, poll_seconds=POLL_SECONDS, upstream_units=0
+            Path(folder), upstream_url=simulator.url, poll_seconds=POLL_SECONDS,
+            upstream_units=0, **settings,
         ) as house,
-    ):
+    ):  # fmt: skip
         house.start("run")
         house.wait_for_web()
         idle(house)
@@ -47,14 +88,34 @@ def main() -> None:
         many_at_once(house, simulator, visitor, bare)
 
 
+def submits(settings: dict[str, object]) -> None:
+    """A hundred wait, the upstream takes a second to answer a POST, and has no limit of its own."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Simulator(submit_seconds=1, seconds=UPSTREAM_SECONDS) as simulator,
+        House(Path(folder), upstream_url=simulator.url, upstream_units=0, **settings).prepare()
+        as house,
+    ):  # fmt: skip
+        house.start("web")
+        house.wait_for_web()
+        visitor = house.sign_in()
+        for number in range(MANY):
+            visitor.make(f"bench submit {number}")
+        house.start("worker")
+        wait_until(lambda: len(simulator.requests("submit")) >= MANY, 120, "all are sent")
+        walls = [sent["wall"] for sent in simulator.requests("submit")]
+        took = max(walls) - min(walls)
+        say(f"{MANY} queued, POST takes 1 s: first to last POST", f"{took:.1f} s", "< 15 s")
+
+
 def idle(house: House) -> None:
     """Nothing to do: what the whole costs, without the simulator."""
     time.sleep(IDLE_SETTLE_SECONDS)
     family = house.family("run")
-    before = _cpu_seconds(family)
+    before = cpu_seconds(family)
     time.sleep(IDLE_SECONDS)
-    cpu = (_cpu_seconds(family) - before) / IDLE_SECONDS
-    pss = sum(process.memory_full_info().pss for process in family) / 2**20
+    cpu = (cpu_seconds(family) - before) / IDLE_SECONDS
+    pss = pss_megabytes(family)
     say("idle, whole install: processor, one core", f"{cpu:.1%}", "< 2 %")
     say(f"idle, whole install: memory, {len(family)} processes", f"{pss:.0f} MB", "< 250 MB")
 
@@ -86,8 +147,8 @@ def many_at_once(house: House, simulator: Simulator, visitor: Visitor, bare: Bar
         "WHERE prompt LIKE 'bench many %'"
     )
     assert {row["status"] for row in rows} == {"succeeded"}, house.statuses()
-    created = {row["prompt"]: _seconds(row["created_at"]) for row in rows}
-    finished = {row["prompt"]: _seconds(row["finished_at"]) for row in rows}
+    created = {row["prompt"]: seconds_of(row["created_at"]) for row in rows}
+    finished = {row["prompt"]: seconds_of(row["finished_at"]) for row in rows}
     tasks = {task["prompt"]: task for task in simulator.tasks()}
     posts = {sent["prompt"]: sent["wall"] for sent in simulator.requests("submit")}
     ours = [finished[prompt] - created[prompt] for prompt in prompts]
@@ -108,23 +169,6 @@ def compare(what: str, ours: list[float], theirs: list[float]) -> None:
     ratio = mean(ours) / mean(theirs)
     say(f"{what}: klingweb / bare script", f"{mean(ours):.2f} / {mean(theirs):.2f} s", "")
     say("  ratio", f"{ratio:.2f} x", "<= 1.10 x")
-
-
-def say(what: str, figure: str, target: str) -> None:
-    print(f"{what:<58} {figure:>16}   {target}", flush=True)
-
-
-def at(percent: int, values: list[float]) -> float:
-    return quantiles(values, n=100, method="inclusive")[percent - 1]
-
-
-def _seconds(moment: str) -> float:
-    """SQLite keeps moments as UTC text."""
-    return datetime.fromisoformat(moment).replace(tzinfo=UTC).timestamp()
-
-
-def _cpu_seconds(family: list[psutil.Process]) -> float:
-    return float(sum(sum(process.cpu_times()[:2]) for process in family))
 
 
 if __name__ == "__main__":

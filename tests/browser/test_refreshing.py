@@ -185,5 +185,5 @@ def test_the_page_of_one_generation_refreshes_as_a_whole(page: Page, owner: Memb
     page.goto(f"/generations/{row.pk}/")
     finish(row)
     expect(page.locator("article img")).to_be_visible()
-    expect(page.locator(".history").get_by_text("1 of 1 pictures stored")).to_be_visible()
+    expect(page.locator(".history").get_by_text("Its files are here")).to_be_visible()
     expect(page.locator("#poller[data-hx-trigger]")).to_have_count(0)

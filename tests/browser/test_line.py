@@ -1,0 +1,76 @@
+"""The line, as an admin presses it and as an open page of a member learns of it."""
+
+import pytest
+from playwright.sync_api import BrowserContext, Page, ViewportSize, expect
+
+from generations.models import Line, Member, Status
+from tests.browser.conftest import sign_in
+from tests.builders import make_generation, make_submission
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+SIDEWAYS = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+
+
+def test_an_open_page_learns_of_a_pause_and_of_its_end(
+    page: Page, owner: Member, admin: Member
+) -> None:
+    make_generation(Status.RUNNING, owner=owner)
+    page.reload()
+    Line.pause(admin, "Lunch")
+    expect(page.get_by_role("region", name="The line is paused: Lunch")).to_be_visible()
+    Line.resume()
+    expect(page.locator("#banner-head")).to_have_count(0)
+
+
+def test_an_admin_names_a_task_by_keyboard_and_keeps_the_focus(
+    window: BrowserContext, owner: Member, admin: Member
+) -> None:
+    row = make_generation(Status.UNCONFIRMED, owner=owner, attempt=1)
+    make_submission(row)
+    make_generation(Status.RUNNING, kling_task_id="taken")
+    window.clear_cookies()
+    sign_in(window, admin)
+    page = window.pages[-1]
+    page.goto(f"/generations/{row.pk}/")
+    page.get_by_text("It is this task").press("Enter")
+    field = page.get_by_label("Its id in the gateway’s log")
+    field.fill("taken")
+    field.press("Enter")
+    expect(page.get_by_text("Another generation has this task already.")).to_be_visible()
+    expect(field).to_have_value("taken")
+    expect(field).to_be_focused()
+    field.fill("found-in-the-log")
+    field.press("Enter")
+    expect(page.get_by_text("An admin found it in the gateway’s log")).to_be_visible()
+    expect(page.locator(f"#generation-{row.pk}-title")).to_be_focused()
+
+
+@pytest.mark.parametrize("width", [320, 390, 1280])
+def test_no_page_scrolls_sideways(
+    window: BrowserContext, width: int, owner: Member, admin: Member
+) -> None:
+    rows = [
+        make_generation(Status.RUNNING, owner=owner, n=2),
+        make_generation(Status.SUCCEEDED, owner=owner, n=4, stored=3),
+        make_generation(Status.UNCONFIRMED, owner=owner),
+    ]
+    Line.hold(Line.Trouble.ACCOUNT, "the raw words " * 40)
+    Line.pause(admin, "The money of this month is spent " * 8)
+    window.clear_cookies()
+    sign_in(window, admin)
+    page = window.pages[-1]
+    page.set_viewport_size(ViewportSize(width=width, height=900))
+    for address in ("/line/", *(f"/generations/{row.pk}/" for row in rows)):
+        page.goto(address)
+        assert page.evaluate(SIDEWAYS) <= 0, address
+
+
+@pytest.mark.parametrize("width", [320, 390, 1280])
+def test_no_card_of_the_studio_reaches_over_its_edge(page: Page, width: int, owner: Member) -> None:
+    for n in (1, 2, 4, 9):
+        make_generation(Status.RUNNING, owner=owner, n=n)
+        make_generation(Status.SUCCEEDED, owner=owner, n=n)
+    page.set_viewport_size(ViewportSize(width=width, height=900))
+    page.reload()
+    assert page.evaluate(SIDEWAYS) <= 0

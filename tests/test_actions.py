@@ -1,0 +1,326 @@
+"""What people do to what is unconfirmed, lost or failed: what it is told to cost, what is recorded,
+and what a press that comes too late does."""
+
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+from pytest_django import DjangoAssertNumQueries, Settings
+
+from generations.models import Failure, Generation, Line, Member, Status, Submission, Why
+from tests.builders import make_generation, make_submission, store
+from tests.forms import HTMX
+
+pytestmark = pytest.mark.django_db
+
+Outcome = Submission.Outcome
+
+
+@pytest.fixture
+def row(owner: Member) -> Generation:
+    return unconfirmed(owner)
+
+
+def unconfirmed(owner: Member) -> Generation:
+    row = make_generation(Status.UNCONFIRMED, owner=owner, attempt=1)
+    make_submission(row, outcome=Outcome.UNANSWERED)
+    return row
+
+
+def name_task(client: Client, row: Generation, task_id: str, **headers: str) -> Any:
+    told = {"kling_task_id": task_id, "version": row.version}
+    return client.post(f"/generations/{row.pk}/name-task/", told, headers=headers)
+
+
+def words_of(client: Client, row: Generation) -> str:
+    return " ".join(client.get(f"/generations/{row.pk}/").content.decode().split())
+
+
+# --- it is this task ------------------------------------------------------------------------------
+
+
+def test_an_admin_names_the_task_and_it_is_watched(
+    admins: Client, admin: Member, row: Generation
+) -> None:
+    from django_q.models import OrmQ  # noqa: TID251
+
+    assert "It is this task" in words_of(admins, row)
+    assert name_task(admins, row, " task-from-the-log ").status_code == 302
+    row.refresh_from_db()
+    assert (row.status, row.kling_task_id) == (Status.RUNNING, "task-from-the-log")
+    assert row.next_poll_at
+    move = row.moves.latest("pk")
+    assert (move.why, move.by) == (Why.NAMED, admin)
+    assert [kick.func() for kick in OrmQ.objects.all()] == ["generations.worker.tasks.pump"]
+
+
+def test_with_htmx_the_card_comes_back_as_it_stands_now(admins: Client, row: Generation) -> None:
+    page = name_task(admins, row, "task-from-the-log", **HTMX).content.decode()
+    assert 'data-status="running" data-version="2"' in page
+    assert "It is this task" not in page
+
+
+def test_nobody_else_names_a_task(owners: Client, strangers: Client, row: Generation) -> None:
+    for client in (owners, strangers):
+        assert "It is this task" not in words_of(client, row)
+        assert name_task(client, row, "task-from-the-log").status_code == 403
+    row.refresh_from_db()
+    assert (row.status, row.version) == (Status.UNCONFIRMED, 1)
+
+
+@pytest.mark.parametrize("headers", [{}, HTMX], ids=["page", "card"])
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [
+        ("  ", "Write the id"),
+        ("task-of-another", "Another generation has this task"),
+        ("x" * 201, "at most 200 characters"),
+        ("a\x00b", "Null characters"),
+    ],
+    ids=["empty", "taken", "too long", "null"],
+)
+def test_a_wrong_id_is_told_beside_its_field(
+    typed: str, words: str, headers: dict[str, str], admins: Client, row: Generation
+) -> None:
+    make_generation(Status.RUNNING, kling_task_id="task-of-another")
+    answer = name_task(admins, row, typed, **headers)
+    page = answer.content.decode()
+    assert answer.status_code == 422
+    assert words in page
+    assert f'value="{typed}"' in page
+    assert (
+        f'autofocus aria-invalid="true" aria-describedby="generation-{row.pk}-task-error"' in page
+    )
+    row.refresh_from_db()
+    assert (row.status, row.version) == (Status.UNCONFIRMED, 1)
+
+
+def test_a_press_on_an_old_card_names_nothing_and_says_so(admins: Client, row: Generation) -> None:
+    row.abandon(row.owner, row.version)
+    row.version -= 1
+    page = name_task(admins, row, "task-from-the-log", **HTMX).content.decode()
+    assert "It had moved on before your press." in page
+    answer = admins.post(
+        f"/generations/{row.pk}/name-task/",
+        {"kling_task_id": "task-from-the-log", "version": row.version},
+        follow=True,
+    )
+    assert b"It had moved on before your press." in answer.content
+    row.refresh_from_db()
+    assert row.status == Status.ABANDONED
+
+
+# --- looking --------------------------------------------------------------------------------------
+
+
+def test_looking_is_offered_only_where_looking_is_possible(
+    owners: Client, admins: Client, owner: Member, row: Generation, settings: Settings
+) -> None:
+    assert "Look again" not in words_of(owners, row)
+    assert "An admin can look for it in the gateway’s own log." in words_of(owners, row)
+    assert "Look for it in the gateway’s own log first" in words_of(admins, row)
+    settings.UPSTREAM_LOOKUP = "reference"
+    assert "Look again" not in words_of(owners, row)  # it went out without our name
+    Generation.objects.update(next_poll_at=timezone.now())
+    assert "We look for it by ourselves, that costs nothing." in words_of(owners, row)
+    assert "Look again" in words_of(owners, row)
+    owners.post(f"/generations/{row.pk}/look-for/", {"version": row.version})
+    move = row.moves.latest("pk")
+    assert (move.why, move.by) == (Why.LOOKED_AGAIN, owner)
+
+
+def test_a_stranger_has_nobody_looked_for(
+    strangers: Client, row: Generation, settings: Settings
+) -> None:
+    settings.UPSTREAM_LOOKUP = "reference"
+    Generation.objects.update(next_poll_at=timezone.now())
+    assert strangers.post(f"/generations/{row.pk}/look-for/", {"version": "1"}).status_code == 404
+    assert row.moves.count() == 1
+
+
+def test_what_never_answered_says_the_money_before_what_to_do(
+    owners: Client, row: Generation
+) -> None:
+    told = words_of(owners, row)
+    parts = ("Sent, but no answer came", "It has probably been charged.", "Sending again may pay")
+    assert [told.count(part) > 0 for part in parts] == [True, True, True]
+    assert sorted(parts, key=told.index) == list(parts)
+
+
+# --- too late -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", [Status.SUBMITTING, Status.RUNNING, Status.FETCHING])
+@pytest.mark.parametrize("headers", [{}, HTMX], ids=["page", "card"])
+def test_a_cancel_that_comes_too_late_hears_that_it_will_be_kept(
+    owners: Client, owner: Member, status: Status, headers: dict[str, str]
+) -> None:
+    row = make_generation(status, owner=owner)
+    answer = owners.post(
+        f"/generations/{row.pk}/cancel/", {"version": "1"}, headers=headers, follow=True
+    )
+    assert b"Already sent and paid for, so it will be finished and kept." in answer.content
+    row.refresh_from_db()
+    assert (row.status, row.version) == (status, 1)
+
+
+def test_the_same_press_twice_moves_once(owners: Client, row: Generation) -> None:
+    for _press in range(2):
+        owners.post(f"/generations/{row.pk}/send-again/", {"version": "1"})
+    assert [move.why for move in row.moves.all()] == [Why.REQUESTED, Why.SENT_AGAIN]
+
+
+# --- what it cost ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("charged", "words"),
+    [
+        ("unknown", "Whether it was charged, only the gateway’s log can tell."),
+        ("yes", "It was charged all the same."),
+        ("no", "It was not charged."),
+    ],
+)
+@pytest.mark.parametrize("failure", [kind for kind in Failure if kind != Failure.FILES])
+def test_what_a_failure_there_cost_is_said_as_the_install_knows_it(
+    failure: Failure, charged: str, words: str, owners: Client, owner: Member, settings: Settings
+) -> None:
+    settings.FAILED_IS_CHARGED = charged
+    row = make_generation(Status.FAILED, owner=owner, failure=failure, kling_task_id="task-1")
+    assert words in words_of(owners, row)
+    assert "Nothing was charged" not in words_of(owners, row)
+
+
+@pytest.mark.parametrize("failure", [kind for kind in Failure if kind != Failure.FILES])
+def test_what_was_refused_cost_nothing_and_can_be_tried_again(
+    failure: Failure, owners: Client, owner: Member
+) -> None:
+    row = make_generation(Status.FAILED, owner=owner, failure=failure, attempt=1)
+    make_submission(row, outcome=Outcome.REFUSED)
+    page = words_of(owners, row)
+    assert "Nothing was charged." in page
+    assert f'href="/?again={row.pk}"' in page
+
+
+@pytest.mark.parametrize(
+    ("status", "columns", "words"),
+    [
+        (Status.RUNNING, {"lost_at": timezone.now()}, "It may have been charged."),
+        (Status.ABANDONED, {}, "It may have been charged."),
+        (Status.FAILED, {"failure": Failure.FILES}, "They are paid for."),
+        (Status.SUCCEEDED, {"n": 3, "stored": 2}, "The rest is made and paid for."),
+    ],
+)
+def test_every_end_without_all_its_pictures_says_its_cost(
+    status: Status, columns: dict[str, Any], words: str, owners: Client, owner: Member
+) -> None:
+    assert words in words_of(owners, make_generation(status, owner=owner, **columns))
+
+
+def test_of_what_kling_never_listed_only_the_log_knows(owners: Client, owner: Member) -> None:
+    row = make_generation(Status.SUCCEEDED, owner=owner, n=3, stored=2)
+    row.pictures.filter(index=2).delete()
+    page = words_of(owners, row)
+    assert "Whether the rest was charged, only the gateway’s log can tell." in page
+    assert "Make the missing one" in page
+
+
+def test_what_the_upstream_does_not_have_cost_nothing(owners: Client, row: Generation) -> None:
+    assert row.mark_not_there(row.submissions.get())
+    page = words_of(owners, row)
+    assert "Not made: Kling never took it" in page
+    assert "Kling was asked for it: it does not have it. Nothing was charged." in page
+    assert "An earlier sending" not in page
+
+
+def send_again_and(row: Generation, end: Status) -> None:
+    """Its first sending was never answered; the second one ends like that."""
+    row.send_again(row.owner, row.version)
+    if end == Status.CANCELED:
+        row.cancel(row.owner, row.version)
+        return
+    submission = row.mark_submitting(60)
+    assert submission
+    outcome = Outcome.REFUSED if end == Status.FAILED else Outcome.ACCEPTED
+    Submission.objects.filter(pk=submission.pk).update(outcome=outcome)
+    if end == Status.FAILED:
+        row.mark_refused(submission, Failure.POLICY, "")
+        return
+    row.mark_running(submission, "task-2", 0)
+    row.mark_fetching(["https://files.example/1.png"])
+    store(row.pictures.get())
+    row.settle()
+
+
+@pytest.mark.parametrize(
+    ("end", "words"),
+    [
+        (Status.CANCELED, "An earlier sending of it has probably been charged."),
+        (Status.FAILED, "An earlier sending of it has probably been charged."),
+        (Status.SUCCEEDED, "has probably been charged more than once"),
+    ],
+)
+def test_a_first_sending_without_an_answer_is_not_forgotten(
+    end: Status, words: str, owners: Client, row: Generation
+) -> None:
+    send_again_and(row, end)
+    assert row.status == end
+    page = words_of(owners, row)
+    assert words in page
+    assert "Nothing was charged" not in page
+    assert "Nothing was sent" not in page
+
+
+@pytest.mark.parametrize("outcome", [Outcome.REFUSED, Outcome.POSTPONED])
+def test_a_sending_that_was_refused_for_now_cost_nothing(
+    outcome: Outcome, owners: Client, owner: Member
+) -> None:
+    row = make_generation(Status.CANCELED, owner=owner, attempt=1)
+    make_submission(row, outcome=outcome)
+    assert "Nothing was charged." in words_of(owners, row)
+    assert "Nothing was sent" not in words_of(owners, row)
+
+
+def test_what_it_cost_is_asked_once_for_all_cards(
+    owners: Client, owner: Member, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    def end_badly() -> None:
+        send_again_and(unconfirmed(owner), Status.FAILED)
+        lost = unconfirmed(owner)
+        lost.mark_not_there(lost.submissions.get())
+
+    end_badly()
+    Line.now()
+    owners.get("/")
+    with django_assert_num_queries(9):
+        owners.get("/")
+    for _row in range(5):
+        end_badly()
+    with django_assert_num_queries(9):
+        owners.get("/")
+
+
+# --- why ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("failure", "there", "is_told"),
+    [
+        (Failure.POLICY, True, True),
+        (Failure.INPUT, False, True),
+        (Failure.TIME, True, True),
+        (Failure.OURS, True, True),  # no words that we know: it may be what to change
+        (Failure.OURS, False, False),
+        (Failure.BALANCE, True, False),
+        (Failure.BUSY, True, False),
+    ],
+)
+def test_its_own_words_are_told_where_they_help(
+    failure: Failure, there: bool, is_told: bool, owners: Client, owner: Member
+) -> None:
+    columns: dict[str, Any] = {"kling_task_id": "task-1"} if there else {}
+    row = make_generation(
+        Status.FAILED, owner=owner, failure=failure, reason="its <own> words", **columns
+    )
+    assert ("“its &lt;own&gt; words”" in words_of(owners, row)) == is_told

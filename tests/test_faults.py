@@ -1,0 +1,108 @@
+"""What befalls the machine: its clock jumps, its disk is full, its database is locked."""
+
+import errno
+import sqlite3
+import threading
+from collections.abc import Callable
+from contextlib import closing
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.files.storage import FileSystemStorage
+from django.utils import timezone
+
+from generations.models import Generation, Line, Picture, Status
+from generations.worker import tasks
+from tests.builders import make_generation, make_member
+from tests.engine import drive, work
+from tests.house import House, wait_until
+from tests.simulator import Simulator
+
+real_now = timezone.now
+
+
+@pytest.fixture
+def set_clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[timedelta], None]:
+    def set_by(ahead: timedelta) -> None:
+        def now() -> datetime:
+            return real_now() + ahead
+
+        monkeypatch.setattr(timezone, "now", now)
+
+    return set_by
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "jump", [timedelta(days=1), timedelta(hours=-1)], ids=["a day ahead", "an hour back"]
+)
+def test_a_clock_that_jumps_loses_nothing_and_sends_nothing_twice(
+    jump: timedelta, upstream: Simulator, set_clock: Callable[[timedelta], None]
+) -> None:
+    owner = make_member()
+    upstream.settings(seconds=[0.5, 0.5])
+    rows = [make_generation(owner=owner, prompt=f"a clock {number}") for number in range(4)]
+    work("submit", seconds=1)
+    rows += [make_generation(owner=owner, prompt=f"a queued clock {number}") for number in range(2)]
+    Line.wait(1)  # at the time before the jump
+    assert Generation.objects.filter(status=Status.RUNNING).count() == 4
+    set_clock(jump)
+    tasks.beat()
+    drive()
+    assert {row.status for row in Generation.objects.all()} == {Status.SUCCEEDED}
+    assert len(upstream.tasks()) == len(rows)
+
+
+@pytest.mark.django_db
+def test_a_full_disk_costs_no_picture_and_no_try(
+    upstream: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = make_generation(n=2)
+
+    def full(*_args: Any, **_more: Any) -> str:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    drive(lambda: Picture.objects.exists(), slots=("submit", "pump"))
+    with monkeypatch.context() as broken:
+        broken.setattr(FileSystemStorage, "save", full)
+        work("fetch")
+    pictures = list(row.pictures.all())
+    assert {picture.state for picture in pictures} == {Picture.State.WANTED}
+    assert {picture.tries for picture in pictures} == {0}
+    Picture.objects.update(next_try_at=timezone.now())
+    drive()
+    row.refresh_from_db()
+    assert row.status == Status.SUCCEEDED
+    assert row.pictures.filter(state=Picture.State.STORED).count() == 2
+
+
+def test_a_locked_database_harms_only_the_request_at_hand(tmp_path: Path) -> None:
+    with (
+        Simulator(seconds=(0.5, 1)) as simulator,
+        House(
+            tmp_path, upstream_url=simulator.url, poll_seconds="0.3,1,1,1", upstream_units=0,
+            sqlite_timeout=1, watchdog_beat_seconds=1, watchdog_patience_seconds=8,
+            log_level="CRITICAL",
+        ).prepare() as house,
+    ):  # fmt: skip
+        visitor = house.open()
+        for number in range(5):
+            visitor.make(f"before the lock {number}")
+        wait_until(lambda: simulator.tasks(), 30, "some are sent")
+        answers = []
+        with closing(sqlite3.connect(tmp_path / "klingweb.db", isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            answers.append(visitor.make("during the lock"))
+            threading.Event().wait(3)  # longer than the timeout of everybody
+            other.execute("ROLLBACK")
+        assert answers[0].status_code == 503
+        assert "during the lock" in answers[0].text
+        assert visitor.make("after the lock").ok
+        wait_until(house.is_at_rest, 60, "all are at rest")
+        statuses = house.statuses()
+        assert sum(statuses.values()) == 6
+        prompts = [task["prompt"] for task in simulator.tasks()]
+        assert len(prompts) == len(set(prompts)), "paid twice"
+        assert set(statuses) <= {"succeeded", "unconfirmed"}
