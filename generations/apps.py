@@ -1,5 +1,11 @@
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
 
 
 class GenerationsConfig(AppConfig):
     name = "generations"
+
+    def ready(self) -> None:
+        from generations import search  # knows the models, which are ready only now
+
+        post_migrate.connect(search.prepare, sender=self)

@@ -12,7 +12,12 @@ from tests.house import ROOT
 
 # The rooms, the most particular first, and which others each may know beside itself.
 ROOMS: dict[str, set[str]] = {
-    "generations.web": {"generations.models", "generations.catalog", "generations.worker.tasks"},
+    "generations.web": {
+        "generations.models",
+        "generations.catalog",
+        "generations.search",
+        "generations.worker.tasks",
+    },
     "generations.worker.tasks": {"generations.worker", "generations.models"},
     "generations.worker": {
         "generations.worker.tasks",
@@ -21,6 +26,7 @@ ROOMS: dict[str, set[str]] = {
         "generations.kling",
         "generations.wire",
     },
+    "generations.search": {"generations.models"},
     "generations.models": {"generations.catalog"},
     "generations.catalog": set(),
     "generations.kling": {"generations.envelope", "generations.wire"},
@@ -34,7 +40,7 @@ ROOMS: dict[str, set[str]] = {
         "generations.worker.tasks",
         "klingweb",  # the web server serves its application
     },
-    "generations.apps": set(),
+    "generations.apps": {"generations.search"},
     "klingweb.simulator": set(),
     "klingweb": {"generations.web"},
 }

@@ -1,6 +1,7 @@
 """The meeting place: the web writes rows and reads them back, the worker moves them on."""
 
 from .generation import Generation, TaskTaken
+from .library import Collection, Favourite, Place, Tag
 from .line import Line
 from .member import Member
 from .move import Move, Why
@@ -11,16 +12,20 @@ from .status import Failure, Status
 from .submission import Submission
 
 __all__ = [
+    "Collection",
     "Failure",
+    "Favourite",
     "Generation",
     "Line",
     "Member",
     "Move",
     "Picture",
+    "Place",
     "ReferenceImage",
     "Slot",
     "Status",
     "Submission",
+    "Tag",
     "TaskTaken",
     "Why",
     "is_dead",

@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from generations.catalog import SHAPE_OF, Shape
 
 from .generation_queryset import GenerationQuerySet
+from .library import Collection
 from .line import Line
 from .member import Member
 from .move import Why
@@ -22,6 +23,7 @@ from .picture import Picture, ReferenceImage
 from .process import this_process
 from .status import FINAL, LIVE, OPEN, WITH_TASK, Failure, Status
 from .submission import Submission
+from .words import fold
 
 LONGEST_TASK_ID = 200  # characters, as the column has them
 
@@ -54,6 +56,18 @@ class Generation(models.Model):
     reference_url = models.URLField(max_length=2000, blank=True, default="")
     image_fidelity = models.FloatField(null=True, blank=True)
     again_of = models.ForeignKey("self", models.SET_NULL, null=True, blank=True, related_name="+")
+    collection = models.ForeignKey(
+        Collection,
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+        help_text=_("Its pictures go there as they come."),
+    )
+    is_private = models.BooleanField(default=False, help_text=_("Seen by its owner alone."))
+    words = models.TextField(
+        blank=True, default="", editable=False, help_text=_("The prompt as it is searched.")
+    )
 
     # What became of it
     status = models.CharField(max_length=12, choices=Status, default=Status.QUEUED)
@@ -100,6 +114,10 @@ class Generation(models.Model):
         ]
         indexes = [
             models.Index("owner", F("created_at").desc(), F("id").desc(), name="studio_stream"),
+            models.Index("status", F("created_at").desc(), F("id").desc(), name="gallery"),
+            models.Index(
+                "aspect_ratio", F("created_at").desc(), F("id").desc(), name="gallery_of_a_shape"
+            ),
             models.Index(
                 fields=["next_poll_at"],
                 name="generation_due",
@@ -114,6 +132,12 @@ class Generation(models.Model):
 
     def __str__(self) -> str:
         return f"generation {self.pk}: {self.prompt[:60]}"
+
+    def save(self, *args: Any, **options: Any) -> None:
+        """Whatever makes the row, its prompt can be searched for."""
+        if self._state.adding:
+            self.words = " ".join(fold(self.prompt))
+        super().save(*args, **options)
 
     # --- questions ---------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import connection, models, transaction
-from django.db.models import F, Q, Sum, Window
+from django.db.models import Exists, F, OuterRef, Q, Sum, Window
 from django.db.models.functions import RowNumber
 from django.utils import timezone
 
@@ -31,11 +31,18 @@ WATCHED = (
 
 class GenerationQuerySet(models.QuerySet["Generation"]):
     def visible_to(self, member: Member) -> "GenerationQuerySet":
-        """The whole team shares what it makes."""
-        return self if member.is_active else self.none()
+        """The team shares what it makes; what somebody keeps private is theirs alone."""
+        if not member.is_active:
+            return self.none()
+        return self.filter(Q(is_private=False) | Q(owner=member))
 
     def changeable_by(self, member: Member) -> "GenerationQuerySet":
         return self if member.is_admin else self.filter(owner=member)
+
+    def with_pictures(self) -> "GenerationQuerySet":
+        """Made, and at least one of the pictures is neither lost nor in the trash."""
+        here = Picture.objects.shown().filter(generation=OuterRef("pk"))
+        return self.filter(Exists(here), status=Status.SUCCEEDED)
 
     def open(self) -> "GenerationQuerySet":
         return self.filter(status__in=OPEN)

@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
+from django.core.files.storage import default_storage
 from django.db import models, transaction
 from django.db.models import Q
 from django.utils import timezone
@@ -12,13 +13,74 @@ from django.utils.translation import gettext_lazy as _
 from .member import Member
 
 
+def _of_visible(member: Member) -> Q:
+    """Of a generation the member may see."""
+    if not member.is_active:
+        return Q(pk__in=())
+    return Q(generation__is_private=False) | Q(generation__owner=member)
+
+
 def _file_name(folder: str, extension: str) -> str:
     """A name nobody can guess, spread over 256 folders."""
     name = uuid4().hex
     return f"{folder}/{name[:2]}/{name}.{extension}"
 
 
+TRASH_DAYS = 30  # so long a member may take back what went to the trash
+
+
 class PictureQuerySet(models.QuerySet["Picture"]):
+    def shown(self) -> "PictureQuerySet":
+        return self.filter(state=Picture.State.STORED, trashed_at=None)
+
+    def visible_to(self, member: Member) -> "PictureQuerySet":
+        """Here, not in the trash, and of a generation that this member may see."""
+        return self.shown().filter(_of_visible(member))
+
+    def changeable_by(self, member: Member) -> "PictureQuerySet":
+        """Whose maker may take them away or back: their owner and admins, of what they may see."""
+        mine = Q() if member.is_admin else Q(generation__owner=member)
+        return self.filter(mine, _of_visible(member), state=Picture.State.STORED)
+
+    def in_trash(self, member: Member) -> "PictureQuerySet":
+        """What this member may take back: for 30 days what is theirs; an admin without an end."""
+        trashed = self.changeable_by(member).filter(trashed_at__isnull=False)
+        if member.is_admin:
+            return trashed
+        return trashed.filter(trashed_at__gt=timezone.now() - timedelta(days=TRASH_DAYS))
+
+    def trash(self, by: Member) -> list[int]:
+        """Take them out of sight of everybody; returns the keys of those that went."""
+        going = self.changeable_by(by).filter(trashed_at=None)
+        return self._mark_trashed(going, trashed_at=timezone.now(), trashed_by=by)
+
+    def restore(self, by: Member) -> list[int]:
+        return self._mark_trashed(self.in_trash(by), trashed_at=None, trashed_by=None)
+
+    @staticmethod
+    def _mark_trashed(pictures: "PictureQuerySet", **changes: Any) -> list[int]:
+        with transaction.atomic():
+            found = list(pictures.select_for_update(of=("self",)).values_list("pk", flat=True))
+            Picture.objects.filter(pk__in=found).update(**changes)
+        return found
+
+    def delete_for_ever(self) -> int:
+        """Remove the files of what is in the trash; the rows stay, for they explain the money.
+
+        A file that another picture shows too is kept.
+        """
+        gone = list(self.filter(state=Picture.State.STORED, trashed_at__isnull=False))
+        names = {name for picture in gone for name in picture.file_names}
+        with transaction.atomic():
+            self.model.objects.filter(pk__in=[picture.pk for picture in gone]).update(
+                state=Picture.State.DELETED, file="", preview="", thumbnail=""
+            )
+            shared = self.model.objects.filter(thumbnail__in=names)
+            kept = {name for picture in shared for name in picture.file_names}
+        for name in names - kept:
+            default_storage.delete(name)
+        return len(gone)
+
     def claim_wanted(self, limit: int, lease_seconds: float) -> list["Picture"]:
         """Lease up to `limit` pictures that are due; a crashed fetcher's come due by themselves.
 
@@ -44,10 +106,11 @@ class Picture(models.Model):
         WANTED = "wanted", _("listed by the upstream, not here yet")
         STORED = "stored", _("here, checked, with its previews")
         LOST = "lost", _("could not be fetched; may be asked for again")
+        DELETED = "deleted", _("its files were removed for ever")
 
     generation = models.ForeignKey("Generation", models.CASCADE, related_name="pictures")
     index = models.PositiveSmallIntegerField(help_text=_("Position among its sisters, from 0."))
-    state = models.CharField(max_length=6, choices=State, default=State.WANTED)
+    state = models.CharField(max_length=7, choices=State, default=State.WANTED)
     upstream_url = models.TextField(blank=True, default="")
     tries = models.PositiveSmallIntegerField(default=0, help_text=_("That failed by themselves."))
     claims = models.PositiveIntegerField(default=0, help_text=_("Begun in a row and never ended."))
@@ -64,6 +127,8 @@ class Picture(models.Model):
     sha256 = models.CharField(max_length=64, blank=True, default="")
     colour = models.CharField(max_length=7, blank=True, default="", help_text=_("Mean, #rrggbb"))
     stored_at = models.DateTimeField(null=True)
+    trashed_at = models.DateTimeField(null=True, blank=True)
+    trashed_by = models.ForeignKey(Member, models.SET_NULL, null=True, blank=True, related_name="+")
 
     objects = PictureQuerySet.as_manager()
 
@@ -81,7 +146,12 @@ class Picture(models.Model):
                 fields=["next_try_at"],
                 name="picture_due",
                 condition=Q(next_try_at__isnull=False),
-            )
+            ),
+            models.Index(
+                fields=["trashed_at"],
+                name="picture_trash",
+                condition=Q(trashed_at__isnull=False),
+            ),
         ]
 
     def __str__(self) -> str:
@@ -90,6 +160,14 @@ class Picture(models.Model):
     @property
     def is_stored(self) -> bool:
         return self.state == self.State.STORED
+
+    @property
+    def is_shown(self) -> bool:
+        return self.is_stored and self.trashed_at is None
+
+    @property
+    def file_names(self) -> list[str]:
+        return [file.name for file in (self.file, self.preview, self.thumbnail) if file.name]
 
     @property
     def number(self) -> int:
@@ -112,6 +190,8 @@ class Picture(models.Model):
             type(self.generation).objects.filter(pk=self.generation_id).update(
                 version=models.F("version") + 1
             )
+            if self.generation.collection:
+                self.generation.collection.add([self.pk], by=self.generation.owner)
         return True
 
     def mark_lost(self, reason: str) -> bool:
@@ -133,11 +213,9 @@ class Picture(models.Model):
 
 class ReferenceImageQuerySet(models.QuerySet["ReferenceImage"]):
     def visible_to(self, member: Member) -> "ReferenceImageQuerySet":
-        """Its owner, admins, and whoever may see a generation that was made from it."""
+        """Its owner, and whoever may see a generation that was made from it."""
         from .generation import Generation  # the two point at each other
 
-        if member.is_admin:
-            return self
         used = Generation.objects.visible_to(member).filter(reference__isnull=False)
         return self.filter(Q(owner=member) | Q(pk__in=used.values("reference")))
 
@@ -153,6 +231,10 @@ class ReferenceImage(models.Model):
     height = models.PositiveIntegerField()
     size_bytes = models.PositiveBigIntegerField()
     sha256 = models.CharField(max_length=64)
+    picture = models.ForeignKey(
+        Picture, models.SET_NULL, null=True, blank=True, related_name="used_as",
+        help_text=_("One of ours, when it was made from that."),
+    )  # fmt: skip
     created_at = models.DateTimeField(default=timezone.now)
 
     objects = ReferenceImageQuerySet.as_manager()

@@ -170,7 +170,7 @@ class Card:
     @cached_property
     def frames(self) -> list[Frame]:
         """One for each picture asked for, in its place; more if more came."""
-        at = {row.index: row for row in self.generation.pictures.all() if row.is_stored}
+        at = {row.index: row for row in self.generation.pictures.all() if row.is_shown}
         n = max(self.generation.n, *(index + 1 for index in at), 1)
         words = Truncator(self.generation.prompt).chars(120)
         said = _("%(words)s, picture %(number)d of %(n)d")

@@ -13,7 +13,7 @@ from django.utils.text import slugify
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
-from generations.models import Generation, Picture, ReferenceImage
+from generations.models import Member, Picture, ReferenceImage
 
 from .access import MemberRequest
 
@@ -30,15 +30,22 @@ def favicon(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def file(request: MemberRequest, pk: int, variant: str) -> HttpResponseBase:
-    seen = Generation.objects.visible_to(request.user)
-    pictures = Picture.objects.filter(state=Picture.State.STORED, generation__in=seen)
-    picture = get_object_or_404(pictures.select_related("generation"), pk=pk)
+    picture = _picture(request.user, pk)
     if variant == "original":
         return _send(request, picture.file, picture.content_type, picture.sha256, _name(picture))
     if variant in PREVIEWS:
         tag = f"{picture.sha256}-{variant}"
         return _send(request, getattr(picture, variant), "image/webp", tag, _name(picture))
     raise Http404
+
+
+def _picture(member: Member, pk: int) -> Picture:
+    """One the member sees, or could take back from the trash."""
+    pictures = Picture.objects.filter(pk=pk).select_related("generation")
+    picture = pictures.visible_to(member).first() or pictures.in_trash(member).first()
+    if picture is None:
+        raise Http404
+    return picture
 
 
 @require_safe

@@ -2,14 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date
 from itertools import groupby
 from typing import Any
 from uuid import uuid4
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Q
 from django.http import Http404, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
@@ -25,9 +24,9 @@ from .access import MemberRequest
 from .cards import Card, cards_of, line_now
 from .changes import around, poller_of
 from .forms import GenerationForm
+from .paging import before, key_of
 
 CARDS_A_PAGE = 20
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -189,23 +188,7 @@ def _rows(request: MemberRequest) -> tuple[list[Generation], str]:
     """One page of one's own, and the key of the next older page: never an offset, never a count."""
     rows = Generation.objects.visible_to(request.user).filter(owner=request.user)
     if "before" in request.GET:
-        rows = rows.filter(_before(request.GET["before"]))
+        rows = rows.filter(before(request.GET["before"]))
     found = list(rows.order_by("-created_at", "-pk").defer("last_answer")[: CARDS_A_PAGE + 1])
     page = found[:CARDS_A_PAGE]
-    return page, _key(page[-1]) if len(found) > CARDS_A_PAGE else ""
-
-
-def _key(row: Generation) -> str:
-    return f"{(row.created_at - _EPOCH) // timedelta(microseconds=1)}-{row.pk}"
-
-
-def _before(key: str) -> Q:
-    """The first condition is what the index can use; the second parts equal moments."""
-    moment, _dash, pk = key.partition("-")
-    if not (moment.isdecimal() and pk.isdecimal() and len(key) < 40):
-        raise Http404
-    try:
-        at = _EPOCH + timedelta(microseconds=int(moment))
-    except OverflowError:
-        raise Http404 from None
-    return Q(created_at__lte=at) & (Q(created_at__lt=at) | Q(pk__lt=int(pk)))
+    return page, key_of(page[-1]) if len(found) > CARDS_A_PAGE else ""

@@ -1,0 +1,138 @@
+"""How a team keeps order among its pictures: favourites, tags, collections."""
+
+from typing import TYPE_CHECKING
+
+from django.db import models, transaction
+from django.db.models import Max
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from .member import Member
+from .words import fold
+
+if TYPE_CHECKING:
+    from .picture import Picture
+
+
+class Favourite(models.Model):
+    member = models.ForeignKey(Member, models.CASCADE, related_name="favourites")
+    picture = models.ForeignKey("Picture", models.CASCADE, related_name="favourites")
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["member", "picture"], name="one_heart_per_person")
+        ]
+
+    def __str__(self) -> str:
+        return f"picture {self.picture_id}, a favourite of {self.member}"
+
+
+class TagQuerySet(models.QuerySet["Tag"]):
+    def named(self, name: str) -> "Tag":
+        """The tag of that name, made when nobody has used it; case and marks make no new one.
+
+        Raises ValueError for a name without a letter or a digit.
+        """
+        name = " ".join(name.split())[: Tag.LONGEST]
+        folded = " ".join(fold(name))[: Tag.LONGEST]
+        if not folded:
+            raise ValueError("a tag needs a letter or a digit")
+        return self.get_or_create(folded=folded, defaults={"name": name})[0]
+
+
+class Tag(models.Model):
+    LONGEST = 40  # characters
+
+    name = models.CharField(max_length=LONGEST, help_text=_("As it was first written."))
+    folded = models.CharField(max_length=LONGEST, unique=True)
+    pictures: "models.ManyToManyField[Picture, models.Model]" = models.ManyToManyField(
+        "Picture", related_name="tags"
+    )
+
+    objects = TagQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["folded"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Collection(models.Model):
+    """Chosen pictures in an order of their own; one may be in several. The team shares it."""
+
+    name = models.CharField(max_length=80)
+    created_by = models.ForeignKey(Member, models.PROTECT, related_name="collections")
+    created_at = models.DateTimeField(default=timezone.now)
+    changed_at = models.DateTimeField(default=timezone.now)
+    cover = models.ForeignKey("Picture", models.SET_NULL, null=True, blank=True, related_name="+")
+    pictures: "models.ManyToManyField[Picture, Place]" = models.ManyToManyField(
+        "Picture", through="Place", related_name="collections"
+    )
+
+    class Meta:
+        ordering = ["-changed_at", "-pk"]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def add(self, picture_ids: list[int], by: Member | None) -> int:
+        """Put them at the end, in this order; how many were not in it before."""
+        with transaction.atomic():
+            Collection.objects.select_for_update().filter(pk=self.pk).first()
+            here = set(
+                self.places.filter(picture__in=picture_ids).values_list("picture", flat=True)
+            )
+            last = self.places.aggregate(last=Max("position"))["last"] or 0
+            fresh = [pk for pk in dict.fromkeys(picture_ids) if pk not in here]
+            Place.objects.bulk_create(
+                Place(collection=self, picture_id=pk, position=last + step, added_by=by)
+                for step, pk in enumerate(fresh, start=1)
+            )
+            self._touch()
+        return len(fresh)
+
+    def remove(self, picture_ids: list[int]) -> int:
+        with transaction.atomic():
+            gone, _of = self.places.filter(picture__in=picture_ids).delete()
+            Collection.objects.filter(pk=self.pk, cover__in=picture_ids).update(cover=None)
+            self._touch()
+        return gone
+
+    def move(self, picture_id: int, steps: int) -> bool:
+        """Move one picture so many places towards the end (negative: the beginning)."""
+        with transaction.atomic():
+            Collection.objects.select_for_update().filter(pk=self.pk).first()
+            order = list(self.places.values_list("pk", "picture"))
+            at = next((i for i, (_pk, pic) in enumerate(order) if pic == picture_id), None)
+            if at is None:
+                return False
+            order.insert(max(0, at + steps), order.pop(at))
+            places = [Place(pk=pk, position=i) for i, (pk, _pic) in enumerate(order, start=1)]
+            Place.objects.bulk_update(places, ["position"], batch_size=500)
+            self._touch()
+        return True
+
+    def _touch(self) -> None:
+        Collection.objects.filter(pk=self.pk).update(changed_at=timezone.now())
+
+
+class Place(models.Model):
+    """One picture's place in one collection."""
+
+    collection = models.ForeignKey(Collection, models.CASCADE, related_name="places")
+    picture = models.ForeignKey("Picture", models.CASCADE, related_name="places")
+    position = models.PositiveIntegerField()
+    added_by = models.ForeignKey(Member, models.SET_NULL, null=True, related_name="+")
+    added_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ["position", "pk"]
+        constraints = [
+            models.UniqueConstraint(fields=["collection", "picture"], name="once_in_a_collection")
+        ]
+        indexes = [models.Index(fields=["collection", "position"], name="collection_order")]
+
+    def __str__(self) -> str:
+        return f"picture {self.picture_id} in {self.collection}"

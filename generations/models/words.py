@@ -1,0 +1,23 @@
+"""Text as it is searched: one spelling for what people mean by the same word."""
+
+import re
+import unicodedata
+
+# Scripts written without spaces: every character is a word of its own, so that any part is found.
+_UNSPACED = re.compile(
+    "([\u0e00-\u0eff\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff])"
+)
+_WORD = re.compile(r"\w+")
+# Letters that Unicode does not take apart into a letter and a mark.
+_PLAIN = str.maketrans({"đ": "d", "ð": "d", "ø": "o", "ł": "l", "ı": "i", "æ": "ae", "œ": "oe"})
+
+
+def fold(text: str) -> list[str]:
+    """The words of a text, without case and marks: "Cà phê, 山水" -> ["ca", "phe", "山", "水"]."""
+    bare = "".join(
+        letter
+        for letter in unicodedata.normalize("NFKD", text.casefold())
+        if not unicodedata.combining(letter)
+    )
+    plain = unicodedata.normalize("NFC", bare).translate(_PLAIN)
+    return _WORD.findall(_UNSPACED.sub(r" \1 ", plain))

@@ -1,0 +1,86 @@
+"""Finding generations by words of their prompts: one function in front of two databases.
+
+Words are found by their beginnings, without case and marks; in Chinese, Japanese and Thai any part
+of a text is found. What stands together without a blank must be found together: `black-and-white`.
+SQLite keeps an FTS5 index beside the table, PostgreSQL an index over an expression.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.db import connections
+from django.db.models import BooleanField, QuerySet
+from django.db.models.expressions import RawSQL
+
+from generations.models import Generation
+from generations.models.words import fold
+
+LONGEST_SEARCH = 200  # characters
+# Up to so many hits are sorted by date; more are met soon enough on the way back through time.
+MOST_SORTED = 5000
+
+_SQLITE = (
+    """CREATE VIRTUAL TABLE IF NOT EXISTS generations_search USING fts5(
+        words, content='generations_generation', content_rowid='id', tokenize='unicode61')""",
+    """CREATE TRIGGER IF NOT EXISTS generations_search_insert
+        AFTER INSERT ON generations_generation BEGIN
+        INSERT INTO generations_search (rowid, words) VALUES (new.id, new.words); END""",
+    """CREATE TRIGGER IF NOT EXISTS generations_search_delete
+        AFTER DELETE ON generations_generation BEGIN
+        INSERT INTO generations_search (generations_search, rowid, words)
+        VALUES ('delete', old.id, old.words); END""",
+    """CREATE TRIGGER IF NOT EXISTS generations_search_update
+        AFTER UPDATE OF words ON generations_generation WHEN old.words <> new.words BEGIN
+        INSERT INTO generations_search (generations_search, rowid, words)
+        VALUES ('delete', old.id, old.words);
+        INSERT INTO generations_search (rowid, words) VALUES (new.id, new.words); END""",
+)
+_POSTGRESQL = """CREATE INDEX IF NOT EXISTS generations_search ON generations_generation
+    USING gin (to_tsvector('simple', words))"""
+
+
+def search(rows: "QuerySet[Generation]", text: str) -> "QuerySet[Generation]":
+    """Those rows whose prompt has every word of the text; all of them for an empty text."""
+    phrases = [words for chunk in text[:LONGEST_SEARCH].split() if (words := fold(chunk))]
+    if not text.strip():
+        return rows
+    if not phrases:
+        return rows.none()
+    if connections[rows.db].vendor == "postgresql":
+        return rows.filter(_matches_postgresql(phrases))
+    return rows.filter(pk__in=_matches_sqlite(phrases, rows.db))
+
+
+def prepare(*, using: str, **_signal: Any) -> None:
+    """Make the index where it is missing. After every migration: a table that SQLite rebuilt has
+    lost its triggers."""
+    connection = connections[using]
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute(_POSTGRESQL)
+            return
+        cursor.execute("SELECT count(*) FROM sqlite_master WHERE name = 'generations_search'")
+        is_new = not cursor.fetchone()[0]
+        for statement in _SQLITE:
+            cursor.execute(statement)
+        if is_new:
+            cursor.execute("INSERT INTO generations_search (generations_search) VALUES ('rebuild')")
+
+
+def _matches_sqlite(phrases: Sequence[Sequence[str]], using: str) -> Any:
+    """The keys themselves while they are few: SQLite then sorts them, and reads nothing else."""
+    query = " ".join(f'"{" ".join(words)}" *' for words in phrases)
+    found = "SELECT rowid FROM generations_search WHERE generations_search MATCH %s"
+    with connections[using].cursor() as cursor:
+        cursor.execute(f"{found} LIMIT %s", [query, MOST_SORTED + 1])
+        few = [pk for (pk,) in cursor.fetchall()]
+    return few if len(few) <= MOST_SORTED else RawSQL(found, [query])  # noqa: S611
+
+
+def _matches_postgresql(phrases: Sequence[Sequence[str]]) -> RawSQL:
+    query = " & ".join(f"({' <-> '.join(words)}:*)" for words in phrases)
+    return RawSQL(
+        "to_tsvector('simple', generations_generation.words) @@ to_tsquery('simple', %s)",
+        [query],
+        output_field=BooleanField(),
+    )

@@ -1,0 +1,76 @@
+"""Prompts are found as people write them: without marks, by beginnings, in several scripts."""
+
+import pytest
+
+from generations.models import Generation, Member
+from generations.models.words import fold
+from generations.search import search
+from tests.builders import make_generation
+
+PROMPTS = (
+    "Cà phê sữa đá trên bàn gỗ",
+    "水墨山水画，远山与云雾",
+    "A black-and-white pear, studio light",
+    "White pears and black grapes",
+    "夜の灯台、ガラス",
+    "Đèn lồng Hội An",
+)
+
+
+@pytest.fixture
+def rows(owner: Member) -> list[Generation]:
+    return [make_generation(prompt=prompt, owner=owner) for prompt in PROMPTS]
+
+
+def found(text: str) -> list[str]:
+    return [row.prompt for row in search(Generation.objects.order_by("pk"), text)]
+
+
+@pytest.mark.parametrize(
+    ("text", "places"),
+    [
+        ("", range(6)),
+        ("   ", range(6)),
+        ("ca phe", [0]),
+        ("CÀ PHÊ", [0]),
+        ("sua da", [0]),
+        ("den long", [5]),
+        ("đèn", [5]),
+        ("山水", [1]),
+        ("水山", []),  # the two stand apart, or the other way round
+        ("云", [1]),
+        ("灯台", [4]),
+        ("カラス", [4]),  # marks of kana are marks too
+        ("pear", [2, 3]),
+        ("pea", [2, 3]),
+        ("ear", []),
+        ("black-and-white", [2]),
+        ("black white", [2, 3]),
+        ("black pear light", [2]),
+        ("!!!", []),
+        ('"pear" OR light* NEAR(', []),
+        ("pear'; --", [2, 3]),
+        ("-pear", [2, 3]),
+        ("pear " * 300, [2, 3]),
+        ("\x00 pear", [2, 3]),
+    ],
+)
+@pytest.mark.usefixtures("rows")
+def test_what_a_search_finds(text: str, places: list[int]) -> None:
+    assert found(text) == [PROMPTS[place] for place in places]
+
+
+@pytest.mark.usefixtures("rows")
+def test_more_hits_than_are_sorted_are_found_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("generations.search.MOST_SORTED", 1)
+    assert found("pear") == [PROMPTS[2], PROMPTS[3]]
+
+
+def test_a_deleted_row_is_not_found(rows: list[Generation]) -> None:
+    rows[2].moves.all().delete()
+    rows[2].delete()
+    assert found("pear") == [PROMPTS[3]]
+
+
+def test_words_have_one_spelling() -> None:
+    assert fold("Cà phê, 山水 ÆØ Straße x²") == ["ca", "phe", "山", "水", "aeo", "strasse", "x2"]
