@@ -9,15 +9,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.db import connections
-from django.db.models import BooleanField, QuerySet
+from django.db.models import BooleanField
 from django.db.models.expressions import RawSQL
 
-from generations.models import Generation
+from generations.models.generation_queryset import MOST_SORTED, GenerationQuerySet
 from generations.models.words import fold
 
 LONGEST_SEARCH = 200  # characters
-# Up to so many hits are sorted by date; more are met soon enough on the way back through time.
-MOST_SORTED = 5000
 
 _SQLITE = (
     """CREATE VIRTUAL TABLE IF NOT EXISTS generations_search USING fts5(
@@ -39,7 +37,7 @@ _POSTGRESQL = """CREATE INDEX IF NOT EXISTS generations_search ON generations_ge
     USING gin (to_tsvector('simple', words))"""
 
 
-def search(rows: "QuerySet[Generation]", text: str) -> "QuerySet[Generation]":
+def search(rows: GenerationQuerySet, text: str) -> GenerationQuerySet:
     """Those rows whose prompt has every word of the text; all of them for an empty text."""
     phrases = [words for chunk in text[:LONGEST_SEARCH].split() if (words := fold(chunk))]
     if not text.strip():

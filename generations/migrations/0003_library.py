@@ -162,9 +162,9 @@ class Migration(migrations.Migration):
             field=models.ManyToManyField(related_name='collections', through='generations.Place', to='generations.picture'),
         ),
         migrations.AddField(
-            model_name='tag',
-            name='pictures',
-            field=models.ManyToManyField(related_name='tags', to='generations.picture'),
+            model_name='picture',
+            name='tags',
+            field=models.ManyToManyField(blank=True, related_name='pictures', to='generations.tag'),
         ),
         migrations.AddConstraint(
             model_name='favourite',

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 # An unconfirmed submit probably holds upstream slots; after this long it surely does not.
 UNCONFIRMED_HOLDS_UNITS = timedelta(minutes=10)
+# So many rows are sorted by date in no time; more are met soon enough on the way back through time.
+MOST_SORTED = 5000
 # What a poll needs to know of a row: thousands are claimed, and most of them only to be asked.
 WATCHED = (
     "id", "status", "version", "attempt", "kling_task_id", "created_at", "submitted_at",
@@ -43,6 +45,20 @@ class GenerationQuerySet(models.QuerySet["Generation"]):
         """Made, and at least one of the pictures is neither lost nor in the trash."""
         here = Picture.objects.shown().filter(generation=OuterRef("pk"))
         return self.filter(Exists(here), status=Status.SUCCEEDED)
+
+    def of_pictures(self, pictures: models.QuerySet[Picture]) -> "GenerationQuerySet":
+        """Those with one of these pictures.
+
+        While they are few their keys are read first: else the database walks back through all
+        of time to find them.
+        """
+        keys = pictures.order_by().values_list("generation", flat=True)
+        few = list(keys[: MOST_SORTED + 1])
+        return self.filter(pk__in=few if len(few) <= MOST_SORTED else keys)
+
+    def with_their(self, pictures: models.QuerySet[Picture]) -> "GenerationQuerySet":
+        """Fetch these of their pictures along."""
+        return self.prefetch_related(models.Prefetch("pictures", pictures))
 
     def open(self) -> "GenerationQuerySet":
         return self.filter(status__in=OPEN)

@@ -46,9 +46,6 @@ class Tag(models.Model):
 
     name = models.CharField(max_length=LONGEST, help_text=_("As it was first written."))
     folded = models.CharField(max_length=LONGEST, unique=True)
-    pictures: "models.ManyToManyField[Picture, models.Model]" = models.ManyToManyField(
-        "Picture", related_name="tags"
-    )
 
     objects = TagQuerySet.as_manager()
 
@@ -62,7 +59,9 @@ class Tag(models.Model):
 class Collection(models.Model):
     """Chosen pictures in an order of their own; one may be in several. The team shares it."""
 
-    name = models.CharField(max_length=80)
+    LONGEST = 80  # characters
+
+    name = models.CharField(max_length=LONGEST)
     created_by = models.ForeignKey(Member, models.PROTECT, related_name="collections")
     created_at = models.DateTimeField(default=timezone.now)
     changed_at = models.DateTimeField(default=timezone.now)

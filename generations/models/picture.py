@@ -10,6 +10,7 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from .library import Favourite, Tag
 from .member import Member
 
 
@@ -36,6 +37,11 @@ class PictureQuerySet(models.QuerySet["Picture"]):
     def visible_to(self, member: Member) -> "PictureQuerySet":
         """Here, not in the trash, and of a generation that this member may see."""
         return self.shown().filter(_of_visible(member))
+
+    def with_hearts_of(self, member: Member) -> "PictureQuerySet":
+        """Each knows `is_favourite`: whether it is one of theirs."""
+        hearts = Favourite.objects.filter(member=member, picture=models.OuterRef("pk"))
+        return self.annotate(is_favourite=models.Exists(hearts))
 
     def changeable_by(self, member: Member) -> "PictureQuerySet":
         """Whose maker may take them away or back: their owner and admins, of what they may see."""
@@ -127,6 +133,7 @@ class Picture(models.Model):
     sha256 = models.CharField(max_length=64, blank=True, default="")
     colour = models.CharField(max_length=7, blank=True, default="", help_text=_("Mean, #rrggbb"))
     stored_at = models.DateTimeField(null=True)
+    tags = models.ManyToManyField(Tag, related_name="pictures", blank=True)
     trashed_at = models.DateTimeField(null=True, blank=True)
     trashed_by = models.ForeignKey(Member, models.SET_NULL, null=True, blank=True, related_name="+")
 

@@ -3,7 +3,19 @@
 from django.contrib.auth import views as auth_views
 from django.urls import URLPattern, path
 
-from . import actions, changes, files, generation, health, line, studio
+from . import (
+    actions,
+    changes,
+    choose,
+    compare,
+    files,
+    gallery,
+    generation,
+    health,
+    line,
+    picture,
+    studio,
+)
 
 urlpatterns: list[URLPattern] = [
     path("", studio.studio, name="studio"),
@@ -13,6 +25,10 @@ urlpatterns: list[URLPattern] = [
     path("generations/<int:pk>/<slug:verb>/", actions.act, name="act"),
     path("line/", line.line, name="line"),
     path("line/resume", line.resume, name="resume"),
+    path("gallery/", gallery.gallery, name="gallery"),
+    path("pictures/<int:pk>/", picture.picture, name="picture"),
+    path("pictures/do/<slug:verb>", choose.choose, name="choose"),
+    path("compare/", compare.compare, name="compare"),
     path("files/<int:pk>/<slug:variant>", files.file, name="file"),
     path("references/<int:pk>", files.reference, name="reference"),
     path(

@@ -1,0 +1,203 @@
+"""What is done to chosen pictures, one or thousands: one press, one verb, one answer."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from django import forms
+from django.contrib import messages
+from django.http import Http404, HttpResponse, QueryDict
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+from django.views.decorators.http import require_POST
+from django_htmx.http import trigger_client_event
+
+from generations.models import Collection, Member, Picture, Tag, choosing
+
+from .access import MemberRequest
+from .filters import MOST_DIGITS, Filter
+
+MOST_CHOSEN = 5000
+
+
+class Refused(ValueError):
+    """It cannot be done so; says why."""
+
+
+@dataclass(frozen=True)
+class Done:
+    """What became of it, in words; which pictures it changed, and the verb that takes it back."""
+
+    words: str
+    changed: list[int]
+    undo: str = ""
+
+
+@require_POST
+def choose(request: MemberRequest, verb: str) -> HttpResponse:
+    if verb not in VERBS:
+        raise Http404
+    try:
+        chosen = chosen_in(request.POST, request.user)
+        done = VERBS[verb](chosen, request.user, request.POST)
+    except Refused as refusal:
+        return _answer(request, verb, Done(str(refusal), []), status=422)
+    return _answer(request, verb, done)
+
+
+def chosen_in(data: QueryDict, member: Member) -> list[int]:
+    """The keys that were ticked, or all that a filter shows. Raises `Refused`."""
+    if "everything" in data:
+        filter = Filter(QueryDict(str(data["everything"])), member)
+        found = filter.pictures().order_by("-generation__created_at", "-generation", "index")
+        keys = list(found.values_list("pk", flat=True)[: MOST_CHOSEN + 1])
+    else:
+        ticked = (word for word in data.getlist("picture") if len(word) <= MOST_DIGITS)
+        keys = list(dict.fromkeys(int(word) for word in ticked if word.isdecimal()))
+    if not keys:
+        raise Refused(_("Choose a picture first."))
+    if len(keys) > MOST_CHOSEN:
+        most = {"most": MOST_CHOSEN}
+        raise Refused(_("These are too many at once: %(most)s is the most.") % most)
+    return keys
+
+
+def _answer(request: MemberRequest, verb: str, done: Done, status: int = 200) -> HttpResponse:
+    if request.htmx:
+        response = render(request, "gallery/_toast.html", {"done": done}, status=status)
+        facts = {"verb": verb, "pictures": done.changed}
+        return trigger_client_event(response, "chosen", facts)
+    (messages.success if status == 200 else messages.error)(request, done.words)
+    back = request.POST.get("next", "")
+    is_ours = url_has_allowed_host_and_scheme(back, allowed_hosts={request.get_host()})
+    return redirect(back if is_ours else reverse("gallery"))
+
+
+# --- the verbs -----------------------------------------------------------------------------------
+
+
+def _trash(chosen: Sequence[int], by: Member, _data: QueryDict) -> Done:
+    gone = Picture.objects.filter(pk__in=chosen).trash(by)
+    words = ngettext(
+        "%d picture moved to the trash.", "%d pictures moved to the trash.", len(gone)
+    ) % len(gone)
+    return Done(words + _others(chosen, gone), gone, undo="restore")
+
+
+def _restore(chosen: Sequence[int], by: Member, _data: QueryDict) -> Done:
+    back = Picture.objects.filter(pk__in=chosen).restore(by)
+    words = ngettext("%d picture is back.", "%d pictures are back.", len(back)) % len(back)
+    return Done(words, back)
+
+
+def _favourite(chosen: Sequence[int], by: Member, _data: QueryDict) -> Done:
+    fresh = choosing.favourite(chosen, by)
+    words = ngettext("%d more favourite.", "%d more favourites.", len(fresh)) % len(fresh)
+    return Done(words, fresh, undo="unfavourite")
+
+
+def _unfavourite(chosen: Sequence[int], by: Member, _data: QueryDict) -> Done:
+    gone = choosing.unfavourite(chosen, by)
+    words = ngettext("%d favourite less.", "%d favourites less.", len(gone)) % len(gone)
+    return Done(words, gone, undo="favourite")
+
+
+def _private(chosen: Sequence[int], by: Member, _data: QueryDict) -> Done:
+    changed = choosing.set_private(chosen, by, is_private=True)
+    words = ngettext(
+        "Only you see %d picture now.", "Only you see %d pictures now.", len(changed)
+    ) % len(changed)
+    return Done(words + _others(chosen, changed), changed, undo="share")
+
+
+def _share(chosen: Sequence[int], by: Member, _data: QueryDict) -> Done:
+    changed = choosing.set_private(chosen, by, is_private=False)
+    words = ngettext(
+        "The team sees %d picture now.", "The team sees %d pictures now.", len(changed)
+    ) % len(changed)
+    return Done(words + _others(chosen, changed), changed, undo="private")
+
+
+class CollectForm(forms.Form):
+    """One of those that exist, or the name of a new one."""
+
+    collection = forms.ModelChoiceField(Collection.objects.all(), required=False)
+    name = forms.CharField(max_length=Collection.LONGEST, required=False)
+
+    def get(self, by: Member) -> Collection:
+        """Raises `Refused`."""
+        if not self.is_valid():
+            raise Refused(_("That collection is gone, or its name is too long."))
+        chosen: Collection | None = self.cleaned_data["collection"]
+        if chosen:
+            return chosen
+        if not self.cleaned_data["name"]:
+            raise Refused(_("Choose a collection, or name a new one."))
+        return Collection.objects.create(name=self.cleaned_data["name"], created_by=by)
+
+
+def _collect(chosen: Sequence[int], by: Member, data: QueryDict) -> Done:
+    collection = CollectForm(data).get(by)
+    seen = set(Picture.objects.visible_to(by).filter(pk__in=chosen).values_list("pk", flat=True))
+    fresh = collection.add([pk for pk in chosen if pk in seen], by)
+    words = ngettext(
+        "%(n)d picture put into “%(name)s”.", "%(n)d pictures put into “%(name)s”.", fresh
+    ) % {"n": fresh, "name": collection.name}
+    return Done(words, sorted(seen))
+
+
+def _uncollect(chosen: Sequence[int], by: Member, data: QueryDict) -> Done:
+    collection = CollectForm(data).get(by)
+    seen = Picture.objects.visible_to(by).filter(pk__in=chosen).values_list("pk", flat=True)
+    gone = collection.remove(list(seen))
+    words = ngettext(
+        "%(n)d picture taken out of “%(name)s”.", "%(n)d pictures taken out of “%(name)s”.", gone
+    ) % {"n": gone, "name": collection.name}
+    return Done(words, list(chosen))
+
+
+def _tag(chosen: Sequence[int], by: Member, data: QueryDict) -> Done:
+    name = " ".join(data.get("tag", "").split())
+    if len(name) > Tag.LONGEST:
+        raise Refused(_("A tag has at most %d characters.") % Tag.LONGEST)
+    try:
+        fresh = choosing.tag(chosen, by, name)
+    except ValueError:
+        raise Refused(_("A tag needs a letter or a digit.")) from None
+    words = ngettext(
+        "%(n)d picture tagged “%(name)s”.", "%(n)d pictures tagged “%(name)s”.", len(fresh)
+    ) % {"n": len(fresh), "name": name}
+    return Done(words, fresh)
+
+
+def _untag(chosen: Sequence[int], by: Member, data: QueryDict) -> Done:
+    written = data.get("tag", "")
+    label = Tag.objects.filter(pk=written).first() if written.isdecimal() else None
+    if label is None:
+        raise Refused(_("That tag is gone."))
+    gone = choosing.untag(chosen, by, label)
+    words = _("Tag “%(name)s” taken off.") % {"name": label.name}
+    return Done(words, gone)
+
+
+def _others(chosen: Sequence[int], changed: Sequence[int]) -> str:
+    """What is said of those that stayed as they were."""
+    if len(changed) >= len(chosen):
+        return ""
+    return " " + _("The others are not yours to change, or were so already.")
+
+
+VERBS: dict[str, Callable[[Sequence[int], Member, QueryDict], Done]] = {
+    "favourite": _favourite,
+    "unfavourite": _unfavourite,
+    "collect": _collect,
+    "uncollect": _uncollect,
+    "tag": _tag,
+    "untag": _untag,
+    "private": _private,
+    "share": _share,
+    "trash": _trash,
+    "restore": _restore,
+}

@@ -1,0 +1,273 @@
+"""Everything the team shares, newest first: a page of rows by key, and the months beside it."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time
+from itertools import groupby
+from typing import Any
+
+from django.db.models import CharField, Exists, F, OuterRef, QuerySet, Value
+from django.db.models.functions import Coalesce, Concat, NullIf, Trim
+from django.http import Http404, HttpResponse, QueryDict
+from django.shortcuts import render
+from django.utils import timezone
+from django.views.decorators.http import require_safe
+
+from generations import catalog
+from generations.models import Collection, Generation, Member, Picture, Tag
+from generations.models.counting import count_up_to
+from generations.models.generation_queryset import GenerationQuerySet
+
+from .access import MemberRequest
+from .changes import count_open
+from .filters import MADE, STATES, Filter
+from .paging import after, before, key_of
+from .tiles import SHOWN, Tile, tiles_of
+
+PICTURES_A_PAGE = 60
+ROWS_A_PAGE = 40
+MOST_COUNTED = 1000  # beyond that a page says "1,000+"
+MOST_LISTED = 50  # of people, of collections, of tags, in a menu
+
+
+@dataclass(frozen=True)
+class Count:
+    """How many there are, as far as they were counted."""
+
+    number: int
+
+    @property
+    def is_more(self) -> bool:
+        return self.number > MOST_COUNTED
+
+    @property
+    def told(self) -> int:
+        return min(self.number, MOST_COUNTED)
+
+
+@dataclass
+class Month:
+    """What of one month stands on this page."""
+
+    first: date
+    tiles: list[Tile]
+    has_heading: bool = True
+    count: Count | None = None
+
+    @property
+    def slug(self) -> str:
+        return f"{self.first:%Y-%m}"
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """One page's worth of rows, newest first, and whether there are more on either side."""
+
+    rows: list[Generation]
+    is_top: bool
+    has_older: bool
+
+    @property
+    def older(self) -> str:
+        return key_of(self.rows[-1]) if self.has_older else ""
+
+    @property
+    def newer(self) -> str:
+        return "" if self.is_top or not self.rows else key_of(self.rows[0])
+
+
+@require_safe
+def gallery(request: MemberRequest) -> HttpResponse:
+    filter = Filter(request.GET, request.user)
+    stretch = _stretch(request, filter)
+    months = _months(stretch, filter, seen=request.GET.get("seen", ""))
+    context: dict[str, Any] = {
+        "filter": filter,
+        "query": filter.address,
+        "months": months,
+        "stretch": stretch,
+    }
+    if request.htmx:
+        _count(months, stretch, filter)
+        return render(request, "gallery/_items.html", context)
+    total = _count(months, stretch, filter, with_total=True)
+    context |= _menus(filter) | {
+        "total": total,
+        "rail": _rail(filter),
+        "open_count": count_open(request.user),
+        "shapes": catalog.SHAPES,
+        "states": STATES,
+        "made": MADE,
+        "selecting": "select" in request.GET,
+        "way_out": _way_out(filter) if not stretch.rows else None,
+    }
+    return render(request, "gallery/gallery.html", context)
+
+
+# --- the rows ------------------------------------------------------------------------------------
+
+
+def _stretch(request: MemberRequest, filter: Filter) -> Stretch:
+    """`before` and `after` are keys; `month` begins with the newest of that month."""
+    rows = filter.rows()
+    asked = request.GET
+    if "before" in asked:
+        return _from(rows.filter(before(asked["before"])), filter, is_top=False)
+    if "month" in asked:
+        return _from(rows.filter(created_at__lt=_end_of(asked["month"])), filter, is_top=False)
+    if "after" in asked:
+        newer = rows.filter(after(asked["after"])).order_by("created_at", "pk")
+        keys = list(newer.values_list("pk", flat=True)[: ROWS_A_PAGE + 1])
+        if len(keys) > ROWS_A_PAGE:
+            page = _fetch(rows.filter(pk__in=keys[:ROWS_A_PAGE]), filter)
+            return Stretch(page, is_top=False, has_older=True)
+    return _from(rows, filter, is_top=True)
+
+
+def _from(rows: GenerationQuerySet, filter: Filter, *, is_top: bool) -> Stretch:
+    """Whole generations, until the page is full."""
+    found = _fetch(rows[: ROWS_A_PAGE + 1], filter)
+    many = 0
+    for place, row in enumerate(found[:ROWS_A_PAGE]):
+        many += len(row.pictures.all())
+        if many >= PICTURES_A_PAGE:
+            return Stretch(found[: place + 1], is_top, has_older=place + 1 < len(found))
+    return Stretch(found[:ROWS_A_PAGE], is_top, has_older=len(found) > ROWS_A_PAGE)
+
+
+def _fetch(rows: GenerationQuerySet, filter: Filter) -> list[Generation]:
+    pictures = filter.narrow(Picture.objects.shown())
+    return list(
+        rows.only(
+            "prompt", "n", "owner", "created_at", "is_private", "aspect_ratio", "status"
+        ).with_their(pictures.with_hearts_of(filter.member).only(*SHOWN).order_by("index"))
+    )
+
+
+def _months(stretch: Stretch, filter: Filter, seen: str) -> list[Month]:
+    """`seen` is the month that the page before ended with: its heading stands there already."""
+    months = [
+        Month(first, _tiles(group, filter)) for first, group in groupby(stretch.rows, key=_month_of)
+    ]
+    if months and months[0].slug == seen:
+        months[0].has_heading = False
+    return months
+
+
+def _tiles(rows: Iterable[Generation], filter: Filter) -> list[Tile]:
+    if filter.shows_pictures:
+        return tiles_of(rows, filter.member, filter.address)
+    return [Tile.of_wish(row, filter.member) for row in rows]
+
+
+def _count(
+    months: Sequence[Month], stretch: Stretch, filter: Filter, *, with_total: bool = False
+) -> Count | None:
+    """Count each month whose heading is on the page, and everything: in one statement.
+
+    A month that lies wholly on the page is counted there.
+    """
+    asked: list[Month] = []
+    for place, month in enumerate(months):
+        begins_here = place > 0 or stretch.is_top
+        ends_here = place < len(months) - 1 or not stretch.has_older
+        if begins_here and ends_here:
+            month.count = Count(len(month.tiles))
+        elif month.has_heading:
+            asked.append(month)
+    questions: list[QuerySet[Any]] = [_of_month(filter, month.first) for month in asked]
+    if with_total:
+        questions.append(filter.counted())
+    counts = [Count(number) for number in count_up_to(MOST_COUNTED + 1, questions)]
+    for month, count in zip(asked, counts, strict=False):
+        month.count = count
+    return counts[-1] if with_total else None
+
+
+def _of_month(filter: Filter, first: date) -> QuerySet[Any]:
+    lasts = (_midnight(first), _midnight(_next_month(first)))
+    moment = "generation__created_at" if filter.shows_pictures else "created_at"
+    return filter.counted().filter(**{f"{moment}__gte": lasts[0], f"{moment}__lt": lasts[1]})
+
+
+# --- the months beside it ------------------------------------------------------------------------
+
+
+def _rail(filter: Filter) -> list[tuple[int, list[date]]]:
+    """All months back to the first picture, by year; which of them are empty is not asked."""
+    rows = Generation.objects.visible_to(filter.member).with_pictures()
+    first = rows.order_by("created_at", "pk").values_list("created_at", flat=True).first()
+    if first is None:
+        return []
+    month, oldest = timezone.localdate().replace(day=1), timezone.localdate(first).replace(day=1)
+    months = [month]
+    while months[-1] > oldest:
+        months.append(_month_before(months[-1]))
+    return [(year, list(group)) for year, group in groupby(months, key=lambda month: month.year)]
+
+
+def _month_of(row: Generation) -> date:
+    return timezone.localdate(row.created_at).replace(day=1)
+
+
+def _month_before(first: date) -> date:
+    return date(first.year - (first.month == 1), (first.month - 2) % 12 + 1, 1)
+
+
+def _next_month(first: date) -> date:
+    return date(first.year + first.month // 12, first.month % 12 + 1, 1)
+
+
+def _end_of(slug: str) -> datetime:
+    """`2026-11` -> the first moment of December."""
+    try:
+        return _midnight(_next_month(datetime.strptime(slug, "%Y-%m").date()))
+    except ValueError:
+        raise Http404 from None
+
+
+def _midnight(day: date) -> datetime:
+    return timezone.make_aware(datetime.combine(day, time.min))
+
+
+# --- what one can choose -------------------------------------------------------------------------
+
+
+def _menus(filter: Filter) -> dict[str, list[tuple[int, str]]]:
+    """People, collections and tags, of each the first fifty by name, in one statement."""
+    full = NullIf(Trim(Concat("first_name", Value(" "), "last_name")), Value(""))
+    made = Exists(Generation.objects.filter(owner=OuterRef("pk")))
+    people = Member.objects.filter(made).annotate(label=Coalesce(full, F("username")))
+    collections = Collection.objects.annotate(label=F("name"))
+    tags = Tag.objects.annotate(label=F("name"))
+    menus: dict[str, list[tuple[int, str]]] = {"people": [], "collections": [], "tags": []}
+    kinds = zip(menus, (people, collections, tags), strict=True)
+    lists: list[QuerySet[Any, Any]] = [
+        rows.order_by().values_list(Value(kind, CharField()), "pk", "label") for kind, rows in kinds
+    ]
+    for kind, pk, label in lists[0].union(*lists[1:], all=True).order_by("label"):
+        if len(menus[kind]) < MOST_LISTED:
+            menus[kind].append((pk, label))
+    return menus
+
+
+@dataclass(frozen=True)
+class WayOut:
+    """Which one condition to drop, so that something is found, and how much then."""
+
+    label: str
+    address: str
+    count: Count
+
+
+def _way_out(filter: Filter) -> WayOut | None:
+    for name in filter.values:
+        if name == "q" and len(filter.values) > 1:
+            continue
+        address = filter.without(name)
+        [number] = count_up_to(
+            MOST_COUNTED + 1, [Filter(QueryDict(address), filter.member).counted()]
+        )
+        if number:
+            return WayOut(str(filter.fields[name].label), address, Count(number))
+    return None

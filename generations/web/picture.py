@@ -1,0 +1,158 @@
+"""One picture: large, with all that is known of it, and its neighbours in what one looks through.
+
+The same page opens over the gallery as a lightbox: then only what stands in `#stage` is sent.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from django.db.models import Prefetch, prefetch_related_objects
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
+from django.views.decorators.http import require_safe
+
+from generations.models import Collection, Generation, Member, Picture, Tag
+from generations.models.generation_queryset import GenerationQuerySet
+from generations.models.picture import PictureQuerySet
+
+from .access import MemberRequest
+from .cards import file_addresses
+from .changes import count_open
+from .filters import Filter
+from .paging import after, before, key_of
+from .tiles import Tile, alt_of, step_of, tiles_of
+
+MOST_USES = 12
+MOST_LISTED = 50
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A picture and what stands around it, as this viewer sees it."""
+
+    picture: Picture
+    viewer: Member
+    filter: Filter
+
+    @property
+    def row(self) -> Generation:
+        return self.picture.generation
+
+    @property
+    def query(self) -> str:
+        return self.filter.address
+
+    @property
+    def address(self) -> str:
+        return self._address_of(self.picture.pk)
+
+    @property
+    def gallery(self) -> str:
+        """Where it hangs: the page of the gallery that begins with it."""
+        return f"{reverse('gallery')}?{self.query}" if self.query else reverse("gallery")
+
+    @property
+    def is_mine(self) -> bool:
+        return self.viewer.is_admin or self.is_own
+
+    @property
+    def is_own(self) -> bool:
+        return self.row.owner_id == self.viewer.pk
+
+    @cached_property
+    def files(self) -> dict[str, str]:
+        original, preview, thumbnail = file_addresses(self.picture.pk)
+        return {"original": original, "preview": preview, "thumbnail": thumbnail}
+
+    @property
+    def alt(self) -> str:
+        return alt_of(self.picture, self.row)
+
+    @property
+    def step(self) -> int:
+        return step_of((self.picture.width or 1) / (self.picture.height or 1))
+
+    @cached_property
+    def sisters(self) -> list[Tile]:
+        """All of its generation that are here, itself among them."""
+        return tiles_of([self.row], self.viewer, self.query)
+
+    @cached_property
+    def tags(self) -> list[Tag]:
+        return list(self.picture.tags.all())
+
+    @cached_property
+    def collections(self) -> list[Collection]:
+        return list(self.picture.collections.order_by("name"))
+
+    @cached_property
+    def other_collections(self) -> list[Collection]:
+        inside = {collection.pk for collection in self.collections}
+        return [each for each in Collection.objects.all()[:MOST_LISTED] if each.pk not in inside]
+
+    @cached_property
+    def made_from(self) -> Tile | None:
+        """The picture of ours that was its reference, if this viewer may see it."""
+        source = self.row.reference.picture_id if self.row.reference else None
+        seen = Picture.objects.visible_to(self.viewer).select_related("generation")
+        picture = seen.filter(pk=source).first() if source else None
+        return Tile.of(picture, picture.generation, self.viewer) if picture else None
+
+    @cached_property
+    def used_in(self) -> list[Tile]:
+        """The first picture of each generation that was made from this one."""
+        seen = Picture.objects.visible_to(self.viewer).select_related("generation")
+        made = seen.filter(generation__reference__picture=self.picture, index=0)
+        newest = made.order_by("-generation__created_at")[:MOST_USES]
+        return [Tile.of(picture, picture.generation, self.viewer) for picture in newest]
+
+    # --- its neighbours --------------------------------------------------------------------------
+
+    @cached_property
+    def newer(self) -> str:
+        """Address of the one before it in the gallery under this filter; empty at its beginning."""
+        sister = self._here.filter(index__lt=self.picture.index).order_by("-index").first()
+        if not sister:
+            rows = self.filter.rows().filter(after(key_of(self.row))).order_by("created_at", "pk")
+            sister = self._of(rows).order_by("-index").first()
+        return self._address_of(sister.pk) if sister else ""
+
+    @cached_property
+    def older(self) -> str:
+        sister = self._here.filter(index__gt=self.picture.index).order_by("index").first()
+        if not sister:
+            rows = self.filter.rows().filter(before(key_of(self.row)))
+            sister = self._of(rows).order_by("index").first()
+        return self._address_of(sister.pk) if sister else ""
+
+    @property
+    def _here(self) -> PictureQuerySet:
+        return self.filter.narrow(Picture.objects.shown()).filter(generation=self.row).only("pk")
+
+    def _of(self, rows: GenerationQuerySet) -> PictureQuerySet:
+        """The pictures of the nearest of these rows."""
+        nearest = rows.values_list("pk", flat=True).first()
+        shown = self.filter.narrow(Picture.objects.shown())
+        return shown.filter(generation=nearest).only("pk")
+
+    def _address_of(self, pk: int) -> str:
+        address = reverse("picture", args=(pk,))
+        return f"{address}?{self.query}" if self.query else address
+
+
+@require_safe
+def picture(request: MemberRequest, pk: int) -> HttpResponse:
+    seen = Picture.objects.visible_to(request.user).with_hearts_of(request.user)
+    found = get_object_or_404(
+        seen.select_related("generation__owner", "generation__reference"), pk=pk
+    )
+    prefetch_related_objects(
+        [found.generation], Prefetch("pictures", Picture.objects.shown().order_by("index"))
+    )
+    context = {"stage": Stage(found, request.user, Filter(request.GET, request.user))}
+    if request.htmx:
+        return render(request, "picture/_stage.html", context | {"in_lightbox": True})
+    return render(
+        request, "picture/picture.html", context | {"open_count": count_open(request.user)}
+    )

@@ -1,0 +1,217 @@
+"""The gallery: what hangs there for whom, in which order, page by page, under which filter."""
+
+import re
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+from pytest_django import DjangoAssertNumQueries
+
+from generations.models import Collection, Favourite, Generation, Member, Picture, Status, choosing
+from tests.builders import make_generation, make_member
+
+HX = {"HX-Request": "true"}
+
+
+@pytest.fixture(autouse=True)
+def _files(settings: object, tmp_path: object) -> None:
+    settings.MEDIA_ROOT = tmp_path  # type: ignore[attr-defined]
+
+
+def hanging(client: Client, address: str = "/gallery/", **more: str) -> list[int]:
+    """The pictures on that page, in their order."""
+    page = client.get(address, headers=more or None)
+    assert page.status_code == 200, page.content.decode()
+    return [
+        int(pk) for pk in re.findall(r'<li class="tile[^>]* id="p(\d+)"', page.content.decode())
+    ]
+
+
+def keys(*rows: Generation) -> list[int]:
+    return [
+        pk for row in rows for pk in row.pictures.order_by("index").values_list("pk", flat=True)
+    ]
+
+
+def made(age_days: float = 0, **more: object) -> Generation:
+    moment = timezone.now() - timedelta(days=age_days)
+    return make_generation(Status.SUCCEEDED, created_at=moment, **more)  # type: ignore[arg-type]
+
+
+def test_it_shows_what_the_team_shares_newest_first(owners: Client, stranger: Member) -> None:
+    old = made(2, owner=stranger, n=2)
+    new = made(1, n=3)
+    made(0, is_private=True, owner=stranger)
+    make_generation(Status.RUNNING)
+    make_generation(Status.FAILED)
+    assert hanging(owners) == keys(new, old)
+
+
+def test_what_is_private_only_its_owner_sees(
+    owners: Client, strangers: Client, admins: Client, owner: Member
+) -> None:
+    row = made(owner=owner, is_private=True)
+    [pk] = keys(row)
+    assert hanging(owners) == [pk]
+    for other in (strangers, admins):
+        assert hanging(other) == []
+        assert hanging(other, "/gallery/?q=pear") == []
+        assert hanging(other, f"/gallery/?by={owner.pk}") == []
+        assert other.get(f"/pictures/{pk}/").status_code == 404
+        assert other.get(f"/generations/{row.pk}/").status_code == 404
+        assert other.get(f"/compare/?picture={pk}&picture={pk}").status_code == 422
+        for variant in ("original", "preview", "thumbnail"):
+            assert other.get(f"/files/{pk}/{variant}").status_code == 404
+
+
+def test_pages_join_without_a_gap_in_both_directions(
+    owners: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("generations.web.gallery.ROWS_A_PAGE", 4)
+    monkeypatch.setattr("generations.web.gallery.PICTURES_A_PAGE", 5)
+    moment = timezone.now()
+    rows = [
+        make_generation(
+            Status.SUCCEEDED, n=place % 3 + 1, created_at=moment - timedelta(place // 2)
+        )
+        for place in range(15)
+    ]
+    rows.sort(key=lambda row: (row.created_at, row.pk), reverse=True)
+    seen, address, starts = [], "/gallery/", []
+    while address:
+        starts.append(address)
+        seen += hanging(owners, address)
+        body = owners.get(address).content.decode()
+        older = re.search(r'href="(\?[^"]*before=[\d-]+)">Older pictures', body)
+        address = f"/gallery/{older[1]}" if older else ""
+    assert seen == keys(*rows)
+    newer = re.search(r'href="(\?after=[\d-]+)"', owners.get(starts[-1]).content.decode())
+    assert newer
+    back = hanging(owners, f"/gallery/{newer[1]}")
+    first = seen.index(hanging(owners, starts[-1])[0])
+    assert back == seen[first - len(back) : first]
+
+
+def test_the_next_page_comes_in_without_a_second_heading(
+    owners: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("generations.web.gallery.ROWS_A_PAGE", 1)
+    moment = datetime(2026, 3, 9, tzinfo=UTC)
+    for minutes in range(3):
+        make_generation(Status.SUCCEEDED, created_at=moment - timedelta(minutes=minutes))
+    body = owners.get("/gallery/").content.decode()
+    assert "March 2026" in body
+    assert "3 pictures" in body
+    more = re.search(r'data-hx-get="([^"]+)"', body)
+    assert more
+    rest = owners.get(f"/gallery/{more[1].replace('&amp;', '&')}", headers=HX).content.decode()
+    assert 'class="tile' in rest
+    assert "March" not in rest
+    assert "<html" not in rest
+
+
+def test_a_month_begins_with_its_newest(owners: Client) -> None:
+    rows = [
+        make_generation(Status.SUCCEEDED, created_at=datetime(2026, month, 20, tzinfo=UTC))
+        for month in (1, 3, 5)
+    ]
+    assert hanging(owners, "/gallery/?month=2026-03") == keys(rows[1], rows[0])
+    assert hanging(owners, "/gallery/?month=2026-02") == keys(rows[0])
+    page = owners.get("/gallery/").content.decode()
+    assert 'data-month="2026-01"' in page
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "?before=x", "?before=1-2-3", f"?before={'9' * 30}-1", "?month=2026-13", "?month=x",
+        "?after=-1", "?month=9999-12", "?month=0001-01",
+    ],
+)  # fmt: skip
+def test_an_address_that_means_nothing_is_not_found(owners: Client, address: str) -> None:
+    assert owners.get(f"/gallery/{address}").status_code in (200, 404)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "by=x", "by=999999999999999999999999", "shape=7:5", "since=2026-99-99", "until=tomorrow",
+        "tag=x", "collection=-1", "state=gone", "reference=maybe", "q=%00", f"q={'x' * 300}",
+        "favourite=perhaps", "by=1&by=1&by=2", "since=0001-01-01&until=9999-12-31",
+    ],
+)  # fmt: skip
+def test_nonsense_in_a_filter_breaks_nothing(owners: Client, query: str) -> None:
+    assert owners.get(f"/gallery/?{query}").status_code == 200
+
+
+def test_a_wrong_date_is_told_beside_it(owners: Client) -> None:
+    body = owners.get("/gallery/?since=yesterday").content.decode()
+    assert 'id="since-error"' in body
+    assert 'value="yesterday"' in body
+
+
+def test_every_filter_alone_and_two_together(owners: Client, owner: Member) -> None:
+    lan = make_member("lan")
+    pear = made(1, owner=lan, prompt="A pear", aspect_ratio="1:1", n=2)
+    dune = made(2, owner=owner, prompt="Dunes", aspect_ratio="3:2", reference_url="https://x/y.png")
+    mine = made(3, owner=owner, prompt="Secret pear", aspect_ratio="16:9", is_private=True)
+    failed = make_generation(Status.FAILED, prompt="No pear", owner=lan)
+    first, second = keys(pear)
+    choosing.favourite([second], owner)
+    choosing.tag([first], owner, "Fruit")
+    collection = Collection.objects.create(name="Spring", created_by=owner)
+    collection.add([second, *keys(dune)], owner)
+    day = timezone.localdate() - timedelta(days=1)
+    tag = Picture.objects.get(pk=first).tags.get()
+    wanted = {
+        "q=pear": keys(pear, mine),
+        f"by={lan.pk}": keys(pear),
+        f"by={lan.pk}&by={owner.pk}": keys(pear, dune, mine),
+        "shape=1:1&shape=3:2": keys(pear, dune),
+        "favourite=1": [second],
+        f"tag={tag.pk}": [first],
+        f"collection={collection.pk}": [second, *keys(dune)],
+        f"collection={collection.pk}&favourite=1": [second],
+        "reference=with": keys(dune),
+        "reference=without": keys(pear, mine),
+        "private=1": keys(mine),
+        f"since={day}": keys(pear),
+        f"until={day - timedelta(days=1)}": keys(dune, mine),
+        "q=pear&shape=16:9": keys(mine),
+    }
+    assert {query: hanging(owners, f"/gallery/?{query}") for query in wanted} == wanted
+    body = owners.get("/gallery/?state=failed").content.decode()
+    assert f'href="/generations/{failed.pk}/"' in body
+    assert "1 wish" in body
+
+
+def test_nothing_found_says_what_to_drop(owners: Client, owner: Member) -> None:
+    made(owner=owner, prompt="Lighthouse")
+    body = owners.get("/gallery/?q=lighthouse&favourite=1").content.decode()
+    assert "Nothing matches “lighthouse”." in body
+    assert "Without “favourites” there is 1." in body
+    assert 'href="?q=lighthouse"' in body
+
+
+def test_counts_stop_where_a_page_stops_telling(
+    owners: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("generations.web.gallery.MOST_COUNTED", 3)
+    made(n=4)
+    assert "3+ pictures" in owners.get("/gallery/").content.decode()
+
+
+def test_a_page_asks_the_database_no_more_when_it_holds_more(
+    owners: Client, owner: Member, django_assert_max_num_queries: DjangoAssertNumQueries
+) -> None:
+    for place in range(12):
+        row = made(place * 20, n=3)
+        Favourite.objects.create(member=owner, picture=row.pictures.all()[0])
+    with django_assert_max_num_queries(8):
+        assert len(hanging(owners)) == 36
+
+
+def test_a_stranger_to_the_house_sees_nothing(client: Client) -> None:
+    for address in ("/gallery/", "/pictures/1/", "/compare/"):
+        assert client.get(address).status_code == 302
