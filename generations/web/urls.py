@@ -3,7 +3,7 @@
 from django.contrib.auth import views as auth_views
 from django.urls import URLPattern, path
 
-from . import actions, changes, files, generation, health, line, studio
+from . import actions, changes, files, generation, health, line, preferences, studio
 
 urlpatterns: list[URLPattern] = [
     path("", studio.studio, name="studio"),
@@ -13,6 +13,7 @@ urlpatterns: list[URLPattern] = [
     path("generations/<int:pk>/<slug:verb>/", actions.act, name="act"),
     path("line/", line.line, name="line"),
     path("line/resume", line.resume, name="resume"),
+    path("settings/", preferences.preferences, name="settings"),
     path("files/<int:pk>/<slug:variant>", files.file, name="file"),
     path("references/<int:pk>", files.reference, name="reference"),
     path(
