@@ -14,6 +14,7 @@ from . import (
     health,
     line,
     picture,
+    preferences,
     studio,
 )
 
@@ -29,6 +30,7 @@ urlpatterns: list[URLPattern] = [
     path("pictures/<int:pk>/", picture.picture, name="picture"),
     path("pictures/do/<slug:verb>", choose.choose, name="choose"),
     path("compare/", compare.compare, name="compare"),
+    path("settings/", preferences.preferences, name="settings"),
     path("files/<int:pk>/<slug:variant>", files.file, name="file"),
     path("references/<int:pk>", files.reference, name="reference"),
     path(

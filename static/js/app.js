@@ -144,18 +144,3 @@ document.addEventListener("htmx:load", () => {
   retitle();
 });
 setInterval(tick, 1000);
-
-// --- menus close as menus do ---------------------------------------------------------------------
-
-document.addEventListener("click", (event) => {
-  for (const menu of document.querySelectorAll("details.menu[open]")) {
-    if (!menu.contains(event.target)) menu.open = false;
-  }
-});
-
-document.addEventListener("keydown", (event) => {
-  const menu = event.key === "Escape" && document.querySelector("details.menu[open]");
-  if (!menu) return;
-  menu.open = false;
-  menu.querySelector("summary").focus();
-});

@@ -207,6 +207,7 @@ function addTicks() {
 function choose(on) {
   choosing = on;
   form.hidden = !on;
+  for (const button of form.querySelectorAll("button")) button.disabled = !on;
   byId("select").setAttribute("aria-pressed", String(on));
   tiles()?.classList.toggle("is-choosing", on);
   if (on) addTicks();
@@ -314,10 +315,11 @@ document.addEventListener("keydown", (event) => {
     const data = new FormData(form);
     data.append("picture", tile.id.slice(1));
     const neighbour = tile.nextElementSibling?.querySelector("a");
+    event.preventDefault();
     press(form.action.replace(/[^/]+$/, verb), data);
     if (verb === "trash") neighbour?.focus();
   }
-});
+}, { capture: true }); // before the keys of every page, which would take them for its own
 
 arrive();
-if (choosing) choose(true);
+choose(choosing);

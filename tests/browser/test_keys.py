@@ -1,0 +1,123 @@
+"""Single keys: the list of them, from card to card, and what they never do."""
+
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from generations.models import Generation, Member, Status
+from tests.builders import make_generation
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def three(owner: Member) -> list[Generation]:
+    """From the newest down, as they stand in the page."""
+    words = ("Dunes", "Ridges", "A pear")
+    return [make_generation(Status.SUCCEEDED, owner=owner, prompt=word) for word in words][::-1]
+
+
+def path_of(page: Page) -> str:
+    return urlsplit(page.url).path
+
+
+def test_the_list_of_keys_opens_keeps_the_focus_in_it_and_gives_it_back(page: Page) -> None:
+    page.get_by_role("link", name="Studio").focus()
+    page.keyboard.press("?")
+    dialog = page.get_by_role("dialog", name="Keys")
+    expect(dialog).to_be_visible()
+    expect(dialog.get_by_role("button", name="Close")).to_be_focused()
+    outside = (
+        "!document.activeElement.closest('dialog') && document.activeElement !== document.body"
+    )
+    for _press in range(4):
+        page.keyboard.press("Tab")
+        assert not page.evaluate(outside)
+    page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+    expect(page.get_by_role("link", name="Studio")).to_be_focused()
+
+
+def test_the_list_opens_from_the_menu_too(page: Page) -> None:
+    page.locator("summary", has_text="Account").click()
+    page.get_by_role("button", name="Keys").click()
+    expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
+    page.mouse.click(5, 5)
+    expect(page.get_by_role("dialog", name="Keys")).to_be_hidden()
+
+
+def test_n_goes_to_the_prompt_from_everywhere(page: Page) -> None:
+    prompt = page.get_by_label("Prompt", exact=True)
+    page.keyboard.press("n")
+    expect(prompt).to_be_focused()
+    expect(prompt).to_have_value("")
+    page.goto("/settings/")
+    page.keyboard.press("n")
+    page.wait_for_url("**/#prompt")
+    expect(prompt).to_be_focused()
+
+
+def test_two_keys_go_to_a_page(page: Page) -> None:
+    page.goto("/settings/")
+    page.keyboard.press("g")
+    page.keyboard.press("s")
+    page.wait_for_url(lambda url: urlsplit(url).path == "/")
+
+
+def test_j_and_k_go_from_card_to_card(page: Page, three: list[Generation]) -> None:
+    page.reload()
+    links = [page.locator(f"#generation-{row.pk} a.picture") for row in three]
+    for key, expected in (("j", 0), ("j", 1), ("j", 2), ("j", 2), ("k", 1)):
+        page.keyboard.press(key)
+        expect(links[expected]).to_be_focused()
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"**/generations/{three[1].pk}/")
+
+
+def test_a_key_presses_what_is_nearest_to_the_focus(page: Page, owner: Member) -> None:
+    row = make_generation(Status.SUCCEEDED, owner=owner, n=2)
+    page.reload()
+    second = row.pictures.order_by("index")[1]
+    page.locator(f"#picture-{second.pk}-link").focus()
+    with page.expect_download() as download:
+        page.keyboard.press("d")
+    assert urlsplit(download.value.url).path == f"/files/{second.pk}/original"
+    page.locator(f"#generation-{row.pk}-prompt").focus()
+    page.keyboard.press("d")
+    expect(page.get_by_role("link", name="Picture 2", exact=True)).to_be_visible()
+    page.keyboard.press("Escape")
+    page.keyboard.press("r")
+    page.wait_for_url(f"**/?again={row.pk}")
+
+
+def test_a_key_without_a_card_presses_no_card(page: Page, three: list[Generation]) -> None:
+    page.reload()
+    page.evaluate("addEventListener('click', () => { window.pressed = true }, true)")
+    for key in ("r", "d", "Delete"):
+        page.keyboard.press(key)
+    assert page.evaluate("window.pressed") is None
+
+
+def test_fields_keep_their_letters(page: Page, three: list[Generation]) -> None:
+    page.reload()
+    prompt = page.get_by_label("Prompt", exact=True)
+    prompt.focus()
+    page.keyboard.type("g s? jk, grand n")
+    expect(prompt).to_have_value("g s? jk, grand n")
+    expect(prompt).to_be_focused()
+    assert path_of(page) == "/"
+
+
+def test_with_single_keys_off_none_does_anything(
+    page: Page, owner: Member, three: list[Generation]
+) -> None:
+    Member.objects.filter(pk=owner.pk).update(single_keys=False)
+    page.goto("/settings/")
+    page.evaluate("addEventListener('click', () => { window.pressed = true }, true)")
+    for key in ("?", "g", "s", "n", "j"):
+        page.keyboard.press(key)
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    assert page.evaluate("window.pressed") is None
+    assert page.evaluate("document.activeElement === document.body")
+    assert path_of(page) == "/settings/"

@@ -1,0 +1,66 @@
+"""The settings of a member: colours, single keys, and how they hear of an end."""
+
+import pytest
+from django.test import Client
+
+from generations.models import Member
+
+pytestmark = pytest.mark.django_db
+
+CHOSEN = {"scheme": "dark", "wants_sound": "on"}
+
+
+def test_what_is_chosen_is_kept_and_said(owners: Client, owner: Member) -> None:
+    answer = owners.post("/settings/", CHOSEN)
+    assert (answer.status_code, answer["Location"]) == (303, "/settings/")
+    owner.refresh_from_db()
+    assert (owner.scheme, owner.single_keys) == ("dark", False)
+    assert (owner.wants_sound, owner.wants_notices) == (True, False)
+    page = owners.get("/settings/").content.decode()
+    assert "Saved." in page
+    assert 'name="scheme" value="dark" checked' in page
+    assert 'name="wants_sound" aria-describedby="sound-means" checked' in page
+    assert 'name="single_keys" aria-describedby="keys-mean">' in page
+
+
+@pytest.mark.parametrize("address", ["/", "/settings/", "/nowhere"])
+def test_the_scheme_stands_in_every_page_before_any_style(
+    owners: Client, owner: Member, address: str
+) -> None:
+    assert "data-scheme" not in owners.get(address).content.decode()
+    Member.objects.filter(pk=owner.pk).update(scheme="light")
+    page = owners.get(address).content.decode()
+    assert '<html lang="en" data-scheme="light"' in page
+    assert '<meta name="color-scheme" content="light">' in page
+
+
+def test_without_a_member_the_system_decides(client: Client) -> None:
+    page = client.get("/accounts/login/").content.decode()
+    assert "data-scheme" not in page
+    assert '<meta name="color-scheme" content="light dark">' in page
+
+
+@pytest.mark.parametrize("scheme", ["pink", "DARK", "x" * 5000, "dark\x00"])
+def test_a_scheme_that_is_none_is_refused_beside_its_field(
+    owners: Client, owner: Member, scheme: str
+) -> None:
+    answer = owners.post("/settings/", {"scheme": scheme, "wants_notices": "on"})
+    page = answer.content.decode()
+    assert answer.status_code == 422
+    assert '<p class="error" id="scheme-error">Choose one of the three.</p>' in page
+    assert 'name="wants_notices" aria-describedby="notices-mean" checked' in page
+    owner.refresh_from_db()
+    assert (owner.scheme, owner.wants_notices) == ("", False)
+
+
+def test_nothing_else_of_the_row_is_written(owners: Client, owner: Member) -> None:
+    owners.post("/settings/", {**CHOSEN, "role": "admin", "is_superuser": "on", "username": "x"})
+    owner.refresh_from_db()
+    assert (owner.role, owner.is_superuser, owner.username) == ("member", False, "owner")
+
+
+def test_the_menu_leads_there_and_admins_further(owners: Client, admins: Client) -> None:
+    for client in (owners, admins):
+        assert 'href="/settings/"' in client.get("/").content.decode()
+    assert 'href="/admin/"' in admins.get("/").content.decode()
+    assert 'href="/admin/"' not in owners.get("/").content.decode()
