@@ -43,26 +43,26 @@ class Filter(forms.Form):
     """Bound to the address. What it cannot read it tells beside the field, and leaves out."""
 
     q = forms.CharField(label=_("the words"), required=False, max_length=LONGEST_SEARCH, strip=True)
-    by = PeopleField(Member.objects.all(), label=_("people"), required=False)
+    by = PeopleField(Member.objects.all(), label=_("the person"), required=False)
     shape = forms.MultipleChoiceField(
-        label=_("shape"),
+        label=_("the shape"),
         choices=[(shape.ratio, shape.name) for shape in catalog.SHAPES],
         required=False,
     )
     collection = forms.ModelChoiceField(
-        Collection.objects.all(), label=_("collection"), required=False
+        Collection.objects.all(), label=_("the collection"), required=False
     )
-    tag = forms.ModelChoiceField(Tag.objects.all(), label=_("tag"), required=False)
-    favourite = forms.BooleanField(label=_("favourites"), required=False)
+    tag = forms.ModelChoiceField(Tag.objects.all(), label=_("the tag"), required=False)
+    favourite = forms.BooleanField(label=_("“favourites”"), required=False)
     reference = forms.ChoiceField(
-        label=_("reference image"),
+        label=_("the reference"),
         choices=[("", _("With or without")), ("with", _("With one")), ("without", _("Without"))],
         required=False,
     )
-    state = forms.ChoiceField(label=_("state"), choices=STATES, required=False)
-    private = forms.BooleanField(label=_("private"), required=False)
-    since = forms.DateField(label=_("from"), required=False, validators=DAYS)
-    until = forms.DateField(label=_("until"), required=False, validators=DAYS)
+    state = forms.ChoiceField(label=_("the state"), choices=STATES, required=False)
+    private = forms.BooleanField(label=_("“private”"), required=False)
+    since = forms.DateField(label=_("the first day"), required=False, validators=DAYS)
+    until = forms.DateField(label=_("the last day"), required=False, validators=DAYS)
 
     def __init__(self, data: QueryDict, member: Member) -> None:
         super().__init__(data)

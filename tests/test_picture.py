@@ -1,0 +1,123 @@
+"""The page of one picture: what it tells, to whom, and its neighbours in what one looks through."""
+
+import re
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+from pytest_django import DjangoAssertNumQueries, Settings
+
+from generations.models import (
+    Collection,
+    Generation,
+    Member,
+    Picture,
+    ReferenceImage,
+    Status,
+    choosing,
+)
+from tests.builders import make_generation
+
+HX = {"HX-Request": "true"}
+
+
+@pytest.fixture(autouse=True)
+def _files(settings: Settings, tmp_path: Any) -> None:
+    settings.MEDIA_ROOT = tmp_path
+
+
+def keys(*rows: Generation) -> list[int]:
+    return [
+        pk for row in rows for pk in row.pictures.order_by("index").values_list("pk", flat=True)
+    ]
+
+
+def walk(client: Client, address: str, rel: str) -> list[str]:
+    """The addresses met by following one arrow to its end."""
+    met = []
+    while address:
+        met.append(address)
+        body = client.get(address).content.decode()
+        arrow = re.search(rf'class="arrow[^"]*" href="([^"]+)" rel="{rel}"', body)
+        address = arrow[1].replace("&amp;", "&") if arrow else ""
+    return met
+
+
+def test_arrows_go_through_the_whole_gallery_and_back(owners: Client, owner: Member) -> None:
+    moment = timezone.now()
+    rows = [
+        make_generation(
+            Status.SUCCEEDED, owner=owner, n=place % 2 + 1, created_at=moment - timedelta(place)
+        )
+        for place in range(4)
+    ]
+    order = keys(*rows)
+    choosing.favourite([order[0], order[3]], owner)
+    assert walk(owners, f"/pictures/{order[0]}/", "next") == [f"/pictures/{pk}/" for pk in order]
+    back = [f"/pictures/{pk}/" for pk in reversed(order)]
+    assert walk(owners, f"/pictures/{order[-1]}/", "prev") == back
+    hearts = [f"/pictures/{pk}/?favourite=1" for pk in (order[0], order[3])]
+    assert walk(owners, hearts[0], "next") == hearts
+
+
+def test_it_tells_how_it_was_made(owners: Client, owner: Member) -> None:
+    row = make_generation(
+        Status.SUCCEEDED, owner=owner, n=2, prompt="A pear <b>", negative_prompt="birds"
+    )
+    [first, _second] = keys(row)
+    choosing.tag([first], owner, "Fruit")
+    collection = Collection.objects.create(name="Spring", created_by=owner)
+    collection.add([first], owner)
+    body = owners.get(f"/pictures/{first}/").content.decode()
+    for words in ("A pear &lt;b&gt;", "birds", "Fruit", "Spring", "1 of 2", f"?again={row.pk}",
+                  f"?use={first}", "Make private", "Move to the trash"):  # fmt: skip
+        assert words in body, words
+
+
+def test_a_stranger_may_not_take_it_away(strangers: Client, owner: Member) -> None:
+    [pk] = keys(make_generation(Status.SUCCEEDED, owner=owner))
+    body = strangers.get(f"/pictures/{pk}/").content.decode()
+    assert "Make private" not in body
+    assert "Move to the trash" not in body
+
+
+def test_made_from_and_used_in_show_only_what_one_may_see(
+    owners: Client, owner: Member, stranger: Member
+) -> None:
+    source = make_generation(Status.SUCCEEDED, owner=stranger)
+    [first] = keys(source)
+    reference = ReferenceImage.objects.create(
+        owner=owner, file="x.png", name="x.png", content_type="image/png", width=300, height=300,
+        size_bytes=1, sha256="0" * 64, picture_id=first,
+    )  # fmt: skip
+    used = make_generation(Status.SUCCEEDED, owner=owner, reference=reference)
+    [second] = keys(used)
+    assert f'href="/pictures/{first}/"' in owners.get(f"/pictures/{second}/").content.decode()
+    assert f'href="/pictures/{second}/"' in owners.get(f"/pictures/{first}/").content.decode()
+    Generation.objects.filter(pk=source.pk).update(is_private=True)
+    assert f'href="/pictures/{first}/"' not in owners.get(f"/pictures/{second}/").content.decode()
+
+
+def test_the_lightbox_gets_the_stage_alone(owners: Client, owner: Member) -> None:
+    [pk] = keys(make_generation(Status.SUCCEEDED, owner=owner))
+    body = owners.get(f"/pictures/{pk}/", headers=HX).content.decode()
+    assert 'id="stage"' in body
+    assert "<html" not in body
+
+
+def test_a_picture_asks_a_steady_number_of_questions(
+    owners: Client, owner: Member, django_assert_max_num_queries: DjangoAssertNumQueries
+) -> None:
+    rows = [make_generation(Status.SUCCEEDED, owner=owner, n=9) for _ in range(3)]
+    with django_assert_max_num_queries(16):
+        assert owners.get(f"/pictures/{keys(rows[1])[0]}/").status_code == 200
+
+
+def test_two_to_four_are_compared(owners: Client, owner: Member) -> None:
+    order = keys(make_generation(Status.SUCCEEDED, owner=owner, n=6))
+    for many, status in ((1, 422), (2, 200), (4, 200), (5, 422)):
+        query = "&".join(f"picture={pk}" for pk in order[:many])
+        assert owners.get(f"/compare/?{query}").status_code == status
+    assert Picture.objects.count() == 6
