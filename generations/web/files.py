@@ -56,8 +56,12 @@ def reference(request: MemberRequest, pk: int) -> HttpResponseBase:
 
 def _name(picture: Picture) -> str:
     """Useful in a folder of downloads: the first words of the prompt and the picture's number."""
-    words = slugify(picture.generation.prompt, allow_unicode=True)[:60].strip("-") or _("picture")
-    return f"{words}-{picture.generation_id}-{picture.number}"
+    return f"{words_of(picture)}-{picture.generation_id}-{picture.number}"
+
+
+def words_of(picture: Picture) -> str:
+    """Of its prompt, as a file name takes them."""
+    return slugify(picture.generation.prompt, allow_unicode=True)[:60].strip("-") or _("picture")
 
 
 def _send(
