@@ -131,6 +131,10 @@ class Migration(migrations.Migration):
             model_name='generation',
             index=models.Index(models.F('aspect_ratio'), models.OrderBy(models.F('created_at'), descending=True), models.OrderBy(models.F('id'), descending=True), name='gallery_of_a_shape'),
         ),
+        migrations.AddIndex(
+            model_name='generation',
+            index=models.Index(condition=models.Q(('finished_at__isnull', True)), fields=['owner'], name='open_of_a_person'),
+        ),
         migrations.AddField(
             model_name='favourite',
             name='member',

@@ -116,6 +116,9 @@ class Generation(models.Model):
             models.Index("owner", F("created_at").desc(), F("id").desc(), name="studio_stream"),
             models.Index("status", F("created_at").desc(), F("id").desc(), name="gallery"),
             models.Index(
+                fields=["owner"], name="open_of_a_person", condition=Q(finished_at__isnull=True)
+            ),
+            models.Index(
                 "aspect_ratio", F("created_at").desc(), F("id").desc(), name="gallery_of_a_shape"
             ),
             models.Index(

@@ -185,9 +185,9 @@ def _count(
 
 
 def _of_month(filter: Filter, first: date) -> QuerySet[Any]:
-    lasts = (_midnight(first), _midnight(_next_month(first)))
-    moment = "generation__created_at" if filter.shows_pictures else "created_at"
-    return filter.counted().filter(**{f"{moment}__gte": lasts[0], f"{moment}__lt": lasts[1]})
+    return filter.counted().filter(
+        created_at__gte=_midnight(first), created_at__lt=_midnight(_next_month(first))
+    )
 
 
 # --- the months beside it ------------------------------------------------------------------------
