@@ -38,15 +38,21 @@ _POSTGRESQL = """CREATE INDEX IF NOT EXISTS generations_search ON generations_ge
 
 
 def search(rows: GenerationQuerySet, text: str) -> GenerationQuerySet:
-    """Those rows whose prompt has every word of the text; all of them for an empty text."""
-    phrases = [words for chunk in text[:LONGEST_SEARCH].split() if (words := fold(chunk))]
+    """Those rows whose prompt has every word of the text; all of them for an empty text.
+
+    A rare word is looked up in the index; a common one is met soon enough by going back in time.
+    """
     if not text.strip():
         return rows
+    phrases = [words for chunk in text[:LONGEST_SEARCH].split() if (words := fold(chunk))]
     if not phrases:
         return rows.none()
-    if connections[rows.db].vendor == "postgresql":
-        return rows.filter(_matches_postgresql(phrases))
-    return rows.filter(pk__in=_matches_sqlite(phrases, rows.db))
+    few = _few_with(phrases, rows.db)
+    if len(few) <= MOST_SORTED:
+        return rows.filter(pk__in=few)
+    for words in phrases:
+        rows = rows.filter(_has(words))
+    return rows
 
 
 def prepare(*, using: str, **_signal: Any) -> None:
@@ -65,20 +71,25 @@ def prepare(*, using: str, **_signal: Any) -> None:
             cursor.execute("INSERT INTO generations_search (generations_search) VALUES ('rebuild')")
 
 
-def _matches_sqlite(phrases: Sequence[Sequence[str]], using: str) -> Any:
-    """The keys themselves while they are few: SQLite then sorts them, and reads nothing else."""
-    query = " ".join(f'"{" ".join(words)}" *' for words in phrases)
-    found = "SELECT rowid FROM generations_search WHERE generations_search MATCH %s"
+def _few_with(phrases: Sequence[Sequence[str]], using: str) -> list[int]:
+    """The keys of those that have them all; of more than are sorted, any one more."""
+    if connections[using].vendor == "postgresql":
+        query = " & ".join(f"({' <-> '.join(words)}:*)" for words in phrases)
+        sql = """SELECT id FROM generations_generation
+            WHERE to_tsvector('simple', words) @@ to_tsquery('simple', %s) LIMIT %s"""
+    else:
+        query = " ".join(f'"{" ".join(words)}" *' for words in phrases)
+        sql = """SELECT rowid FROM generations_search
+            WHERE generations_search MATCH %s LIMIT %s"""
     with connections[using].cursor() as cursor:
-        cursor.execute(f"{found} LIMIT %s", [query, MOST_SORTED + 1])
-        few = [pk for (pk,) in cursor.fetchall()]
-    return few if len(few) <= MOST_SORTED else RawSQL(found, [query])  # noqa: S611
+        cursor.execute(sql, [query, MOST_SORTED + 1])
+        return [pk for (pk,) in cursor.fetchall()]
 
 
-def _matches_postgresql(phrases: Sequence[Sequence[str]]) -> RawSQL:
-    query = " & ".join(f"({' <-> '.join(words)}:*)" for words in phrases)
+def _has(words: Sequence[str]) -> RawSQL:
+    """Says the same of a row as the index does: these words in a row, the last by its beginning."""
     return RawSQL(
-        "to_tsvector('simple', generations_generation.words) @@ to_tsquery('simple', %s)",
-        [query],
+        "(' ' || generations_generation.words) LIKE %s",
+        [f"% {' '.join(words)}%"],
         output_field=BooleanField(),
     )

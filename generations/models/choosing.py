@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, QuerySet
 
 from .generation import Generation
 from .library import Favourite, Tag
@@ -13,7 +13,7 @@ from .picture import Picture
 
 def favourite(pictures: Sequence[int], by: Member) -> list[int]:
     seen = Picture.objects.visible_to(by).filter(pk__in=pictures)
-    fresh = list(seen.exclude(favourites__member=by).values_list("pk", flat=True))
+    fresh = _keys(seen.exclude(favourites__member=by))
     hearts = [Favourite(member=by, picture_id=pk) for pk in fresh]
     Favourite.objects.bulk_create(hearts, ignore_conflicts=True)
     return fresh
@@ -21,7 +21,7 @@ def favourite(pictures: Sequence[int], by: Member) -> list[int]:
 
 def unfavourite(pictures: Sequence[int], by: Member) -> list[int]:
     hearts = Favourite.objects.filter(member=by, picture__in=pictures)
-    gone = list(hearts.values_list("picture", flat=True))
+    gone = sorted(hearts.values_list("picture", flat=True))
     hearts.delete()
     return gone
 
@@ -31,14 +31,14 @@ def tag(pictures: Sequence[int], by: Member, name: str) -> list[int]:
     seen = Picture.objects.visible_to(by).filter(pk__in=pictures)
     with transaction.atomic():
         label = Tag.objects.named(name)
-        fresh = list(seen.exclude(tags=label).values_list("pk", flat=True))
+        fresh = _keys(seen.exclude(tags=label))
         label.pictures.add(*fresh)
     return fresh
 
 
 def untag(pictures: Sequence[int], by: Member, label: Tag) -> list[int]:
     seen = Picture.objects.visible_to(by).filter(pk__in=pictures, tags=label)
-    gone = list(seen.values_list("pk", flat=True))
+    gone = _keys(seen)
     label.pictures.remove(*gone)
     return gone
 
@@ -52,4 +52,8 @@ def set_private(pictures: Sequence[int], by: Member, *, is_private: bool) -> lis
             is_private=is_private, version=F("version") + 1
         )
         of_them = Picture.objects.shown().filter(generation__in=changing)
-        return list(of_them.values_list("pk", flat=True))
+        return _keys(of_them)
+
+
+def _keys(pictures: QuerySet[Picture]) -> list[int]:
+    return list(pictures.order_by("pk").values_list("pk", flat=True))

@@ -66,7 +66,8 @@ class PictureQuerySet(models.QuerySet["Picture"]):
     @staticmethod
     def _mark_trashed(pictures: "PictureQuerySet", **changes: Any) -> list[int]:
         with transaction.atomic():
-            found = list(pictures.select_for_update(of=("self",)).values_list("pk", flat=True))
+            still = pictures.select_for_update(of=("self",)).order_by("pk")
+            found = list(still.values_list("pk", flat=True))
             Picture.objects.filter(pk__in=found).update(**changes)
         return found
 

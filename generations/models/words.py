@@ -7,7 +7,7 @@ import unicodedata
 _UNSPACED = re.compile(
     "([\u0e00-\u0eff\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff])"
 )
-_WORD = re.compile(r"\w+")
+_WORD = re.compile(r"[^\W_]+")  # the underline is no letter to the index either
 # Letters that Unicode does not take apart into a letter and a mark.
 _PLAIN = str.maketrans({"đ": "d", "ð": "d", "ø": "o", "ł": "l", "ı": "i", "æ": "ae", "œ": "oe"})
 

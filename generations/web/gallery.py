@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time
+from functools import lru_cache
 from itertools import groupby
 from typing import Any
 
@@ -11,6 +12,8 @@ from django.db.models.functions import Coalesce, Concat, NullIf, Trim
 from django.http import Http404, HttpResponse, QueryDict
 from django.shortcuts import render
 from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.translation import get_language
 from django.views.decorators.http import require_safe
 
 from generations import catalog
@@ -193,7 +196,23 @@ def _of_month(filter: Filter, first: date) -> QuerySet[Any]:
 # --- the months beside it ------------------------------------------------------------------------
 
 
-def _rail(filter: Filter) -> list[tuple[int, list[date]]]:
+@dataclass(frozen=True)
+class Jump:
+    """One month of the rail."""
+
+    year: int
+    slug: str
+    short: str
+    whole: str
+
+    @classmethod
+    @lru_cache(maxsize=600)
+    def to(cls, first: date, _language: str | None) -> "Jump":
+        """The same on every page: spelling months out takes longer than all the rest of it."""
+        return cls(first.year, f"{first:%Y-%m}", date_format(first, "M"), date_format(first, "F Y"))
+
+
+def _rail(filter: Filter) -> list[tuple[int, list[Jump]]]:
     """All months back to the first picture, by year; which of them are empty is not asked."""
     rows = Generation.objects.visible_to(filter.member).with_pictures()
     first = rows.order_by("created_at", "pk").values_list("created_at", flat=True).first()
@@ -203,7 +222,8 @@ def _rail(filter: Filter) -> list[tuple[int, list[date]]]:
     months = [month]
     while months[-1] > oldest:
         months.append(_month_before(months[-1]))
-    return [(year, list(group)) for year, group in groupby(months, key=lambda month: month.year)]
+    jumps = [Jump.to(month, get_language()) for month in months]
+    return [(year, list(group)) for year, group in groupby(jumps, key=lambda jump: jump.year)]
 
 
 def _month_of(row: Generation) -> date:

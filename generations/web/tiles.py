@@ -80,7 +80,7 @@ class Tile:
 
 
 def alt_of(picture: Picture, row: Generation) -> str:
-    words = Truncator(row.prompt).chars(120)
+    words = row.prompt if len(row.prompt) <= 120 else Truncator(row.prompt).chars(120)
     if row.n == 1:
         return words
     said = _("%(words)s, picture %(number)d of %(n)d")
