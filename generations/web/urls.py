@@ -18,6 +18,7 @@ from . import (
     picture,
     preferences,
     studio,
+    trash,
 )
 
 urlpatterns: list[URLPattern] = [
@@ -37,6 +38,8 @@ urlpatterns: list[URLPattern] = [
     path("collections/<int:pk>/", collections.collection, name="collection"),
     path("collections/<int:pk>/arrange", collections.arrange, name="arrange"),
     path("collections/<int:pk>/delete", collections.delete, name="delete-collection"),
+    path("trash/", trash.trash, name="trash"),
+    path("trash/delete", trash.delete_for_ever, name="delete-for-ever"),
     path("settings/", preferences.preferences, name="settings"),
     path("files/<int:pk>/<slug:variant>", files.file, name="file"),
     path("references/<int:pk>", files.reference, name="reference"),
