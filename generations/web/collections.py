@@ -135,6 +135,7 @@ def _page(
         "after": after,
         "next": _key(page[-1]) if len(found) > PICTURES_A_PAGE else "",
         "is_arranging": "arrange" in request.GET,
+        "focus": request.GET.get("focus", ""),
         "may_delete": row.may_be_deleted_by(request.user),
         "open_count": count_open(request.user),
     }
@@ -185,13 +186,27 @@ VERBS: dict[str, Verb] = {
 def arrange(request: MemberRequest, pk: int) -> HttpResponse:
     """One verb for one picture of it; then the same page again, at that picture."""
     row = _find(pk)
-    do, picture = VERBS.get(request.POST.get("verb", "")), request.POST.get("picture", "")
-    if do is None or not picture.isdecimal() or len(picture) > MOST_DIGITS:
+    do, written = VERBS.get(request.POST.get("verb", "")), request.POST.get("picture", "")
+    if do is None or not written.isdecimal() or len(written) > MOST_DIGITS:
         raise Http404
-    if not do(row, int(picture), request.user):
+    picture = int(written)
+    beside = _beside(row, picture, request.user) if do is _remove else 0
+    if not do(row, picture, request.user):
         messages.info(request, gettext("That picture is not in it any more."))
-    here = urlencode({"arrange": "1", "after": request.POST.get("after", "")})
-    return redirect(f"{reverse('collection', args=(pk,))}?{here}#p{int(picture)}")
+    here = {"arrange": "1", "after": request.POST.get("after", "")}
+    if beside:
+        here["focus"] = str(beside)
+    address = reverse("collection", args=(pk,))
+    return redirect(f"{address}?{urlencode(here)}#p{beside or picture}")
+
+
+def _beside(row: Collection, picture: int, member: Member) -> int:
+    """Where the focus goes when that picture is gone: to the next one, or to the last; 0: none."""
+    seen = list(row.places.seen_by(member).values_list("picture", flat=True))
+    if picture not in seen or len(seen) < 2:
+        return 0
+    at = seen.index(picture)
+    return seen[at + 1] if at + 1 < len(seen) else seen[at - 1]
 
 
 @require_POST
