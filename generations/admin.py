@@ -1,17 +1,22 @@
-"""The panel, first form: people, generations with the upstream's own words, pictures, the line."""
+"""The panel, first form: people, generations with the upstream's own words, pictures, the line.
 
-from typing import Any
+What somebody keeps private is masked here too: an admin sees that it is there and how it went,
+never what it says or shows.
+"""
+
+from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin
 from django.contrib.auth.models import Group
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from .models import Generation, Line, Member, Move, Picture, Submission
+from .models import Collection, Generation, Line, Member, Move, Picture, Submission, Tag
 
 admin.site.site_header = admin.site.site_title = "klingweb"
 admin.site.index_title = _("Panel")
@@ -58,8 +63,14 @@ class ReadOnly(admin.options.BaseModelAdmin):
 
 class SubmissionInline(ReadOnly, admin.TabularInline):
     model = Submission
-    fields = ("attempt", "sent_at", "answered_at", "outcome", "http_status", "code",
-              "kling_task_id", "answer")  # fmt: skip
+    fields: ClassVar[tuple[Any, ...]] = (
+        "attempt", "sent_at", "answered_at", "outcome", "http_status", "code", "kling_task_id",
+        "answer",
+    )  # fmt: skip
+
+
+class MaskedSubmissionInline(SubmissionInline):
+    fields = SubmissionInline.fields[:-1]  # an answer may repeat the prompt, or name the files
 
 
 class MoveInline(ReadOnly, admin.TabularInline):
@@ -69,8 +80,10 @@ class MoveInline(ReadOnly, admin.TabularInline):
 
 class PictureInline(ReadOnly, admin.TabularInline):
     model = Picture
-    fields = ("index", "look", "state", "width", "height", "size_bytes", "tries", "reason",
-              "upstream_url")  # fmt: skip
+    fields: ClassVar[tuple[Any, ...]] = (
+        "index", "look", "state", "width", "height", "size_bytes", "tries", "reason",
+        "upstream_url",
+    )  # fmt: skip
     readonly_fields = ("look",)
 
     @admin.display(description=_("picture"))
@@ -78,39 +91,117 @@ class PictureInline(ReadOnly, admin.TabularInline):
         return _look(picture)
 
 
+class MaskedPictureInline(PictureInline):
+    fields = ("index", "state", "width", "height", "size_bytes", "tries")
+
+
+class Masked(ReadOnly, admin.ModelAdmin):
+    """Rows that may be private to somebody else: each knows `is_hidden`, from who is looking."""
+
+    owner_path = ""  # from the row to whom it belongs, and to whether it is private
+    private_path = ""
+    masked_fields: tuple[str, ...] = ()  # what would say or show what is private
+    open_search_fields: tuple[str, ...] = ()  # what anybody's row may be found by
+    filtered: tuple[str, ...] = ()  # the columns of its filters
+    readonly_fields = ("private",)
+
+    def _hidden(self, request: HttpRequest) -> Q:
+        return Q((self.private_path, True)) & ~Q((self.owner_path, request.user))
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        rows: QuerySet[Any] = super().get_queryset(request)
+        marked: QuerySet[Any] = rows.annotate(is_hidden=self._hidden(request))
+        return marked
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
+        """Only what the filters ask: any column of the row could be asked for in an address."""
+        asked = lookup.partition("__")[0]
+        return asked in self.filtered and super().lookup_allowed(lookup, value, request)
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """A hidden row is not found by its words: that would tell them one by one."""
+        found, may_repeat = super().get_search_results(request, queryset, search_term)
+        if search_term:
+            plainly = Q()
+            for field in self.open_search_fields:
+                plainly |= Q((f"{field}__icontains", search_term.strip()))
+            found = found.filter(~self._hidden(request) | plainly)
+        return found, may_repeat
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        out = self.masked_fields if obj and obj.is_hidden else ("private",)
+        return [name for name in super().get_fields(request, obj) if name not in out]
+
+    @admin.display(description=_("prompt, reference and pictures"))
+    def private(self, _row: Any) -> str:
+        return gettext("private")
+
+
 @admin.register(Generation)
-class GenerationAdmin(ReadOnly, admin.ModelAdmin):
-    list_display = ("id", "words", "owner", "status", "n", "aspect_ratio", "created_at", "looks")
+class GenerationAdmin(Masked):
+    list_display = ("id", "wish", "owner", "status", "n", "aspect_ratio", "created_at", "looks")
     list_filter = ("status", "failure", ("owner", admin.RelatedOnlyFieldListFilter), "created_at")
     search_fields = ("prompt", "kling_task_id", "owner__username")
     list_select_related = ("owner",)
     show_full_result_count = False
     list_per_page = 50
     inlines = (PictureInline, SubmissionInline, MoveInline)
+    owner_path, private_path = "owner", "is_private"
+    masked_fields = ("prompt", "negative_prompt", "reference", "reference_url", "image_fidelity",
+                     "again_of", "reason", "last_answer")  # fmt: skip
+    open_search_fields = ("kling_task_id", "owner__username")
+    filtered = ("status", "failure", "owner", "created_at")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Generation]:
         return super().get_queryset(request).prefetch_related("pictures")
 
+    def get_inlines(self, request: HttpRequest, obj: Any) -> Any:
+        if obj and obj.is_hidden:
+            return (MaskedPictureInline, MaskedSubmissionInline, MoveInline)
+        return self.inlines
+
     @admin.display(description=_("prompt"))
-    def words(self, generation: Generation) -> str:
-        return generation.prompt[:80]
+    def wish(self, generation: Any) -> str:
+        return gettext("private") if generation.is_hidden else generation.prompt[:80]
 
     @admin.display(description=_("pictures"))
-    def looks(self, generation: Generation) -> str:
+    def looks(self, generation: Any) -> str:
+        if generation.is_hidden:
+            return gettext("private")
         return format_html_join(" ", "{}", ((_look(p),) for p in generation.pictures.all()))
 
 
 @admin.register(Picture)
-class PictureAdmin(ReadOnly, admin.ModelAdmin):
+class PictureAdmin(Masked):
     list_display = ("id", "look", "generation", "number", "state", "width", "height", "size_bytes")
     list_filter = ("state", "content_type", "stored_at")
     search_fields = ("generation__prompt", "sha256")
     list_select_related = ("generation",)
     show_full_result_count = False
+    owner_path, private_path = "generation__owner", "generation__is_private"
+    filtered = ("state", "content_type", "stored_at")
+    masked_fields = ("file", "preview", "thumbnail", "upstream_url", "sha256", "colour", "reason",
+                     "tags")  # fmt: skip
 
     @admin.display(description=_("picture"))
-    def look(self, picture: Picture) -> str:
-        return _look(picture)
+    def look(self, picture: Any) -> str:
+        return gettext("private") if picture.is_hidden else _look(picture)
+
+
+@admin.register(Collection)
+class CollectionAdmin(ReadOnly, admin.ModelAdmin):
+    list_display = ("name", "created_by", "created_at", "changed_at")
+    fields = ("name", "created_by", "created_at", "changed_at", "cover")
+    search_fields = ("name",)
+    list_select_related = ("created_by",)
+
+
+@admin.register(Tag)
+class TagAdmin(ReadOnly, admin.ModelAdmin):
+    list_display = ("name", "folded")
+    search_fields = ("name", "folded")
 
 
 @admin.register(Line)

@@ -200,9 +200,9 @@ def test_a_picture_goes_into_the_collection_that_was_chosen_in_the_form(owner: M
     spring = Collection.objects.create(name="Spring", created_by=owner)
     row = make_generation(Status.SUCCEEDED, owner=owner, n=2, collection=spring)
     assert list(spring.places.values_list("picture", flat=True)) == keys(row)
-    assert spring.move(keys(row)[1], -1)
+    assert spring.move(keys(row)[1], -1, owner)
     assert list(spring.places.values_list("picture", flat=True)) == keys(row)[::-1]
-    assert not spring.move(0, 1)
+    assert not spring.move(0, 1, owner)
 
 
 def test_an_unseen_picture_is_never_touched(

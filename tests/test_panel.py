@@ -1,16 +1,19 @@
 """The panel: what an admin may look at, and what nobody may do there."""
 
+import re
+
 import pytest
 from django.test import Client
 from django.utils import timezone
 
-from generations.models import Line, Member, Status
-from tests.builders import make_generation
+from generations.models import Collection, Generation, Line, Member, Status, Tag
+from tests.builders import make_generation, make_submission
 
 pytestmark = pytest.mark.django_db
 
 LISTS = (
     "generations/member", "generations/generation", "generations/picture", "generations/line",
+    "generations/collection", "generations/tag",
     "django_q/schedule", "django_q/ormq", "django_q/success", "django_q/failure",
 )  # fmt: skip
 
@@ -57,3 +60,107 @@ def test_resume_opens_the_line_and_ends_a_silence(admins: Client) -> None:
     line = Line.now()
     assert not line.is_held
     assert line.quiet_until is None or line.quiet_until < timezone.now()
+
+
+# --- what is private ------------------------------------------------------------------------------
+
+SECRETS = ("quiet pear", "loud birds", "files.example", "the reason", "the answer", "the submit",
+           "a.example", "secret-tag")  # fmt: skip
+
+
+def make_secret(owner: Member, *, is_private: bool = True) -> Generation:
+    """A row that says something in every place that can."""
+    row = make_generation(
+        Status.SUCCEEDED, owner=owner, is_private=is_private, prompt="A quiet pear",
+        negative_prompt="loud birds", reference_url="https://a.example/b.png",
+        reason="the reason", last_answer="the answer",
+    )  # fmt: skip
+    make_submission(row, answer="the submit")
+    picture = row.pictures.get()
+    picture.tags.add(Tag.objects.named("secret-tag"))
+    return row
+
+
+def pages_of(row: Generation) -> list[str]:
+    picture = row.pictures.get()
+    return [
+        "/admin/generations/generation/",
+        f"/admin/generations/generation/{row.pk}/change/",
+        f"/admin/generations/generation/{row.pk}/history/",
+        "/admin/generations/picture/",
+        f"/admin/generations/picture/{picture.pk}/change/",
+    ]
+
+
+def test_what_is_private_to_others_is_masked_everywhere(admins: Client, owner: Member) -> None:
+    row = make_secret(owner)
+    picture = row.pictures.get()
+    for address in pages_of(row):
+        answer = admins.get(address)
+        page = answer.content.decode()
+        assert answer.status_code == 200
+        assert "private" in page
+        for secret in (*SECRETS, picture.sha256, str(picture.file), f"/files/{picture.pk}/"):
+            assert secret not in page, (address, secret)
+
+
+def test_ones_own_and_what_is_shared_is_not_masked(
+    admins: Client, admin: Member, owner: Member
+) -> None:
+    for row in (make_secret(admin), make_secret(owner, is_private=False)):
+        picture = row.pictures.get()
+        page = admins.get(f"/admin/generations/generation/{row.pk}/change/").content.decode()
+        for words in ("quiet pear", "loud birds", "the answer", "the submit"):
+            assert words in page
+        assert f"/files/{picture.pk}/thumbnail" in page
+        page = admins.get(f"/admin/generations/picture/{picture.pk}/change/").content.decode()
+        assert picture.sha256 in page
+
+
+def test_a_private_one_is_not_found_by_its_words(
+    admins: Client, admin: Member, owner: Member
+) -> None:
+    hidden, own = make_secret(owner), make_secret(admin)
+    picture = hidden.pictures.get()
+
+    def found(kind: str, words: str) -> list[str]:
+        page = admins.get(f"/admin/generations/{kind}/", {"q": words}).content.decode()
+        return re.findall(rf"/admin/generations/{kind}/(\d+)/change/", page)
+
+    assert found("generation", "quiet") == [str(own.pk)]
+    assert found("generation", hidden.kling_task_id) == [str(hidden.pk)]
+    assert found("generation", owner.username) == [str(hidden.pk)]
+    assert found("picture", "quiet") == [str(own.pictures.get().pk)]
+    assert found("picture", picture.sha256) == []
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "generation/?prompt__startswith=A",
+        "generation/?words__contains=quiet",
+        "generation/?last_answer__contains=the",
+        "picture/?generation__prompt__startswith=A",
+        "picture/?upstream_url__contains=files",
+    ],
+)
+def test_nor_by_a_column_in_the_address(admins: Client, owner: Member, query: str) -> None:
+    make_secret(owner)
+    assert admins.get(f"/admin/generations/{query}").status_code == 400
+
+
+def test_the_filters_still_filter(admins: Client, owner: Member) -> None:
+    row = make_secret(owner)
+    page = admins.get(f"/admin/generations/generation/?owner__id__exact={owner.pk}")
+    assert f"/generation/{row.pk}/change/" in page.content.decode()
+    page = admins.get("/admin/generations/generation/?status__exact=queued")
+    assert f"/generation/{row.pk}/change/" not in page.content.decode()
+
+
+def test_collections_and_tags_are_only_looked_at(admins: Client, owner: Member) -> None:
+    row = Collection.objects.create(name="Spring", created_by=owner)
+    tag = Tag.objects.named("blue")
+    for address in (f"collection/{row.pk}", f"tag/{tag.pk}"):
+        assert admins.get(f"/admin/generations/{address}/change/").status_code == 200
+        assert admins.post(f"/admin/generations/{address}/change/", {}).status_code == 403
+        assert admins.post(f"/admin/generations/{address}/delete/").status_code == 403

@@ -134,7 +134,9 @@ class Generation(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"generation {self.pk}: {self.prompt[:60]}"
+        """Read by others, in the panel and in logs."""
+        words = "private" if self.is_private else self.prompt[:60]
+        return f"generation {self.pk}: {words}"
 
     def save(self, *args: Any, **options: Any) -> None:
         """Whatever makes the row, its prompt can be searched for."""

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from django.db import models, transaction
 from django.db.models import Max
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -56,6 +57,23 @@ class Tag(models.Model):
         return self.name
 
 
+class CollectionQuerySet(models.QuerySet["Collection"]):
+    def with_faces(self, member: Member) -> "CollectionQuerySet":
+        """Each knows `face`: the cover, or the first picture, that this member may see."""
+        from .picture import Picture
+
+        seen = Picture.objects.visible_to(member)
+        cover = seen.filter(pk=models.OuterRef("cover"))
+        first = Place.objects.filter(collection=models.OuterRef("pk")).seen_by(member)
+        return self.annotate(
+            face=Coalesce(
+                models.Subquery(cover.values("pk")[:1]),
+                models.Subquery(first.order_by("position", "pk").values("picture")[:1]),
+                output_field=models.BigIntegerField(),
+            )
+        )
+
+
 class Collection(models.Model):
     """Chosen pictures in an order of their own; one may be in several. The team shares it."""
 
@@ -69,6 +87,8 @@ class Collection(models.Model):
     pictures: "models.ManyToManyField[Picture, Place]" = models.ManyToManyField(
         "Picture", through="Place", related_name="collections"
     )
+
+    objects = CollectionQuerySet.as_manager()
 
     class Meta:
         ordering = ["-changed_at", "-pk"]
@@ -99,22 +119,48 @@ class Collection(models.Model):
             self._touch()
         return gone
 
-    def move(self, picture_id: int, steps: int) -> bool:
-        """Move one picture so many places towards the end (negative: the beginning)."""
+    def move(self, picture_id: int, steps: int, by: Member) -> bool:
+        """Move one picture so many places towards the end (negative: the beginning).
+
+        A step is past a neighbour that this member sees; False: they see no such picture here.
+        """
         with transaction.atomic():
             Collection.objects.select_for_update().filter(pk=self.pk).first()
-            order = list(self.places.values_list("pk", "picture"))
-            at = next((i for i, (_pk, pic) in enumerate(order) if pic == picture_id), None)
-            if at is None:
+            seen = list(self.places.seen_by(by).values_list("picture", flat=True))
+            if picture_id not in seen:
                 return False
-            order.insert(max(0, at + steps), order.pop(at))
+            aim = seen[min(max(seen.index(picture_id) + steps, 0), len(seen) - 1)]
+            order = list(self.places.values_list("pk", "picture"))
+            at = {picture: place for place, (_pk, picture) in enumerate(order)}
+            order.insert(at[aim], order.pop(at[picture_id]))
             places = [Place(pk=pk, position=i) for i, (pk, _pic) in enumerate(order, start=1)]
             Place.objects.bulk_update(places, ["position"], batch_size=500)
             self._touch()
         return True
 
+    def rename(self, name: str) -> None:
+        Collection.objects.filter(pk=self.pk).update(name=name)
+
+    def choose_cover(self, picture_id: int, by: Member) -> bool:
+        if not self.places.seen_by(by).filter(picture=picture_id).exists():
+            return False
+        Collection.objects.filter(pk=self.pk).update(cover=picture_id)
+        return True
+
+    def may_be_deleted_by(self, member: Member) -> bool:
+        return member.is_admin or self.created_by_id == member.pk
+
     def _touch(self) -> None:
         Collection.objects.filter(pk=self.pk).update(changed_at=timezone.now())
+
+
+class PlaceQuerySet(models.QuerySet["Place"]):
+    def seen_by(self, member: Member) -> "PlaceQuerySet":
+        """Whose picture this member may see."""
+        from .picture import Picture
+
+        seen = Picture.objects.visible_to(member).filter(pk=models.OuterRef("picture"))
+        return self.filter(models.Exists(seen))
 
 
 class Place(models.Model):
@@ -125,6 +171,8 @@ class Place(models.Model):
     position = models.PositiveIntegerField()
     added_by = models.ForeignKey(Member, models.SET_NULL, null=True, related_name="+")
     added_at = models.DateTimeField(default=timezone.now)
+
+    objects = PlaceQuerySet.as_manager()
 
     class Meta:
         ordering = ["position", "pk"]

@@ -1,24 +1,22 @@
-"""Pages by key: the place of a generation in time, never an offset, never a count."""
+"""Pages by key: the place of a row in time, never an offset, never a count."""
 
 from datetime import UTC, datetime, timedelta
 
-from django.db.models import Q
+from django.db.models import Model, Q
 from django.http import Http404
-
-from generations.models import Generation
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def key_of(row: Generation) -> str:
+def key_of(row: Model, moment: str = "created_at") -> str:
     """`1763981234567890-12`: its moment in microseconds, and its number among equal moments."""
-    return f"{(row.created_at - _EPOCH) // timedelta(microseconds=1)}-{row.pk}"
+    return f"{(getattr(row, moment) - _EPOCH) // timedelta(microseconds=1)}-{row.pk}"
 
 
-def before(key: str) -> Q:
+def before(key: str, moment: str = "created_at") -> Q:
     """Older than that. The first condition is what the index can use."""
     at, pk = _read(key)
-    return Q(created_at__lte=at) & (Q(created_at__lt=at) | Q(pk__lt=pk))
+    return Q((f"{moment}__lte", at)) & (Q((f"{moment}__lt", at)) | Q(pk__lt=pk))
 
 
 def after(key: str) -> Q:

@@ -7,6 +7,7 @@ from . import (
     actions,
     changes,
     choose,
+    collections,
     compare,
     download,
     files,
@@ -17,6 +18,7 @@ from . import (
     picture,
     preferences,
     studio,
+    trash,
 )
 
 urlpatterns: list[URLPattern] = [
@@ -32,6 +34,12 @@ urlpatterns: list[URLPattern] = [
     path("pictures/do/<slug:verb>", choose.choose, name="choose"),
     path("pictures/download", download.download, name="download"),
     path("compare/", compare.compare, name="compare"),
+    path("collections/", collections.collections, name="collections"),
+    path("collections/<int:pk>/", collections.collection, name="collection"),
+    path("collections/<int:pk>/arrange", collections.arrange, name="arrange"),
+    path("collections/<int:pk>/delete", collections.delete, name="delete-collection"),
+    path("trash/", trash.trash, name="trash"),
+    path("trash/delete", trash.delete_for_ever, name="delete-for-ever"),
     path("settings/", preferences.preferences, name="settings"),
     path("files/<int:pk>/<slug:variant>", files.file, name="file"),
     path("references/<int:pk>", files.reference, name="reference"),

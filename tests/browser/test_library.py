@@ -1,0 +1,83 @@
+"""Collections and the trash before real eyes: by keyboard, without scripts, and narrow."""
+
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+from pytest_django import Settings
+from pytest_django.live_server_helper import LiveServer
+
+from generations.models import Collection, Member, Picture, Status
+from tests.browser.conftest import sign_in
+from tests.builders import make_generation
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+HOSTILE = "Donaudampfschifffahrtsgesellschaftskapitänsmützenabzeichenverwaltungsordnung🍐"
+
+
+@pytest.fixture(autouse=True)
+def _own_files(settings: Settings, tmp_path: Any) -> None:
+    settings.MEDIA_ROOT = tmp_path
+
+
+@pytest.fixture
+def three(owner: Member) -> list[int]:
+    row = make_generation(Status.SUCCEEDED, owner=owner, n=3, prompt=HOSTILE * 3)
+    return list(row.pictures.order_by("index").values_list("pk", flat=True))
+
+
+@pytest.fixture
+def spring(owner: Member, three: list[int]) -> Collection:
+    row = Collection.objects.create(name=HOSTILE[:80], created_by=owner)
+    row.add(three, owner)
+    return row
+
+
+def order(row: Collection) -> list[int]:
+    return list(row.places.values_list("picture", flat=True))
+
+
+def test_arranging_by_keyboard_keeps_the_focus(
+    page: Page, spring: Collection, three: list[int]
+) -> None:
+    first, second, third = three
+    page.goto(f"/collections/{spring.pk}/")
+    page.get_by_role("link", name="Arrange").click()
+    page.locator(f"#later-{first}").focus()
+    for place, expected in enumerate(([second, first, third], [second, third, first])):
+        page.keyboard.press("Enter")
+        expect(page.locator("#places > li").nth(place + 1)).to_have_id(f"p{first}")
+        expect(page.locator(f"#later-{first}")).to_be_focused()
+        assert order(spring) == expected
+    page.locator(f"#remove-{third}").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator(f"#p{third}")).to_have_count(0)
+    expect(page.locator(f"#remove-{first}")).to_be_focused()
+
+
+def test_without_scripts_a_picture_goes_and_comes_back(
+    chromium: Browser, live_server: LiveServer, owner: Member, three: list[int]
+) -> None:
+    Picture.objects.filter(pk__in=three).trash(owner)
+    context = chromium.new_context(base_url=live_server.url, java_script_enabled=False)
+    sign_in(context, owner)
+    page = context.pages[0]
+    page.goto("/trash/")
+    for box in page.get_by_role("checkbox").all()[:2]:
+        box.check()
+    page.get_by_role("button", name="Restore the chosen").click()
+    expect(page.get_by_text("2 pictures are back")).to_be_visible()
+    page.get_by_role("button", name="Restore:").click()
+    expect(page.get_by_role("heading", name="The trash is empty")).to_be_visible()
+    context.close()
+
+
+def test_no_word_widens_a_narrow_page(page: Page, spring: Collection, owner: Member) -> None:
+    thrown = make_generation(Status.SUCCEEDED, owner=owner, prompt=HOSTILE * 5)
+    thrown.pictures.all().trash(owner)
+    page.set_viewport_size({"width": 320, "height": 700})
+    one = f"/collections/{spring.pk}/"
+    for address in ("/collections/", one, f"{one}?arrange=1", "/trash/"):
+        page.goto(address)
+        assert page.evaluate("document.documentElement.scrollWidth") == 320, address
