@@ -26,7 +26,7 @@ from .paging import before, key_of
 from .tiles import Tile
 
 COLLECTIONS_A_PAGE = 24
-PICTURES_A_PAGE = 60
+PICTURES_A_PAGE = 48
 MOST_DIGITS = 18  # of a number in an address; the database knows no longer ones
 
 
@@ -76,7 +76,8 @@ def collections(request: MemberRequest) -> HttpResponse:
 
 
 def _folders(rows: Sequence[Collection], member: Member) -> list[Folder]:
-    counts = count_up_to(MOST_COUNTED + 1, [row.places.seen_by(member) for row in rows])
+    seen = Place.objects.seen_by(member)
+    counts = count_up_to(MOST_COUNTED + 1, [seen.filter(collection=row) for row in rows])
     faces = Picture.objects.visible_to(member).select_related("generation")
     found = faces.in_bulk([face for row in rows if (face := _face(row))])
     return [
