@@ -35,6 +35,7 @@ ROOMS: dict[str, set[str]] = {
     "generations.admin": {"generations.models"},
     "generations.templatetags": set(),
     "generations.management": {
+        "generations.catalog",
         "generations.models",
         "generations.worker",
         "generations.worker.tasks",

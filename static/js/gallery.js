@@ -3,6 +3,7 @@
 
 const byId = (id) => document.getElementById(id);
 const tiles = () => byId("tiles");
+const TOAST_MS = 8000;
 const NEAR = "1600px"; // of scrolling before the end, the next page is asked for
 
 // --- the next page -----------------------------------------------------------------------------
@@ -19,18 +20,30 @@ function arrive() {
 
 document.addEventListener("htmx:load", arrive);
 
+let returnTo = null; // the tile one left; with the page after it, it can stand where it stood
+
 // Coming back finds the same place, even where the browser had to ask for the page again.
 window.addEventListener("pagehide", () => {
   if (byId("lightbox").open || scrollY < innerHeight) return;
   const seen = [...tiles().children].find(
-    (tile) => tile.id.startsWith("p") && tile.getBoundingClientRect().bottom > 0,
+    (tile) => tile.id.startsWith("p") && tile.getBoundingClientRect().top > byId("q").offsetTop,
   );
   let before = seen;
   while (before && !before.dataset.start) before = before.previousElementSibling;
   const query = new URLSearchParams(location.search);
   for (const name of ["before", "after", "month"]) if (before) query.delete(name);
   if (before) query.set("before", before.dataset.start);
-  if (seen) history.replaceState(history.state, "", `?${query}#${seen.id}`);
+  if (!seen) return;
+  history.scrollRestoration = "manual";
+  history.replaceState(history.state, "", `?${query}#${seen.id}`);
+});
+
+window.addEventListener("pageshow", (event) => {
+  if (!event.persisted && history.scrollRestoration === "manual") {
+    returnTo = byId(location.hash.slice(1));
+    returnTo?.scrollIntoView();
+  }
+  history.scrollRestoration = "auto";
 });
 
 document.addEventListener("htmx:beforeSwap", (event) => {
@@ -47,6 +60,8 @@ document.addEventListener("htmx:afterSwap", () => {
   if (!pending || !previous?.nextElementSibling) return;
   previous.nextElementSibling.dataset.start = pending;
   pending = "";
+  returnTo?.scrollIntoView();
+  returnTo = null;
 });
 
 // A month that is on the wall already is only a scroll away.
@@ -74,7 +89,7 @@ async function show(address) {
     return;
   }
   const had = lightbox.contains(document.activeElement) && document.activeElement.rel;
-  lightbox.innerHTML = await answer.text();
+  byId("lightbox-stage").innerHTML = await answer.text();
   if (!byId("stage")) return location.assign(address);
   if (!lightbox.open) lightbox.showModal();
   document.dispatchEvent(new Event("stage"));
@@ -87,9 +102,17 @@ async function open(address) {
   history.pushState({ lightbox: true }, "", address);
 }
 
-async function turn(address) {
+let turning = false;
+const turns = []; // presses of an arrow that came while one was under way
+
+async function turn(address, rel) {
+  if (turning) return turns.push(rel);
+  turning = true;
   await show(address);
   history.replaceState({ lightbox: true }, "", address);
+  turning = false;
+  const next = turns.shift();
+  if (next) lightbox.querySelector(`.arrow[rel=${next}]`)?.click();
 }
 
 function close() {
@@ -100,7 +123,7 @@ lightbox.addEventListener("close", () => {
   const pk = byId("stage")?.dataset.picture;
   document.title = wallTitle;
   const tile = byId(`p${pk}`)?.querySelector("a");
-  lightbox.replaceChildren();
+  byId("lightbox-stage").replaceChildren();
   if (history.state?.lightbox) history.back();
   tile?.focus();
 });
@@ -116,11 +139,11 @@ document.addEventListener("click", (event) => {
   const link = event.target.closest("a");
   if (!link || !isPlain(event)) return;
   const isTile = link.closest(".tile") && !choosing && link.getAttribute("href").startsWith("/pictures/");
-  const turns = link.closest("#lightbox") && (link.matches(".arrow") || "turn" in link.dataset);
-  if (!isTile && !turns && !(link.closest("#lightbox") && "close" in link.dataset)) return;
+  const isArrow = link.closest("#lightbox") && (link.matches(".arrow") || "turn" in link.dataset);
+  if (!isTile && !isArrow && !(link.closest("#lightbox") && "close" in link.dataset)) return;
   event.preventDefault();
   if (isTile) open(link.href);
-  else if (turns) turn(link.href);
+  else if (isArrow) turn(link.href, link.rel);
   else close();
 });
 
@@ -136,13 +159,14 @@ async function press(address, data, focus) {
   const headers = { "HX-Request": "true" };
   const answer = await fetch(address, { method: "POST", body: data, headers });
   if (answer.status === 401) return location.reload();
-  byId(lightbox.open ? "lightbox-toast" : "toast")?.remove();
+  byId("refused").hidden = answer.ok || answer.status === 422;
+  if (!byId("refused").hidden) return;
   const { chosen } = JSON.parse(answer.headers.get("HX-Trigger") ?? "{}");
   if (chosen) apply(chosen);
   toast(await answer.text());
   if (!lightbox.open || !byId("stage")) return;
   if (chosen?.verb === "trash") return leave();
-  await show(location.href);
+  await show(byId("stage").dataset.address);
   byId(focus)?.focus();
 }
 
@@ -155,13 +179,24 @@ function leave() {
 
 // --- what was done -----------------------------------------------------------------------------
 
+let fading = 0;
+
+/** In words, with the way back; where the focus stays it waits, else it goes after a while. */
 function toast(html) {
-  const place = byId("toast");
+  const place = byId(lightbox.open ? "lightbox-toast" : "toast");
   place.innerHTML = html;
-  htmx.process(place);
+  clearTimeout(fading);
+  fading = setTimeout(function fade() {
+    if (place.matches(":hover, :focus-within")) fading = setTimeout(fade, TOAST_MS);
+    else place.replaceChildren();
+  }, TOAST_MS);
 }
 
-document.addEventListener("chosen", (event) => apply(event.detail));
+document.addEventListener("submit", (event) => {
+  if (!event.target.closest(".toast")) return;
+  event.preventDefault();
+  press(event.target.action, new FormData(event.target));
+});
 
 /** Show on the wall what a verb changed. What went to the trash is only hidden: it may come back. */
 function apply({ verb, pictures }) {

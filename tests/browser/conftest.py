@@ -54,7 +54,7 @@ def page(window: BrowserContext) -> Page:
 def _note(message: ConsoleMessage, complaints: list[str]) -> None:
     """A refused form is an answer too: the browser calls every 4xx an error."""
     if message.type in {"error", "warning"} and "422" not in message.text:
-        complaints.append(message.text)
+        complaints.append(f"{message.text} {message.location}")
 
 
 def _let_in(context: BrowserContext, member: Member, address: str) -> None:
