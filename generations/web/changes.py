@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from django.db.models import Count, Q
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.utils import dateformat, timezone
@@ -14,6 +13,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from generations.models import Generation, Line, Member, Status
+from generations.models.counting import count_up_to
 from generations.models.generation_queryset import GenerationQuerySet
 from generations.worker import tasks
 
@@ -21,6 +21,7 @@ from .access import MemberRequest
 from .cards import Card, bare_cards_of, cards_of, line_now
 
 MOST_CARDS = 50
+MOST_OF_A_DAY = 100_000
 FIRST_MINUTE = timedelta(seconds=60)
 QUICK_SECONDS, CALM_SECONDS = 2, 5
 
@@ -63,13 +64,17 @@ def count_open(member: Member) -> int:
     return Generation.objects.filter(owner=member, finished_at=None).count()
 
 
-def count_today(member: Member) -> dict[str, int]:
-    """Of one day, so it stays small; a figure over all days would grow without end."""
+def _count_day(member: Member) -> tuple[int, dict[str, int]]:
+    """All that is open, and what of today is open and done: in one statement. Of one day, so it
+    stays small; a figure over all days would grow without end."""
+    mine = Generation.objects.filter(owner=member)
     today = timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0)
-    return Generation.objects.filter(owner=member, created_at__gte=today).aggregate(
-        open=Count("pk", filter=Q(finished_at=None)),
-        done=Count("pk", filter=Q(status=Status.SUCCEEDED)),
-    )
+    of_today = mine.filter(created_at__gte=today)
+    still = {"finished_at": None}
+    made = of_today.filter(status=Status.SUCCEEDED)
+    asked = [mine.filter(**still), of_today.filter(**still), made]
+    whole, is_open, done = count_up_to(MOST_OF_A_DAY, asked)
+    return whole, {"open": is_open, "done": done}
 
 
 @require_safe
@@ -102,11 +107,10 @@ def whole_rows(rows: GenerationQuerySet) -> GenerationQuerySet:
 
 def around(member: Member, *, whole: bool) -> dict[str, Any]:
     """What stands around the cards. The page of one generation has no count of the day."""
-    return {
-        "whole": whole,
-        "open_count": count_open(member),
-        "today": None if whole else count_today(member),
-    }
+    if whole:
+        return {"whole": True, "open_count": count_open(member), "today": None}
+    open_count, today = _count_day(member)
+    return {"whole": False, "open_count": open_count, "today": today}
 
 
 def _read_stamps(listed: str) -> dict[int, str]:

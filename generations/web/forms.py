@@ -10,9 +10,9 @@ from django.core.validators import MaxLengthValidator, URLValidator
 from django.utils.translation import gettext_lazy as _
 
 from generations import catalog
-from generations.models import Generation, Member, ReferenceImage
+from generations.models import Collection, Generation, Member, Picture, ReferenceImage
 
-from .uploads import CheckedImage, Upload, check_image, keep_reference
+from .uploads import CheckedImage, Upload, check_image, keep_picture, keep_reference
 
 
 class WordsField(forms.CharField):
@@ -58,6 +58,11 @@ class GenerationForm(forms.Form):
         required=False,
         error_messages={"invalid_choice": _("That image is gone. Choose it again.")},
     )
+    picture = forms.ModelChoiceField(
+        Picture.objects.none(),
+        required=False,
+        error_messages={"invalid_choice": _("That picture is gone. Choose another.")},
+    )
     image_url = SecureURLField(
         required=False,
         max_length=2000,
@@ -71,6 +76,17 @@ class GenerationForm(forms.Form):
         initial=0.5,
         error_messages={"invalid": _("Closeness is a number from 0 to 1.")},
     )
+    collection = forms.ModelChoiceField(
+        Collection.objects.all(),
+        required=False,
+        error_messages={"invalid_choice": _("That collection is gone. Choose another.")},
+    )
+    new_collection = forms.CharField(
+        required=False,
+        max_length=Collection.LONGEST,
+        error_messages={"max_length": _("A name has at most %(limit_value)d characters.")},
+    )
+    is_private = forms.BooleanField(required=False)
     again_of = forms.ModelChoiceField(Generation.objects.none(), required=False)
     nonce = forms.UUIDField(
         error_messages={
@@ -84,6 +100,7 @@ class GenerationForm(forms.Form):
         self.member = member
         self.reference_image: ReferenceImage | None = None
         self._field("reference").queryset = ReferenceImage.objects.visible_to(member)
+        self._field("picture").queryset = Picture.objects.visible_to(member)
         self._field("again_of").queryset = Generation.objects.visible_to(member)
 
     def clean_image(self) -> CheckedImage | None:
@@ -105,6 +122,12 @@ class GenerationForm(forms.Form):
         checked: CheckedImage | None = self.cleaned_data.get("image")
         if checked:
             return keep_reference(self.member, cast(Upload, self.files["image"]), checked)
+        picture: Picture | None = self.cleaned_data.get("picture")
+        if picture:
+            try:
+                return keep_picture(self.member, picture)
+            except forms.ValidationError as refusal:
+                self.add_error("picture", refusal)
         return self.cleaned_data.get("reference")
 
     def _field(self, name: str) -> Any:
@@ -125,7 +148,16 @@ class GenerationForm(forms.Form):
             "reference_url": cleaned["image_url"],
             "image_fidelity": cleaned["image_fidelity"] if has_reference else None,
             "again_of": cleaned["again_of"],
+            "collection": cleaned["collection"],
+            "is_private": cleaned["is_private"],
         }
+
+    def make_collection(self) -> Collection | None:
+        """The one that was named in the form, made now; the same name again is the same one."""
+        name = self.cleaned_data["new_collection"]
+        if not name:
+            return None
+        return Collection.objects.get_or_create(name=name, created_by=self.member)[0]
 
     def press(self) -> UUID:
         """Names this very press.
@@ -134,8 +166,10 @@ class GenerationForm(forms.Form):
         changed after the Back button carries the old nonce, but is a new wish.
         """
         wish = self.wish()
-        reference, again_of = wish.pop("reference"), wish.pop("again_of")
+        reference = wish.pop("reference")
         wish["reference"] = reference.sha256 if reference else None
-        wish["again_of"] = again_of.pk if again_of else None
+        for name in ("again_of", "collection"):
+            wish[name] = wish[name].pk if wish[name] else None
+        wish["new_collection"] = self.cleaned_data["new_collection"]
         nonce: UUID = self.cleaned_data["nonce"]
         return uuid5(nonce, json.dumps(wish, sort_keys=True))

@@ -17,7 +17,7 @@ from django.views.decorators.http import require_http_methods
 from django_htmx.http import reswap, retarget
 
 from generations import catalog
-from generations.models import Generation, ReferenceImage
+from generations.models import Collection, Generation, Picture, ReferenceImage
 from generations.worker import tasks
 
 from .access import MemberRequest
@@ -27,14 +27,16 @@ from .forms import GenerationForm
 from .paging import before, key_of
 
 CARDS_A_PAGE = 20
+MOST_COLLECTIONS = 50
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def studio(request: MemberRequest) -> HttpResponse:
     if request.method == "POST":
         return create(request)
-    form = GenerationForm(member=request.user, initial=_initial(request))
-    return _page(request, form)
+    stream = _rows(request)
+    form = GenerationForm(member=request.user, initial=_initial(request, stream[0]))
+    return _page(request, form, stream)
 
 
 def create(request: MemberRequest) -> HttpResponse:
@@ -42,8 +44,10 @@ def create(request: MemberRequest) -> HttpResponse:
     if not form.is_valid():
         return _refuse(request, form)
     with transaction.atomic():
+        wish = form.wish()
+        wish["collection"] = form.make_collection() or wish["collection"]
         generation, created = Generation.objects.request(
-            owner=request.user, nonce=form.press(), **form.wish()
+            owner=request.user, nonce=form.press(), **wish
         )
         if created:
             tasks.enqueue_submit()
@@ -68,13 +72,18 @@ def _answer_with_card(request: MemberRequest, generation: Generation) -> HttpRes
 def _refuse(request: MemberRequest, form: GenerationForm) -> HttpResponse:
     """The form again, with all that was typed and the file that was chosen."""
     if not request.htmx:
-        return _page(request, form, status=422)
+        return _page(request, form, _rows(request), status=422)
     response = render(request, "studio/_console.html", _console(form), status=422)
     return retarget(reswap(response, "outerHTML"), "#console")
 
 
-def _page(request: MemberRequest, form: GenerationForm, status: int = 200) -> HttpResponse:
-    rows, older = _rows(request)
+def _page(
+    request: MemberRequest,
+    form: GenerationForm,
+    stream: tuple[list[Generation], str],
+    status: int = 200,
+) -> HttpResponse:
+    rows, older = stream
     line = line_now()
     cards = cards_of(rows, request.user, line)
     context = (
@@ -101,6 +110,8 @@ def _console(form: GenerationForm) -> dict[str, Any]:
         "shapes": catalog.SHAPES,
         "numbers": range(1, catalog.MOST_PICTURES + 1),
         "reference_image": _shown_reference(form),
+        "reference_picture": _shown_picture(form),
+        "collections": Collection.objects.all()[:MOST_COLLECTIONS],
         "nonce": _nonce(form),
         "rows_open": _says_something_below(form),
         "prompt_limit": settings.PROMPT_CHARACTERS,
@@ -109,7 +120,8 @@ def _console(form: GenerationForm) -> dict[str, Any]:
 
 def _says_something_below(form: GenerationForm) -> bool:
     """On a phone the quiet rows are folded away, unless they hold something."""
-    fields = [form[name] for name in ("negative_prompt", "image", "reference", "image_url")]
+    names = ("negative_prompt", "image", "reference", "picture", "image_url", "new_collection")
+    fields = [form[name] for name in names]
     return bool(form.is_bound and form.reference_image) or any(
         field.errors or field.value() for field in fields
     )
@@ -129,11 +141,44 @@ def _shown_reference(form: GenerationForm) -> ReferenceImage | None:
     return reference
 
 
-def _initial(request: MemberRequest) -> dict[str, Any]:
-    """`?again=12` fills the form as it was for that generation; `&n=1` asks for fewer."""
-    if "again" not in request.GET:
-        return _example(request.GET.get("example", ""))
-    pk, n = request.GET["again"], request.GET.get("n", "")
+def _shown_picture(form: GenerationForm) -> Picture | None:
+    """One of ours that is to be the reference, until it has been made one."""
+    if form.is_bound:
+        picture: Picture | None = form.cleaned_data.get("picture")
+        return picture if picture and not form.reference_image else None
+    return form.initial.get("picture")
+
+
+def _initial(request: MemberRequest, newest: Sequence[Generation]) -> dict[str, Any]:
+    """`?again=12` fills the form as it was for that generation, `&n=1` asks for fewer; `?use=34`
+    takes a picture of ours as the reference. Else it is set as it was the last time."""
+    asked = request.GET
+    if "again" in asked:
+        initial = _again(request, asked["again"], asked.get("n", ""))
+    else:
+        initial = _last_settings(newest) | _example(asked.get("example", ""))
+    if "use" in asked:
+        if not asked["use"].isdecimal():
+            raise Http404
+        seen = Picture.objects.visible_to(request.user).select_related("generation")
+        picture = get_object_or_404(seen, pk=asked["use"])
+        initial |= {"picture": picture, "reference": None, "image_url": "", "negative_prompt": ""}
+    return initial
+
+
+def _last_settings(newest: Sequence[Generation]) -> dict[str, Any]:
+    if not newest:
+        return {}
+    last = newest[0]
+    return {
+        "aspect_ratio": last.aspect_ratio,
+        "n": last.n,
+        "collection": last.collection_id,
+        "is_private": last.is_private,
+    }
+
+
+def _again(request: MemberRequest, pk: str, n: str) -> dict[str, Any]:
     if not pk.isdecimal():
         raise Http404
     seen = Generation.objects.visible_to(request.user).select_related("reference")
@@ -147,6 +192,8 @@ def _initial(request: MemberRequest) -> dict[str, Any]:
         "image_url": before.reference_url,
         "image_fidelity": before.image_fidelity if before.image_fidelity is not None else 0.5,
         "again_of": before.pk,
+        "collection": before.collection_id,
+        "is_private": before.is_private,
     }
 
 

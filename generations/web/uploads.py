@@ -1,18 +1,20 @@
 """A reference image as it comes in: checked by decoding it, and kept before anything else."""
 
 import hashlib
+import io
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from django.core.exceptions import ValidationError
-from django.core.files.uploadedfile import UploadedFile
+from django.core.files.uploadedfile import SimpleUploadedFile, UploadedFile
 from django.core.files.uploadhandler import TemporaryFileUploadHandler
 from django.template.defaultfilters import filesizeformat
+from django.utils.text import slugify
 from django.utils.translation import gettext as _
 from PIL import Image
 
 from generations import catalog
-from generations.models import Member, ReferenceImage
+from generations.models import Member, Picture, ReferenceImage
 
 Upload: TypeAlias = "UploadedFile[bytes]"
 
@@ -66,6 +68,36 @@ def _decode(upload: Upload) -> tuple[int, int, str]:
         raise
     except Exception:  # Pillow's decoders raise nearly anything on hostile bytes
         raise not_an_image from None
+
+
+def keep_picture(owner: Member, picture: Picture) -> ReferenceImage:
+    """One of our pictures as a reference. Raises a ValidationError, as `check_image` does."""
+    kept = ReferenceImage.objects.filter(owner=owner, picture=picture).first()
+    if kept:
+        return kept
+    upload = _as_upload(picture)
+    reference = keep_reference(owner, upload, check_image(upload))
+    ReferenceImage.objects.filter(pk=reference.pk, picture=None).update(picture=picture)
+    return reference
+
+
+def _as_upload(picture: Picture) -> Upload:
+    """Its stored bytes; a kind that Kling does not take is written anew, without a loss."""
+    name = f"{slugify(picture.generation.prompt)[:40] or 'picture'}-{picture.pk}"
+    try:
+        content = picture.file.read()
+        if picture.content_type not in catalog.REFERENCE_TYPES.values():
+            anew = io.BytesIO()
+            with Image.open(io.BytesIO(content)) as image:
+                image.convert("RGB").save(anew, "PNG")
+            content = anew.getvalue()
+            return SimpleUploadedFile(f"{name}.png", content, "image/png")
+    except OSError:
+        raise ValidationError(_("The file of that picture cannot be read.")) from None
+    finally:
+        picture.file.close()
+    extension = picture.content_type.removeprefix("image/")
+    return SimpleUploadedFile(f"{name}.{extension}", content, picture.content_type)
 
 
 def keep_reference(owner: Member, upload: Upload, image: CheckedImage) -> ReferenceImage:

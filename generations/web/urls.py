@@ -5,6 +5,7 @@ from django.urls import URLPattern, path
 
 from . import (
     actions,
+    alike,
     changes,
     choose,
     collections,
@@ -14,6 +15,7 @@ from . import (
     gallery,
     generation,
     health,
+    history,
     line,
     picture,
     preferences,
@@ -29,6 +31,8 @@ urlpatterns: list[URLPattern] = [
     path("generations/<int:pk>/<slug:verb>/", actions.act, name="act"),
     path("line/", line.line, name="line"),
     path("line/resume", line.resume, name="resume"),
+    path("alike", alike.alike, name="alike"),
+    path("history/", history.history, name="history"),
     path("gallery/", gallery.gallery, name="gallery"),
     path("pictures/<int:pk>/", picture.picture, name="picture"),
     path("pictures/do/<slug:verb>", choose.choose, name="choose"),

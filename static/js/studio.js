@@ -25,15 +25,18 @@ function say(figure, words, none) {
   figure.classList.toggle("is-none", !words);
 }
 
+/** Images that were chosen before: a stored one, or a picture of ours. */
+const kept = () => [byId("reference"), byId("picture")].filter(Boolean);
+
 function hasReference() {
-  const kept = byId("reference");
-  return Boolean(byId("image").files.length || kept?.checked || byId("image_url").value.trim());
+  const isKept = kept().some((box) => box.checked);
+  return Boolean(byId("image").files.length || isKept || byId("image_url").value.trim());
 }
 
 function showReference() {
   const [file] = byId("image").files;
-  const kept = byId("reference");
-  const name = file?.name || (kept?.checked && kept.dataset.name) || byId("image_url").value.trim();
+  const before = kept().find((box) => box.checked);
+  const name = file?.name || before?.dataset.name || byId("image_url").value.trim();
   say(byId("reference-value"), name, byId("reference-value").dataset.none);
   URL.revokeObjectURL(preview);
   preview = file ? URL.createObjectURL(file) : "";
@@ -54,13 +57,29 @@ function showLeftOut() {
   else say(figure, words.value.trim(), figure.dataset.none);
 }
 
+function showCloseness() {
+  const closeness = Number(byId("image_fidelity").value);
+  const words = byId("fidelity-figure").dataset.words.split("|");
+  const word = words[Math.min(Math.floor(closeness * words.length), words.length - 1)];
+  byId("fidelity-figure").textContent = `${word}, ${closeness.toFixed(2)}`;
+}
+
+function showSaveIn() {
+  const figure = byId("save-in-value");
+  const chosen = byId("collection")?.selectedOptions[0];
+  const named = byId("new_collection").value.trim() || (chosen?.value && chosen.text);
+  const seen = byId("is_private").checked ? figure.dataset.private : "";
+  figure.textContent = [named, seen].filter(Boolean).join(", ") || figure.dataset.shared;
+  figure.classList.toggle("is-none", !named && !seen);
+}
+
 function sync() {
   count();
   nameButton();
   showReference();
   showLeftOut();
-  const closeness = byId("image_fidelity");
-  byId("fidelity-figure").textContent = Number(closeness.value).toFixed(2);
+  showCloseness();
+  showSaveIn();
 }
 
 function fold(button) {
@@ -71,7 +90,90 @@ function fold(button) {
 document.addEventListener("input", (event) => {
   if (!form().contains(event.target)) return;
   if (event.target.id === "negative_prompt") leftOut = event.target.value;
+  if (event.target.id === "image") check(event.target.files[0]);
   sync();
+  keepDraft();
+});
+
+// --- an image that is dropped or pasted ---------------------------------------------------------
+
+function give(files) {
+  const file = [...files].find((each) => each.type.startsWith("image/"));
+  if (!file) return false;
+  const carried = new DataTransfer();
+  carried.items.add(file);
+  byId("image").files = carried.files;
+  byId("image").closest("details").open = true;
+  if (byId("more").getAttribute("aria-expanded") === "false") fold(byId("more"));
+  check(file);
+  sync();
+  return true;
+}
+
+document.addEventListener("dragover", (event) => {
+  if (event.dataTransfer.types.includes("Files")) event.preventDefault();
+});
+
+document.addEventListener("drop", (event) => {
+  if (!event.dataTransfer.files.length) return;
+  event.preventDefault(); // else the browser leaves the page to show the file
+  give(event.dataTransfer.files);
+});
+
+document.addEventListener("paste", (event) => {
+  if (give(event.clipboardData.files)) event.preventDefault();
+});
+
+/** What the server would refuse is said before it is sent. */
+async function check(file) {
+  const input = byId("image");
+  complain(input, file ? await wrongWith(file, input.dataset) : "");
+}
+
+async function wrongWith(file, words) {
+  if (!["image/jpeg", "image/png"].includes(file.type)) return words.type;
+  if (file.size > 10 * 1024 * 1024) return words.large;
+  let image;
+  try {
+    image = await createImageBitmap(file);
+  } catch {
+    return words.type;
+  }
+  const [short, long] = [image.width, image.height].sort((a, b) => a - b);
+  image.close();
+  if (short < 300) return words.small;
+  return long > 2.5 * short ? words.long : "";
+}
+
+function complain(input, words) {
+  byId("image-error")?.remove();
+  input.toggleAttribute("aria-invalid", Boolean(words));
+  if (!words) return;
+  const error = document.createElement("p");
+  Object.assign(error, { id: "image-error", className: "error", textContent: words });
+  error.setAttribute("role", "alert");
+  input.setAttribute("aria-describedby", error.id);
+  input.after(error);
+}
+
+// --- what was typed survives a reload and a sign-out ---------------------------------------------
+
+const DRAFTED = ["prompt", "negative_prompt", "image_url"];
+const draft = `klingweb-draft-${form().dataset.member}`;
+
+function keepDraft() {
+  const typed = Object.fromEntries(DRAFTED.map((name) => [name, byId(name).value]));
+  localStorage.setItem(draft, JSON.stringify(typed));
+}
+
+function restoreDraft() {
+  const typed = JSON.parse(localStorage.getItem(draft) ?? "{}");
+  const isFresh = !location.search && DRAFTED.every((name) => !byId(name).value);
+  if (isFresh) for (const name of DRAFTED) byId(name).value = typed[name] ?? "";
+}
+
+document.addEventListener("htmx:afterRequest", (event) => {
+  if (event.detail.elt === form() && event.detail.xhr.status === 200) localStorage.removeItem(draft);
 });
 
 document.addEventListener("click", (event) => {
@@ -89,6 +191,14 @@ function wish() {
   const fields = [...new FormData(form())].filter(([name]) => name !== "nonce");
   return JSON.stringify(fields.map(([name, value]) => [name, value.name ?? value]));
 }
+
+// What the wish is like is asked for only where the answer can be right: a new image is like none.
+document.addEventListener("htmx:beforeRequest", (event) => {
+  const { elt } = event.detail;
+  if (elt.id !== "alike" || !(byId("image").files.length || byId("picture")?.checked)) return;
+  event.preventDefault();
+  elt.replaceChildren();
+});
 
 // A double click is one press: the answer to the first may already have renewed the nonce.
 document.addEventListener("htmx:beforeRequest", (event) => {
@@ -112,4 +222,5 @@ document.addEventListener("htmx:afterSwap", (event) => {
   sync();
 });
 
+restoreDraft();
 sync();

@@ -115,3 +115,46 @@ def test_remix_fills_the_form(page: Page, owner: Member) -> None:
     page.get_by_role("link", name="Remix").click()
     expect(page.get_by_label("Prompt", exact=True)).to_have_value("Dunes")
     expect(page.get_by_role("button", name="Make 3 pictures")).to_be_visible()
+
+
+def test_what_was_typed_survives_a_reload_until_it_is_made(page: Page) -> None:
+    prompt = page.get_by_label("Prompt", exact=True)
+    prompt.fill("Layered ridges")
+    page.reload()
+    expect(prompt).to_have_value("Layered ridges")
+    page.get_by_role("button", name="Make").click()
+    expect(page.get_by_role("article", name="Layered ridges")).to_be_visible()
+    page.reload()
+    expect(prompt).to_have_value("")
+
+
+def test_an_image_is_dropped_pasted_and_checked_before_it_is_sent(
+    page: Page, tmp_path: Path
+) -> None:
+    give = """({small, way}) => {
+        const canvas = document.createElement("canvas");
+        canvas.width = canvas.height = small ? 100 : 400;
+        canvas.toBlob((blob) => {
+            const carried = new DataTransfer();
+            carried.items.add(new File([blob], "given.png", {type: "image/png"}));
+            const options = {bubbles: true, cancelable: true};
+            document.body.dispatchEvent(way === "drop"
+                ? new DragEvent("drop", {...options, dataTransfer: carried})
+                : new ClipboardEvent("paste", {...options, clipboardData: carried}));
+        });
+    }"""
+    page.evaluate(give, {"small": True, "way": "drop"})
+    expect(page.get_by_text("The image is too small")).to_be_visible()
+    page.evaluate(give, {"small": False, "way": "paste"})
+    expect(page.get_by_text("The image is too small")).to_have_count(0)
+    expect(page.locator("#reference-value")).to_have_text("given.png")
+    page.get_by_label("Prompt", exact=True).fill("Dunes")
+    page.get_by_role("button", name="Make").click()
+    expect(page.get_by_role("article", name="Dunes")).to_be_visible()
+    assert ReferenceImage.objects.get().name == "given.png"
+
+
+def test_what_a_colleague_made_is_shown_before_the_press(page: Page, stranger: Member) -> None:
+    make_generation(Status.SUCCEEDED, owner=stranger, prompt="A red bicycle at a white wall")
+    page.get_by_label("Prompt", exact=True).press_sequentially("A red bicycle at a white wall")
+    expect(page.get_by_text("1 alike, already made")).to_be_visible()

@@ -1,0 +1,81 @@
+"""What a colleague already made: the same wish, or nearly, shown before it is paid for again."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from django.db.models import Q
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+
+from generations import catalog
+from generations.models import Generation, Member, Picture
+from generations.models.generation_queryset import GenerationQuerySet
+from generations.models.words import fold
+from generations.search import search
+
+from .access import MemberRequest
+from .tiles import SHOWN, Tile, tiles_of
+
+FEWEST_WORDS = 3
+TELLING_WORDS = 4  # the longest words of a prompt are the rarest, as a rule
+MOST_CANDIDATES = 50
+NEARLY = 0.8  # of all words of both, so many are in both
+MOST_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class Alike:
+    tiles: list[Tile]
+    count: int
+
+
+@require_safe
+def alike(request: MemberRequest) -> HttpResponse:
+    asked = request.GET
+    shape, prompt = asked.get("aspect_ratio", ""), asked.get("prompt", "")
+    reference = asked.get("reference", ""), asked.get("image_url", "")
+    found = find(request.user, prompt, shape, *reference) if shape in catalog.SHAPE_OF else None
+    return render(request, "studio/_alike.html", {"alike": found})
+
+
+def find(member: Member, prompt: str, shape: str, reference: str, url: str) -> Alike | None:
+    """The newest with nearly these words, this shape and this reference; None without any."""
+    words = fold(prompt)
+    if len(words) < FEWEST_WORDS:
+        return None
+    rows = Generation.objects.visible_to(member).with_pictures().filter(aspect_ratio=shape)
+    rows = rows.filter(_same_reference(reference, url)).order_by("-created_at", "-pk")
+    near = [row for row in _candidates(rows, words) if _nearness(row, words) >= NEARLY]
+    tiles = tiles_of(near, member)
+    return Alike(tiles[:MOST_SHOWN], len(tiles)) if tiles else None
+
+
+def _same_reference(reference: str, url: str) -> Q:
+    if reference.isdecimal():
+        return Q(reference=reference)
+    return Q(reference=None, reference_url=url.strip())
+
+
+def _candidates(rows: GenerationQuerySet, words: Sequence[str]) -> Iterator[Generation]:
+    """Those with the most telling words of the prompt, then those with the next: one word may be
+    another."""
+    telling = sorted(dict.fromkeys(words), key=len, reverse=True)
+    pictures = Picture.objects.shown().only(*SHOWN).order_by("index")
+    columns = ("prompt", "words", "n", "owner", "is_private")
+    for first in (0, TELLING_WORDS):
+        some = telling[first : first + TELLING_WORDS]
+        if not some:
+            return
+        found = list(
+            search(rows, " ".join(some)).only(*columns).with_their(pictures)[:MOST_CANDIDATES]
+        )
+        yield from found
+        if found:
+            return
+
+
+def _nearness(row: Generation, words: Sequence[str]) -> float:
+    """How many of the words of both are in both, from 0 to 1."""
+    theirs, ours = set(row.words.split()), set(words)
+    return len(theirs & ours) / len(theirs | ours)
