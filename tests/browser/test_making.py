@@ -73,6 +73,8 @@ def test_everything_goes_by_the_keyboard(page: Page) -> None:
     expect(page.get_by_label("Prompt", exact=True)).to_be_focused()
     page.keyboard.type("A pear")
     page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Earlier prompts")).to_be_focused()
+    page.keyboard.press("Tab")
     page.keyboard.press("ArrowRight")
     expect(page.get_by_role("radio", name="4 to 3, landscape")).to_be_checked()
     page.keyboard.press("Tab")
