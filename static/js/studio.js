@@ -93,7 +93,38 @@ document.addEventListener("input", (event) => {
   if (event.target.id === "image") check(event.target.files[0]);
   sync();
   keepDraft();
+  askAlike();
 });
+
+// --- what a colleague already made ---------------------------------------------------------------
+
+const PAUSE_MS = 600;
+let pause = 0;
+let asking = new AbortController();
+
+/** Asked for once one stops typing; a new image is like none that was made. */
+function askAlike() {
+  clearTimeout(pause);
+  asking.abort();
+  asking = new AbortController();
+  pause = setTimeout(showAlike, PAUSE_MS, asking.signal);
+}
+
+async function showAlike(signal) {
+  const place = byId("alike");
+  if (byId("image").files.length || byId("picture")?.checked) return place.replaceChildren();
+  const wished = new URLSearchParams();
+  const fields = new FormData(form());
+  for (const name of ["prompt", "aspect_ratio", "reference", "image_url"]) {
+    wished.set(name, fields.get(name) ?? "");
+  }
+  try {
+    const answer = await fetch(`${place.dataset.address}?${wished}`, { signal });
+    if (answer.ok && !answer.redirected) place.innerHTML = await answer.text();
+  } catch {
+    // The next one was asked for, or the line is gone: nothing is said of what nobody knows.
+  }
+}
 
 // --- an image that is dropped or pasted ---------------------------------------------------------
 
@@ -191,14 +222,6 @@ function wish() {
   const fields = [...new FormData(form())].filter(([name]) => name !== "nonce");
   return JSON.stringify(fields.map(([name, value]) => [name, value.name ?? value]));
 }
-
-// What the wish is like is asked for only where the answer can be right: a new image is like none.
-document.addEventListener("htmx:beforeRequest", (event) => {
-  const { elt } = event.detail;
-  if (elt.id !== "alike" || !(byId("image").files.length || byId("picture")?.checked)) return;
-  event.preventDefault();
-  elt.replaceChildren();
-});
 
 // A double click is one press: the answer to the first may already have renewed the nonce.
 document.addEventListener("htmx:beforeRequest", (event) => {
