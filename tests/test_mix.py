@@ -12,7 +12,9 @@ from tests.simulator import Simulator
 
 GENERATIONS = 500
 KILLS = 8
-UNDER_WAY_SECONDS = 1.5  # what left before the answer was read arrives by then, on a busy machine too
+UNDER_WAY_SECONDS = (
+    1.5  # what left before the answer was read arrives by then, on a busy machine too
+)
 
 # Each family has the same chance; within it each way does.
 FAMILIES: dict[str, list[str]] = {

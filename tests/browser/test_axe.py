@@ -1,0 +1,203 @@
+"""axe-core finds nothing on any page in any state, light and dark, large and small; and nothing
+that somebody writes makes a page wider than its screen."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from django.utils import timezone
+from playwright.sync_api import Browser, BrowserContext, Page
+from pytest_django import Settings
+from pytest_django.live_server_helper import LiveServer
+
+from generations.models import (
+    Collection,
+    Failure,
+    Generation,
+    Line,
+    Member,
+    Picture,
+    Status,
+    choosing,
+)
+from tests.browser.conftest import sign_in
+from tests.builders import make_admin, make_generation, make_submission
+
+RULES = {
+    "runOnly": [
+        "wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice",
+    ]
+}  # fmt: skip
+HOSTILE = (
+    "Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft" * 3,
+    "كوب شاي على الطاولة بجانب نافذة مفتوحة على البحر",
+    "👩‍👩‍👧‍👦🏳️‍🌈 a family of emoji 🌿🌿🌿",
+    "<b>bold</b> & \"quoted\" 'words'",
+)
+
+
+@pytest.fixture
+def house(settings: Settings, tmp_path: Path, transactional_db: None) -> Member:
+    """An admin with a card in every state, prompts that nobody wishes for, and a full library."""
+    settings.MEDIA_ROOT = tmp_path
+    admin = make_admin("a-name-that-is-longer-than-any-name-ought-to-be")
+    for place, status in enumerate(Status):
+        for failure in Failure if status == Status.FAILED else ("",):
+            more: dict[str, Any] = {"failure": failure} if failure else {}
+            row = make_generation(
+                status,
+                owner=admin,
+                prompt=HOSTILE[place % len(HOSTILE)],
+                n=place % 4 + 1,
+                created_at=timezone.now() - timedelta(minutes=place),
+                **more,
+            )
+            if status == Status.UNCONFIRMED:
+                make_submission(row)
+    short = make_generation(Status.SUCCEEDED, owner=admin, n=3, stored=2, prompt=HOSTILE[0])
+    make_generation(Status.RUNNING, owner=admin, late_at=timezone.now(), prompt="Late")
+    make_generation(Status.RUNNING, owner=admin, lost_at=timezone.now(), prompt="Lost")
+    shown = [picture.pk for picture in Picture.objects.shown()]
+    choosing.favourite(shown[:2], admin)
+    choosing.tag(shown[:1], admin, HOSTILE[2][:40])
+    Collection.objects.create(name=HOSTILE[0][:80], created_by=admin).add(shown, admin)
+    make_generation(Status.SUCCEEDED, owner=admin, is_private=True, prompt=HOSTILE[1])
+    Picture.objects.filter(pk=short.pictures.all()[0].pk).trash(admin)
+    Line.objects.create(pk=Line.ONLY, paused_at=timezone.now(), pause_reason=HOSTILE[0][:60])
+    return admin
+
+
+@pytest.fixture(
+    params=[("light", 1280), ("dark", 1280), ("light", 390), ("dark", 390)],
+    ids=lambda each: f"{each[0]}-{each[1]}",
+)
+def window(
+    request: pytest.FixtureRequest, chromium: Browser, live_server: LiveServer, house: Member
+) -> Iterator[BrowserContext]:
+    scheme, width = request.param
+    context = chromium.new_context(
+        base_url=live_server.url,
+        viewport={"width": width, "height": 900},
+        color_scheme=scheme,
+        bypass_csp=True,  # axe is put in by script; the policy itself is tested elsewhere
+        reduced_motion="reduce",  # colours are judged as they stand, not on their way
+    )
+    sign_in(context, house)
+    yield context
+    context.close()
+
+
+def pages(house: Member) -> dict[str, str]:
+    first = Picture.objects.shown()[0]
+    failed = Generation.objects.filter(status=Status.FAILED)[0]
+    unconfirmed = Generation.objects.get(status=Status.UNCONFIRMED)
+    collection = Collection.objects.get()
+    shown = [picture.pk for picture in Picture.objects.shown()[:2]]
+    return {
+        "studio": "/",
+        "studio, refilled": f"/?again={first.generation_id}&use={first.pk}",
+        "gallery": "/gallery/",
+        "gallery, filtered": "/gallery/?q=family&favourite=1&since=x",
+        "gallery, of a state": "/gallery/?state=failed",
+        "gallery, nothing": "/gallery/?q=nothing-is-like-that",
+        "picture": f"/pictures/{first.pk}/",
+        "compare": f"/compare/?picture={shown[0]}&picture={shown[1]}",
+        "collections": "/collections/",
+        "collection": f"/collections/{collection.pk}/",
+        "collection, arranged": f"/collections/{collection.pk}/?arrange=1",
+        "trash": "/trash/",
+        "history": "/history/",
+        "settings": "/settings/",
+        "line": "/line/",
+        "failed": f"/generations/{failed.pk}/",
+        "unconfirmed": f"/generations/{unconfirmed.pk}/",
+        "not found": "/pictures/999999/",
+    }
+
+
+def findings(page: Page) -> list[str]:
+    found = Axe().run(page, options=RULES)
+    return [
+        f"{each['id']}: {node['target']} {node['html'][:160]}"
+        for each in found.response["violations"]
+        for node in each["nodes"]
+    ]
+
+
+def test_axe_finds_nothing_on_any_page(window: BrowserContext, house: Member) -> None:
+    page = window.pages[0]
+    found = {}
+    for name, address in pages(house).items():
+        page.goto(address)
+        if wrong := findings(page):
+            found[name] = wrong
+    assert found == {}
+
+
+def test_axe_finds_nothing_in_what_opens(window: BrowserContext, house: Member) -> None:
+    page = window.pages[0]
+    found = {}
+
+    def look(name: str) -> None:
+        if wrong := findings(page):
+            found[name] = wrong
+
+    page.goto("/")
+    page.get_by_role("button", name="Make").click()
+    page.get_by_text("Describe the picture first.").wait_for()
+    for row in page.locator("details.row").all():
+        row.evaluate("row => { row.open = true; }")
+    look("a form that was refused, all rows open")
+    page.keyboard.press("Escape")
+    page.locator("body").click(position={"x": 2, "y": 300})
+    page.keyboard.press("?")
+    page.get_by_role("dialog", name="Keys").wait_for()
+    look("the keys")
+    page.goto("/gallery/")
+    page.locator("#select").click()
+    page.locator(".tile").first.click()
+    look("choosing")
+    page.locator("#choose").get_by_role("button", name="Favourite").click()
+    page.locator(".toast").wait_for()
+    look("a toast")
+    page.goto("/gallery/")
+    page.locator(".tile a").first.click()
+    page.get_by_role("dialog", name="Picture").wait_for()
+    look("the lightbox")
+    assert found == {}
+
+
+def test_axe_finds_nothing_before_one_is_signed_in(
+    chromium: Browser, live_server: LiveServer
+) -> None:
+    context = chromium.new_context(base_url=live_server.url, bypass_csp=True)
+    page = context.new_page()
+    page.goto("/accounts/login/")
+    assert findings(page) == []
+    page.get_by_label("Name").fill("nobody")
+    page.get_by_label("Password").fill("nothing")
+    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("alert").wait_for()
+    assert findings(page) == []
+    context.close()
+
+
+def test_no_page_is_wider_than_a_small_screen(
+    chromium: Browser, live_server: LiveServer, house: Member
+) -> None:
+    context = chromium.new_context(
+        base_url=live_server.url, viewport={"width": 320, "height": 700}, bypass_csp=True
+    )
+    sign_in(context, house)
+    page = context.pages[0]
+    wide = {}
+    for name, address in pages(house).items():
+        page.goto(address)
+        over = page.evaluate("document.documentElement.scrollWidth - innerWidth")
+        if over > 0:
+            wide[name] = over
+    assert wide == {}
+    context.close()
