@@ -4,11 +4,13 @@ const byId = (id) => document.getElementById(id);
 const openCards = () => [...document.querySelectorAll("article[data-open]")];
 const isPoll = (event) => event.detail.elt?.id === "poller";
 const MOST_CARDS = 50;
+const AWAY_MS = 15_000;
 
 // --- asking -----------------------------------------------------------------------------------
 
 let failures = 0;
 let quietUntil = 0;
+let askedAt = 0;
 
 document.addEventListener("htmx:configRequest", (event) => {
   if (!isPoll(event)) return;
@@ -21,8 +23,17 @@ document.addEventListener("htmx:configRequest", (event) => {
 
 // htmx's own trigger filters need eval, which our content policy forbids.
 document.addEventListener("htmx:beforeRequest", (event) => {
-  if (isPoll(event) && (document.hidden || Date.now() < quietUntil)) event.preventDefault();
+  if (!isPoll(event)) return;
+  if (isAway() || Date.now() < quietUntil) event.preventDefault();
+  else askedAt = Date.now();
 });
+
+/** Nobody looks. Whoever wants to be told even so has it asked for now and then. */
+function isAway() {
+  const { sound, notices } = byId("announcer").dataset;
+  const wantsWord = sound !== undefined || notices !== undefined;
+  return document.hidden && !(wantsWord && Date.now() - askedAt > AWAY_MS);
+}
 
 function look() {
   if (!document.hidden && byId("poller")) htmx.trigger("#poller", "look");
@@ -61,7 +72,9 @@ function pollerChanges(poller, fresh) {
 
 function cardChanges(card, fresh) {
   keepFocus(card);
-  if (fresh.dataset.look !== card.dataset.look) announce(fresh.dataset.announcement);
+  if (fresh.dataset.look !== card.dataset.look) {
+    announce(fresh.dataset.announcement, GOOD.includes(fresh.dataset.look));
+  }
   for (const image of fresh.querySelectorAll("img")) {
     if (!byId(image.id)) image.classList.add("arrives");
   }
@@ -77,17 +90,43 @@ function keepFocus(card) {
 
 // --- saying it ---------------------------------------------------------------------------------
 
+const GOOD = ["succeeded", "short"];
 let sentences = [];
+let isGood = true; // all of them
 
-function announce(sentence) {
+function announce(sentence, good) {
   if (!sentence) return;
   if (!sentences.length) setTimeout(speak, 2000);
   sentences.push(sentence);
+  isGood &&= good;
 }
 
 function speak() {
-  byId("announcer").textContent = sentences.join(". ");
-  sentences = [];
+  const announcer = byId("announcer");
+  announcer.textContent = sentences.join(". ");
+  if ("sound" in announcer.dataset) chime(isGood);
+  if ("notices" in announcer.dataset && document.hidden) notice(announcer.textContent);
+  [sentences, isGood] = [[], true];
+}
+
+/** Two tones: up when pictures are there, down when something was not made. */
+function chime(good) {
+  const context = new AudioContext();
+  const volume = new GainNode(context, { gain: 0.08 });
+  volume.connect(context.destination);
+  for (const [step, frequency] of (good ? [660, 880] : [440, 330]).entries()) {
+    const tone = new OscillatorNode(context, { frequency });
+    tone.connect(volume);
+    tone.start(context.currentTime + step * 0.16);
+    tone.stop(context.currentTime + step * 0.16 + 0.14);
+    if (step) tone.onended = () => context.close();
+  }
+}
+
+function notice(words) {
+  if (window.Notification?.permission !== "granted") return;
+  const shown = new Notification("klingweb", { body: words, tag: "klingweb" });
+  shown.onclick = () => window.focus();
 }
 
 const title = document.title.replace(/^\(\d+\) /, "");

@@ -204,7 +204,9 @@ function restoreDraft() {
 }
 
 document.addEventListener("htmx:afterRequest", (event) => {
-  if (event.detail.elt === form() && event.detail.xhr.status === 200) localStorage.removeItem(draft);
+  if (event.detail.elt !== form() || event.detail.xhr.status !== 200) return;
+  localStorage.removeItem(draft);
+  tabs.postMessage("made");
 });
 
 document.addEventListener("click", (event) => {
@@ -230,6 +232,21 @@ document.addEventListener("htmx:beforeRequest", (event) => {
   if (again.at - pressed.at < TWICE_MS && again.wish === pressed.wish) event.preventDefault();
   else pressed = again;
 });
+
+// Another tab made something: this one shows it when it is looked at again. Its draft is kept.
+const tabs = new BroadcastChannel("klingweb");
+let isStale = false;
+
+tabs.addEventListener("message", () => {
+  isStale = true;
+  catchUp();
+});
+
+function catchUp() {
+  if (isStale && !document.hidden) location.reload();
+}
+
+document.addEventListener("visibilitychange", catchUp);
 
 // The same press again brings the same card: the one in the page makes room for it.
 document.addEventListener("htmx:beforeSwap", (event) => {
