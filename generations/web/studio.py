@@ -26,7 +26,7 @@ from .changes import around, poller_of
 from .forms import GenerationForm
 from .paging import before, key_of
 
-CARDS_A_PAGE = 20
+CARDS_A_PAGE = 12
 MOST_COLLECTIONS = 50
 
 

@@ -16,6 +16,7 @@ import psycopg
 
 from tests.bench.bare import Bare
 from tests.bench.flight import in_flight
+from tests.bench.gallery import gallery
 from tests.bench.say import at, cpu_seconds, pss_megabytes, say, seconds_of
 from tests.bench.soak import soak
 from tests.house import House, Visitor, wait_until
@@ -29,11 +30,12 @@ IDLE_SETTLE_SECONDS = 20
 IDLE_SECONDS = 30
 IN_FLIGHT = [100, 1_000, 5_000, 10_000]
 SOAK_MINUTES = 10
+ROWS = [1_000, 100_000]
 
 
 def main() -> None:
-    """`python -m tests.bench [requests] [submits] [flight [MANY ...]] [soak [MINUTES]]`"""
-    wanted = sys.argv[1:] or ["requests", "submits", "flight"]
+    """`python -m tests.bench [requests] [submits] [flight [N]] [soak [MINUTES]] [gallery [ROWS]]`"""
+    wanted = sys.argv[1:] or ["requests", "submits", "flight", "gallery"]
     numbers = [int(word) for word in wanted if word.isdecimal()]
     print(__doc__)
     with database() as settings:
@@ -47,6 +49,8 @@ def main() -> None:
             in_flight(numbers or IN_FLIGHT, **settings)
         if "soak" in wanted:
             soak(numbers[0] if numbers else SOAK_MINUTES, **settings)
+        if "gallery" in wanted:
+            gallery(numbers or ROWS, **settings)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from tests.bench.say import pss_megabytes, say
 from tests.house import House
 from tests.simulator import Simulator
 
-SETTLE_SECONDS = 60
+SETTLE_SECONDS = 180  # by then every worker has done all it learns to do
 GAP_SECONDS = 0.5  # between two presses
 
 

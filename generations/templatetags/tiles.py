@@ -1,0 +1,24 @@
+"""A picture in a grid, drawn once: the newest are looked at by everybody, over and over."""
+
+from functools import lru_cache
+from typing import Any
+
+from django import template
+from django.template.loader import render_to_string
+from django.utils.safestring import SafeString
+from django.utils.translation import get_language
+
+register = template.Library()
+MOST_KEPT = 8192  # of about 600 bytes each
+
+
+@register.simple_tag
+def hang(tile: Any, is_ticked_by_hand: bool = False) -> SafeString:
+    """`gallery/_tile.html` for this tile; `is_ticked_by_hand` where no script puts in the ticks."""
+    return _drawn(tile, bool(is_ticked_by_hand), get_language())
+
+
+@lru_cache(maxsize=MOST_KEPT)
+def _drawn(tile: Any, is_ticked_by_hand: bool, _language: str | None) -> SafeString:
+    context = {"tile": tile, "selecting": is_ticked_by_hand}
+    return render_to_string("gallery/_tile.html", context)
