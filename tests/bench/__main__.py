@@ -34,7 +34,7 @@ ROWS = [1_000, 100_000]
 
 
 def main() -> None:
-    """`python -m tests.bench [requests] [submits] [flight [N]] [soak [MINUTES]] [gallery [ROWS]]`"""
+    """`python -m tests.bench [requests] [submits] [flight [N]] [soak [MINUTES]] [gallery [N]]`"""
     wanted = sys.argv[1:] or ["requests", "submits", "flight", "gallery"]
     numbers = [int(word) for word in wanted if word.isdecimal()]
     print(__doc__)
