@@ -5,7 +5,7 @@ import re
 import pytest
 from django.test import Client
 
-from generations.models import Generation, Member, Status, Why
+from generations.models import Generation, Member, Picture, Status, Why
 from tests.builders import make_generation, make_submission, png_bytes, upload
 from tests.forms import HTMX, wish
 
@@ -129,3 +129,21 @@ def test_somebody_disabled_sees_nothing(
 ) -> None:
     Member.objects.filter(pk=stranger.pk).update(is_active=False)
     assert strangers.get(f"/generations/{row.pk}/").status_code == 302
+
+
+def test_what_it_was_made_from_stays_private(
+    owners: Client, owner: Member, stranger: Member
+) -> None:
+    source = make_generation(Status.SUCCEEDED, owner=stranger, prompt="A secret pear")
+    row = make_generation(Status.SUCCEEDED, owner=owner, again_of=source)
+    assert "A secret pear" in owners.get(f"/generations/{row.pk}/").content.decode()
+    Generation.objects.filter(pk=source.pk).update(is_private=True)
+    assert "A secret pear" not in owners.get(f"/generations/{row.pk}/").content.decode()
+
+
+def test_what_was_taken_away_is_not_called_missing(owners: Client, owner: Member) -> None:
+    row = make_generation(Status.SUCCEEDED, owner=owner, n=2)
+    Picture.objects.filter(pk=row.pictures.all()[0].pk).trash(owner)
+    page = owners.get(f"/generations/{row.pk}/").content.decode()
+    assert "1 of them was taken away." in page
+    assert "Make the missing" not in page

@@ -117,6 +117,7 @@ class Card:
     """One generation, as this viewer sees it now."""
 
     generation: Generation
+    viewer: Member
     may_act: bool
     sees_answers: bool = False  # what went over the wire is for admins
     place: int | None = None  # in line, from 1
@@ -183,7 +184,14 @@ class Card:
 
     @cached_property
     def missing(self) -> int:
-        return self.generation.n - len(self.stored)
+        """Never came. What came and was taken away since is in the trash, or deleted."""
+        gone = (Picture.State.STORED, Picture.State.DELETED)
+        came = sum(picture.state in gone for picture in self.generation.pictures.all())
+        return self.generation.n - came
+
+    @property
+    def taken_away(self) -> int:
+        return self.generation.n - self.missing - len(self.stored)
 
     @property
     def lost_files(self) -> int:
@@ -306,8 +314,16 @@ class Card:
 
     @property
     def made_again(self) -> Sequence[Generation]:
-        """The first few that were made from it, by whomever: the team shares what it makes."""
-        return list(Generation.objects.filter(again_of=self.generation).order_by("pk")[:MOST_AGAIN])
+        """The first few that were made from it, by whomever, that this viewer may see."""
+        seen = Generation.objects.visible_to(self.viewer)
+        return list(seen.filter(again_of=self.generation).order_by("pk")[:MOST_AGAIN])
+
+    @property
+    def made_before(self) -> Generation | None:
+        """What it was made from, if this viewer may see that."""
+        before = self.generation.again_of_id
+        seen = Generation.objects.visible_to(self.viewer)
+        return seen.filter(pk=before).first() if before else None
 
     @property
     def answers(self) -> Sequence[Submission]:
@@ -370,6 +386,7 @@ def bare_cards_of(rows: Sequence[Generation], viewer: Member, line: Line | None)
     return [
         Card(
             generation=row,
+            viewer=viewer,
             may_act=viewer.is_admin or row.owner_id == viewer.pk,
             sees_answers=viewer.is_admin,
             place=places.get(row.pk),

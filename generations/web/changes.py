@@ -102,7 +102,7 @@ def changes(request: MemberRequest) -> HttpResponse:
 
 def whole_rows(rows: GenerationQuerySet) -> GenerationQuerySet:
     """With all that the page of one generation says of them."""
-    return rows.select_related("owner", "reference", "again_of")
+    return rows.select_related("owner", "reference")
 
 
 def around(member: Member, *, whole: bool) -> dict[str, Any]:
