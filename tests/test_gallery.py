@@ -215,3 +215,13 @@ def test_a_page_asks_the_database_no_more_when_it_holds_more(
 def test_a_stranger_to_the_house_sees_nothing(client: Client) -> None:
     for address in ("/gallery/", "/pictures/1/", "/compare/"):
         assert client.get(address).status_code == 302
+
+
+def test_more_than_are_sorted_are_found_too(
+    owners: Client, owner: Member, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("generations.models.generation_queryset.MOST_SORTED", 1)
+    rows = [made(place, owner=owner) for place in range(3)]
+    made(1)
+    choosing.favourite(keys(*rows), owner)
+    assert hanging(owners, "/gallery/?favourite=1") == keys(*rows)

@@ -50,11 +50,12 @@ class GenerationQuerySet(models.QuerySet["Generation"]):
         """Those with one of these pictures.
 
         While they are few their keys are read first: else the database walks back through all
-        of time to find them.
+        of time to find them. Of many each row is asked whether it has one.
         """
-        keys = pictures.order_by().values_list("generation", flat=True)
-        few = list(keys[: MOST_SORTED + 1])
-        return self.filter(pk__in=few if len(few) <= MOST_SORTED else keys)
+        few = list(pictures.order_by().values_list("generation", flat=True)[: MOST_SORTED + 1])
+        if len(few) <= MOST_SORTED:
+            return self.filter(pk__in=few)
+        return self.filter(Exists(pictures.filter(generation=OuterRef("pk"))))
 
     def with_their(self, pictures: models.QuerySet[Picture]) -> "GenerationQuerySet":
         """Fetch these of their pictures along."""

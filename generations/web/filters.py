@@ -84,7 +84,9 @@ class Filter(forms.Form):
     def rows(self) -> GenerationQuerySet:
         """The generations of the gallery under this filter, newest first."""
         rows = self._of_state()
-        if self.shows_pictures:
+        if self.parts_sisters:
+            rows = rows.of_pictures(self.narrow(Picture.objects.shown()))
+        elif self.shows_pictures:
             rows = rows.with_pictures()
         return rows.order_by("-created_at", "-pk")
 
@@ -106,8 +108,6 @@ class Filter(forms.Form):
             rows = rows.filter(created_at__gte=_midnight(values["since"]))
         if "until" in values:
             rows = rows.filter(created_at__lt=_midnight(values["until"] + timedelta(days=1)))
-        if self.parts_sisters:
-            rows = rows.of_pictures(self.narrow(Picture.objects.shown()))
         if "q" in values:
             rows = search(rows, values["q"])
         return rows

@@ -102,10 +102,13 @@ class Stage:
     @cached_property
     def used_in(self) -> list[Tile]:
         """The first picture of each generation that was made from this one."""
-        seen = Picture.objects.visible_to(self.viewer).select_related("generation")
-        made = seen.filter(generation__reference__picture=self.picture, index=0)
-        newest = made.order_by("-generation__created_at")[:MOST_USES]
-        return [Tile.of(picture, picture.generation, self.viewer) for picture in newest]
+        references = list(self.picture.used_as.values_list("pk", flat=True))
+        if not references:
+            return []  # as nearly always: the rest is not asked for
+        seen = Generation.objects.visible_to(self.viewer).with_pictures()
+        newest = seen.filter(reference__in=references).order_by("-created_at", "-pk")[:MOST_USES]
+        firsts = Picture.objects.shown().order_by("index")
+        return [tiles_of([row], self.viewer)[0] for row in newest.with_their(firsts)]
 
     # --- its neighbours --------------------------------------------------------------------------
 
