@@ -17,6 +17,7 @@ import psycopg
 from tests.bench.bare import Bare
 from tests.bench.flight import in_flight
 from tests.bench.gallery import gallery
+from tests.bench.lighthouse import lighthouse
 from tests.bench.say import at, cpu_seconds, pss_megabytes, say, seconds_of
 from tests.bench.soak import soak
 from tests.house import House, Visitor, wait_until
@@ -34,8 +35,11 @@ ROWS = [1_000, 100_000]
 
 
 def main() -> None:
-    """`python -m tests.bench [requests] [submits] [flight [N]] [soak [MINUTES]] [gallery [N]]`"""
-    wanted = sys.argv[1:] or ["requests", "submits", "flight", "gallery"]
+    """`tests.bench [requests] [submits] [flight [N]] [soak [N]] [gallery [N]] [lighthouse]`
+
+    N: how many in flight, how many minutes, how many generations.
+    """
+    wanted = sys.argv[1:] or ["requests", "submits", "flight", "gallery", "lighthouse"]
     numbers = [int(word) for word in wanted if word.isdecimal()]
     print(__doc__)
     with database() as settings:
@@ -51,6 +55,8 @@ def main() -> None:
             soak(numbers[0] if numbers else SOAK_MINUTES, **settings)
         if "gallery" in wanted:
             gallery(numbers or ROWS, **settings)
+        if "lighthouse" in wanted:
+            lighthouse()
 
 
 @contextmanager

@@ -1,0 +1,89 @@
+"""What Lighthouse says of the pages, on its phone profile; npm fetches it, Chromium runs it."""
+
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from tests.bench.say import say
+from tests.conftest import CHROMIUM, CHROMIUM_ARGUMENTS
+from tests.house import House
+
+VERSION = "lighthouse@12"
+CATEGORIES = {"performance": 98, "accessibility": 100, "best-practices": 100, "seo": 100}
+SIGNED_OUT_ONLY = {"seo"}  # no search engine comes further than the door
+
+
+def lighthouse() -> None:
+    if not shutil.which("npx"):
+        print("\nLighthouse: npx is not here, so it was not run.")
+        return
+    with tempfile.TemporaryDirectory() as folder, House(Path(folder)).prepare() as house:
+        house.manage("demo", "--verbosity", "0")
+        visitor = house.open()
+        cookie = "; ".join(f"{name}={value}" for name, value in visitor.session.cookies.items())
+        [picture] = house.rows("SELECT id FROM generations_picture ORDER BY id LIMIT 1")
+        print("\nLighthouse, phone profile, demo data")
+        for name, address, carried in (
+            ("sign-in", "/accounts/login/", ""),
+            ("studio", "/", cookie),
+            ("gallery", "/gallery/", cookie),
+            ("picture", f"/pictures/{picture['id']}/", cookie),
+        ):
+            _say(name, _ask(house.url + address, carried))
+
+
+def _ask(address: str, cookie: str) -> dict[str, Any]:
+    done = subprocess.run(
+        [
+            "npx", "--yes", VERSION, address, "--quiet", "--output=json",
+            f"--only-categories={','.join(CATEGORIES)}",
+            f"--chrome-flags=--headless=new {' '.join(CHROMIUM_ARGUMENTS)}",
+            "--extra-headers", json.dumps({"Cookie": cookie} if cookie else {}),
+        ],
+        env=os.environ | {"CHROME_PATH": CHROMIUM},  # noqa: TID251
+        stdout=subprocess.PIPE, check=True, text=True,
+    )  # fmt: skip
+    report: dict[str, Any] = json.loads(done.stdout)
+    return report
+
+
+def _say(name: str, report: dict[str, Any]) -> None:
+    for category, target in CATEGORIES.items():
+        if category in SIGNED_OUT_ONLY and name != "sign-in":
+            continue
+        score = round(100 * (report["categories"][category]["score"] or 0))
+        say(f"{name}: {category}", str(score), f">= {target}")
+        for wrong in _failed(report, category):
+            print(f"    {wrong}")
+    audits = report["audits"]
+    say(
+        f"{name}: LCP",
+        f"{audits['largest-contentful-paint']['numericValue'] / 1000:.2f} s",
+        "<= 1.2 s",
+    )
+    say(f"{name}: CLS", f"{audits['cumulative-layout-shift']['numericValue']:.3f}", "<= 0.01")
+    asked = list(_requests(report))
+    for kind, target in (("Script", 25), ("Stylesheet", 12), ("Document", 10)):
+        size = sum(each["transferSize"] for each in asked if each.get("resourceType") == kind)
+        say(f"{name}: {kind.lower()}s over the line", f"{size / 1000:.1f} KB", f"<= {target} KB")
+    others = [each for each in asked if each.get("resourceType") != "Image"]
+    say(f"{name}: requests without pictures", str(len(others)), "<= 6")
+
+
+def _requests(report: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield from report["audits"]["network-requests"]["details"]["items"]
+
+
+def _failed(report: dict[str, Any], category: str) -> Iterator[str]:
+    """What cost points, in Lighthouse's own words."""
+    if category == "performance":
+        return
+    for part in report["categories"][category]["auditRefs"]:
+        audit = report["audits"][part["id"]]
+        if part["weight"] and audit["score"] is not None and audit["score"] < 1:
+            yield audit["title"]
