@@ -115,18 +115,24 @@ async function turn(address, rel) {
   if (next) lightbox.querySelector(`.arrow[rel=${next}]`)?.click();
 }
 
+/** All in one go: a key that is pressed next already finds the focus on the wall. */
 function close() {
-  if (lightbox.open) lightbox.close();
+  const stage = byId("stage");
+  if (!stage) return;
+  const tile = byId(`p${stage.dataset.picture}`);
+  lightbox.close();
+  byId("lightbox-stage").replaceChildren();
+  document.title = wallTitle;
+  tile?.querySelector("a").focus();
+  if (history.state?.lightbox) history.back();
 }
 
-lightbox.addEventListener("close", () => {
-  const pk = byId("stage")?.dataset.picture;
-  document.title = wallTitle;
-  const tile = byId(`p${pk}`)?.querySelector("a");
-  byId("lightbox-stage").replaceChildren();
-  if (history.state?.lightbox) history.back();
-  tile?.focus();
+lightbox.addEventListener("cancel", (event) => {
+  event.preventDefault();
+  close();
 });
+
+lightbox.addEventListener("close", close); // a browser that did not wait for "cancel"
 
 window.addEventListener("popstate", () => {
   if (history.state?.lightbox) show(location.href);
