@@ -13,12 +13,18 @@ const near = new IntersectionObserver((entries) => {
 }, { rootMargin: NEAR });
 
 function arrive() {
+  for (const link of document.querySelectorAll(".tile [data-colour]")) {
+    link.style.backgroundColor = link.dataset.colour;
+  }
   const more = byId("older");
   if (more) near.observe(more);
   if (choosing) addTicks();
 }
 
 document.addEventListener("htmx:load", arrive);
+document.addEventListener("htmx:afterRequest", (event) => {
+  byId("offline").hidden = event.detail.xhr.status !== 0;
+});
 
 let returnTo = null; // the tile one left; with the page after it, it can stand where it stood
 
