@@ -185,7 +185,30 @@ def test_pictures_hang_in_the_order_of_the_collection(owners: Client, owner: Mem
     row = collect(owner, [pictures[2], pictures[0], pictures[3], pictures[1]])
     assert shown(owners, row) == [pictures[2], pictures[0], pictures[3], pictures[1]]
     page = text_of(owners, f"/collections/{row.pk}/")
-    assert f'href="/pictures/{pictures[2]}/?collection={row.pk}"' in page
+    assert f'href="/pictures/{pictures[2]}/?in={row.pk}"' in page
+
+
+def test_arrows_go_in_the_order_of_the_collection(
+    owners: Client, strangers: Client, owner: Member
+) -> None:
+    pictures = made(n=4)
+    row = collect(owner, [pictures[2], pictures[0], pictures[3]])
+    middle = text_of(owners, f"/pictures/{pictures[0]}/?in={row.pk}")
+    assert re.findall(r'href="/pictures/(\d+)/\?in=\d+" rel="(\w+)"', middle) == [
+        (str(pictures[2]), "prev"),
+        (str(pictures[3]), "next"),
+    ]
+    assert f'href="/collections/{row.pk}/"' in middle
+    Picture.objects.filter(pk=pictures[3]).update(trashed_at=timezone.now())
+    assert 'rel="next"' not in text_of(strangers, f"/pictures/{pictures[0]}/?in={row.pk}")
+
+
+@pytest.mark.parametrize("asked", ["in=999", "in=x", "in=" + "9" * 30])
+def test_what_is_no_collection_is_looked_through_as_the_gallery(
+    owners: Client, owner: Member, asked: str
+) -> None:
+    [picture] = made(n=1)
+    assert 'href="/gallery/"' in text_of(owners, f"/pictures/{picture}/?{asked}")
 
 
 def test_its_pages_join_without_a_gap(
@@ -321,6 +344,6 @@ def test_only_its_maker_or_an_admin_deletes_it_and_the_pictures_stay(
 def test_the_whole_is_downloaded_at_one_press(owners: Client, owner: Member) -> None:
     row = collect(owner, made(n=2))
     page = text_of(owners, f"/collections/{row.pk}/")
-    [everything] = re.findall(r'name="everything" value="([^"]+)"', page)
+    [everything, _of_bar] = re.findall(r'name="everything" value="([^"]+)"', page)
     answer = owners.post("/pictures/download", {"everything": everything})
     assert answer["Content-Disposition"].endswith(' 2 pictures.zip"')

@@ -22,6 +22,8 @@ from generations.models.counting import count_up_to
 from .access import MemberRequest
 from .changes import count_open
 from .gallery import MOST_COUNTED, Count
+from .menus import menus
+from .neighbours import CollectionSeries
 from .paging import before, key_of
 from .tiles import Tile
 
@@ -121,21 +123,26 @@ def _find(pk: int) -> Collection:
 def _page(
     request: MemberRequest, row: Collection, form: NameForm, status: int = 200
 ) -> HttpResponse:
-    after = request.GET.get("after", "")
+    after, is_arranging = request.GET.get("after", ""), "arrange" in request.GET
     places = row.places.seen_by(request.user)
-    [count] = count_up_to(MOST_COUNTED + 1, [places])
-    if after:
-        places = places.filter(_behind(after))
-    found = list(places.order_by("position", "pk")[: PICTURES_A_PAGE + 1])
+    further = places.filter(_behind(after)) if after else places
+    found = list(further.order_by("position", "pk")[: PICTURES_A_PAGE + 1])
     page = found[:PICTURES_A_PAGE]
     context: dict[str, Any] = {
+        "tiles": _tiles(row, page, request.user),
+        "next": _key(page[-1]) if len(found) > PICTURES_A_PAGE else "",
+        "selecting": "select" in request.GET,
+    }
+    if request.htmx and not is_arranging:
+        return render(request, "collections/_items.html", context)
+    [count] = count_up_to(MOST_COUNTED + 1, [places])
+    context |= menus() | {
         "collection": row,
         "form": form,
-        "tiles": _tiles(row, page, request.user),
-        "count": Count(count),
+        "total": Count(count),
+        "everything": urlencode({"collection": row.pk}),
         "after": after,
-        "next": _key(page[-1]) if len(found) > PICTURES_A_PAGE else "",
-        "is_arranging": "arrange" in request.GET,
+        "is_arranging": is_arranging,
         "focus": request.GET.get("focus", ""),
         "may_delete": row.may_be_deleted_by(request.user),
         "open_count": count_open(request.user),
@@ -144,7 +151,7 @@ def _page(
 
 
 def _tiles(row: Collection, places: Sequence[Place], member: Member) -> list[Tile]:
-    query = urlencode({"collection": row.pk})
+    query = CollectionSeries(row, member).query
     pictures = Picture.objects.visible_to(member).with_hearts_of(member)
     few = pictures.select_related("generation").defer("generation__last_answer")
     found = few.in_bulk([place.picture_id for place in places])

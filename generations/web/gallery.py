@@ -7,8 +7,7 @@ from functools import lru_cache
 from itertools import groupby
 from typing import Any
 
-from django.db.models import CharField, Exists, F, OuterRef, QuerySet, Value
-from django.db.models.functions import Coalesce, Concat, NullIf, Trim
+from django.db.models import QuerySet
 from django.http import Http404, HttpResponse, QueryDict
 from django.shortcuts import render
 from django.utils import timezone
@@ -17,20 +16,20 @@ from django.utils.translation import get_language
 from django.views.decorators.http import require_safe
 
 from generations import catalog
-from generations.models import Collection, Generation, Member, Picture, Tag
+from generations.models import Generation, Picture
 from generations.models.counting import count_up_to
 from generations.models.generation_queryset import GenerationQuerySet
 
 from .access import MemberRequest
 from .changes import count_open
 from .filters import MADE, STATES, Filter
+from .menus import menus
 from .paging import after, before, key_of
 from .tiles import SHOWN, Tile, tiles_of
 
 PICTURES_A_PAGE = 60
 ROWS_A_PAGE = 40
 MOST_COUNTED = 1000  # beyond that a page says "1,000+"
-MOST_LISTED = 50  # of people, of collections, of tags, in a menu
 
 
 @dataclass(frozen=True)
@@ -87,6 +86,7 @@ def gallery(request: MemberRequest) -> HttpResponse:
     context: dict[str, Any] = {
         "filter": filter,
         "query": filter.address,
+        "selecting": "select" in request.GET,
         "months": months,
         "stretch": stretch,
     }
@@ -94,14 +94,14 @@ def gallery(request: MemberRequest) -> HttpResponse:
         _count(months, stretch, filter)
         return render(request, "gallery/_items.html", context)
     total = _count(months, stretch, filter, with_total=True)
-    context |= _menus(filter) | {
+    context |= menus() | {
         "total": total,
         "rail": _rail(filter),
         "open_count": count_open(request.user),
         "shapes": catalog.SHAPES,
         "states": STATES,
         "made": MADE,
-        "selecting": "select" in request.GET,
+        "everything": filter.address,
         "way_out": _way_out(filter) if not stretch.rows else None,
     }
     return render(request, "gallery/gallery.html", context)
@@ -250,25 +250,7 @@ def _midnight(day: date) -> datetime:
     return timezone.make_aware(datetime.combine(day, time.min))
 
 
-# --- what one can choose -------------------------------------------------------------------------
-
-
-def _menus(filter: Filter) -> dict[str, list[tuple[int, str]]]:
-    """People, collections and tags, of each the first fifty by name, in one statement."""
-    full = NullIf(Trim(Concat("first_name", Value(" "), "last_name")), Value(""))
-    made = Exists(Generation.objects.filter(owner=OuterRef("pk")))
-    people = Member.objects.filter(made).annotate(label=Coalesce(full, F("username")))
-    collections = Collection.objects.annotate(label=F("name"))
-    tags = Tag.objects.annotate(label=F("name"))
-    menus: dict[str, list[tuple[int, str]]] = {"people": [], "collections": [], "tags": []}
-    kinds = zip(menus, (people, collections, tags), strict=True)
-    lists: list[QuerySet[Any, Any]] = [
-        rows.order_by().values_list(Value(kind, CharField()), "pk", "label") for kind, rows in kinds
-    ]
-    for kind, pk, label in lists[0].union(*lists[1:], all=True).order_by("label"):
-        if len(menus[kind]) < MOST_LISTED:
-            menus[kind].append((pk, label))
-    return menus
+# --- where nothing is found ----------------------------------------------------------------------
 
 
 @dataclass(frozen=True)

@@ -13,14 +13,11 @@ from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from generations.models import Collection, Generation, Member, Picture, Tag
-from generations.models.generation_queryset import GenerationQuerySet
-from generations.models.picture import PictureQuerySet
 
 from .access import MemberRequest
 from .cards import file_addresses
 from .changes import count_open
-from .filters import Filter
-from .paging import after, before, key_of
+from .neighbours import Series, series_of
 from .tiles import Tile, alt_of, step_of, tiles_of
 
 MOST_USES = 12
@@ -33,7 +30,7 @@ class Stage:
 
     picture: Picture
     viewer: Member
-    filter: Filter
+    series: Series
 
     @property
     def row(self) -> Generation:
@@ -41,16 +38,11 @@ class Stage:
 
     @property
     def query(self) -> str:
-        return self.filter.address
+        return self.series.query
 
     @property
     def address(self) -> str:
         return self._address_of(self.picture.pk)
-
-    @property
-    def gallery(self) -> str:
-        """Where it hangs: the page of the gallery that begins with it."""
-        return f"{reverse('gallery')}?{self.query}" if self.query else reverse("gallery")
 
     @property
     def is_mine(self) -> bool:
@@ -113,33 +105,17 @@ class Stage:
     # --- its neighbours --------------------------------------------------------------------------
 
     @cached_property
-    def newer(self) -> str:
-        """Address of the one before it in the gallery under this filter; empty at its beginning."""
-        sister = self._here.filter(index__lt=self.picture.index).order_by("-index").first()
-        if not sister:
-            rows = self.filter.rows().filter(after(key_of(self.row))).order_by("created_at", "pk")
-            sister = self._of(rows).order_by("-index").first()
-        return self._address_of(sister.pk) if sister else ""
+    def previous(self) -> str:
+        """Address of the one before it; empty at the beginning."""
+        return self._address_of(self.series.before(self.picture))
 
     @cached_property
-    def older(self) -> str:
-        sister = self._here.filter(index__gt=self.picture.index).order_by("index").first()
-        if not sister:
-            rows = self.filter.rows().filter(before(key_of(self.row)))
-            sister = self._of(rows).order_by("index").first()
-        return self._address_of(sister.pk) if sister else ""
+    def next(self) -> str:
+        return self._address_of(self.series.behind(self.picture))
 
-    @property
-    def _here(self) -> PictureQuerySet:
-        return self.filter.narrow(Picture.objects.shown()).filter(generation=self.row).only("pk")
-
-    def _of(self, rows: GenerationQuerySet) -> PictureQuerySet:
-        """The pictures of the nearest of these rows."""
-        nearest = rows.values_list("pk", flat=True).first()
-        shown = self.filter.narrow(Picture.objects.shown())
-        return shown.filter(generation=nearest).only("pk")
-
-    def _address_of(self, pk: int) -> str:
+    def _address_of(self, pk: int | None) -> str:
+        if pk is None:
+            return ""
         address = reverse("picture", args=(pk,))
         return f"{address}?{self.query}" if self.query else address
 
@@ -153,7 +129,7 @@ def picture(request: MemberRequest, pk: int) -> HttpResponse:
     prefetch_related_objects(
         [found.generation], Prefetch("pictures", Picture.objects.shown().order_by("index"))
     )
-    context = {"stage": Stage(found, request.user, Filter(request.GET, request.user))}
+    context = {"stage": Stage(found, request.user, series_of(request.GET, request.user))}
     if request.htmx:
         return render(request, "picture/_stage.html", context | {"in_lightbox": True})
     return render(

@@ -1,9 +1,11 @@
-// The wall: more pictures as one comes near its end, the lightbox over it, and choosing many.
-// Without it every part is a link or a form of its own.
+// The wall: more pictures as one comes near its end, the lightbox over it, and what is done to them.
+// Without it every part is a link or a form of its own. Choosing many has a module of its own, which
+// says "press" with what is to be done, and hears "changed" when it is.
 
 const byId = (id) => document.getElementById(id);
 const tiles = () => byId("tiles");
 const TOAST_MS = 8000;
+const NEAREST = document.querySelector(".header").offsetHeight; // what is above it is not seen
 const NEAR = "1600px"; // of scrolling before the end, the next page is asked for
 
 // --- the next page -----------------------------------------------------------------------------
@@ -18,7 +20,6 @@ function arrive() {
   }
   const more = byId("older");
   if (more) near.observe(more);
-  if (choosing) addTicks();
 }
 
 document.addEventListener("htmx:load", arrive);
@@ -32,13 +33,15 @@ let returnTo = null; // the tile one left; with the page after it, it can stand 
 window.addEventListener("pagehide", () => {
   if (byId("lightbox").open || scrollY < innerHeight) return;
   const seen = [...tiles().children].find(
-    (tile) => tile.id.startsWith("p") && tile.getBoundingClientRect().top > byId("q").offsetTop,
+    (tile) => tile.id.startsWith("p") && tile.getBoundingClientRect().top > NEAREST,
   );
   let before = seen;
   while (before && !before.dataset.start) before = before.previousElementSibling;
   const query = new URLSearchParams(location.search);
-  for (const name of ["before", "after", "month"]) if (before) query.delete(name);
-  if (before) query.set("before", before.dataset.start);
+  if (before) {
+    for (const name of ["before", "after", "month"]) query.delete(name);
+    query.set(...before.dataset.start.split("="));
+  }
   if (!seen) return;
   history.scrollRestoration = "manual";
   history.replaceState(history.state, "", `?${query}#${seen.id}`);
@@ -55,7 +58,7 @@ window.addEventListener("pageshow", (event) => {
 document.addEventListener("htmx:beforeSwap", (event) => {
   if (event.detail.target.id !== "older") return;
   // The first of what comes in knows by which key it was asked for.
-  pending = event.detail.target.dataset.before;
+  pending = event.detail.target.dataset.start;
   previous = event.detail.target.previousElementSibling;
 });
 
@@ -150,7 +153,7 @@ const isPlain = (event) => !(event.ctrlKey || event.metaKey || event.shiftKey ||
 document.addEventListener("click", (event) => {
   const link = event.target.closest("a");
   if (!link || !isPlain(event)) return;
-  const isTile = link.closest(".tile") && !choosing && link.getAttribute("href").startsWith("/pictures/");
+  const isTile = link.closest(".tile") && !link.closest(".is-choosing") && link.getAttribute("href").startsWith("/pictures/");
   const isArrow = link.closest("#lightbox") && (link.matches(".arrow") || "turn" in link.dataset);
   if (!isTile && !isArrow && !(link.closest("#lightbox") && "close" in link.dataset)) return;
   event.preventDefault();
@@ -204,6 +207,8 @@ function toast(html) {
   }, TOAST_MS);
 }
 
+document.addEventListener("press", ({ detail }) => press(detail.address, detail.data));
+
 document.addEventListener("submit", (event) => {
   if (!event.target.closest(".toast")) return;
   event.preventDefault();
@@ -216,13 +221,13 @@ function apply({ verb, pictures }) {
     const tile = byId(`p${pk}`);
     if (!tile) continue;
     if (verb === "trash" || verb === "restore") tile.hidden = verb === "trash";
+    if (verb === "uncollect") tile.hidden = true;
     if (verb === "favourite") mark(tile, "heart");
     if (verb === "unfavourite") tile.querySelector(".heart")?.remove();
     if (verb === "private") mark(tile, "lock");
     if (verb === "share") tile.querySelector(".lock")?.remove();
-    if (verb === "trash") tick(tile, false);
   }
-  tell();
+  document.dispatchEvent(new Event("changed"));
 }
 
 function mark(tile, name) {
@@ -230,143 +235,4 @@ function mark(tile, name) {
   tile.insertAdjacentHTML("beforeend", `<svg class="icon ${name}"><use href="#icon-${name}"/></svg>`);
 }
 
-// --- choosing many -----------------------------------------------------------------------------
-
-const form = byId("choose");
-let choosing = !form.hidden;
-let last = null; // the tile from which a range is drawn
-
-const all = () => [...tiles()?.querySelectorAll(".tile[id]:not([hidden])") ?? []];
-const ticks = () => all().filter((tile) => tile.querySelector(".tick")?.checked);
-
-function addTicks() {
-  for (const tile of all()) {
-    if (tile.querySelector(".tick")) continue;
-    const box = document.createElement("input");
-    Object.assign(box, { type: "checkbox", className: "tick", name: "picture" });
-    box.value = tile.id.slice(1);
-    box.setAttribute("form", "choose");
-    box.setAttribute("aria-label", tile.querySelector("img").alt);
-    tile.prepend(box);
-  }
-}
-
-function choose(on) {
-  choosing = on;
-  form.hidden = !on;
-  for (const button of form.querySelectorAll("button")) button.disabled = !on;
-  byId("select").setAttribute("aria-pressed", String(on));
-  tiles()?.classList.toggle("is-choosing", on);
-  if (on) addTicks();
-  else for (const box of document.querySelectorAll(".tick")) box.remove();
-  byId("everything").checked = false;
-  last = null;
-  tell();
-}
-
-function tick(tile, on) {
-  const box = tile.querySelector(".tick");
-  if (box) box.checked = on;
-}
-
-/** How many, how large, and which verbs fit how many of them. */
-function tell() {
-  if (!choosing) return;
-  const chosen = ticks();
-  const whole = byId("everything").checked;
-  const figure = byId("chosen-count");
-  figure.textContent = whole
-    ? byId("everything").parentElement.textContent.trim()
-    : figure.dataset.words.replace("%n", chosen.length);
-  const megabytes = chosen.reduce((sum, tile) => sum + Number(tile.dataset.kb), 0) / 1000;
-  byId("chosen-size").textContent = whole || !chosen.length ? "" : `${megabytes.toFixed(megabytes < 10 ? 1 : 0)} MB`;
-  byId("everything").parentElement.hidden = chosen.length < all().length || !byId("older") && !whole;
-  const mine = chosen.filter((tile) => tile.matches(".mine")).length;
-  for (const button of form.querySelectorAll("[data-fits]")) {
-    const fits = button.dataset.fits === "mine" ? whole || mine > 0 : chosen.length > 1 && chosen.length < 5;
-    button.hidden = !fits;
-    const part = button.dataset.fits === "mine" && !whole && mine < chosen.length;
-    button.dataset.part = part ? mine : "";
-  }
-}
-
-byId("select").hidden = false;
-byId("done").hidden = false;
-byId("select").addEventListener("click", () => choose(!choosing));
-byId("done").addEventListener("click", () => {
-  choose(false);
-  byId("select").focus();
-});
-
-tiles()?.addEventListener("click", (event) => {
-  const tile = event.target.closest(".tile");
-  if (!tile) return;
-  if (!choosing && !(event.shiftKey || event.ctrlKey || event.metaKey)) return;
-  if (!choosing) {
-    if (!event.shiftKey) return; // Ctrl opens a tab, as everywhere
-    choose(true);
-  }
-  const box = tile.querySelector(".tick");
-  if (event.target !== box) {
-    event.preventDefault();
-    box.checked = !box.checked;
-  }
-  if (event.shiftKey && last) range(last, tile, box.checked);
-  last = tile;
-  tell();
-});
-
-function range(one, other, on) {
-  const order = all();
-  const [a, b] = [order.indexOf(one), order.indexOf(other)].sort((x, y) => x - y);
-  for (const tile of order.slice(a, b + 1)) tick(tile, on);
-}
-
-byId("everything").addEventListener("change", () => {
-  for (const tile of all()) tick(tile, true);
-  tell();
-});
-
-form.addEventListener("submit", (event) => {
-  const { submitter } = event;
-  if ("plain" in submitter.dataset) return;
-  event.preventDefault();
-  const data = new FormData(form, submitter);
-  if (byId("everything").checked) data.delete("picture");
-  press(submitter.getAttribute("formaction") ?? form.action, data);
-  submitter.closest("details")?.removeAttribute("open");
-});
-
-document.addEventListener("keydown", (event) => {
-  const off = document.documentElement.dataset.singleKeys === "off";
-  if (off || lightbox.open || event.ctrlKey || event.metaKey || event.altKey) return;
-  if (event.target.matches("input:not(.tick), textarea, select")) return;
-  const tile = document.activeElement.closest?.(".tile");
-  if (event.key === "Escape" && choosing) choose(false);
-  if (event.key === "a" && choosing) {
-    for (const each of all()) tick(each, true);
-    tell();
-  }
-  if (event.key.toLowerCase() === "x" && tile) {
-    event.preventDefault();
-    if (!choosing) choose(true);
-    const on = !tile.querySelector(".tick").checked;
-    if (event.shiftKey && last) range(last, tile, true);
-    else tick(tile, on);
-    last = tile;
-    tell();
-  }
-  if (tile && !choosing && (event.key === "f" || event.key === "Delete")) {
-    const hasHeart = Boolean(tile.querySelector(".heart"));
-    const verb = event.key === "Delete" ? "trash" : hasHeart ? "unfavourite" : "favourite";
-    const data = new FormData(form);
-    data.append("picture", tile.id.slice(1));
-    const neighbour = tile.nextElementSibling?.querySelector("a");
-    event.preventDefault();
-    press(form.action.replace(/[^/]+$/, verb), data);
-    if (verb === "trash") neighbour?.focus();
-  }
-}, { capture: true }); // before the keys of every page, which would take them for its own
-
 arrive();
-choose(choosing);

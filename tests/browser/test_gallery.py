@@ -166,6 +166,29 @@ def test_choose_many_and_carry_them_home(gallery: Page, wall: list[Generation]) 
     assert any("lighthouse-at-night" in name for name in names)
 
 
+def test_a_month_is_chosen_whole_though_the_page_ends_within_it(
+    page: Page, owner: Member, wall: list[Generation], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing more is loaded by scrolling: what is not on the page is meant all the same."""
+    monkeypatch.setattr("generations.web.gallery.ROWS_A_PAGE", 4)
+    month = timezone.now().replace(year=2024, month=2, day=10)
+    for day in range(6):
+        make_generation(
+            Status.SUCCEEDED, owner=owner, prompt="Snow", created_at=month + timedelta(days=day)
+        )
+    page.route("**/gallery/?*seen=*", lambda route: None)  # never answered
+    page.goto("/gallery/?q=snow")
+    page.get_by_role("button", name="Select").click()
+    page.get_by_label("all of February 2024").check()
+    expect(page.get_by_text("4 selected")).to_be_visible()
+    page.get_by_role("checkbox", name="all 6").check()
+    page.locator("#choose").get_by_role("button", name="Favourite").click()
+    expect(page.get_by_text("6 more favourites.")).to_be_visible()
+    page.locator(".tile").first.click()
+    expect(page.get_by_text("3 selected")).to_be_visible()
+    expect(page.locator("#everything")).not_to_be_checked()
+
+
 def test_what_goes_to_the_trash_comes_back_by_undo(gallery: Page, wall: list[Generation]) -> None:
     mine, lans = first_of(wall[0]), first_of(wall[1])
     gallery.locator(f"#p{mine.pk} a").focus()

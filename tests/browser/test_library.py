@@ -56,6 +56,28 @@ def test_arranging_by_keyboard_keeps_the_focus(
     expect(page.locator(f"#remove-{first}")).to_be_focused()
 
 
+def test_one_looks_through_it_and_takes_out_what_one_chose(
+    page: Page, spring: Collection, three: list[int]
+) -> None:
+    first, second, third = three
+    spring.move(third, -2, spring.created_by)
+    page.goto(f"/collections/{spring.pk}/")
+    page.locator(f"#p{third} a").click()
+    box = page.get_by_role("dialog", name="Picture")
+    expect(box.get_by_text("3 of 3")).to_be_visible()
+    page.keyboard.press("ArrowRight")
+    expect(box.get_by_text("1 of 3")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.locator(f"#p{first} a")).to_be_focused()
+    page.keyboard.press("x")
+    page.locator(f"#p{second}").click()
+    page.locator("#choose summary", has_text="More").click()
+    page.get_by_role("button", name="Take out of this collection").click()
+    expect(page.locator(f"#p{first}")).to_be_hidden()
+    expect(page.locator(f"#p{third}")).to_be_visible()
+    assert order(spring) == [third]
+
+
 def test_without_scripts_a_picture_goes_and_comes_back(
     chromium: Browser, live_server: LiveServer, owner: Member, three: list[int]
 ) -> None:
