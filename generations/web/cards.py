@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 
 from django.conf import settings
-from django.db.models import prefetch_related_objects
+from django.db.models import Prefetch, prefetch_related_objects
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.text import Truncator
@@ -45,13 +45,16 @@ class Frame:
 
     number: int
     alt: str
+    pk: int | None = None
     id: str = ""
+    address: str = ""
     original: str = ""
     preview: str = ""
     thumbnail: str = ""
     width: int = 0
     height: int = 0
     colour: str = ""
+    is_favourite: bool = False
 
     @classmethod
     def of(cls, picture: Picture, number: int, alt: str) -> "Frame":
@@ -59,13 +62,16 @@ class Frame:
         return cls(
             number=number,
             alt=alt,
+            pk=picture.pk,
             id=f"picture-{picture.pk}",
+            address=picture_address(picture.pk),
             original=original,
             preview=preview,
             thumbnail=thumbnail,
             width=picture.width or 0,
             height=picture.height or 0,
             colour=picture.colour,
+            is_favourite=getattr(picture, "is_favourite", False),
         )
 
 
@@ -77,6 +83,11 @@ def file_addresses(pk: int) -> tuple[str, str, str]:
         reverse("file", args=(pk, "preview")),
         reverse("file", args=(pk, "thumbnail")),
     )
+
+
+@lru_cache(maxsize=4096)
+def picture_address(pk: int) -> str:
+    return reverse("picture", args=(pk,))
 
 
 @dataclass(frozen=True)
@@ -343,7 +354,7 @@ class Card:
 def cards_of(generations: Iterable[Generation], viewer: Member, line: Line | None) -> list[Card]:
     """In a constant number of queries."""
     rows = list(generations)
-    prefetch_related_objects(rows, "pictures")
+    prefetch_related_objects(rows, Prefetch("pictures", Picture.objects.with_hearts_of(viewer)))
     paid_before, not_there = _paid_before(rows), _not_there(rows)
     return [
         replace(

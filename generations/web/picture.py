@@ -9,13 +9,12 @@ from functools import cached_property
 from django.db.models import Prefetch, prefetch_related_objects
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
-from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from generations.models import Collection, Generation, Member, Picture, Tag
 
 from .access import MemberRequest
-from .cards import file_addresses
+from .cards import file_addresses, picture_address
 from .changes import count_open
 from .neighbours import Series, series_of
 from .tiles import Tile, alt_of, step_of, tiles_of
@@ -116,7 +115,7 @@ class Stage:
     def _address_of(self, pk: int | None) -> str:
         if pk is None:
             return ""
-        address = reverse("picture", args=(pk,))
+        address = picture_address(pk)
         return f"{address}?{self.query}" if self.query else address
 
 

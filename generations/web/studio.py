@@ -25,6 +25,7 @@ from .cards import Card, cards_of, line_now
 from .changes import around, poller_of
 from .forms import GenerationForm
 from .paging import before, key_of
+from .remix import settings_of
 
 CARDS_A_PAGE = 12
 MOST_COLLECTIONS = 50
@@ -183,18 +184,8 @@ def _again(request: MemberRequest, pk: str, n: str) -> dict[str, Any]:
         raise Http404
     seen = Generation.objects.visible_to(request.user).select_related("reference")
     before = get_object_or_404(seen, pk=pk)
-    return {
-        "prompt": before.prompt,
-        "negative_prompt": before.negative_prompt,
-        "aspect_ratio": before.aspect_ratio,
-        "n": n if n in [str(number) for number in range(1, before.n)] else before.n,
-        "reference": before.reference,
-        "image_url": before.reference_url,
-        "image_fidelity": before.image_fidelity if before.image_fidelity is not None else 0.5,
-        "again_of": before.pk,
-        "collection": before.collection_id,
-        "is_private": before.is_private,
-    }
+    fewer = n in [str(number) for number in range(1, before.n)]
+    return settings_of(before) | ({"n": n} if fewer else {})
 
 
 def _example(number: str) -> dict[str, Any]:

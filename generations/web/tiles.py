@@ -3,7 +3,6 @@
 from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import lru_cache
 
 from django.urls import reverse
 from django.utils.text import Truncator
@@ -11,7 +10,7 @@ from django.utils.translation import gettext as _
 
 from generations.models import Generation, Member, Picture
 
-from .cards import file_addresses
+from .cards import file_addresses, picture_address
 
 # The boxes that the style sheet knows, by width over height: those of the eight shapes, and steps
 # between them for pictures that took the shape of a reference.
@@ -61,10 +60,11 @@ class Tile:
     @classmethod
     def of(cls, picture: Picture, row: Generation, viewer: Member, query: str = "") -> "Tile":
         _original, preview, thumbnail = file_addresses(picture.pk)
+        address = picture_address(picture.pk)
         width, height = picture.width or 1, picture.height or 1
         return cls(
             pk=picture.pk,
-            address=f"{_address(picture.pk)}?{query}" if query else _address(picture.pk),
+            address=f"{address}?{query}" if query else address,
             thumbnail=thumbnail,
             preview=preview,
             alt=alt_of(picture, row),
@@ -97,8 +97,3 @@ def step_of(ratio: float) -> int:
 def tiles_of(rows: Iterable[Generation], viewer: Member, query: str = "") -> list[Tile]:
     """All pictures that were fetched with these rows, in the order of their rows."""
     return [Tile.of(picture, row, viewer, query) for row in rows for picture in row.pictures.all()]
-
-
-@lru_cache(maxsize=4096)
-def _address(pk: int) -> str:
-    return reverse("picture", args=(pk,))

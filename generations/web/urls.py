@@ -19,6 +19,7 @@ from . import (
     line,
     picture,
     preferences,
+    remix,
     studio,
     trash,
 )
@@ -27,6 +28,7 @@ urlpatterns: list[URLPattern] = [
     path("", studio.studio, name="studio"),
     path("cards/changes", changes.changes, name="changes"),
     path("generations/<int:pk>/", generation.generation, name="generation"),
+    path("generations/<int:pk>/vary/", remix.vary, name="vary"),
     path("generations/<int:pk>/name-task/", actions.name_task, name="name-task"),
     path("generations/<int:pk>/<slug:verb>/", actions.act, name="act"),
     path("line/", line.line, name="line"),

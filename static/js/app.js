@@ -143,6 +143,27 @@ function retitle() {
   }
 }
 
+// --- favourites --------------------------------------------------------------------------------
+
+// Done behind the page, which shows it at once where the answer says so.
+document.addEventListener("submit", async (event) => {
+  if (event.target.id !== "hearts") return;
+  event.preventDefault();
+  const { target, submitter } = event;
+  const answer = await fetch(submitter.getAttribute("formaction") ?? target.action, {
+    method: "POST",
+    body: new FormData(target, submitter),
+    headers: { "HX-Request": "true" },
+  });
+  if (answer.status === 401) return location.reload();
+  byId("refused").hidden = answer.ok;
+  if (!answer.ok) return;
+  const isOn = submitter.getAttribute("aria-pressed") !== "true";
+  submitter.setAttribute("aria-pressed", String(isOn));
+  const verb = isOn ? "unfavourite" : "favourite";
+  submitter.setAttribute("formaction", target.action.replace(/\w+$/, verb));
+});
+
 // --- time and colour -------------------------------------------------------------------------
 
 const started = new WeakMap();

@@ -6,6 +6,7 @@ const tiles = () => byId("tiles");
 const form = byId("choose");
 let choosing = !form.hidden;
 let last = null; // the tile from which a range is drawn
+let pressedMonth = null; // whose own tick was pressed: the rest of it is meant, not of everything
 
 const all = () => [...tiles()?.querySelectorAll(".tile[id]:not([hidden])") ?? []];
 const ticks = () => all().filter((tile) => tile.querySelector(".tick")?.checked);
@@ -67,7 +68,7 @@ function offerTheRest(chosen) {
   const last = [...tiles()?.querySelectorAll(".month") ?? []].at(-1);
   const lasts = last ? tilesOf(last) : [];
   const isAll = chosen.length === all().length;
-  const isMonth = lasts.length > 0 && !isAll && lasts.length === chosen.length && lasts.every((tile) => chosen.includes(tile));
+  const isMonth = lasts.length > 0 && (!isAll || last === pressedMonth) && lasts.length === chosen.length && lasts.every((tile) => chosen.includes(tile));
   const offered = chosen.length > 0 && byId("older") && (isAll || isMonth);
   everything.parentElement.hidden = !offered;
   if (!offered) everything.checked = false;
@@ -136,6 +137,7 @@ tiles()?.addEventListener("change", (event) => {
   const month = event.target.closest(".month");
   if (!month) return;
   for (const tile of tilesOf(month)) tick(tile, event.target.checked);
+  pressedMonth = event.target.checked ? month : null;
   tell();
 });
 
@@ -182,6 +184,7 @@ document.addEventListener("keydown", (event) => {
   const tile = document.activeElement.closest?.(".tile");
   if (event.key === "Escape" && choosing) choose(false);
   if (event.key === "a" && choosing) {
+    pressedMonth = null;
     for (const each of all()) tick(each, true);
     tell();
   }

@@ -209,6 +209,20 @@ document.addEventListener("htmx:afterRequest", (event) => {
   tabs.postMessage("made");
 });
 
+// --- vary one thing ------------------------------------------------------------------------------
+
+// Asked for anew whenever it opens: a form that was sent is spent.
+document.addEventListener("toggle", ({ target }) => {
+  if (!target.matches("details.vary") || !target.open) return;
+  const place = target.querySelector(".menu-list");
+  htmx.ajax("GET", target.dataset.address, { target: place, swap: "innerHTML" });
+}, { capture: true });
+
+document.addEventListener("htmx:afterRequest", (event) => {
+  const menu = event.detail.elt.closest?.("details.vary");
+  if (menu && event.detail.requestConfig.verb === "post" && event.detail.successful) menu.open = false;
+});
+
 document.addEventListener("click", (event) => {
   const more = event.target.closest("#more");
   if (more) fold(more);

@@ -181,7 +181,7 @@ def test_a_month_is_chosen_whole_though_the_page_ends_within_it(
     page.get_by_role("button", name="Select").click()
     page.get_by_label("all of February 2024").check()
     expect(page.get_by_text("4 selected")).to_be_visible()
-    page.get_by_role("checkbox", name="all 6").check()
+    page.get_by_role("checkbox", name="all of February 2024").last.check()
     page.locator("#choose").get_by_role("button", name="Favourite").click()
     expect(page.get_by_text("6 more favourites.")).to_be_visible()
     page.locator(".tile").first.click()

@@ -72,7 +72,7 @@ def test_j_and_k_go_from_card_to_card(page: Page, three: list[Generation]) -> No
         page.keyboard.press(key)
         expect(links[expected]).to_be_focused()
     page.keyboard.press("Enter")
-    page.wait_for_url(f"**/generations/{three[1].pk}/")
+    page.wait_for_url(f"**/pictures/{three[1].pictures.get().pk}/")
 
 
 def test_a_key_presses_what_is_nearest_to_the_focus(page: Page, owner: Member) -> None:

@@ -160,3 +160,40 @@ def test_what_a_colleague_made_is_shown_before_the_press(page: Page, stranger: M
     make_generation(Status.SUCCEEDED, owner=stranger, prompt="A red bicycle at a white wall")
     page.get_by_label("Prompt", exact=True).press_sequentially("A red bicycle at a white wall")
     expect(page.get_by_text("1 alike, already made")).to_be_visible()
+
+
+def test_one_thing_is_varied_at_one_press(page: Page, owner: Member) -> None:
+    before = make_generation(
+        Status.SUCCEEDED, owner=owner, prompt="A pear\non linen", n=2, aspect_ratio="3:2"
+    )
+    page.reload()
+    card = page.locator(f"#generation-{before.pk}")
+    for times in (1, 2):
+        card.get_by_text("Vary", exact=True).click()
+        card.get_by_role("button", name="1 to 1, square").click()
+        expect(page.locator("#today")).to_have_text(f"{times} open, 1 done")
+        expect(card.locator("details.vary")).not_to_have_attribute("open", "")
+    made = Generation.objects.exclude(pk=before.pk)
+    assert {(row.prompt, row.n, row.aspect_ratio, row.again_of_id) for row in made} == {
+        ("A pear\non linen", 2, "1:1", before.pk)
+    }
+    page.goto(f"/generations/{before.pk}/")
+    page.keyboard.press("v")
+    page.get_by_role("button", name="Make 3 pictures").click()
+    expect(page.get_by_role("article")).to_have_count(4)
+    assert Generation.objects.filter(n=3, aspect_ratio="3:2").count() == 1
+
+
+def test_a_heart_is_given_on_the_card(page: Page, owner: Member) -> None:
+    row = make_generation(Status.SUCCEEDED, owner=owner, n=2)
+    page.reload()
+    heart = page.get_by_role("button", name="Favourite: picture 2")
+    for is_on in (True, False, True):
+        heart.focus()
+        page.keyboard.press("f")
+        expect(heart).to_have_attribute("aria-pressed", str(is_on).lower())
+        assert owner.favourites.count() == is_on
+    page.reload()
+    expect(heart).to_have_attribute("aria-pressed", "true")
+    page.locator(f"#picture-{row.pictures.get(index=1).pk}").click()
+    expect(page.get_by_role("button", name="Favourite")).to_have_attribute("aria-pressed", "true")

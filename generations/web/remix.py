@@ -1,0 +1,54 @@
+"""What was asked for once, again: back into the form, or at once with one thing varied."""
+
+from typing import Any
+from uuid import uuid4
+
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.views.decorators.http import require_safe
+
+from generations import catalog
+from generations.models import Generation
+
+from .access import MemberRequest
+from .changes import count_open
+
+CLOSENESS = (0.1, 0.3, 0.5, 0.7, 0.9)  # the middles of what the console has words for
+
+
+def settings_of(row: Generation) -> dict[str, Any]:
+    """As the fields of the form have them."""
+    return {
+        "prompt": row.prompt,
+        "negative_prompt": row.negative_prompt,
+        "aspect_ratio": row.aspect_ratio,
+        "n": row.n,
+        "reference": row.reference,
+        "image_url": row.reference_url,
+        "image_fidelity": row.image_fidelity if row.image_fidelity is not None else 0.5,
+        "again_of": row.pk,
+        "collection": row.collection_id,
+        "is_private": row.is_private,
+    }
+
+
+@require_safe
+def vary(request: MemberRequest, pk: int) -> HttpResponse:
+    """The studio's form, filled and hidden: each of its buttons sets one field anew, and sends.
+
+    In the studio it opens under the card; elsewhere it is a page.
+    """
+    seen = Generation.objects.visible_to(request.user).select_related("reference")
+    row = get_object_or_404(seen, pk=pk)
+    values = settings_of(row) | {"reference": row.reference_id, "nonce": uuid4()}
+    context = {
+        "row": row,
+        "fields": [(name, value) for name, value in values.items() if value not in (None, "")],
+        "shapes": [shape for shape in catalog.SHAPES if shape.ratio != row.aspect_ratio],
+        "numbers": [n for n in range(1, catalog.MOST_PICTURES + 1) if n != row.n],
+        "closeness": CLOSENESS if row.has_reference else (),
+        "in_studio": bool(request.htmx),
+    }
+    if request.htmx:
+        return render(request, "remix/_vary.html", context)
+    return render(request, "remix/vary.html", context | {"open_count": count_open(request.user)})
