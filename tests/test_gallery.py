@@ -8,7 +8,16 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
-from generations.models import Collection, Favourite, Generation, Member, Picture, Status, choosing
+from generations.models import (
+    Collection,
+    Favourite,
+    Generation,
+    Member,
+    Picture,
+    Status,
+    Tag,
+    choosing,
+)
 from tests.builders import make_generation, make_member
 
 HX = {"HX-Request": "true"}
@@ -202,14 +211,25 @@ def test_counts_stop_where_a_page_stops_telling(
     assert "3+ pictures" in owners.get("/gallery/").content.decode()
 
 
+@pytest.mark.parametrize(
+    ("asked", "most"),
+    [("", 7), ("?favourite=1", 8), ("?q=pear", 8), ("?by=1&since=2020-01-01", 8), ("?tag=1", 9)],
+)
 def test_a_page_asks_the_database_no_more_when_it_holds_more(
-    owners: Client, owner: Member, django_assert_max_num_queries: DjangoAssertNumQueries
+    owners: Client,
+    owner: Member,
+    asked: str,
+    most: int,
+    django_assert_max_num_queries: DjangoAssertNumQueries,
 ) -> None:
+    tag = Tag.objects.create(pk=1, name="fruit")
     for place in range(12):
-        row = made(place * 20, n=3)
-        Favourite.objects.create(member=owner, picture=row.pictures.all()[0])
-    with django_assert_max_num_queries(8):
-        assert len(hanging(owners)) == 36
+        row = made(place * 20, owner=owner, prompt=f"A pear {place}", n=3)
+        for picture in row.pictures.all():
+            Favourite.objects.create(member=owner, picture=picture)
+            picture.tags.add(tag)
+    with django_assert_max_num_queries(most):
+        assert len(hanging(owners, "/gallery/" + asked.replace("by=1", f"by={owner.pk}"))) == 36
 
 
 def test_a_stranger_to_the_house_sees_nothing(client: Client) -> None:

@@ -38,6 +38,8 @@ def _engine_here() -> str:
 
 
 class Generation(models.Model):
+    hung: "list[Picture]"  # those of its pictures that were fetched with it, by `with_their`
+
     owner = models.ForeignKey(Member, models.PROTECT, related_name="generations")
     form_nonce = models.UUIDField(help_text=_("The same press gives the same row."))
     created_at = models.DateTimeField(default=timezone.now)

@@ -31,6 +31,11 @@ WATCHED = (
 )  # fmt: skip
 
 
+def hanging(pictures: models.QuerySet[Picture]) -> "models.Prefetch[str]":
+    """Into a list of its own: for `pictures` Django would build a query for each row."""
+    return models.Prefetch("pictures", pictures, to_attr="hung")
+
+
 class GenerationQuerySet(models.QuerySet["Generation"]):
     def visible_to(self, member: Member) -> "GenerationQuerySet":
         """The team shares what it makes; what somebody keeps private is theirs alone."""
@@ -58,8 +63,8 @@ class GenerationQuerySet(models.QuerySet["Generation"]):
         return self.filter(Exists(pictures.filter(generation=OuterRef("pk"))))
 
     def with_their(self, pictures: models.QuerySet[Picture]) -> "GenerationQuerySet":
-        """Fetch these of their pictures along."""
-        return self.prefetch_related(models.Prefetch("pictures", pictures))
+        """Fetch these of their pictures along, as `hung`."""
+        return self.prefetch_related(hanging(pictures))
 
     def open(self) -> "GenerationQuerySet":
         return self.filter(status__in=OPEN)

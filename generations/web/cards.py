@@ -2,12 +2,12 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 
 from django.conf import settings
-from django.db.models import Prefetch, prefetch_related_objects
+from django.db.models import prefetch_related_objects
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.text import Truncator
@@ -25,6 +25,8 @@ from generations.models import (
     Why,
     pace,
 )
+from generations.models.generation_queryset import hanging
+from generations.templatetags.moments import ago
 
 EARLY_CARDS = 2
 STEP_SECONDS = 30  # between two looks at how much longer one takes that is later than most
@@ -173,6 +175,19 @@ class Card:
     def is_made(self) -> bool:
         return self.generation.status == Status.SUCCEEDED
 
+    @property
+    def is_settled(self) -> bool:
+        """Made, and with nothing to press that would need a form."""
+        return self.is_made and not self.verbs
+
+    @property
+    def face(self) -> tuple[Hashable, ...]:
+        """All that a settled card shows: equal faces are drawn alike."""
+        row = self.generation
+        pictures = (tuple(self.frames), self.missing, self.taken_away, self.lost_files)
+        told = (self.paid_before, self.is_early, ago(row.created_at))
+        return (row.form_nonce, row.version, *pictures, *told)
+
     # --- its pictures --------------------------------------------------------------------------
 
     @cached_property
@@ -182,7 +197,7 @@ class Card:
     @cached_property
     def frames(self) -> list[Frame]:
         """One for each picture asked for, in its place; more if more came."""
-        at = {row.index: row for row in self.generation.pictures.all() if row.is_shown}
+        at = {row.index: row for row in self.generation.hung if row.is_shown}
         n = max(self.generation.n, *(index + 1 for index in at), 1)
         words = Truncator(self.generation.prompt).chars(120)
         said = _("%(words)s, picture %(number)d of %(n)d")
@@ -197,7 +212,7 @@ class Card:
     def missing(self) -> int:
         """Never came. What came and was taken away since is in the trash, or deleted."""
         gone = (Picture.State.STORED, Picture.State.DELETED)
-        came = sum(picture.state in gone for picture in self.generation.pictures.all())
+        came = sum(picture.state in gone for picture in self.generation.hung)
         return self.generation.n - came
 
     @property
@@ -207,13 +222,13 @@ class Card:
     @property
     def lost_files(self) -> int:
         """Made and paid, and not here: they may be asked for again."""
-        pictures = self.generation.pictures.all()
+        pictures = self.generation.hung
         return sum(picture.state == Picture.State.LOST for picture in pictures)
 
     @property
     def files(self) -> int:
         """How many the upstream listed; it may be fewer, or more, than asked for."""
-        return len(self.generation.pictures.all())
+        return len(self.generation.hung)
 
     @property
     def next_file(self) -> int:
@@ -354,7 +369,7 @@ class Card:
 def cards_of(generations: Iterable[Generation], viewer: Member, line: Line | None) -> list[Card]:
     """In a constant number of queries."""
     rows = list(generations)
-    prefetch_related_objects(rows, Prefetch("pictures", Picture.objects.with_hearts_of(viewer)))
+    prefetch_related_objects(rows, hanging(Picture.objects.with_hearts_of(viewer)))
     paid_before, not_there = _paid_before(rows), _not_there(rows)
     return [
         replace(

@@ -60,8 +60,12 @@ def which_pause(line: Line) -> str:
     return dateformat.format(line.paused_at, "Uu") if line.paused_at else ""
 
 
+def open_of(member: Member) -> GenerationQuerySet:
+    return Generation.objects.filter(owner=member, finished_at=None)
+
+
 def count_open(member: Member) -> int:
-    return Generation.objects.filter(owner=member, finished_at=None).count()
+    return open_of(member).count()
 
 
 def _count_day(member: Member) -> tuple[int, dict[str, int]]:

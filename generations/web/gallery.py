@@ -10,6 +10,7 @@ from typing import Any
 from django.db.models import QuerySet
 from django.http import Http404, HttpResponse, QueryDict
 from django.shortcuts import render
+from django.template.loader import render_to_string
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import get_language
@@ -21,7 +22,7 @@ from generations.models.counting import count_up_to
 from generations.models.generation_queryset import GenerationQuerySet
 
 from .access import MemberRequest
-from .changes import count_open
+from .changes import open_of
 from .filters import MADE, STATES, Filter
 from .menus import menus
 from .paging import after, before, key_of
@@ -93,11 +94,11 @@ def gallery(request: MemberRequest) -> HttpResponse:
     if request.htmx:
         _count(months, stretch, filter)
         return render(request, "gallery/_items.html", context)
-    total = _count(months, stretch, filter, with_total=True)
+    total, open_count = _count(months, stretch, filter, filter.counted(), open_of(request.user))
     context |= menus() | {
-        "total": total,
+        "total": Count(total),
         "rail": _rail(filter),
-        "open_count": count_open(request.user),
+        "open_count": open_count,
         "shapes": catalog.SHAPES,
         "states": STATES,
         "made": MADE,
@@ -132,7 +133,7 @@ def _from(rows: GenerationQuerySet, filter: Filter, *, is_top: bool) -> Stretch:
     found = _fetch(rows[: ROWS_A_PAGE + 1], filter)
     many = 0
     for place, row in enumerate(found[:ROWS_A_PAGE]):
-        many += len(row.pictures.all())
+        many += len(row.hung)
         if many >= PICTURES_A_PAGE:
             return Stretch(found[: place + 1], is_top, has_older=place + 1 < len(found))
     return Stretch(found[:ROWS_A_PAGE], is_top, has_older=len(found) > ROWS_A_PAGE)
@@ -164,9 +165,9 @@ def _tiles(rows: Iterable[Generation], filter: Filter) -> list[Tile]:
 
 
 def _count(
-    months: Sequence[Month], stretch: Stretch, filter: Filter, *, with_total: bool = False
-) -> Count | None:
-    """Count each month whose heading is on the page, and everything: in one statement.
+    months: Sequence[Month], stretch: Stretch, filter: Filter, *more: QuerySet[Any]
+) -> list[int]:
+    """Count each month whose heading is on the page, and `more`: in one statement.
 
     A month that lies wholly on the page is counted there.
     """
@@ -178,13 +179,11 @@ def _count(
             month.count = Count(len(month.tiles))
         elif month.has_heading:
             asked.append(month)
-    questions: list[QuerySet[Any]] = [_of_month(filter, month.first) for month in asked]
-    if with_total:
-        questions.append(filter.counted())
-    counts = [Count(number) for number in count_up_to(MOST_COUNTED + 1, questions)]
+    questions = [*(_of_month(filter, month.first) for month in asked), *more]
+    counts = count_up_to(MOST_COUNTED + 1, questions)
     for month, count in zip(asked, counts, strict=False):
-        month.count = count
-    return counts[-1] if with_total else None
+        month.count = Count(count)
+    return counts[len(asked) :]
 
 
 def _of_month(filter: Filter, first: date) -> QuerySet[Any]:
@@ -206,24 +205,29 @@ class Jump:
     whole: str
 
     @classmethod
-    @lru_cache(maxsize=600)
-    def to(cls, first: date, _language: str | None) -> "Jump":
-        """The same on every page: spelling months out takes longer than all the rest of it."""
+    def to(cls, first: date) -> "Jump":
         return cls(first.year, f"{first:%Y-%m}", date_format(first, "M"), date_format(first, "F Y"))
 
 
-def _rail(filter: Filter) -> list[tuple[int, list[Jump]]]:
+def _rail(filter: Filter) -> str:
     """All months back to the first picture, by year; which of them are empty is not asked."""
     rows = Generation.objects.visible_to(filter.member).with_pictures()
     first = rows.order_by("created_at", "pk").values_list("created_at", flat=True).first()
     if first is None:
-        return []
-    month, oldest = timezone.localdate().replace(day=1), timezone.localdate(first).replace(day=1)
-    months = [month]
+        return ""
+    newest, oldest = timezone.localdate().replace(day=1), timezone.localdate(first).replace(day=1)
+    return _drawn(newest, oldest, filter.address, get_language())
+
+
+@lru_cache(maxsize=512)
+def _drawn(newest: date, oldest: date, query: str, _language: str | None) -> str:
+    """The same on page after page: to draw it takes longer than to find its pictures."""
+    months = [newest]
     while months[-1] > oldest:
         months.append(_month_before(months[-1]))
-    jumps = [Jump.to(month, get_language()) for month in months]
-    return [(year, list(group)) for year, group in groupby(jumps, key=lambda jump: jump.year)]
+    jumps = groupby(map(Jump.to, months), key=lambda jump: jump.year)
+    years = [(year, list(group)) for year, group in jumps]
+    return render_to_string("gallery/_rail.html", {"years": years, "query": query})
 
 
 def _month_of(row: Generation) -> date:

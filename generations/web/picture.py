@@ -6,12 +6,13 @@ The same page opens over the gallery as a lightbox: then only what stands in `#s
 from dataclasses import dataclass
 from functools import cached_property
 
-from django.db.models import Prefetch, prefetch_related_objects
+from django.db.models import prefetch_related_objects
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_safe
 
 from generations.models import Collection, Generation, Member, Picture, Tag
+from generations.models.generation_queryset import hanging
 
 from .access import MemberRequest
 from .cards import file_addresses, picture_address
@@ -125,9 +126,8 @@ def picture(request: MemberRequest, pk: int) -> HttpResponse:
     found = get_object_or_404(
         seen.select_related("generation__owner", "generation__reference"), pk=pk
     )
-    prefetch_related_objects(
-        [found.generation], Prefetch("pictures", Picture.objects.shown().order_by("index"))
-    )
+    sisters = Picture.objects.shown().order_by("index")
+    prefetch_related_objects([found.generation], hanging(sisters))
     context = {"stage": Stage(found, request.user, series_of(request.GET, request.user))}
     if request.htmx:
         return render(request, "picture/_stage.html", context | {"in_lightbox": True})
