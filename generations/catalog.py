@@ -9,6 +9,10 @@ from dataclasses import dataclass
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+# How wide the small copies of a picture are, in pixels: a tile at twice the density, and a screen.
+THUMBNAIL_WIDTH = 512
+PREVIEW_WIDTH = 1280
+
 
 @dataclass(frozen=True)
 class Shape:

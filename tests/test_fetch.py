@@ -225,8 +225,8 @@ def test_a_missing_picture_of_a_made_row_comes_by_itself_and_the_row_stays(
 @pytest.mark.parametrize(
     ("ratio", "edge", "form", "preview", "thumbnail"),
     [
-        ("16:9", 1080, "PNG", (1280, 720), (320, 180)),
-        ("1:1", 600, "JPEG", (600, 600), (320, 320)),
+        ("16:9", 1080, "PNG", (1280, 720), (512, 288)),
+        ("1:1", 600, "JPEG", (600, 600), (512, 512)),
         ("2:3", 300, "WEBP", (300, 450), (300, 450)),
     ],
 )

@@ -112,7 +112,7 @@ def test_the_next_page_comes_in_without_a_second_heading(
     body = owners.get("/gallery/").content.decode()
     assert "March 2026" in body
     assert "3 pictures" in body
-    more = re.search(r'data-hx-get="([^"]+)"', body)
+    more = re.search(r'data-more="([^"]+)"', body)
     assert more
     rest = owners.get(f"/gallery/{more[1].replace('&amp;', '&')}", headers=HX).content.decode()
     assert 'class="tile' in rest

@@ -175,7 +175,7 @@ class Migration(migrations.Migration):
                 ('reason', models.CharField(blank=True, default='', max_length=300)),
                 ('file', models.FileField(blank=True, max_length=200, upload_to='')),
                 ('preview', models.FileField(blank=True, help_text='WebP, 1280 px wide', max_length=200, upload_to='')),
-                ('thumbnail', models.FileField(blank=True, help_text='WebP, 320 px wide', max_length=200, upload_to='')),
+                ('thumbnail', models.FileField(blank=True, help_text='WebP, 512 px wide', max_length=200, upload_to='')),
                 ('content_type', models.CharField(blank=True, default='', max_length=20)),
                 ('width', models.PositiveIntegerField(null=True)),
                 ('height', models.PositiveIntegerField(null=True)),

@@ -126,7 +126,7 @@ class Picture(models.Model):
 
     file = models.FileField(max_length=200, blank=True)
     preview = models.FileField(max_length=200, blank=True, help_text=_("WebP, 1280 px wide"))
-    thumbnail = models.FileField(max_length=200, blank=True, help_text=_("WebP, 320 px wide"))
+    thumbnail = models.FileField(max_length=200, blank=True, help_text=_("WebP, 512 px wide"))
     content_type = models.CharField(max_length=20, blank=True, default="")
     width = models.PositiveIntegerField(null=True)
     height = models.PositiveIntegerField(null=True)

@@ -13,6 +13,7 @@ from django.utils import timezone
 from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 
+from generations import catalog
 from generations.models import (
     Failure,
     Generation,
@@ -26,7 +27,6 @@ from generations.models import (
     pace,
 )
 from generations.models.generation_queryset import hanging
-from generations.templatetags.moments import ago
 
 EARLY_CARDS = 2
 STEP_SECONDS = 30  # between two looks at how much longer one takes that is later than most
@@ -52,7 +52,7 @@ class Frame:
     address: str = ""
     original: str = ""
     preview: str = ""
-    thumbnail: str = ""
+    srcset: str = ""
     width: int = 0
     height: int = 0
     colour: str = ""
@@ -60,7 +60,7 @@ class Frame:
 
     @classmethod
     def of(cls, picture: Picture, number: int, alt: str) -> "Frame":
-        original, preview, thumbnail = file_addresses(picture.pk)
+        original, preview, _thumbnail, srcset = file_addresses(picture.pk)
         return cls(
             number=number,
             alt=alt,
@@ -69,7 +69,7 @@ class Frame:
             address=picture_address(picture.pk),
             original=original,
             preview=preview,
-            thumbnail=thumbnail,
+            srcset=srcset,
             width=picture.width or 0,
             height=picture.height or 0,
             colour=picture.colour,
@@ -78,13 +78,16 @@ class Frame:
 
 
 @lru_cache(maxsize=4096)
-def file_addresses(pk: int) -> tuple[str, str, str]:
-    """Asked for by the dozen on every page; an address never changes."""
-    return (
-        reverse("file", args=(pk, "original")),
-        reverse("file", args=(pk, "preview")),
-        reverse("file", args=(pk, "thumbnail")),
+def file_addresses(pk: int) -> tuple[str, str, str, str]:
+    """Original, preview, thumbnail, and the `srcset` of the two small ones.
+
+    Asked for by the dozen on every page; an address never changes.
+    """
+    original, preview, thumbnail = (
+        reverse("file", args=(pk, variant)) for variant in ("original", "preview", "thumbnail")
     )
+    srcset = f"{thumbnail} {catalog.THUMBNAIL_WIDTH}w, {preview} {catalog.PREVIEW_WIDTH}w"
+    return original, preview, thumbnail, srcset
 
 
 @lru_cache(maxsize=4096)
@@ -182,11 +185,10 @@ class Card:
 
     @property
     def face(self) -> tuple[Hashable, ...]:
-        """All that a settled card shows: equal faces are drawn alike."""
+        """All that a settled card shows, but how long ago it was: equal ones are drawn alike."""
         row = self.generation
         pictures = (tuple(self.frames), self.missing, self.taken_away, self.lost_files)
-        told = (self.paid_before, self.is_early, ago(row.created_at))
-        return (row.form_nonce, row.version, *pictures, *told)
+        return (row.form_nonce, row.version, *pictures, self.paid_before, self.is_early)
 
     # --- its pictures --------------------------------------------------------------------------
 

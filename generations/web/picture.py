@@ -54,7 +54,7 @@ class Stage:
 
     @cached_property
     def files(self) -> dict[str, str]:
-        original, preview, thumbnail = file_addresses(self.picture.pk)
+        original, preview, thumbnail, _srcset = file_addresses(self.picture.pk)
         return {"original": original, "preview": preview, "thumbnail": thumbnail}
 
     @property

@@ -27,7 +27,7 @@ from .forms import GenerationForm
 from .paging import before, key_of
 from .remix import settings_of
 
-CARDS_A_PAGE = 12
+CARDS_A_PAGE = 10
 MOST_COLLECTIONS = 50
 
 

@@ -27,6 +27,7 @@ class Tile:
     address: str
     thumbnail: str
     preview: str
+    srcset: str
     alt: str
     width: int
     height: int
@@ -46,6 +47,7 @@ class Tile:
             address=reverse("generation", args=(row.pk,)),
             thumbnail="",
             preview="",
+            srcset="",
             alt=Truncator(row.prompt).chars(120),
             width=shape.width,
             height=shape.height,
@@ -59,7 +61,7 @@ class Tile:
 
     @classmethod
     def of(cls, picture: Picture, row: Generation, viewer: Member, query: str = "") -> "Tile":
-        _original, preview, thumbnail = file_addresses(picture.pk)
+        _original, preview, thumbnail, srcset = file_addresses(picture.pk)
         address = picture_address(picture.pk)
         width, height = picture.width or 1, picture.height or 1
         return cls(
@@ -67,6 +69,7 @@ class Tile:
             address=f"{address}?{query}" if query else address,
             thumbnail=thumbnail,
             preview=preview,
+            srcset=srcset,
             alt=alt_of(picture, row),
             width=width,
             height=height,

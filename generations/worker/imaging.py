@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from PIL import Image
 
+from generations import catalog
+
 MOST_PIXELS = 80_000_000
 TYPES = {
     "PNG": ("image/png", "png"),
@@ -15,7 +17,7 @@ TYPES = {
     "MPO": ("image/jpeg", "jpg"),  # a JPEG that holds several pictures
     "WEBP": ("image/webp", "webp"),
 }
-PREVIEW_WIDTHS = {"thumbnail": 320, "preview": 1280}
+PREVIEW_WIDTHS = {"thumbnail": catalog.THUMBNAIL_WIDTH, "preview": catalog.PREVIEW_WIDTH}
 WEBP_QUALITY = {"thumbnail": 74, "preview": 80}
 
 

@@ -111,7 +111,7 @@ function tell() {
   }
 }
 
-document.addEventListener("htmx:load", () => {
+document.addEventListener("arrived", () => {
   if (choosing) addTicks();
   tell();
 });

@@ -4,14 +4,16 @@
 
 const byId = (id) => document.getElementById(id);
 const tiles = () => byId("tiles");
+const HX = { "HX-Request": "true" }; // for what belongs into the page, without what is around it
 const TOAST_MS = 8000;
+const AGAIN_MS = 5000;
 const NEAREST = document.querySelector(".header").offsetHeight; // what is above it is not seen
 const NEAR = "1600px"; // of scrolling before the end, the next page is asked for
 
 // --- the next page -----------------------------------------------------------------------------
 
 const near = new IntersectionObserver((entries) => {
-  for (const entry of entries) if (entry.isIntersecting) htmx.trigger(entry.target, "near");
+  for (const entry of entries) if (entry.isIntersecting) fetchMore(entry.target);
 }, { rootMargin: NEAR });
 
 function arrive() {
@@ -20,12 +22,35 @@ function arrive() {
   }
   const more = byId("older");
   if (more) near.observe(more);
+  document.dispatchEvent(new Event("arrived"));
 }
 
-document.addEventListener("htmx:load", arrive);
-document.addEventListener("htmx:afterRequest", (event) => {
-  byId("offline").hidden = event.detail.xhr.status !== 0;
-});
+/** In the place of the link to it. Where it does not come, the link stays, and is tried again. */
+async function fetchMore(more) {
+  near.unobserve(more);
+  tiles().ariaBusy = "true";
+  try {
+    const answer = await fetch(more.dataset.more, { headers: HX });
+    byId("offline").hidden = true;
+    if (answer.status === 401) return location.reload();
+    if (answer.ok) hang(await answer.text(), more);
+  } catch {
+    byId("offline").hidden = false;
+    setTimeout(() => near.observe(more), AGAIN_MS);
+  } finally {
+    tiles().ariaBusy = "false";
+  }
+}
+
+function hang(html, more) {
+  const previous = more.previousElementSibling;
+  more.outerHTML = html;
+  // The first of what comes in knows by which key it was asked for.
+  previous.nextElementSibling.dataset.start = more.dataset.start;
+  returnTo?.scrollIntoView();
+  returnTo = null;
+  arrive();
+}
 
 let returnTo = null; // the tile one left; with the page after it, it can stand where it stood
 
@@ -55,24 +80,6 @@ window.addEventListener("pageshow", (event) => {
   history.scrollRestoration = "auto";
 });
 
-document.addEventListener("htmx:beforeSwap", (event) => {
-  if (event.detail.target.id !== "older") return;
-  // The first of what comes in knows by which key it was asked for.
-  pending = event.detail.target.dataset.start;
-  previous = event.detail.target.previousElementSibling;
-});
-
-let pending = "";
-let previous = null;
-
-document.addEventListener("htmx:afterSwap", () => {
-  if (!pending || !previous?.nextElementSibling) return;
-  previous.nextElementSibling.dataset.start = pending;
-  pending = "";
-  returnTo?.scrollIntoView();
-  returnTo = null;
-});
-
 // A month that is on the wall already is only a scroll away.
 document.addEventListener("click", (event) => {
   const month = event.target.closest("[data-month]");
@@ -92,7 +99,7 @@ const lightbox = byId("lightbox");
 const wallTitle = document.title;
 
 async function show(address) {
-  const answer = await fetch(address, { headers: { "HX-Request": "true" } });
+  const answer = await fetch(address, { headers: HX });
   if (!answer.ok || !answer.headers.get("content-type")?.startsWith("text/html")) {
     location.assign(address); // the page itself says what is the matter
     return;
@@ -171,8 +178,7 @@ lightbox.addEventListener("submit", (event) => {
 });
 
 async function press(address, data, focus) {
-  const headers = { "HX-Request": "true" };
-  const answer = await fetch(address, { method: "POST", body: data, headers });
+  const answer = await fetch(address, { method: "POST", body: data, headers: HX });
   if (answer.status === 401) return location.reload();
   byId("refused").hidden = answer.ok || answer.status === 422;
   if (!byId("refused").hidden) return;

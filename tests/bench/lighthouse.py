@@ -1,7 +1,6 @@
 """What Lighthouse says of the pages, on its phone profile; npm fetches it, Chromium runs it."""
 
 import json
-import os
 import shutil
 import subprocess
 import tempfile
@@ -9,8 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from playwright.sync_api import sync_playwright
+
 from tests.bench.say import say
-from tests.house import House
+from tests.house import House, free_port
 
 VERSION = "lighthouse@12"
 CHROMIUM = "/usr/bin/chromium"
@@ -28,39 +29,50 @@ def lighthouse() -> None:
     with tempfile.TemporaryDirectory() as folder, House(Path(folder)).prepare() as house:
         house.manage("demo", "--verbosity", "0")
         visitor = house.open()
-        cookie = "; ".join(f"{name}={value}" for name, value in visitor.session.cookies.items())
+        cookies = [
+            {"name": name, "value": value, "url": house.url}
+            for name, value in visitor.session.cookies.items()
+        ]
         [picture] = house.rows("SELECT id FROM generations_picture ORDER BY id LIMIT 1")
         print("\nLighthouse, phone profile, demo data")
         for name, address, carried in (
-            ("sign-in", "/accounts/login/", ""),
-            ("studio", "/", cookie),
-            ("gallery", "/gallery/", cookie),
-            ("picture", f"/pictures/{picture['id']}/", cookie),
+            ("sign-in", "/accounts/login/", []),
+            ("studio", "/", cookies),
+            ("gallery", "/gallery/", cookies),
+            ("picture", f"/pictures/{picture['id']}/", cookies),
         ):
             _say(name, _ask(house.url + address, carried))
 
 
-def _ask(address: str, cookie: str) -> dict[str, Any]:
+def _ask(address: str, cookies: list[Any]) -> dict[str, Any]:
     """Its report. Chromium now and then misses the beginning of a trace: once more, then."""
     for _try in range(TRIES - 1):
         try:
-            return _run(address, cookie)
+            return _run(address, cookies)
         except subprocess.CalledProcessError:
             continue
-    return _run(address, cookie)
+    return _run(address, cookies)
 
 
-def _run(address: str, cookie: str) -> dict[str, Any]:
-    done = subprocess.run(
-        [
-            "npx", "--yes", VERSION, address, "--quiet", "--output=json",
-            f"--only-categories={','.join(CATEGORIES)}",
-            f"--chrome-flags=--headless {' '.join(CHROMIUM_ARGUMENTS)}",
-            "--extra-headers", json.dumps({"Cookie": cookie} if cookie else {}),
-        ],
-        env=os.environ | {"CHROME_PATH": CHROMIUM},  # noqa: TID251
-        stdout=subprocess.PIPE, check=True, text=True,
-    )  # fmt: skip
+def _run(address: str, cookies: list[Any]) -> dict[str, Any]:
+    """In a browser of ours that is signed in: a header alone would not go with the pictures."""
+    port = free_port()
+    with sync_playwright() as playwright, tempfile.TemporaryDirectory() as profile:
+        browser = playwright.chromium.launch_persistent_context(
+            profile,
+            executable_path=CHROMIUM,
+            args=[*CHROMIUM_ARGUMENTS, f"--remote-debugging-port={port}"],
+        )
+        browser.add_cookies(cookies)
+        done = subprocess.run(
+            [
+                "npx", "--yes", VERSION, address, "--quiet", "--output=json",
+                f"--port={port}", "--disable-storage-reset",
+                f"--only-categories={','.join(CATEGORIES)}",
+            ],
+            stdout=subprocess.PIPE, check=True, text=True,
+        )  # fmt: skip
+        browser.close()
     report: dict[str, Any] = json.loads(done.stdout)
     return report
 

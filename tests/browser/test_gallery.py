@@ -74,7 +74,7 @@ def test_the_next_page_comes_by_itself_and_back_finds_the_same_place(
     last = page.locator(f"#p{wall[-1].pictures.order_by('index').last().pk}")  # type: ignore[union-attr]
     while not last.count():
         page.mouse.wheel(0, 4000)
-        expect(page.locator(".htmx-request")).to_have_count(0)
+        expect(page.locator("#tiles[aria-busy=true]")).to_have_count(0)
     assert page.locator(".tile").count() == Picture.objects.count()
     last.scroll_into_view_if_needed()
     page.goto("/settings/")
