@@ -13,12 +13,15 @@ MOST_KEPT = 8192  # of about 600 bytes each
 
 
 @register.simple_tag
-def hang(tile: Any, is_ticked_by_hand: bool = False) -> SafeString:
-    """`gallery/_tile.html` for this tile; `is_ticked_by_hand` where no script puts in the ticks."""
-    return _drawn(tile, bool(is_ticked_by_hand), get_language())
+def hang(tile: Any, is_ticked_by_hand: bool = False, is_early: bool = False) -> SafeString:
+    """`gallery/_tile.html` for this tile.
+
+    `is_ticked_by_hand` where no script puts in the ticks, `is_early` where it is seen first.
+    """
+    return _drawn(tile, bool(is_ticked_by_hand), bool(is_early), get_language())
 
 
 @lru_cache(maxsize=MOST_KEPT)
-def _drawn(tile: Any, is_ticked_by_hand: bool, _language: str | None) -> SafeString:
-    context = {"tile": tile, "selecting": is_ticked_by_hand}
+def _drawn(tile: Any, is_ticked_by_hand: bool, is_early: bool, _language: str | None) -> SafeString:
+    context = {"tile": tile, "selecting": is_ticked_by_hand, "is_early": is_early}
     return render_to_string("gallery/_tile.html", context)

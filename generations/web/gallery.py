@@ -89,6 +89,7 @@ def gallery(request: MemberRequest) -> HttpResponse:
         "query": filter.address,
         "selecting": "select" in request.GET,
         "months": months,
+        "early_month": None if request.htmx else next(iter(months), None),
         "stretch": stretch,
     }
     if request.htmx:
