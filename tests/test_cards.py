@@ -219,7 +219,7 @@ def test_the_refresh_asks_the_database_the_same_however_many_cards(
         5
     ):  # the session, the member, the line, the rows, the pump's beat
         ask(owners, question)
-    rows += [make_generation(Status.RUNNING, owner=owner) for _row in range(10)]
+    rows += [make_generation(Status.RUNNING, owner=owner) for _row in range(8)]
     question = seen(owners, *rows)
     with django_assert_num_queries(5):
         ask(owners, question)

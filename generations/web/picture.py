@@ -11,6 +11,7 @@ from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_safe
 
+from generations import catalog
 from generations.models import Collection, Generation, Member, Picture, Tag
 from generations.models.generation_queryset import hanging
 
@@ -56,6 +57,21 @@ class Stage:
     def files(self) -> dict[str, str]:
         original, preview, thumbnail, _srcset = file_addresses(self.picture.pk)
         return {"original": original, "preview": preview, "thumbnail": thumbnail}
+
+    @property
+    def srcset(self) -> str:
+        """A preview is never wider than its original."""
+        width = self.picture.width or catalog.PREVIEW_WIDTH
+        preview = f"{self.files['preview']} {min(width, catalog.PREVIEW_WIDTH)}w"
+        is_larger = width > catalog.PREVIEW_WIDTH
+        return f"{preview}, {self.files['original']} {width}w" if is_larger else preview
+
+    @property
+    def sizes(self) -> str:
+        """At most its own size: from this the browser takes how wide it is, too."""
+        width = self.picture.width or catalog.PREVIEW_WIDTH
+        wide = f"(min-width: 1040px) min({width}px, 100vw - 480px)"
+        return f"{wide}, (min-width: 700px) min({width}px, 100vw), 100vw"
 
     @property
     def alt(self) -> str:

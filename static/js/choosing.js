@@ -87,6 +87,9 @@ function within(month) {
   return query.toString();
 }
 
+const sizeOf = (kilobytes) =>
+  kilobytes < 1000 ? `${kilobytes} KB` : `${(kilobytes / 1000).toFixed(kilobytes < 10_000 ? 1 : 0)} MB`;
+
 /** How many, how large, and which verbs fit how many of them. */
 function tell() {
   if (!choosing) return;
@@ -97,8 +100,8 @@ function tell() {
   figure.textContent = whole
     ? byId("everything-words").textContent
     : figure.dataset.words.replace("%n", chosen.length);
-  const megabytes = chosen.reduce((sum, tile) => sum + Number(tile.dataset.kb), 0) / 1000;
-  byId("chosen-size").textContent = whole || !chosen.length ? "" : `${megabytes.toFixed(megabytes < 10 ? 1 : 0)} MB`;
+  const kilobytes = chosen.reduce((sum, tile) => sum + Number(tile.dataset.kb), 0);
+  byId("chosen-size").textContent = whole || !chosen.length ? "" : sizeOf(kilobytes);
   for (const month of tiles()?.querySelectorAll(".month") ?? []) {
     month.querySelector(".tick").checked = tilesOf(month).every((tile) => chosen.includes(tile));
   }

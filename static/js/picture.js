@@ -25,7 +25,7 @@ function dress() {
 function tellZoom() {
   const image = document.querySelector(".easel img");
   if (!image) return;
-  const shown = (image.getBoundingClientRect().width * devicePixelRatio) / image.width;
+  const shown = (image.getBoundingClientRect().width * devicePixelRatio) / image.getAttribute("width");
   byId("zoom").textContent = `${Math.round(shown * 100)} %`;
 }
 

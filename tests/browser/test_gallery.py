@@ -275,6 +275,7 @@ def test_on_a_phone(
     page = context.pages[0]
     page.get_by_role("navigation", name="Main").get_by_role("link", name="Gallery").tap()
     picture = first_of(wall[0])
+    expect(page.get_by_role("button", name="Select")).to_be_visible()  # the scripts are there
     page.locator(f"#p{picture.pk} a").tap()
     box = page.get_by_role("dialog", name="Picture")
     expect(box).to_be_visible()
