@@ -83,16 +83,20 @@ class Filter(forms.Form):
 
     def rows(self) -> GenerationQuerySet:
         """The generations of the gallery under this filter, newest first."""
-        rows = self._of_state
-        if self.parts_sisters:
-            rows = rows.of_pictures(self.narrow(Picture.objects.shown()))
-        elif self.shows_pictures:
+        rows = self._matching
+        if self.shows_pictures and not self.parts_sisters:
             rows = rows.with_pictures()
         return rows.order_by("-created_at", "-pk")
 
     @cached_property
+    def _matching(self) -> GenerationQuerySet:
+        """The same, though all of their pictures may be gone. What is few is looked up once."""
+        rows = self._of_state()
+        if self.parts_sisters:
+            rows = rows.of_pictures(self.narrow(Picture.objects.shown()))
+        return rows
+
     def _of_state(self) -> GenerationQuerySet:
-        """The same, whether their pictures are still here or not. A search is asked once."""
         values = self.values
         status = Status.SUCCEEDED if self.shows_pictures else values["state"]
         rows = Generation.objects.visible_to(self.member).filter(status=status)
@@ -144,7 +148,7 @@ class Filter(forms.Form):
 
         Asked from the generation's side: so the database goes by time, and stops early.
         """
-        rows = self._of_state
+        rows = self._matching
         if not self.shows_pictures:
             return rows
         here = {"pictures__state": Picture.State.STORED, "pictures__trashed_at": None}
