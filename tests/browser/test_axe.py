@@ -112,6 +112,8 @@ def pages(house: Member) -> dict[str, str]:
         "history": "/history/",
         "settings": "/settings/",
         "line": "/line/",
+        "made": f"/generations/{first.generation_id}/",
+        "varied": f"/generations/{first.generation_id}/vary/",
         "failed": f"/generations/{failed.pk}/",
         "unconfirmed": f"/generations/{unconfirmed.pk}/",
         "not found": "/pictures/999999/",
@@ -156,8 +158,18 @@ def test_axe_finds_nothing_in_what_opens(window: BrowserContext, house: Member) 
     page.keyboard.press("?")
     page.get_by_role("dialog", name="Keys").wait_for()
     look("the keys")
+    page.goto("/")
+    page.locator("details.vary summary").first.click()
+    page.locator("form.vary").wait_for()
+    look("one thing to vary")
     page.goto("/gallery/")
+    for menu in page.locator(".chips details.menu:not(.months)").all():
+        menu.locator("summary").click()
+        look(f"the menu {menu.locator('summary').text_content()}")
+    page.keyboard.press("Escape")
     page.locator("#select").click()
+    page.locator(".month .tick").first.check()
+    look("a month chosen")
     page.locator(".tile").first.click()
     look("choosing")
     page.locator("#choose").get_by_role("button", name="Favourite").click()
