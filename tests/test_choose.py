@@ -146,6 +146,20 @@ def test_what_cannot_be_done_is_said(owners: Client, verb: str, more: dict[str, 
     assert (plain.status_code, plain.headers["Location"]) == (302, "/gallery/")
 
 
+@pytest.mark.parametrize(
+    "asked", ["collection=999", "tag=5", "by=999", "by=x", "since=yesterday", "q=&state=odd", "a=b"]
+)
+def test_of_a_filter_that_is_not_understood_nothing_is_chosen(
+    owners: Client, owner: Member, asked: str
+) -> None:
+    """A collection that somebody deleted meanwhile must not turn into the whole gallery."""
+    make_generation(Status.SUCCEEDED, owner=owner)
+    response = owners.post("/pictures/do/trash", {"everything": asked}, headers=HX)
+    assert response.status_code == 422
+    assert "not what it was" in response.content.decode()
+    assert Picture.objects.shown().count() == 1
+
+
 def test_everything_a_filter_shows_is_chosen_at_once(
     owners: Client, owner: Member, mine: Generation, theirs: Generation
 ) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from urllib.parse import parse_qsl
 
 from django import forms
 from django.contrib import messages
@@ -50,7 +51,11 @@ def choose(request: MemberRequest, verb: str) -> HttpResponse:
 def chosen_in(data: QueryDict, member: Member) -> list[int]:
     """The keys that were ticked, or all that a filter shows. Raises `Refused`."""
     if "everything" in data:
-        filter = Filter(QueryDict(str(data["everything"])), member)
+        asked = str(data["everything"])
+        filter = Filter(QueryDict(asked), member)
+        if sorted(parse_qsl(asked)) != sorted(parse_qsl(filter.address)):
+            # A collection that was deleted meanwhile, say: without it, it would mean far more.
+            raise Refused(_("That filter is not what it was. Look again before you choose all."))
         found = filter.pictures().order_by("-generation__created_at", "-generation", "index")
         keys = list(found.values_list("pk", flat=True)[: MOST_CHOSEN + 1])
     else:
