@@ -1,10 +1,9 @@
 """A generation as one sees it: the card, in the look its state asks for."""
 
-import math
 from collections import Counter
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from functools import cached_property
 
 from django.conf import settings
 from django.db.models import prefetch_related_objects
@@ -13,7 +12,6 @@ from django.utils import timezone
 from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 
-from generations import catalog
 from generations.models import (
     Failure,
     Generation,
@@ -28,6 +26,9 @@ from generations.models import (
 )
 from generations.models.generation_queryset import hanging
 
+from .frames import Frame
+from .usual import Usual
+
 EARLY_CARDS = 2
 STEP_SECONDS = 30  # between two looks at how much longer one takes that is later than most
 MOST_AGAIN = 5
@@ -39,93 +40,6 @@ OFFERED: dict[str, frozenset[str]] = {
     "lost": frozenset({"look-again", "give-up"}),
 }
 TROUBLES = frozenset({"unconfirmed", "failed", "lost", "abandoned", "canceled"})
-
-
-@dataclass(frozen=True)
-class Frame:
-    """One picture that was asked for, as the page needs it; without an id it is not here."""
-
-    number: int
-    alt: str
-    pk: int | None = None
-    id: str = ""
-    address: str = ""
-    original: str = ""
-    preview: str = ""
-    srcset: str = ""
-    width: int = 0
-    height: int = 0
-    colour: str = ""
-    is_favourite: bool = False
-
-    @classmethod
-    def of(cls, picture: Picture, number: int, alt: str) -> "Frame":
-        original, preview, _thumbnail, srcset = file_addresses(picture.pk)
-        return cls(
-            number=number,
-            alt=alt,
-            pk=picture.pk,
-            id=f"picture-{picture.pk}",
-            address=picture_address(picture.pk),
-            original=original,
-            preview=preview,
-            srcset=srcset,
-            width=picture.width or 0,
-            height=picture.height or 0,
-            colour=picture.colour,
-            is_favourite=getattr(picture, "is_favourite", False),
-        )
-
-
-@lru_cache(maxsize=4096)
-def file_addresses(pk: int) -> tuple[str, str, str, str]:
-    """Original, preview, thumbnail, and the `srcset` of the two small ones.
-
-    Asked for by the dozen on every page; an address never changes.
-    """
-    original, preview, thumbnail = (
-        reverse("file", args=(pk, variant)) for variant in ("original", "preview", "thumbnail")
-    )
-    srcset = f"{thumbnail} {catalog.THUMBNAIL_WIDTH}w, {preview} {catalog.PREVIEW_WIDTH}w"
-    return original, preview, thumbnail, srcset
-
-
-@lru_cache(maxsize=4096)
-def picture_address(pk: int) -> str:
-    return reverse("picture", args=(pk,))
-
-
-@dataclass(frozen=True)
-class Usual:
-    """A range as people say it: half end by `low` seconds, nine of ten by `high`."""
-
-    low: int
-    high: int
-
-    @classmethod
-    def of(cls, told: pace.Range | None) -> "Usual | None":
-        return cls(_said(told.low), _said(told.high)) if told else None
-
-    @property
-    def span(self) -> int:
-        """Of the scale that shows it: some room is left behind the range."""
-        return max(self.high * 5 // 4, 1)
-
-    @property
-    def start(self) -> int:
-        """Where the thick part begins, of 200."""
-        return 200 * self.low // self.span
-
-    @property
-    def width(self) -> int:
-        return max(200 * (self.high - self.low) // self.span, 2)
-
-
-def _said(seconds: float) -> int:
-    """Rounded up to what sounds like an estimate: 7, 35, 90, 330."""
-    step = next(step for below, step in ((20, 1), (60, 5), (180, 10), (math.inf, 30))
-                if seconds <= below)  # fmt: skip
-    return max(math.ceil(seconds / step) * step, 1)
 
 
 @dataclass(frozen=True)
@@ -257,7 +171,7 @@ class Card:
         return max(0, int((timezone.now() - since).total_seconds()))
 
     @cached_property
-    def usual(self) -> "Usual | None":
+    def usual(self) -> Usual | None:
         """How long it takes as a rule: of one under way since it was sent, else from now on."""
         row = self.generation
         if row.status == Status.QUEUED:

@@ -16,8 +16,8 @@ from generations.models import Collection, Generation, Member, Picture, Tag
 from generations.models.generation_queryset import hanging
 
 from .access import MemberRequest
-from .cards import file_addresses, picture_address
 from .changes import count_open
+from .frames import file_addresses, picture_address
 from .neighbours import Series, series_of
 from .tiles import Tile, alt_of, step_of, tiles_of
 

@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 
 from generations.models import Generation, Member, Picture
 
-from .cards import file_addresses, picture_address
+from .frames import file_addresses, picture_address
 
 # The boxes that the style sheet knows, by width over height: those of the eight shapes, and steps
 # between them for pictures that took the shape of a reference.
