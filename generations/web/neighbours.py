@@ -20,7 +20,10 @@ from .paging import after, before, key_of
 class Series(ABC):
     """Pictures in an order, of which each knows the one before it and the one behind it."""
 
-    query: str  # stands behind the address of each of its pictures
+    @property
+    @abstractmethod
+    def query(self) -> str:
+        """Stands behind the address of each of its pictures."""
 
     @property
     @abstractmethod
@@ -46,7 +49,7 @@ class GallerySeries(Series):
     filter: Filter
 
     @property
-    def query(self) -> str:  # type: ignore[override]  # read only, which is all that is asked
+    def query(self) -> str:
         return self.filter.address
 
     @property
@@ -90,7 +93,7 @@ class CollectionSeries(Series):
     member: Member
 
     @property
-    def query(self) -> str:  # type: ignore[override]  # read only, which is all that is asked
+    def query(self) -> str:
         return urlencode({"in": self.collection.pk})
 
     @property
