@@ -221,7 +221,7 @@ def _look(picture: Picture) -> str:
 
 
 # django-q2's own pages are for looking: whoever adds a schedule there runs any code of the server,
-# and whoever deletes the beat's stops the engine. Groups are not how rights are given here.
+# and whoever deletes the beat's stops the worker. Groups are not how rights are given here.
 admin.site.unregister(Group)
 for model, page in list(admin.site._registry.items()):
     if model._meta.app_label == "django_q":

@@ -89,7 +89,7 @@ CONTENT_SECURITY_POLICY = {
 
 UPSTREAM_KEY: str = env.str("KLINGWEB_UPSTREAM_KEY", default="")
 DEMO = not UPSTREAM_KEY  # without a key the built-in simulator serves, on this machine only
-ENGINE = "simulator" if DEMO else "kling"  # rows of the one are never worked on by the other
+UPSTREAM_MODE = "simulator" if DEMO else "live"  # worker and pages use rows of this mode only
 SIMULATOR_PORT: int = env.int("KLINGWEB_SIMULATOR_PORT", default=8799)
 SIMULATOR_KEY = "demo"
 SIMULATOR_SECONDS: str = env.str("KLINGWEB_SIMULATOR_SECONDS", default="4-9")
@@ -112,7 +112,7 @@ FAILED_IS_CHARGED: str = env.str("KLINGWEB_FAILED_IS_CHARGED", default="unknown"
 PROMPT_CHARACTERS: int = env.int("KLINGWEB_PROMPT_CHARACTERS", default=500)
 NEGATIVE_PROMPT_CHARACTERS: int = env.int("KLINGWEB_NEGATIVE_PROMPT_CHARACTERS", default=200)
 
-# --- the engine's patience, all in seconds --------------------------------------------------
+# --- the worker's timing, in seconds --------------------------------------------------
 
 SUBMIT_THREADS: int = env.int("KLINGWEB_SUBMIT_THREADS", default=16)
 SUBMIT_DEADLINE: float = min(env.float("KLINGWEB_SUBMIT_DEADLINE", default=75), 200)

@@ -1,5 +1,5 @@
 """What most tests begin with: an owner and a stranger, each signed in in a browser of their own,
-and an upstream for the engine."""
+and an upstream for the worker."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, sync_playwright
 from pytest_django import Settings
 
 from generations.models import Member, pace
-from tests import engine
+from tests import worker_driver
 from tests.builders import make_admin, make_member
 from tests.simulator import Simulator
 
@@ -83,16 +83,16 @@ def upstream(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> Simulator:
-    """The same; the engine of this process asks it, impatiently."""
+    """The same; the worker of this process asks it, impatiently."""
     settings.MEDIA_ROOT = tmp_path
-    engine.connect(simulator, settings, monkeypatch)
+    worker_driver.connect(simulator, settings, monkeypatch)
     return simulator
 
 
 @pytest.fixture
-def answers(upstream: Simulator, settings: Settings) -> Iterator[engine.Answers]:
+def answers(upstream: Simulator, settings: Settings) -> Iterator[worker_driver.Answers]:
     """Instead of the simulator: word for word what the test says."""
-    answers = engine.Answers(settings)
+    answers = worker_driver.Answers(settings)
     yield answers
     answers.close()
 

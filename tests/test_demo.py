@@ -40,9 +40,9 @@ def test_the_demo_comes_only_once(files: Path) -> None:
 
 
 def test_a_wish_of_the_demo_is_not_sent_once_a_key_is_there(settings: Settings) -> None:
-    asked_in_demo = make_generation(engine="simulator")
-    settings.ENGINE = "kling"
-    paid = make_generation(engine="kling")
+    asked_in_demo = make_generation(upstream="simulator")
+    settings.UPSTREAM_MODE = "live"
+    paid = make_generation(upstream="live")
     sent = dispatch.send_next(10)
     assert [sending.generation for sending in sent] == [paid]
     asked_in_demo.refresh_from_db()

@@ -16,9 +16,9 @@ from django.utils import timezone
 from generations.models import Generation, Line, Picture, Status
 from generations.worker import tasks
 from tests.builders import make_generation, make_member
-from tests.engine import drive, work
 from tests.house import House, wait_until
 from tests.simulator import Simulator
+from tests.worker_driver import drive, work
 
 real_now = timezone.now
 

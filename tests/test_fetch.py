@@ -15,9 +15,9 @@ from generations.models import Generation, Picture, Slot, Status
 from generations.worker import fetch
 from generations.worker.shift import Shift
 from tests.builders import make_generation, png_bytes, store
-from tests.engine import NOBODY, drive, work
 from tests.scripted import Scripted, says
 from tests.simulator import Simulator
+from tests.worker_driver import NOBODY, drive, work
 
 pytestmark = pytest.mark.django_db
 

@@ -9,8 +9,8 @@ from pytest_django import Settings
 from generations.models import Line, Member, Status
 from generations.worker import dispatch, submit
 from tests.builders import make_generation
-from tests.engine import drive, let_the_gap_pass, work
 from tests.simulator import Simulator
+from tests.worker_driver import drive, let_the_gap_pass, work
 
 pytestmark = pytest.mark.django_db
 

@@ -218,7 +218,7 @@ def test_what_waits_by_the_thousand_is_not_counted_to_its_end(
 
 def test_what_was_asked_of_another_upstream_is_not_of_this_line(admins: Client) -> None:
     make_generation()
-    Generation.objects.update(engine="kling")
+    Generation.objects.update(upstream="live")
     assert "<dt>Waiting in line</dt><dd>0</dd>" in page_of(admins)
 
 

@@ -13,9 +13,9 @@ from generations.models import Failure, Generation, Line, Member, Slot, Status, 
 from generations.worker import dispatch, lookup, submit
 from generations.worker.upstream import client
 from tests.builders import make_admin, make_generation, make_submission
-from tests.engine import NOBODY, Answers, drive, is_at_rest, work
 from tests.scripted import Scripted, says
 from tests.simulator import Simulator
+from tests.worker_driver import NOBODY, Answers, drive, is_at_rest, work
 
 pytestmark = pytest.mark.django_db
 
@@ -189,7 +189,7 @@ def test_a_demo_row_is_never_looked_for_at_the_real_upstream(
     asked: Simulator, settings: Settings
 ) -> None:
     lose_the_answer()
-    settings.ENGINE = "kling"
+    settings.UPSTREAM_MODE = "live"
     Generation.objects.update(next_poll_at=timezone.now())
     assert not lookup.has_work()
 

@@ -54,7 +54,7 @@ class Told:
 
 @dataclass
 class Day:
-    """A day of a team, played second by second with the engine's rules: turns and a budget."""
+    """A day of a team, played second by second with the worker's rules: turns and a budget."""
 
     chance: random.Random
     waiting: list[Wish] = field(default_factory=list)
@@ -160,7 +160,7 @@ def test_it_is_read_from_the_last_hundred_of_the_same_kind() -> None:
         Generation.objects.filter(pk=row.pk).update(
             submitted_at=now - timedelta(seconds=seconds + 1), finished_at=now
         )
-    other = make_generation(Status.SUCCEEDED, owner=owner, engine="another")
+    other = make_generation(Status.SUCCEEDED, owner=owner, upstream="sample")
     assert pace.pace_of(row).seconds == tuple(range(1, 31))
     assert not pace.pace_of(other).is_known
     make_generation(owner=owner)

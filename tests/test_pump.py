@@ -14,9 +14,9 @@ from generations.models.generation_queryset import GenerationQuerySet
 from generations.worker import pump
 from generations.worker.rhythm import next_poll
 from tests.builders import make_generation, make_member
-from tests.engine import NOBODY, Answers, drive, work
 from tests.scripted import says
 from tests.simulator import Simulator
+from tests.worker_driver import NOBODY, Answers, drive, work
 
 pytestmark = pytest.mark.django_db
 

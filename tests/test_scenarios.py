@@ -11,8 +11,8 @@ from generations.worker import fetch
 from klingweb.simulator import SCENARIOS
 from tests.builders import make_admin, make_generation
 from tests.conftest import browser_of
-from tests.engine import drive, is_at_rest, let_the_gap_pass, told, work
 from tests.simulator import Simulator
+from tests.worker_driver import drive, is_at_rest, let_the_gap_pass, told, work
 
 pytestmark = pytest.mark.django_db
 
@@ -165,7 +165,7 @@ def test_a_scenario_ends_as_it_should(
     if end.params:
         upstream.scenario(name, times=None, **end.params)
     row = make_generation(prompt=f"a red door, simulate: {name}", n=2)
-    # when the engine has done what it can
+    # when the worker has done what it can
     drive(lambda: is_at_rest() or _is_watched_for_ever(end))
     if end.held:
         assert _so_far(upstream) == (Status.QUEUED, 1, 0, end.held), told()

@@ -9,8 +9,8 @@ from django.utils import timezone
 from generations.models import Slot, is_dead
 from generations.models.process import _identity, this_process
 from generations.worker.shift import Shift, stopping
-from tests.engine import ALIVE, FAR_AWAY, NOBODY, SOMEBODY_ELSE
 from tests.house import wait_until
+from tests.worker_driver import ALIVE, FAR_AWAY, NOBODY, SOMEBODY_ELSE
 
 pytestmark = pytest.mark.django_db
 

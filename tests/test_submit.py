@@ -16,8 +16,8 @@ from generations.worker import dispatch, submit
 from generations.worker.dispatch import Sending
 from generations.worker.shift import Shift
 from tests.builders import make_generation, make_submission
-from tests.engine import FAR_AWAY, NOBODY, SOMEBODY_ELSE, drive, let_the_gap_pass, work
 from tests.simulator import Simulator
+from tests.worker_driver import FAR_AWAY, NOBODY, SOMEBODY_ELSE, drive, let_the_gap_pass, work
 
 pytestmark = pytest.mark.django_db
 

@@ -12,8 +12,8 @@ from django_q.models import OrmQ, Schedule, Task  # noqa: TID251
 from generations.models import Generation, Line, Slot, Status
 from generations.worker import tasks
 from tests.builders import make_generation
-from tests.engine import ALIVE, NOBODY, drive
 from tests.simulator import Simulator
+from tests.worker_driver import ALIVE, NOBODY, drive
 
 pytestmark = pytest.mark.django_db
 

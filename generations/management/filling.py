@@ -27,10 +27,10 @@ from generations.models import (
     Tag,
     Why,
 )
+from generations.models.generation_queryset import GenerationQuerySet
 from generations.models.words import fold
 from generations.worker import imaging, storing
 
-ENGINE = "fill"  # no engine works on these rows, and `remove` knows them by it
 BATCH = 2000
 YEARS = 2
 DEMO = settings.BASE_DIR / "generations" / "demo"
@@ -48,7 +48,9 @@ class Filled:
 
 def fill(many: int, seed: int = 7) -> Iterator[Filled]:
     """Make so many generations, oldest first; yields how far it is after every batch."""
-    chance = random.Random(seed + Generation.objects.filter(engine=ENGINE).count())
+    chance = random.Random(
+        seed + Generation.objects.filter(upstream=Generation.Upstream.SAMPLE).count()
+    )
     people = [_person(name) for name in WORDS["people"]]
     drawn = _draw()
     tags = [Tag.objects.named(name) for name in WORDS["tags"]]
@@ -79,8 +81,8 @@ def fill(many: int, seed: int = 7) -> Iterator[Filled]:
 
 def remove() -> int:
     """Take away exactly what `fill` made; returns how many generations that was."""
-    rows = Generation.objects.filter(engine=ENGINE)
-    pictures = Picture.objects.filter(generation__engine=ENGINE)
+    rows = _sample_rows()
+    pictures = Picture.objects.filter(generation__in=rows)
     names = {name for names in pictures.values_list(*storing.FIELDS).distinct() for name in names}
     people = Member.objects.filter(username__in=[_username(name) for name in WORDS["people"]])
     many = 0
@@ -94,6 +96,10 @@ def remove() -> int:
     for name in filter(None, names):
         default_storage.delete(name)
     return many
+
+
+def _sample_rows() -> GenerationQuerySet:
+    return Generation.objects.filter(upstream=Generation.Upstream.SAMPLE)
 
 
 # --- one of each ---------------------------------------------------------------------------------
@@ -159,7 +165,7 @@ def _wish(
         owner=people[min(int(chance.expovariate(0.3)), len(people) - 1)],
         form_nonce=UUID(int=chance.getrandbits(128), version=4),
         created_at=at,
-        engine=ENGINE,
+        upstream=Generation.Upstream.SAMPLE,
         prompt=prompt,
         words=" ".join(fold(prompt)),
         negative_prompt="text, watermark" if chance.random() < 0.2 else "",

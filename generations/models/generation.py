@@ -32,12 +32,20 @@ class TaskTaken(ValueError):
     """That Kling task belongs to another generation already."""
 
 
-def _engine_here() -> str:
-    engine: str = settings.ENGINE
-    return engine
+def _current_upstream() -> str:
+    upstream: str = settings.UPSTREAM_MODE
+    return upstream
 
 
 class Generation(models.Model):
+    class Upstream(models.TextChoices):
+        """Where a request is sent. Rows of one upstream are never sent to another."""
+
+        LIVE = "live", _("the gateway, paid")
+        SIMULATOR = "simulator", _("the demo's simulator")
+        DEMO = "demo", _("demo data, never sent")
+        SAMPLE = "sample", _("generated sample data, never sent")
+
     hung: "list[Picture]"  # those of its pictures that were fetched with it, by `with_their`
 
     owner = models.ForeignKey(Member, models.PROTECT, related_name="generations")
@@ -45,10 +53,11 @@ class Generation(models.Model):
     created_at = models.DateTimeField(default=timezone.now)
 
     # The wish
-    engine = models.CharField(
+    upstream = models.CharField(
         max_length=20,
-        default=_engine_here,
-        help_text=_("Which upstream it is for: what was asked of the simulator is never paid."),
+        choices=Upstream,
+        default=_current_upstream,
+        help_text=_("A request made in the demo is never sent to the paid gateway."),
     )
     prompt = models.TextField()
     negative_prompt = models.TextField(blank=True, default="")
@@ -75,7 +84,7 @@ class Generation(models.Model):
     status = models.CharField(max_length=12, choices=Status, default=Status.QUEUED)
     status_at = models.DateTimeField(default=timezone.now)
     version = models.PositiveIntegerField(default=1, help_text=_("Fence of people and cards."))
-    attempt = models.PositiveIntegerField(default=0, help_text=_("Fence of the engine's answers."))
+    attempt = models.PositiveIntegerField(default=0, help_text=_("Fence of the worker's answers."))
     submitted_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
     failure = models.CharField(max_length=8, choices=Failure, blank=True, default="")
@@ -192,7 +201,7 @@ class Generation(models.Model):
             return None
         return round((self.finished_at - self.submitted_at).total_seconds())
 
-    # --- moves of the engine: fenced by the attempt ---------------------------------------------
+    # --- moves of the worker: fenced by the attempt ---------------------------------------------
 
     def mark_submitting(self, deadline_seconds: float) -> Submission | None:
         """T1, durable before the socket opens: None when the row is not queued any more."""

@@ -27,7 +27,7 @@ MOST_SORTED = 5000
 WATCHED = (
     "id", "status", "version", "attempt", "kling_task_id", "created_at", "submitted_at",
     "next_poll_at", "polls", "poll_failures", "empty_answers", "denied_at", "late_at", "lost_at",
-    "watched_from", "reference_id", "engine", "n",
+    "watched_from", "reference_id", "upstream", "n",
 )  # fmt: skip
 
 
@@ -72,16 +72,16 @@ class GenerationQuerySet(models.QuerySet["Generation"]):
     def live(self) -> "GenerationQuerySet":
         return self.filter(status__in=LIVE)
 
-    def here(self) -> "GenerationQuerySet":
+    def for_current_upstream(self) -> "GenerationQuerySet":
         """Those for the upstream this install has now; a demo's are not paid for later."""
-        return self.filter(engine=settings.ENGINE)
+        return self.filter(upstream=settings.UPSTREAM_MODE)
 
     def in_turn(self) -> "GenerationQuerySet":
         """The queue: one of each person in a round, the person served longest ago first."""
         mine_in_order = Window(RowNumber(), partition_by="owner", order_by=["created_at", "pk"])
         served = F("owner__served_at").asc(nulls_first=True)
         return (
-            self.here()
+            self.for_current_upstream()
             .filter(status=Status.QUEUED)
             .annotate(turn=mine_in_order)
             .order_by("turn", served, "created_at", "pk")
@@ -95,7 +95,7 @@ class GenerationQuerySet(models.QuerySet["Generation"]):
             | Q(status=Status.RUNNING, lost_at=None)
             | Q(maybe, status=Status.UNCONFIRMED)
         )
-        return self.here().filter(taken).aggregate(units=Sum("n"))["units"] or 0
+        return self.for_current_upstream().filter(taken).aggregate(units=Sum("n"))["units"] or 0
 
     def request(self, *, owner: Member, nonce: UUID, **wish: Any) -> tuple["Generation", bool]:
         """T0: the one verb that creates. The same nonce again gives the same row and False.
@@ -124,10 +124,10 @@ class GenerationQuerySet(models.QuerySet["Generation"]):
                 self.raw(
                     f"""UPDATE generations_generation SET next_poll_at = %s WHERE id IN (
                             SELECT id FROM generations_generation
-                            WHERE status = 'running' AND next_poll_at <= %s AND engine = %s
+                            WHERE status = 'running' AND next_poll_at <= %s AND upstream = %s
                             ORDER BY next_poll_at LIMIT %s {skip_locked})
                         RETURNING {", ".join(WATCHED)}""",  # noqa: S608
-                    [_for_database(until), _for_database(now), settings.ENGINE, limit],
+                    [_for_database(until), _for_database(now), settings.UPSTREAM_MODE, limit],
                 )
             )
 
@@ -141,7 +141,9 @@ class GenerationQuerySet(models.QuerySet["Generation"]):
         """Sent, without an answer, and due to be asked for where the upstream can be asked."""
         if not settings.UPSTREAM_LOOKUP:
             return self.none()
-        return self.here().filter(status=Status.UNCONFIRMED, next_poll_at__lte=timezone.now())
+        return self.for_current_upstream().filter(
+            status=Status.UNCONFIRMED, next_poll_at__lte=timezone.now()
+        )
 
     def claim_lookups(self, limit: int, lease_seconds: float) -> list["Generation"]:
         """Lease up to `limit` of those, oldest first; `look_later` fences with what it writes."""

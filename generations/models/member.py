@@ -33,7 +33,7 @@ class Member(AbstractUser):
         null=True,
         blank=True,
         editable=False,
-        help_text=_("When the engine last sent something of theirs: whose turn it is."),
+        help_text=_("When the worker last sent something of theirs: whose turn it is."),
     )
 
     objects: ClassVar[MemberManager] = MemberManager()

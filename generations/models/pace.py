@@ -151,8 +151,8 @@ _kept_line: list[tuple[float, dict[int, Range]]] = []
 
 
 def pace_of(generation: Generation) -> Pace:
-    """Of its kind: the same engine, and with a reference image or without."""
-    kind = (generation.engine, bool(generation.reference_id))
+    """Of its kind: the same upstream, and with a reference image or without."""
+    kind = (generation.upstream, bool(generation.reference_id))
     until, pace = _kept.get(kind, (0.0, Pace(())))
     if time.monotonic() > until:
         pace = _read(*kind)
@@ -173,8 +173,8 @@ def forget() -> None:
     _kept_line.clear()
 
 
-def _read(engine: str, with_reference: bool) -> Pace:
-    kind = Q(engine=engine, reference__isnull=not with_reference, status=Status.SUCCEEDED)
+def _read(upstream: str, with_reference: bool) -> Pace:
+    kind = Q(upstream=upstream, reference__isnull=not with_reference, status=Status.SUCCEEDED)
     last = Generation.objects.filter(kind).order_by("-pk")[:SAMPLES]
     times = last.values_list("submitted_at", "finished_at")
     lasted = [(end - start).total_seconds() for start, end in times if start and end]
@@ -183,10 +183,10 @@ def _read(engine: str, with_reference: bool) -> Pace:
 
 def _read_line() -> dict[int, Range]:
     now = timezone.now()
-    first = list(Generation.objects.in_turn()[:PLACES].only("pk", "n", "engine", "reference_id"))
+    first = list(Generation.objects.in_turn()[:PLACES].only("pk", "n", "upstream", "reference_id"))
     if not first:
         return {}
-    under_way = Generation.objects.here().filter(
+    under_way = Generation.objects.for_current_upstream().filter(
         status__in=(Status.SUBMITTING, Status.RUNNING), lost_at=None
     )
     loads = [
@@ -196,7 +196,11 @@ def _read_line() -> dict[int, Range]:
     waiting = [Load(0, row.n, row.turn) for row in first]  # type: ignore[attr-defined]
     units = Line.objects.filter(pk=Line.ONLY).values_list("units", flat=True).first()
     budget = units or settings.UPSTREAM_UNITS
-    asked = Generation.objects.here().order_by("-pk").values_list("created_at", flat=True)
+    asked = (
+        Generation.objects.for_current_upstream()
+        .order_by("-pk")
+        .values_list("created_at", flat=True)
+    )
     times = list(asked[:SAMPLES])
     lasted = (now - times[-1]).total_seconds()
     newcomers = len(set(times)) / lasted if len(times) > FEWEST_SAMPLES and lasted > 0 else 0.0

@@ -1,4 +1,4 @@
-"""Who works at which line of the engine: a lease, and its sign of life."""
+"""Who works at which line of the worker: a lease, and its sign of life."""
 
 from datetime import datetime, timedelta
 

@@ -107,6 +107,6 @@ def _busy_until(now: Line) -> datetime | None:
 
 def _count(status: Status) -> Count:
     # The end says nothing more of these, but the index is of the open ones.
-    rows = Generation.objects.here().filter(status=status, finished_at=None)
+    rows = Generation.objects.for_current_upstream().filter(status=status, finished_at=None)
     found = rows[: MOST_COUNTED + 1].count()
     return Count(status, min(found, MOST_COUNTED), found > MOST_COUNTED)

@@ -146,7 +146,7 @@ def _answer_to(question: Callable[[], T]) -> T | Exception:
 def _accepted_before() -> list[str]:
     """Our name for the last one that the upstream took, if there is any."""
     accepted = Submission.objects.filter(
-        outcome=Submission.Outcome.ACCEPTED, generation__engine=settings.ENGINE
+        outcome=Submission.Outcome.ACCEPTED, generation__upstream=settings.UPSTREAM_MODE
     )
     last = accepted.select_related("generation").order_by("-pk").first()
     return [last.generation.external_id] if last else []

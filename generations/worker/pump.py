@@ -55,7 +55,7 @@ def has_work() -> bool:
 
 
 def _watched() -> QuerySet[Generation]:
-    running = Generation.objects.here().filter(status=Status.RUNNING)
+    running = Generation.objects.for_current_upstream().filter(status=Status.RUNNING)
     return running.filter(next_poll_at__isnull=False)
 
 

@@ -49,7 +49,7 @@ def has_work() -> bool:
 
 
 def _is_anything_queued() -> bool:
-    return Generation.objects.here().filter(status=Status.QUEUED).exists()
+    return Generation.objects.for_current_upstream().filter(status=Status.QUEUED).exists()
 
 
 def run(shift: Shift) -> None:

@@ -88,7 +88,7 @@ def _finished(
         owner=owner,
         form_nonce=nonce,
         created_at=asked_at,
-        engine="demo",
+        upstream=Generation.Upstream.DEMO,
         prompt=wish["prompt"],
         negative_prompt=wish.get("negative_prompt", ""),
         aspect_ratio=wish.get("aspect_ratio", "16:9"),

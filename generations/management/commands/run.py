@@ -196,7 +196,7 @@ def _first_password_if_still_valid(kept: Path) -> str:
 
 def _end_demo_rows() -> None:
     """What was asked of the simulator is never paid for later: a real key begins with none open."""
-    for row in Generation.objects.open().exclude(engine=settings.ENGINE):
+    for row in Generation.objects.open().exclude(upstream=settings.UPSTREAM_MODE):
         if not (row.cancel(None, row.version) or row.abandon(None, row.version)):
             row.mark_lost(Why.DEMO_ENDED)
 

@@ -1,4 +1,4 @@
-"""The engine in this process, without django-q: its lines work in turn, over real HTTP."""
+"""The worker in this process, without django-q: its lines work in turn, over real HTTP."""
 
 import os
 import socket
@@ -47,7 +47,7 @@ class Answers:
 
 
 def connect(simulator: Simulator, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make the simulator this engine's upstream, and the engine impatient.
+    """Make the simulator this worker's upstream, and the worker impatient.
 
     What waits for a person or for minutes still waits: a hold opens by `let_the_gap_pass` only.
     """
