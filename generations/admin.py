@@ -16,7 +16,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from .models import Collection, Generation, Line, Member, Move, Picture, Submission, Tag
+from .models import Collection, Generation, Line, Member, Picture, Submission, Tag, Transition
 
 admin.site.site_header = admin.site.site_title = "klingweb"
 admin.site.index_title = _("Panel")
@@ -73,9 +73,9 @@ class MaskedSubmissionInline(SubmissionInline):
     fields = SubmissionInline.fields[:-1]  # an answer may repeat the prompt, or name the files
 
 
-class MoveInline(ReadOnly, admin.TabularInline):
-    model = Move
-    fields = ("at", "from_status", "to_status", "why", "detail", "by")
+class TransitionInline(ReadOnly, admin.TabularInline):
+    model = Transition
+    fields = ("at", "from_status", "to_status", "reason", "detail", "by")
 
 
 class PictureInline(ReadOnly, admin.TabularInline):
@@ -147,10 +147,10 @@ class GenerationAdmin(Masked):
     list_select_related = ("owner",)
     show_full_result_count = False
     list_per_page = 50
-    inlines = (PictureInline, SubmissionInline, MoveInline)
+    inlines = (PictureInline, SubmissionInline, TransitionInline)
     owner_path, private_path = "owner", "is_private"
     masked_fields = ("prompt", "negative_prompt", "reference", "reference_url", "image_fidelity",
-                     "again_of", "reason", "last_answer")  # fmt: skip
+                     "again_of", "failure_message", "last_answer")  # fmt: skip
     open_search_fields = ("kling_task_id", "owner__username")
     filtered = ("status", "failure", "owner", "created_at")
 
@@ -159,7 +159,7 @@ class GenerationAdmin(Masked):
 
     def get_inlines(self, request: HttpRequest, obj: Any) -> Any:
         if obj and obj.is_hidden:
-            return (MaskedPictureInline, MaskedSubmissionInline, MoveInline)
+            return (MaskedPictureInline, MaskedSubmissionInline, TransitionInline)
         return self.inlines
 
     @admin.display(description=_("prompt"))

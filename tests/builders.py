@@ -11,7 +11,15 @@ from django.utils import timezone
 from PIL import Image
 
 from generations.catalog import DEFAULT_RATIO
-from generations.models import Failure, Generation, Member, Picture, Status, Submission, Why
+from generations.models import (
+    Failure,
+    Generation,
+    Member,
+    Picture,
+    Status,
+    Submission,
+    TransitionReason,
+)
 from generations.models.status import FINAL, WITH_TASK
 from generations.worker import imaging, storing
 
@@ -49,7 +57,7 @@ def make_generation(
         status=status,
         **(_wish() | _standing(status, columns.get("failure")) | columns),
     )
-    row.moves.create(to_status=status, why=Why.REQUESTED)
+    row.transitions.create(to_status=status, reason=TransitionReason.REQUESTED)
     here = stored if stored is not None else n if status == Status.SUCCEEDED else 0
     if status in (Status.FETCHING, Status.SUCCEEDED) or row.has_files_to_fetch:
         _list_pictures(row, here, image)

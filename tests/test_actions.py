@@ -8,7 +8,15 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries, Settings
 
-from generations.models import Failure, Generation, Line, Member, Status, Submission, Why
+from generations.models import (
+    Failure,
+    Generation,
+    Line,
+    Member,
+    Status,
+    Submission,
+    TransitionReason,
+)
 from tests.builders import make_generation, make_submission, store
 from tests.forms import HTMX
 
@@ -50,8 +58,8 @@ def test_an_admin_names_the_task_and_it_is_watched(
     row.refresh_from_db()
     assert (row.status, row.kling_task_id) == (Status.RUNNING, "task-from-the-log")
     assert row.next_poll_at
-    move = row.moves.latest("pk")
-    assert (move.why, move.by) == (Why.NAMED, admin)
+    transition = row.transitions.latest("pk")
+    assert (transition.reason, transition.by) == (TransitionReason.NAMED, admin)
     assert [kick.func() for kick in OrmQ.objects.all()] == ["generations.worker.tasks.pump"]
 
 
@@ -126,8 +134,8 @@ def test_looking_is_offered_only_where_looking_is_possible(
     assert "We look for it by ourselves, that costs nothing." in words_of(owners, row)
     assert "Look again" in words_of(owners, row)
     owners.post(f"/generations/{row.pk}/look-for/", {"version": row.version})
-    move = row.moves.latest("pk")
-    assert (move.why, move.by) == (Why.LOOKED_AGAIN, owner)
+    transition = row.transitions.latest("pk")
+    assert (transition.reason, transition.by) == (TransitionReason.LOOKED_AGAIN, owner)
 
 
 def test_a_stranger_has_nobody_looked_for(
@@ -136,7 +144,7 @@ def test_a_stranger_has_nobody_looked_for(
     settings.UPSTREAM_LOOKUP = "reference"
     Generation.objects.update(next_poll_at=timezone.now())
     assert strangers.post(f"/generations/{row.pk}/look-for/", {"version": "1"}).status_code == 404
-    assert row.moves.count() == 1
+    assert row.transitions.count() == 1
 
 
 def test_what_never_answered_says_the_money_before_what_to_do(
@@ -168,7 +176,10 @@ def test_a_cancel_that_comes_too_late_hears_that_it_will_be_kept(
 def test_the_same_press_twice_moves_once(owners: Client, row: Generation) -> None:
     for _press in range(2):
         owners.post(f"/generations/{row.pk}/send-again/", {"version": "1"})
-    assert [move.why for move in row.moves.all()] == [Why.REQUESTED, Why.SENT_AGAIN]
+    assert [transition.reason for transition in row.transitions.all()] == [
+        TransitionReason.REQUESTED,
+        TransitionReason.SENT_AGAIN,
+    ]
 
 
 # --- what it cost ---------------------------------------------------------------------------------
@@ -321,6 +332,6 @@ def test_its_own_words_are_told_where_they_help(
 ) -> None:
     columns: dict[str, Any] = {"kling_task_id": "task-1"} if there else {}
     row = make_generation(
-        Status.FAILED, owner=owner, failure=failure, reason="its <own> words", **columns
+        Status.FAILED, owner=owner, failure=failure, failure_message="its <own> words", **columns
     )
     assert ("“its &lt;own&gt; words”" in words_of(owners, row)) == is_told

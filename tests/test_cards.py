@@ -260,7 +260,7 @@ def test_its_owner_may(
     row.refresh_from_db()
     assert (answer.status_code, row.status, row.version) == (200, after, 2)
     assert 'data-version="2"' in card_in(answer.content, row)
-    assert row.moves.latest("pk").by == owner
+    assert row.transitions.latest("pk").by == owner
 
 
 @pytest.mark.parametrize(("verb", "status", "columns", "after"), VERBS)
@@ -283,7 +283,7 @@ def test_an_admin_may_for_everybody(admins: Client, owner: Member, admin: Member
     row = make_generation(owner=owner)
     answer = admins.post(f"/generations/{row.pk}/cancel/", {"version": "1"})
     assert (answer.status_code, answer["Location"]) == (302, f"/generations/{row.pk}/")
-    assert row.moves.latest("pk").by == admin
+    assert row.transitions.latest("pk").by == admin
 
 
 @pytest.mark.parametrize("version", ["7", "", "x", "-1", "9" * 30])

@@ -16,7 +16,7 @@ from generations.models import (
     ReferenceImage,
     Status,
     Submission,
-    Why,
+    TransitionReason,
 )
 from generations.worker.dispatch import send_next
 from tests.builders import make_generation, make_member
@@ -76,7 +76,7 @@ def test_the_person_served_longest_ago_goes_first() -> None:
 def test_who_was_sent_back_keeps_the_place_among_their_own() -> None:
     first, second = queue(make_member(), 1, 1)
     (item,) = send_next(1)
-    item.generation.mark_postponed(item.submission, Why.BUSY)
+    item.generation.mark_postponed(item.submission, TransitionReason.BUSY)
     assert sent(1) == [first]
     assert sent(1) == [second]
 
@@ -180,7 +180,7 @@ def test_the_gap_doubles_with_each_probe_up_to_a_quarter_of_an_hour(settings: Se
         before = timezone.now()
         (item,) = send_next(ALL)
         # Refused again: what the answer says must not lengthen the gap a second time.
-        item.generation.mark_postponed(item.submission, Why.BUSY)
+        item.generation.mark_postponed(item.submission, TransitionReason.BUSY)
         Line.hold(Line.Trouble.KEY, gap_seconds=60)
         probe_at = Line.now().probe_at
         assert probe_at

@@ -199,7 +199,7 @@ def test_files_that_were_lost_are_fetched_again_when_somebody_asks(upstream: Sim
     assert row.fetch_again(by=row.owner, version=row.version)
     drive()
     row.refresh_from_db()
-    assert (row.status, row.failure, row.reason) == (Status.SUCCEEDED, "", "")
+    assert (row.status, row.failure, row.failure_message) == (Status.SUCCEEDED, "", "")
 
 
 def test_a_missing_picture_of_a_made_row_comes_by_itself_and_the_row_stays(
@@ -210,13 +210,13 @@ def test_a_missing_picture_of_a_made_row_comes_by_itself_and_the_row_stays(
     drive()
     row.refresh_from_db()
     assert row.pictures.filter(state=Picture.State.STORED).count() == 1
-    moves = row.moves.count()
+    moves = row.transitions.count()
     row.pictures.filter(state=Picture.State.LOST).update(
         state=Picture.State.WANTED, tries=0, next_try_at=timezone.now()
     )
     drive(lambda: not fetch.has_work(), "it is fetched")
     assert row.pictures.filter(state=Picture.State.STORED).count() == 2
-    assert row.moves.count() == moves
+    assert row.transitions.count() == moves
 
 
 # --- what is kept ---------------------------------------------------------------------------------

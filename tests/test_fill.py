@@ -49,7 +49,7 @@ def test_what_it_makes_is_whole(owner: Member, tmp_path: Any) -> None:
         assert kept.objects.exists()
     shown = Picture.objects.shown()[0]
     assert shown.thumbnail.size > 0
-    assert rows.filter(moves=None).count() == 0
+    assert rows.filter(transitions=None).count() == 0
 
 
 def test_twice_adds_and_remove_takes_only_what_was_added(owner: Member, tmp_path: Any) -> None:

@@ -5,7 +5,7 @@ import re
 import pytest
 from django.test import Client
 
-from generations.models import Generation, Member, Picture, Status, Why
+from generations.models import Generation, Member, Picture, Status, TransitionReason
 from tests.builders import make_generation, make_submission, png_bytes, upload
 from tests.forms import HTMX, wish
 
@@ -79,7 +79,7 @@ def moved(owner: Member, admin: Member) -> Generation:
     row = make_generation(owner=owner)
     submission = row.mark_submitting(60)
     assert submission
-    row.mark_unconfirmed(submission, Why.NO_ANSWER)
+    row.mark_unconfirmed(submission, TransitionReason.NO_ANSWER)
     row.abandon(admin, row.version)
     return row
 
@@ -96,7 +96,7 @@ def test_every_move_is_told_with_when_why_and_by_whom(
     owners: Client, moved: Generation, admin: Member
 ) -> None:
     told = history_of(owners, moved)
-    at = [f"{move.at:%-d %b %Y, %H:%M:%S}" for move in moved.moves.all()]
+    at = [f"{transition.at:%-d %b %Y, %H:%M:%S}" for transition in moved.transitions.all()]
     assert told == [
         f"{at[0]} Waiting in line Asked for, klingweb",
         f"{at[1]} Sending Sent to Kling, klingweb",
@@ -106,7 +106,7 @@ def test_every_move_is_told_with_when_why_and_by_whom(
 
 
 def test_admins_read_it_in_full(owners: Client, admins: Client, moved: Generation) -> None:
-    moved.moves.filter(why=Why.NO_ANSWER).update(detail="HTTP 502 <html>")
+    moved.transitions.filter(reason=TransitionReason.NO_ANSWER).update(detail="HTTP 502 <html>")
     told = history_of(admins, moved)
     assert told[2].endswith("submitting → unconfirmed: no-answer HTTP 502 &lt;html&gt;")
     assert not any("→" in line or "502" in line for line in history_of(owners, moved))

@@ -88,9 +88,9 @@ def test_the_toy_under_the_same_kills_pays_twice(tmp_path: Path) -> None:
 def _rows(house: House, status: str, why: str = "%") -> list[dict[str, Any]]:
     """Those that stand there, and came there for that reason."""
     return house.rows(
-        """SELECT DISTINCT prompt FROM generations_generation g JOIN generations_move m
+        """SELECT DISTINCT prompt FROM generations_generation g JOIN generations_transition m
            ON m.generation_id = g.id AND m.to_status = g.status
-           WHERE g.status = ? AND m.why LIKE ?""",
+           WHERE g.status = ? AND m.reason LIKE ?""",
         status, why,
     )  # fmt: skip
 

@@ -9,7 +9,16 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from generations import kling
-from generations.models import Failure, Generation, Line, Member, Slot, Status, TaskTaken, Why
+from generations.models import (
+    Failure,
+    Generation,
+    Line,
+    Member,
+    Slot,
+    Status,
+    TaskTaken,
+    TransitionReason,
+)
 from generations.worker import dispatch, lookup, submit
 from generations.worker.upstream import client
 from tests.builders import make_admin, make_generation, make_submission
@@ -89,16 +98,16 @@ def test_what_exists_is_found_and_what_does_not_is_known_not_to_be_there(
     row = make_generation(prompt=f"a red door, simulate: {name}", n=2)
     drive(is_settled, "nothing is unconfirmed any more")
     row.refresh_from_db()
-    whys = list(row.moves.values_list("why", flat=True))
+    whys = list(row.transitions.values_list("reason", flat=True))
     assert len(posts_for(asked, row)) == 1
     if exists:
         assert (row.status, row.pictures.count()) == (Status.SUCCEEDED, 2)
-        assert Why.FOUND in whys
+        assert TransitionReason.FOUND in whys
         assert row.submissions.get().outcome == "accepted"
         assert row.submissions.get().kling_task_id == row.kling_task_id
     else:
         assert (row.status, row.failure) == (Status.FAILED, Failure.OURS)
-        assert whys[-1] == Why.NOT_THERE
+        assert whys[-1] == TransitionReason.NOT_THERE
         assert row.submissions.get().outcome == "unanswered"
     assert row.next_poll_at is None
     before = len(asked.requests())
@@ -131,8 +140,11 @@ def test_a_task_that_failed_upstream_is_found_and_fails_as_any_other(asked: Simu
     row = lose_the_answer()
     drive(is_settled, "it has an end")
     row.refresh_from_db()
-    assert (row.status, row.moves.latest("pk").why) == (Status.FAILED, Why.FAILED)
-    assert row.moves.filter(why=Why.FOUND).exists()
+    assert (row.status, row.transitions.latest("pk").reason) == (
+        Status.FAILED,
+        TransitionReason.FAILED,
+    )
+    assert row.transitions.filter(reason=TransitionReason.FOUND).exists()
 
 
 # --- when it cannot be asked ----------------------------------------------------------------------
@@ -356,7 +368,7 @@ def test_sent_again_it_is_not_overtaken_by_what_is_told_of_the_first(
 
     second = row.mark_submitting(60)
     assert second
-    row.mark_unconfirmed(second, Why.NO_ANSWER)
+    row.mark_unconfirmed(second, TransitionReason.NO_ANSWER)
     assert not looked_for.mark_found(first, "the-first")
     assert not looked_for.mark_not_there(first)
     assert not looked_for.look_later(5, polls=1, poll_failures=0)
@@ -428,8 +440,8 @@ def test_looking_again_is_fenced_by_the_version_and_recorded(
     row = lose_the_answer()
     assert not row.look_for(by=row.owner, version=row.version - 1)
     assert row.look_for(by=row.owner, version=row.version)
-    last = row.moves.latest("pk")
-    assert (last.why, last.by) == (Why.LOOKED_AGAIN, row.owner)
+    last = row.transitions.latest("pk")
+    assert (last.reason, last.by) == (TransitionReason.LOOKED_AGAIN, row.owner)
 
 
 # --- leases ---------------------------------------------------------------------------------------
@@ -486,7 +498,7 @@ def test_an_admin_who_found_its_task_names_it_and_it_is_fetched(
     drive()
     row.refresh_from_db()
     assert row.status == Status.SUCCEEDED
-    assert row.moves.get(why=Why.NAMED).by == admin
+    assert row.transitions.get(reason=TransitionReason.NAMED).by == admin
     assert row.submissions.get().kling_task_id == row.kling_task_id
 
 
@@ -532,7 +544,7 @@ def test_a_mistyped_task_is_doubted_lost_and_can_be_corrected(
     drive()
     row.refresh_from_db()
     assert row.status == Status.SUCCEEDED
-    assert row.moves.filter(why=Why.NAMED, by=admin).count() == 2
+    assert row.transitions.filter(reason=TransitionReason.NAMED, by=admin).count() == 2
     assert row.submissions.get().kling_task_id == row.kling_task_id
 
 

@@ -103,7 +103,7 @@ def _nothing_is_lost(simulator: Simulator, rows: list[dict[str, Any]]) -> None:
 
 def _no_polls_after_the_end(simulator: Simulator, house: House, rows: list[dict[str, Any]]) -> None:
     moves = house.rows(
-        "SELECT g.kling_task_id AS id, strftime('%s', m.at) AS at FROM generations_move m"
+        "SELECT g.kling_task_id AS id, strftime('%s', m.at) AS at FROM generations_transition m"
         " JOIN generations_generation g ON g.id = m.generation_id"
         " WHERE m.to_status IN ('succeeded', 'failed')"
     )

@@ -73,7 +73,7 @@ def make_secret(owner: Member, *, is_private: bool = True) -> Generation:
     row = make_generation(
         Status.SUCCEEDED, owner=owner, is_private=is_private, prompt="A quiet pear",
         negative_prompt="loud birds", reference_url="https://a.example/b.png",
-        reason="the reason", last_answer="the answer",
+        failure_message="the reason", last_answer="the answer",
     )  # fmt: skip
     make_submission(row, answer="the submit")
     picture = row.pictures.get()

@@ -9,7 +9,7 @@ from django.db import DatabaseError
 from django.utils import timezone
 from pytest_django import Settings
 
-from generations.models import Failure, Generation, Line, Slot, Status, Why
+from generations.models import Failure, Generation, Line, Slot, Status, TransitionReason
 from generations.models.generation_queryset import GenerationQuerySet
 from generations.worker import pump
 from generations.worker.rhythm import next_poll
@@ -59,7 +59,7 @@ def test_done_without_pictures_is_asked_again_three_times(answers: Answers) -> N
     server = answers.are(WITHOUT_PICTURES)
     row = running()
     watch(row, Status.FAILED, Status.FETCHING)
-    assert (row.failure, row.reason) == ("ours", "finished without image")
+    assert (row.failure, row.failure_message) == ("ours", "finished without image")
     assert len(server.requests) == 4
 
 
@@ -119,7 +119,7 @@ def test_after_a_day_nobody_watches_any_more_but_nothing_has_failed(
     drive(lambda: Generation.objects.get().is_lost, "it is lost")
     row.refresh_from_db()
     assert row.status == Status.RUNNING
-    assert row.moves.latest("pk").why == Why.ENDLESS
+    assert row.transitions.latest("pk").reason == TransitionReason.ENDLESS
 
 
 def test_a_clock_that_jumps_ahead_by_a_day_ends_nothing(answers: Answers) -> None:
@@ -259,7 +259,7 @@ def test_many_that_were_made_are_written_in_as_many_statements_as_a_few(
             row.refresh_from_db()
             assert (row.status, row.last_answer, row.version) == (Status.FETCHING, "told", 2)
             assert row.pictures.count() == 1
-            assert row.moves.latest("pk").why == Why.MADE
+            assert row.transitions.latest("pk").reason == TransitionReason.MADE
 
 
 def test_of_many_only_those_that_still_run_are_moved() -> None:

@@ -67,7 +67,7 @@ def test_more_hits_than_are_sorted_are_found_too(monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_deleted_row_is_not_found(rows: list[Generation]) -> None:
-    rows[2].moves.all().delete()
+    rows[2].transitions.all().delete()
     rows[2].delete()
     assert found("pear") == [PROMPTS[3]]
 

@@ -8,8 +8,8 @@ import pytest
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from generations.models import Failure, Generation, Picture, Status, Why
-from generations.models.status import FINAL, MOVES
+from generations.models import Failure, Generation, Picture, Status, TransitionReason
+from generations.models.status import FINAL, TRANSITIONS
 from tests.builders import make_generation, make_member, make_submission
 
 pytestmark = pytest.mark.django_db
@@ -20,17 +20,17 @@ COMPLETE: dict[str, Any] = {"kling_task_id": "task-1", "failure": Failure.OURS}
 @pytest.mark.parametrize(("before", "after"), list(product(Status, Status)))
 def test_only_the_moves_of_the_table_are_made(before: Status, after: Status) -> None:
     generation = make_generation(status=before)
-    if (before, after) not in MOVES:
+    if (before, after) not in TRANSITIONS:
         with pytest.raises(ValueError, match="no generation moves"):
-            generation._move(before, after, Why.NAMED)
+            generation._transition(before, after, TransitionReason.NAMED)
         generation.refresh_from_db()
         assert (generation.status, generation.version) == (before, 1)
         return
-    assert generation._move(before, after, Why.NAMED, **COMPLETE)
+    assert generation._transition(before, after, TransitionReason.NAMED, **COMPLETE)
     assert (generation.status, generation.version) == (after, 2)
     assert (generation.finished_at is not None) == (after in FINAL)
-    move = generation.moves.get(why=Why.NAMED)
-    assert (move.from_status, move.to_status) == (before, after)
+    transition = generation.transitions.get(reason=TransitionReason.NAMED)
+    assert (transition.from_status, transition.to_status) == (before, after)
 
 
 def test_a_row_that_has_moved_on_is_not_moved_again() -> None:
@@ -55,12 +55,12 @@ def test_the_attempt_fences_what_the_engine_answers() -> None:
     generation = make_generation(status=Status.QUEUED)
     first = generation.mark_submitting(60)
     assert first
-    generation.mark_postponed(first, Why.BUSY)
+    generation.mark_postponed(first, TransitionReason.BUSY)
     second = generation.mark_submitting(60)
     assert second
     assert not generation.mark_running(first, "old-task", 4)
     assert not generation.mark_refused(first, Failure.INPUT, "old")
-    assert not generation.mark_unconfirmed(first, Why.NO_ANSWER)
+    assert not generation.mark_unconfirmed(first, TransitionReason.NO_ANSWER)
     assert generation.mark_running(second, "new-task", 4)
     assert generation.kling_task_id == "new-task"
 
@@ -69,7 +69,7 @@ def test_a_late_answer_repairs_an_unconfirmed_row() -> None:
     generation = make_generation(status=Status.QUEUED)
     submission = generation.mark_submitting(60)
     assert submission
-    generation.mark_unconfirmed(submission, Why.NO_ANSWER)
+    generation.mark_unconfirmed(submission, TransitionReason.NO_ANSWER)
     assert generation.mark_running(submission, "task-9", 4)
     assert generation.status == Status.RUNNING
 
@@ -77,7 +77,7 @@ def test_a_late_answer_repairs_an_unconfirmed_row() -> None:
 def test_a_lost_one_can_be_given_up_and_a_watched_one_cannot() -> None:
     generation = make_generation(status=Status.RUNNING)
     assert not generation.abandon(by=generation.owner, version=generation.version)
-    generation.mark_lost(Why.DENIED)
+    generation.mark_lost(TransitionReason.DENIED)
     assert generation.next_poll_at is None
     assert generation.abandon(by=generation.owner, version=generation.version)
     assert generation.status == Status.ABANDONED
@@ -130,7 +130,7 @@ def test_the_same_press_gives_the_same_row() -> None:
     again, is_new_again = Generation.objects.request(owner=owner, nonce=nonce, **wish)
     assert (is_new, is_new_again) == (True, False)
     assert first == again
-    assert first.moves.count() == 1
+    assert first.transitions.count() == 1
 
 
 @pytest.mark.parametrize(

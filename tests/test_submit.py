@@ -318,4 +318,4 @@ def test_the_answer_is_kept_as_it_came(upstream: Simulator) -> None:
     assert (submission.outcome, submission.http_status, submission.code) == ("refused", 400, "1201")
     assert "aspect_ratio value" in submission.answer
     row.refresh_from_db()
-    assert "aspect_ratio value" in row.reason
+    assert "aspect_ratio value" in row.failure_message

@@ -60,7 +60,7 @@ def test_a_press_becomes_pictures_in_the_card(house: House, upstream: Simulator)
     (sent,) = [one for one in upstream.requests("submit") if one["prompt"] == "two quiet hills"]
     assert sent["authorization"]
     assert sorted(sent["body_keys"]) == ["aspect_ratio", "n", "prompt"]
-    moves = house.rows("SELECT to_status FROM generations_move ORDER BY id")
+    moves = house.rows("SELECT to_status FROM generations_transition ORDER BY id")
     story = ["queued", "submitting", "running", "fetching", "succeeded"]
     assert [move["to_status"] for move in moves] == story
 

@@ -100,7 +100,9 @@ def drive(
 def told() -> str:
     """How everything stands, for whoever reads a failure."""
     rows = Generation.objects.order_by("pk")[:20]
-    stories = [f"{row}: {row.status} {row.reason} after {_last_moves(row)}" for row in rows]
+    stories = [
+        f"{row}: {row.status} {row.failure_message} after {_last_moves(row)}" for row in rows
+    ]
     return "\n".join([f"the line: {vars(Line.now())}", *stories])
 
 
@@ -110,7 +112,7 @@ def let_the_gap_pass() -> None:
 
 
 def _last_moves(row: Generation) -> list[str]:
-    return list(row.moves.order_by("-pk").values_list("why", flat=True)[:5])
+    return list(row.transitions.order_by("-pk").values_list("reason", flat=True)[:5])
 
 
 def _call_nobody(slot: str) -> None:

@@ -20,12 +20,12 @@ from generations.models import (
     Favourite,
     Generation,
     Member,
-    Move,
     Picture,
     Place,
     Status,
     Tag,
-    Why,
+    Transition,
+    TransitionReason,
 )
 from generations.models.generation_queryset import GenerationQuerySet
 from generations.models.words import fold
@@ -65,7 +65,7 @@ def fill(many: int, seed: int = 7) -> Iterator[Filled]:
         with transaction.atomic():
             rows = [_wish(chance, people, list(drawn), at) for at in moments[start : start + BATCH]]
             Generation.objects.bulk_create(rows)
-            Move.objects.bulk_create(move for row in rows for move in _history(row))
+            Transition.objects.bulk_create(move for row in rows for move in _history(row))
             made = [each for row in rows for each in _pictures(chance, row, drawn)]
             Picture.objects.bulk_create(made)
             _order(chance, made, people, tags, positions)
@@ -193,13 +193,17 @@ def _end(chance: random.Random) -> tuple[Status, str]:
     return (Status.CANCELED if kind < 0.99 else Status.ABANDONED), ""
 
 
-def _history(row: Generation) -> Iterator[Move]:
-    yield Move(
-        generation=row, at=row.created_at, to_status=Status.QUEUED, why=Why.REQUESTED, by=row.owner
+def _history(row: Generation) -> Iterator[Transition]:
+    yield Transition(
+        generation=row,
+        at=row.created_at,
+        to_status=Status.QUEUED,
+        reason=TransitionReason.REQUESTED,
+        by=row.owner,
     )
-    yield Move(
+    yield Transition(
         generation=row, at=row.status_at, from_status=Status.QUEUED, to_status=row.status,
-        why=Why.DEMO,
+        reason=TransitionReason.DEMO,
     )  # fmt: skip
 
 

@@ -4,12 +4,12 @@ from .generation import Generation, TaskTaken
 from .library import Collection, Favourite, Place, Tag
 from .line import Line
 from .member import Member
-from .move import Move, Why
 from .picture import Picture, ReferenceImage
 from .process import is_dead
 from .slot import Slot
 from .status import Failure, Status
 from .submission import Submission
+from .transition import Transition, TransitionReason
 
 __all__ = [
     "Collection",
@@ -18,7 +18,6 @@ __all__ = [
     "Generation",
     "Line",
     "Member",
-    "Move",
     "Picture",
     "Place",
     "ReferenceImage",
@@ -27,6 +26,7 @@ __all__ = [
     "Submission",
     "Tag",
     "TaskTaken",
-    "Why",
+    "Transition",
+    "TransitionReason",
     "is_dead",
 ]

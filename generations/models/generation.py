@@ -18,11 +18,11 @@ from .generation_queryset import GenerationQuerySet
 from .library import Collection
 from .line import Line
 from .member import Member
-from .move import Why
 from .picture import Picture, ReferenceImage
 from .process import this_process
 from .status import FINAL, LIVE, OPEN, WITH_TASK, Failure, Status
 from .submission import Submission
+from .transition import TransitionReason
 from .words import fold
 
 LONGEST_TASK_ID = 200  # characters, as the column has them
@@ -88,7 +88,9 @@ class Generation(models.Model):
     submitted_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
     failure = models.CharField(max_length=8, choices=Failure, blank=True, default="")
-    reason = models.CharField(max_length=500, blank=True, default="", help_text=_("In its words."))
+    failure_message = models.CharField(
+        max_length=500, blank=True, default="", help_text=_("In its words.")
+    )
 
     # The upstream's side
     kling_task_id = models.CharField(max_length=200, blank=True, default="", db_index=True)
@@ -210,8 +212,14 @@ class Generation(models.Model):
             unchanged = Q(attempt=self.attempt)
             # From here on it bears our own name, or cannot be looked for: mark_unconfirmed.
             ends = now + timedelta(seconds=deadline_seconds) if settings.UPSTREAM_LOOKUP else None
-            if not self._move(Status.QUEUED, Status.SUBMITTING, Why.SENT, fence=unchanged,
-                              attempt=self.attempt + 1, next_poll_at=ends):  # fmt: skip
+            if not self._transition(
+                Status.QUEUED,
+                Status.SUBMITTING,
+                TransitionReason.SENT,
+                fence=unchanged,
+                attempt=self.attempt + 1,
+                next_poll_at=ends,
+            ):
                 return None
             Member.objects.filter(pk=self.owner_id).update(served_at=now)
             return self.submissions.create(
@@ -226,7 +234,7 @@ class Generation(models.Model):
         submission: Submission,
         kling_task_id: str,
         first_poll: float,
-        why: Why = Why.ACCEPTED,
+        reason: TransitionReason = TransitionReason.ACCEPTED,
         by: Member | None = None,
     ) -> bool:
         """T2: a task id, however late and from wherever."""
@@ -240,7 +248,7 @@ class Generation(models.Model):
         }
         mine = Q(attempt=submission.attempt)
         return any(
-            self._move(before, Status.RUNNING, why, by=by, fence=mine, **changes)
+            self._transition(before, Status.RUNNING, reason, by=by, fence=mine, **changes)
             for before in (Status.SUBMITTING, Status.UNCONFIRMED)
         )
 
@@ -248,23 +256,32 @@ class Generation(models.Model):
         self,
         submission: Submission,
         failure: Failure,
-        reason: str,
-        why: Why = Why.REFUSED,
+        message: str,
+        reason: TransitionReason = TransitionReason.REFUSED,
     ) -> bool:
         """T3, T7: the upstream said no for good; nothing runs there."""
         mine = Q(attempt=submission.attempt)
         return any(
-            self._move(before, Status.FAILED, why, fence=mine,
-                       failure=failure, reason=reason[:500], next_poll_at=None)
+            self._transition(
+                before,
+                Status.FAILED,
+                reason,
+                fence=mine,
+                failure=failure,
+                failure_message=message[:500],
+                next_poll_at=None,
+            )
             for before in (Status.SUBMITTING, Status.UNCONFIRMED)
-        )  # fmt: skip
+        )
 
-    def mark_postponed(self, submission: Submission, why: Why) -> bool:
+    def mark_postponed(self, submission: Submission, reason: TransitionReason) -> bool:
         """T4, T5: surely nothing runs upstream; back to its place in the queue."""
         mine = Q(attempt=submission.attempt)
-        return self._move(Status.SUBMITTING, Status.QUEUED, why, fence=mine, next_poll_at=None)
+        return self._transition(
+            Status.SUBMITTING, Status.QUEUED, reason, fence=mine, next_poll_at=None
+        )
 
-    def mark_unconfirmed(self, submission: Submission, why: Why) -> bool:
+    def mark_unconfirmed(self, submission: Submission, reason: TransitionReason) -> bool:
         """T6: sent, and nobody knows. A person decides; nothing is sent by itself.
 
         Where it went out under our own name the upstream is asked for it, after a grace.
@@ -274,8 +291,15 @@ class Generation(models.Model):
         if settings.UPSTREAM_LOOKUP and self.next_poll_at:
             grace = settings.LOOKUP_SECONDS[0] * random.uniform(1, 1.2)
             first_look = timezone.now() + timedelta(seconds=grace)
-        return self._move(Status.SUBMITTING, Status.UNCONFIRMED, why, fence=mine,
-                          next_poll_at=first_look, polls=0, poll_failures=0)  # fmt: skip
+        return self._transition(
+            Status.SUBMITTING,
+            Status.UNCONFIRMED,
+            reason,
+            fence=mine,
+            next_poll_at=first_look,
+            polls=0,
+            poll_failures=0,
+        )
 
     def look_later(self, seconds: float, *, polls: int, poll_failures: int) -> bool:
         """Ask for it again then: `polls` times it was denied, `poll_failures` not answered."""
@@ -293,7 +317,7 @@ class Generation(models.Model):
         """T2: the upstream was asked, and has it. Raises `TaskTaken`."""
         with transaction.atomic():
             self._reserve(kling_task_id)
-            moved = self.mark_running(submission, kling_task_id, 0, Why.FOUND)
+            moved = self.mark_running(submission, kling_task_id, 0, TransitionReason.FOUND)
             if moved:
                 self._note_task(kling_task_id)
         return moved
@@ -301,8 +325,14 @@ class Generation(models.Model):
     def mark_not_there(self, submission: Submission) -> bool:
         """T7: the upstream was asked with authority, and has no such task: nothing was charged."""
         mine = Q(attempt=submission.attempt)
-        return self._move(Status.UNCONFIRMED, Status.FAILED, Why.NOT_THERE, fence=mine,
-                          failure=Failure.OURS, next_poll_at=None)  # fmt: skip
+        return self._transition(
+            Status.UNCONFIRMED,
+            Status.FAILED,
+            TransitionReason.NOT_THERE,
+            fence=mine,
+            failure=Failure.OURS,
+            next_poll_at=None,
+        )
 
     def mark_fetching(self, urls: Sequence[str], answer: str = "") -> bool:
         """T10: done upstream; the pictures it listed are wanted now."""
@@ -311,11 +341,17 @@ class Generation(models.Model):
         self.refresh_from_db()
         return True
 
-    def mark_failed(self, failure: Failure, reason: str, answer: str = "") -> bool:
+    def mark_failed(self, failure: Failure, message: str, answer: str = "") -> bool:
         """T11: the upstream ended the task without pictures."""
-        return self._move(Status.RUNNING, Status.FAILED, Why.FAILED,
-                          failure=failure, reason=reason[:500], next_poll_at=None,
-                          last_answer=answer)  # fmt: skip
+        return self._transition(
+            Status.RUNNING,
+            Status.FAILED,
+            TransitionReason.FAILED,
+            failure=failure,
+            failure_message=message[:500],
+            next_poll_at=None,
+            last_answer=answer,
+        )
 
     def settle(self) -> bool:
         """T12: end the row once no picture is wanted any more; False while one still is."""
@@ -330,16 +366,23 @@ class Generation(models.Model):
         stored = states.count(Picture.State.STORED)
         if stored:
             told = f"{stored} of {self.n}"
-            return self._move(Status.FETCHING, Status.SUCCEEDED, Why.STORED, detail=told)
+            return self._transition(
+                Status.FETCHING, Status.SUCCEEDED, TransitionReason.STORED, detail=told
+            )
         lost = self.pictures.exclude(reason="").values_list("reason", flat=True).first() or ""
-        return self._move(Status.FETCHING, Status.FAILED, Why.NO_FILE,
-                          failure=Failure.FILES, reason=lost)  # fmt: skip
+        return self._transition(
+            Status.FETCHING,
+            Status.FAILED,
+            TransitionReason.NO_FILE,
+            failure=Failure.FILES,
+            failure_message=lost,
+        )
 
     def mark_late(self) -> bool:
-        return self._mark(Why.LATE, late_at=timezone.now())
+        return self._annotate(TransitionReason.LATE, late_at=timezone.now())
 
-    def mark_lost(self, why: Why) -> bool:
-        return self._mark(why, lost_at=timezone.now(), next_poll_at=None)
+    def mark_lost(self, reason: TransitionReason) -> bool:
+        return self._annotate(reason, lost_at=timezone.now(), next_poll_at=None)
 
     def doubt(self, denied_at: datetime | None) -> None:
         """Remember when the upstream first denied the task; None: it knows it again."""
@@ -359,42 +402,66 @@ class Generation(models.Model):
     def cancel(self, by: Member | None, version: int) -> bool:
         """T14: nothing was sent yet."""
         seen = Q(version=version)
-        return self._move(Status.QUEUED, Status.CANCELED, Why.CANCELED, by=by, fence=seen)
+        return self._transition(
+            Status.QUEUED, Status.CANCELED, TransitionReason.CANCELED, by=by, fence=seen
+        )
 
     def send_again(self, by: Member, version: int) -> bool:
         """T8: knowing that the first may have been charged."""
         seen = Q(version=version)
-        return self._move(Status.UNCONFIRMED, Status.QUEUED, Why.SENT_AGAIN, by=by, fence=seen,
-                          next_poll_at=None)  # fmt: skip
+        return self._transition(
+            Status.UNCONFIRMED,
+            Status.QUEUED,
+            TransitionReason.SENT_AGAIN,
+            by=by,
+            fence=seen,
+            next_poll_at=None,
+        )
 
     def abandon(self, by: Member | None, version: int) -> bool:
         """T9: an unconfirmed or a lost one is given up."""
         seen = Q(version=version)
-        return self._move(
-            Status.UNCONFIRMED, Status.ABANDONED, Why.GIVEN_UP, by=by, fence=seen,
+        return self._transition(
+            Status.UNCONFIRMED,
+            Status.ABANDONED,
+            TransitionReason.GIVEN_UP,
+            by=by,
+            fence=seen,
             next_poll_at=None,
-        ) or self._move(
-            Status.RUNNING, Status.ABANDONED, Why.GIVEN_UP, by=by,
-            fence=seen & Q(lost_at__isnull=False), next_poll_at=None,
-        )  # fmt: skip
+        ) or self._transition(
+            Status.RUNNING,
+            Status.ABANDONED,
+            TransitionReason.GIVEN_UP,
+            by=by,
+            fence=seen & Q(lost_at__isnull=False),
+            next_poll_at=None,
+        )
 
     def look_again(self, by: Member, version: int) -> bool:
         """A lost one is watched again from now on."""
-        return self._mark(
-            Why.LOOKED_AGAIN, by=by, fence=Q(version=version, lost_at__isnull=False),
-            lost_at=None, denied_at=None, empty_answers=0,
-            watched_from=timezone.now(), next_poll_at=timezone.now(),
-        )  # fmt: skip
+        return self._annotate(
+            TransitionReason.LOOKED_AGAIN,
+            by=by,
+            fence=Q(version=version, lost_at__isnull=False),
+            lost_at=None,
+            denied_at=None,
+            empty_answers=0,
+            watched_from=timezone.now(),
+            next_poll_at=timezone.now(),
+        )
 
     def look_for(self, by: Member, version: int) -> bool:
         """An unconfirmed one is looked for at once, where the upstream can be asked for it."""
         if not settings.UPSTREAM_LOOKUP:
             return False
         can_be_found = Q(version=version, next_poll_at__isnull=False)
-        return self._mark(
-            Why.LOOKED_AGAIN, Status.UNCONFIRMED, by=by, fence=can_be_found,
+        return self._annotate(
+            TransitionReason.LOOKED_AGAIN,
+            Status.UNCONFIRMED,
+            by=by,
+            fence=can_be_found,
             next_poll_at=timezone.now(),
-        )  # fmt: skip
+        )
 
     def name_task(self, by: Member, version: int, kling_task_id: str) -> bool:
         """T2 by an admin, who found the task of an unconfirmed one in the gateway's own log.
@@ -411,12 +478,18 @@ class Generation(models.Model):
             self._reserve(kling_task_id)
             if not seen.filter(pk=self.pk).update(status=F("status")):
                 return False
-            named = self._mark(
-                Why.NAMED, by=by, kling_task_id=kling_task_id, lost_at=None, denied_at=None,
-                empty_answers=0, watched_from=now, next_poll_at=now,
+            named = self._annotate(
+                TransitionReason.NAMED,
+                by=by,
+                kling_task_id=kling_task_id,
+                lost_at=None,
+                denied_at=None,
+                empty_answers=0,
+                watched_from=now,
+                next_poll_at=now,
             ) or self.mark_running(
-                self.submissions.latest("attempt"), kling_task_id, 0, Why.NAMED, by
-            )  # fmt: skip
+                self.submissions.latest("attempt"), kling_task_id, 0, TransitionReason.NAMED, by
+            )
             if named:
                 self._note_task(kling_task_id)
         return named
@@ -443,11 +516,19 @@ class Generation(models.Model):
         files = seen & Q(failure=Failure.FILES)
         lost = self.pictures.filter(state=Picture.State.LOST)
         with transaction.atomic():
-            moved = self._move(Status.FAILED, Status.FETCHING, Why.FETCHED_AGAIN, by=by,
-                               fence=files, failure="", reason="")  # fmt: skip
+            moved = self._transition(
+                Status.FAILED,
+                Status.FETCHING,
+                TransitionReason.FETCHED_AGAIN,
+                by=by,
+                fence=files,
+                failure="",
+                failure_message="",
+            )
             made = Status.SUCCEEDED
             if not moved and not (
-                lost.exists() and self._mark(Why.FETCHED_AGAIN, made, by=by, fence=seen)
+                lost.exists()
+                and self._annotate(TransitionReason.FETCHED_AGAIN, made, by=by, fence=seen)
             ):
                 return False
             lost.update(state=Picture.State.WANTED, tries=0, next_try_at=timezone.now(), reason="")
@@ -455,11 +536,11 @@ class Generation(models.Model):
 
     # --- the one place ------------------------------------------------------------------------
 
-    def _move(
+    def _transition(
         self,
         before: Status,
         after: Status,
-        why: Why,
+        reason: TransitionReason,
         *,
         detail: str = "",
         by: Member | None = None,
@@ -471,14 +552,14 @@ class Generation(models.Model):
         True: moved, recorded, and this object is fresh. False: somebody else was first.
         """
         row = Generation.objects.filter(fence or Q(), pk=self.pk)
-        if not row.move(before, after, why, detail=detail, by=by, **changes):
+        if not row.transition(before, after, reason, detail=detail, by=by, **changes):
             return False
         self.refresh_from_db()
         return True
 
-    def _mark(
+    def _annotate(
         self,
-        why: Why,
+        reason: TransitionReason,
         status: Status = Status.RUNNING,
         *,
         by: Member | None = None,
@@ -490,6 +571,6 @@ class Generation(models.Model):
         with transaction.atomic():
             if not still.update(version=F("version") + 1, **changes):
                 return False
-            self.moves.create(from_status=status, to_status=status, why=why, by=by)
+            self.transitions.create(from_status=status, to_status=status, reason=reason, by=by)
         self.refresh_from_db()
         return True

@@ -12,9 +12,9 @@ from django.db.models.functions import RowNumber
 from django.utils import timezone
 
 from .member import Member
-from .move import Move, Why
 from .picture import Picture
-from .status import FINAL, LIVE, MOVES, OPEN, Status
+from .status import FINAL, LIVE, OPEN, TRANSITIONS, Status
+from .transition import Transition, TransitionReason
 
 if TYPE_CHECKING:
     from .generation import Generation
@@ -25,10 +25,25 @@ UNCONFIRMED_HOLDS_UNITS = timedelta(minutes=10)
 MOST_SORTED = 5000
 # What a poll needs to know of a row: thousands are claimed, and most of them only to be asked.
 WATCHED = (
-    "id", "status", "version", "attempt", "kling_task_id", "created_at", "submitted_at",
-    "next_poll_at", "polls", "poll_failures", "empty_answers", "denied_at", "late_at", "lost_at",
-    "watched_from", "reference_id", "upstream", "n",
-)  # fmt: skip
+    "id",
+    "status",
+    "version",
+    "attempt",
+    "kling_task_id",
+    "created_at",
+    "submitted_at",
+    "next_poll_at",
+    "polls",
+    "poll_failures",
+    "empty_answers",
+    "denied_at",
+    "late_at",
+    "lost_at",
+    "watched_from",
+    "reference_id",
+    "upstream",
+    "n",
+)
 
 
 def hanging(pictures: models.QuerySet[Picture]) -> "models.Prefetch[str]":
@@ -105,8 +120,11 @@ class GenerationQuerySet(models.QuerySet["Generation"]):
         with transaction.atomic():
             generation, created = self.get_or_create(owner=owner, form_nonce=nonce, defaults=wish)
             if created:
-                generation.moves.create(
-                    from_status="", to_status=Status.QUEUED, why=Why.REQUESTED, by=owner
+                generation.transitions.create(
+                    from_status="",
+                    to_status=Status.QUEUED,
+                    reason=TransitionReason.REQUESTED,
+                    by=owner,
                 )
         return generation, created
 
@@ -162,11 +180,11 @@ class GenerationQuerySet(models.QuerySet["Generation"]):
         held = (now, now + timedelta(seconds=lease_seconds))
         self.filter(status=Status.UNCONFIRMED, next_poll_at__range=held).update(next_poll_at=now)
 
-    def move(
+    def transition(
         self,
         before: Status,
         after: Status,
-        why: Why,
+        reason: TransitionReason,
         *,
         detail: str = "",
         by: Member | None = None,
@@ -176,7 +194,7 @@ class GenerationQuerySet(models.QuerySet["Generation"]):
 
         Returns their keys; whoever is not among them was moved by somebody else first.
         """
-        if (before, after) not in MOVES:
+        if (before, after) not in TRANSITIONS:
             raise ValueError(f"no generation moves from {before} to {after}")
         now = timezone.now()
         with transaction.atomic():
@@ -190,11 +208,18 @@ class GenerationQuerySet(models.QuerySet["Generation"]):
                     version=F("version") + 1,
                     **changes,
                 )
-                Move.objects.bulk_create(
-                    Move(generation_id=pk, at=now, from_status=before, to_status=after, why=why,
-                         detail=detail[:300], by=by)
+                Transition.objects.bulk_create(
+                    Transition(
+                        generation_id=pk,
+                        at=now,
+                        from_status=before,
+                        to_status=after,
+                        reason=reason,
+                        detail=detail[:300],
+                        by=by,
+                    )
                     for pk in moved
-                )  # fmt: skip
+                )
         return moved
 
     def mark_fetching(self, made: Mapping[int, tuple[Sequence[str], str]]) -> set[int]:
@@ -204,8 +229,12 @@ class GenerationQuerySet(models.QuerySet["Generation"]):
         """
         now = timezone.now()
         with transaction.atomic():
-            moved = self.filter(pk__in=made).move(
-                Status.RUNNING, Status.FETCHING, Why.MADE, next_poll_at=None, lost_at=None
+            moved = self.filter(pk__in=made).transition(
+                Status.RUNNING,
+                Status.FETCHING,
+                TransitionReason.MADE,
+                next_poll_at=None,
+                lost_at=None,
             )
             with connection.cursor() as cursor:
                 cursor.executemany(

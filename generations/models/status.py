@@ -23,7 +23,7 @@ FINAL = (Status.SUCCEEDED, Status.FAILED, Status.ABANDONED, Status.CANCELED)
 WITH_TASK = (Status.RUNNING, Status.FETCHING, Status.SUCCEEDED)
 
 # docs/architecture.md draws this table; T0 is `Generation.objects.request`.
-MOVES: frozenset[tuple[Status, Status]] = frozenset(
+TRANSITIONS: frozenset[tuple[Status, Status]] = frozenset(
     {
         (Status.QUEUED, Status.SUBMITTING),  # T1
         (Status.SUBMITTING, Status.RUNNING),  # T2

@@ -17,11 +17,11 @@ from generations.models import (
     Generation,
     Line,
     Member,
-    Move,
     Picture,
     Status,
     Submission,
-    Why,
+    Transition,
+    TransitionReason,
     pace,
 )
 from generations.models.generation_queryset import hanging
@@ -243,16 +243,16 @@ class Card:
         row = self.generation
         is_ours = row.failure == Failure.OURS and self.failed_there  # words that nobody knows yet
         is_clear = row.failure in (Failure.POLICY, Failure.INPUT, Failure.TIME)
-        return row.status == Status.FAILED and (is_clear or is_ours) and bool(row.reason)
+        return row.status == Status.FAILED and (is_clear or is_ours) and bool(row.failure_message)
 
     @property
     def is_demo(self) -> bool:
         return settings.DEMO
 
     @property
-    def history(self) -> Sequence[Move]:
+    def history(self) -> Sequence[Transition]:
         """Asked for by the page of one generation alone, as are the answers."""
-        return list(self.generation.moves.select_related("by"))
+        return list(self.generation.transitions.select_related("by"))
 
     @property
     def made_again(self) -> Sequence[Generation]:
@@ -317,7 +317,7 @@ def _not_there(rows: Sequence[Generation]) -> set[int]:
         for row in rows
         if row.failure == Failure.OURS and row.attempt and not row.kling_task_id
     ]
-    denied = Move.objects.filter(generation__in=ours, why=Why.NOT_THERE)
+    denied = Transition.objects.filter(generation__in=ours, reason=TransitionReason.NOT_THERE)
     return set(denied.values_list("generation_id", flat=True)) if ours else set()
 
 

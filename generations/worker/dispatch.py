@@ -10,7 +10,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from generations.kling import ImageRequest
-from generations.models import Failure, Generation, Line, Submission, Why
+from generations.models import Failure, Generation, Line, Submission, TransitionReason
 
 logger = logging.getLogger(__name__)
 
@@ -103,7 +103,7 @@ def _claim(prepared: list[tuple[Generation, ImageRequest | None]], line: Line) -
 def _refuse_unsent(generation: Generation, submission: Submission) -> None:
     """The table knows no way from `queued` to `failed`, so it goes by `submitting`."""
     gone = "The reference image is gone."
-    generation.mark_refused(submission, Failure.OURS, gone, why=Why.NEVER_SENT)
+    generation.mark_refused(submission, Failure.OURS, gone, reason=TransitionReason.NEVER_SENT)
     Submission.objects.filter(pk=submission.pk).update(outcome=Submission.Outcome.REFUSED)
 
 

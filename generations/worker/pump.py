@@ -18,7 +18,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from generations import kling
-from generations.models import Failure, Generation, Line, Status, Why, pace
+from generations.models import Failure, Generation, Line, Status, TransitionReason, pace
 
 from . import upstream
 from .rhythm import next_poll
@@ -255,7 +255,7 @@ def _watch(generation: Generation, claimed: datetime, failures: int) -> Row | No
     # Looked at often enough, too: a clock that jumps ahead by a day ends nothing.
     looks = settings.WATCH_SECONDS / max(settings.POLL_SECONDS) / 2
     if watched.total_seconds() > settings.WATCH_SECONDS and generation.polls >= looks:
-        generation.mark_lost(Why.ENDLESS)
+        generation.mark_lost(TransitionReason.ENDLESS)
         return None
     # Later than usual: for its kind, and by any measure.
     if generation.late_at is None and age > max(
@@ -283,7 +283,7 @@ def _denied(generation: Generation, claimed: datetime) -> Row | None:
     generation.doubt(now)
     doubted = now - (generation.denied_at or now)
     if doubted.total_seconds() > settings.DOUBT_SECONDS:
-        generation.mark_lost(Why.DENIED)
+        generation.mark_lost(TransitionReason.DENIED)
         return None
     return _watch(generation, claimed, failures=0)
 

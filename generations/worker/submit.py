@@ -13,7 +13,15 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from generations import kling
-from generations.models import Failure, Generation, Line, Status, Submission, Why, is_dead
+from generations.models import (
+    Failure,
+    Generation,
+    Line,
+    Status,
+    Submission,
+    TransitionReason,
+    is_dead,
+)
 
 from . import dispatch, upstream
 from .dispatch import Sending
@@ -129,7 +137,7 @@ def sweep() -> None:
     now = timezone.now()
     for submission in sent:
         if submission.deadline_at < now or is_dead(submission.holder):
-            submission.generation.mark_unconfirmed(submission, Why.SENDER_GONE)
+            submission.generation.mark_unconfirmed(submission, TransitionReason.SENDER_GONE)
 
 
 def _take_answers(posts: Posts) -> list[Exception | None]:
@@ -190,7 +198,7 @@ def _not_accepted(item: Sending, error: kling.KlingError) -> None:
         match error:
             case kling.Refused(kind="input") if _may_be_there(item):
                 _note(item, Submission.Outcome.REFUSED, answer, **facts)
-                generation.mark_unconfirmed(submission, Why.REFUSED)
+                generation.mark_unconfirmed(submission, TransitionReason.REFUSED)
                 Line.clear()
             case kling.Refused():
                 _note(item, Submission.Outcome.REFUSED, answer, **facts)
@@ -199,19 +207,19 @@ def _not_accepted(item: Sending, error: kling.KlingError) -> None:
                 Line.clear()
             case kling.NotSent():
                 _note(item, Submission.Outcome.POSTPONED, answer, **facts)
-                generation.mark_postponed(submission, Why.NOT_REACHED)
+                generation.mark_postponed(submission, TransitionReason.NOT_REACHED)
                 Line.wait(_backoff(None), is_busy=False)
             case kling.SlowDown() if not _too_often(item, error):
                 _note(item, Submission.Outcome.POSTPONED, answer, **facts)
-                generation.mark_postponed(submission, Why.BUSY)
+                generation.mark_postponed(submission, TransitionReason.BUSY)
                 _slow_down(error)
             case kling.OnHold():
                 _note(item, Submission.Outcome.POSTPONED, answer, **facts)
-                generation.mark_postponed(submission, Why.HELD)
+                generation.mark_postponed(submission, TransitionReason.HELD)
                 Line.hold(error.trouble, answer, gap_seconds=settings.HOLD_RETRY_SECONDS)
             case _:
                 _note(item, Submission.Outcome.UNANSWERED, answer, **facts)
-                generation.mark_unconfirmed(submission, Why.NO_ANSWER)
+                generation.mark_unconfirmed(submission, TransitionReason.NO_ANSWER)
                 if Line.count_unanswered() >= UNANSWERED_BECOMES_HOLD:
                     # A wrong address answers like this too, and every further try may cost.
                     Line.hold(Line.Trouble.UNREACHED, answer,

@@ -107,8 +107,8 @@ def _ours(many: int, **settings: object) -> Figures:
             wait_until(lambda: not house.statuses().get("running"), 240, "all are noticed")
             done = {task["task_id"]: task["done_at"] for task in simulator.tasks()}
             rows = house.rows(
-                "SELECT g.kling_task_id AS id, m.at AS at FROM generations_move m "
-                "JOIN generations_generation g ON g.id = m.generation_id WHERE m.why = 'made'"
+                "SELECT g.kling_task_id AS id, m.at AS at FROM generations_transition m "
+                "JOIN generations_generation g ON g.id = m.generation_id WHERE m.reason = 'made'"
             )
             assert len(rows) == many
             return Figures([seconds_of(row["at"]) - done[row["id"]] for row in rows], *load)

@@ -13,7 +13,15 @@ from django.core.management.base import BaseCommand, CommandParser
 from django.db import transaction
 from django.utils import timezone
 
-from generations.models import Generation, Member, Move, Picture, Status, Submission, Why
+from generations.models import (
+    Generation,
+    Member,
+    Picture,
+    Status,
+    Submission,
+    Transition,
+    TransitionReason,
+)
 from generations.worker import imaging, storing
 
 FOLDER = settings.BASE_DIR / "generations" / "demo"
@@ -105,12 +113,16 @@ def _finished(
         generation=generation, attempt=1, sent_at=sent_at, answered_at=sent_at, deadline_at=sent_at,
         outcome=Submission.Outcome.ACCEPTED, holder="demo", kling_task_id=generation.kling_task_id,
     )  # fmt: skip
-    Move.objects.create(
-        generation=generation, at=asked_at, to_status=Status.QUEUED, why=Why.REQUESTED, by=owner
+    Transition.objects.create(
+        generation=generation,
+        at=asked_at,
+        to_status=Status.QUEUED,
+        reason=TransitionReason.REQUESTED,
+        by=owner,
     )
-    Move.objects.create(
+    Transition.objects.create(
         generation=generation, at=ended_at, from_status=Status.QUEUED, to_status=Status.SUCCEEDED,
-        why=Why.DEMO,
+        reason=TransitionReason.DEMO,
     )  # fmt: skip
     for index, file in enumerate(files):
         developed = imaging.develop(file.read_bytes())

@@ -17,7 +17,7 @@ from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
-from generations.models import Generation, Member, Why
+from generations.models import Generation, Member, TransitionReason
 from generations.worker.child import Child
 from generations.worker.tasks import LONGEST_CALL_SECONDS
 from generations.worker.watchdog import Watchdog
@@ -198,7 +198,7 @@ def _end_demo_rows() -> None:
     """What was asked of the simulator is never paid for later: a real key begins with none open."""
     for row in Generation.objects.open().exclude(upstream=settings.UPSTREAM_MODE):
         if not (row.cancel(None, row.version) or row.abandon(None, row.version)):
-            row.mark_lost(Why.DEMO_ENDED)
+            row.mark_lost(TransitionReason.DEMO_ENDED)
 
 
 def _load_demo() -> None:

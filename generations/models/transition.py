@@ -7,7 +7,7 @@ from django.utils.translation import gettext_lazy as _
 from .status import Status
 
 
-class Why(models.TextChoices):
+class TransitionReason(models.TextChoices):
     """Why a row moved, in words that its owner reads."""
 
     REQUESTED = "requested", _("Asked for")
@@ -39,14 +39,14 @@ class Why(models.TextChoices):
     DEMO_ENDED = "demo-ended", _("The demo has ended")
 
 
-class Move(models.Model):
+class Transition(models.Model):
     """One line of a history. A mark (late, lost) has the same status twice."""
 
-    generation = models.ForeignKey("Generation", models.CASCADE, related_name="moves")
+    generation = models.ForeignKey("Generation", models.CASCADE, related_name="transitions")
     at = models.DateTimeField(default=timezone.now)
     from_status = models.CharField(max_length=12, blank=True, choices=Status)
     to_status = models.CharField(max_length=12, choices=Status)
-    why = models.CharField(max_length=16, choices=Why)
+    reason = models.CharField(max_length=16, choices=TransitionReason)
     detail = models.CharField(max_length=300, blank=True, default="", help_text=_("For admins."))
     by = models.ForeignKey("Member", models.SET_NULL, null=True, related_name="+")
 
@@ -54,4 +54,4 @@ class Move(models.Model):
         ordering = ["pk"]
 
     def __str__(self) -> str:
-        return f"{self.from_status or 'new'} → {self.to_status}: {self.why}"
+        return f"{self.from_status or 'new'} → {self.to_status}: {self.reason}"
