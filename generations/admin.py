@@ -16,7 +16,16 @@ from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from .models import Collection, Generation, Line, Member, Picture, Submission, Tag, Transition
+from .models import (
+    Collection,
+    Generation,
+    Member,
+    Picture,
+    Submission,
+    Tag,
+    Transition,
+    UpstreamGate,
+)
 
 admin.site.site_header = admin.site.site_title = "klingweb"
 admin.site.index_title = _("Panel")
@@ -204,10 +213,20 @@ class TagAdmin(ReadOnly, admin.ModelAdmin):
     search_fields = ("name", "folded")
 
 
-@admin.register(Line)
-class LineAdmin(ReadOnly, admin.ModelAdmin):
-    list_display = ("__str__", "trouble", "held_at", "probe_at", "not_before", "quiet_until",
-                    "units", "paused_at", "paused_by", "pause_reason")  # fmt: skip
+@admin.register(UpstreamGate)
+class UpstreamGateAdmin(ReadOnly, admin.ModelAdmin):
+    list_display = (
+        "__str__",
+        "hold_reason",
+        "held_at",
+        "probe_at",
+        "submit_not_before",
+        "silent_until",
+        "concurrency_limit",
+        "paused_at",
+        "paused_by",
+        "pause_reason",
+    )
 
 
 def _look(picture: Picture) -> str:

@@ -6,6 +6,6 @@ class GenerationsConfig(AppConfig):
     name = "generations"
 
     def ready(self) -> None:
-        from generations import search  # knows the models, which are ready only now
+        from generations import checks, search  # noqa: F401  # they import models, ready only now
 
         post_migrate.connect(search.prepare, sender=self)

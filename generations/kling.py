@@ -175,7 +175,7 @@ class Client:
         self._submit_seconds = submit_seconds
         self._query_seconds = query_seconds
         self._connect_seconds = connect_seconds
-        self._line = wire.Line(url, pool_size=pool_size)
+        self._line = wire.HttpConnection(url, pool_size=pool_size)
 
     def close(self) -> None:
         self._line.close()
@@ -188,7 +188,7 @@ class Client:
         """
         fields = request.body(self._profile)
         body = json.dumps(fields).encode()
-        with closing(wire.Line(self._url)) as line:
+        with closing(wire.HttpConnection(self._url)) as line:
             answer = self._ask(line, self._submit_seconds, "POST", PATH, body)
         return _read_submit(answer, names_model="model_name" in fields)
 
@@ -232,7 +232,7 @@ class Client:
 
     def _ask(
         self,
-        line: wire.Line,
+        line: wire.HttpConnection,
         seconds: float,
         method: str,
         path: str,

@@ -87,7 +87,7 @@ class Answer(NamedTuple):
     body: bytes
 
 
-class Line:
+class HttpConnection:
     """Calls to one known address over connections that threads share.
 
     Less than half the cost of requests, which counts where thousands of tasks are polled.

@@ -14,6 +14,15 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
 environ.Env.read_env(BASE_DIR / ".env", overwrite=False)
 
+# Old names still work in this release; `manage.py` warns about them (generations/checks.py).
+RENAMED_VARIABLES = {
+    "KLINGWEB_UPSTREAM_UNITS": "KLINGWEB_CONCURRENCY_LIMIT",
+    "KLINGWEB_UNITS_GROW_SECONDS": "KLINGWEB_CONCURRENCY_GROW_SECONDS",
+}
+OLD_VARIABLES_IN_USE = [old for old in RENAMED_VARIABLES if old in env.ENVIRON]
+for _old in OLD_VARIABLES_IN_USE:
+    env.ENVIRON.setdefault(RENAMED_VARIABLES[_old], env.ENVIRON[_old])
+
 DEBUG: bool = env.bool("KLINGWEB_DEBUG", default=False)
 
 # --- where things are kept ---------------------------------------------------------------
@@ -98,10 +107,11 @@ UPSTREAM_URL: str = env.str(
     default=f"http://127.0.0.1:{SIMULATOR_PORT}" if DEMO else "https://api.yescale.io",
 ).rstrip("/")
 UPSTREAM_PROFILE: str = env.str("KLINGWEB_UPSTREAM_PROFILE", default="documented")
-# Units: the sum of n over all open tasks. 0: no limit of our own, the upstream's 429 decides.
-UPSTREAM_UNITS: int = env.int("KLINGWEB_UPSTREAM_UNITS", default=20)
-# After a refusal of its own the budget shrinks, and grows again by a step for each so many seconds.
-UNITS_GROW_SECONDS: float = env.float("KLINGWEB_UNITS_GROW_SECONDS", default=30)
+# Images in progress at once: the sum of n over all open tasks. 0: no limit, the upstream's 429
+# decides.
+CONCURRENCY_LIMIT: int = env.int("KLINGWEB_CONCURRENCY_LIMIT", default=20)
+# The limit shrinks when the upstream refuses, and grows back by one step in this time.
+CONCURRENCY_GROW_SECONDS: float = env.float("KLINGWEB_CONCURRENCY_GROW_SECONDS", default=30)
 # How a task without an answer can be looked for there: "" (not at all), by our own "reference"
 # (external_task_id, sent along then), or in the "list" of its tasks.
 UPSTREAM_LOOKUP: str = env.str("KLINGWEB_UPSTREAM_LOOKUP", default="")

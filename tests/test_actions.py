@@ -11,11 +11,11 @@ from pytest_django import DjangoAssertNumQueries, Settings
 from generations.models import (
     Failure,
     Generation,
-    Line,
     Member,
     Status,
     Submission,
     TransitionReason,
+    UpstreamGate,
 )
 from tests.builders import make_generation, make_submission, store
 from tests.forms import HTMX
@@ -302,7 +302,7 @@ def test_what_it_cost_is_asked_once_for_all_cards(
         lost.mark_not_there(lost.submissions.get())
 
     end_badly()
-    Line.now()
+    UpstreamGate.now()
     owners.get("/")
     with django_assert_num_queries(9):
         owners.get("/")

@@ -9,7 +9,7 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
-from generations.models import Failure, Generation, Line, Member, Status
+from generations.models import Failure, Generation, Member, Status, UpstreamGate
 from tests.builders import make_generation, make_member, store
 from tests.forms import HTMX
 
@@ -111,7 +111,7 @@ def test_the_place_in_line_is_the_turn(owners: Client, owner: Member, stranger: 
 
 def test_while_the_line_is_held_everybody_sees_why(owners: Client, owner: Member) -> None:
     row = make_generation(owner=owner)
-    Line.hold(Line.Trouble.ACCOUNT, "quota_not_enough: the raw words")
+    UpstreamGate.hold(UpstreamGate.HoldReason.ACCOUNT, "quota_not_enough: the raw words")
     page = owners.get("/").content
     assert b"The line is on hold: the Kling account is empty." in page
     assert b"the raw words" not in page
@@ -122,16 +122,16 @@ def test_while_the_line_is_paused_what_waits_starts_when_the_pause_ends(
     owners: Client, owner: Member, admin: Member
 ) -> None:
     row = make_generation(owner=owner)
-    Line.hold(Line.Trouble.ACCOUNT, "quota_not_enough")
-    Line.pause(admin, "Lunch")
+    UpstreamGate.hold(UpstreamGate.HoldReason.ACCOUNT, "quota_not_enough")
+    UpstreamGate.pause(admin, "Lunch")
     assert "Starts when the pause ends" in card_in(owners.get("/").content, row)
 
 
 def test_an_admin_sees_the_raw_words_and_the_way_to_the_panel(admins: Client) -> None:
-    Line.hold(Line.Trouble.KEY, "invalid token")
+    UpstreamGate.hold(UpstreamGate.HoldReason.KEY, "invalid token")
     page = admins.get("/").content
-    assert b'href="/line/"' in page
-    assert b"invalid token" in admins.get("/line/").content
+    assert b'href="/queue/"' in page
+    assert b"invalid token" in admins.get("/queue/").content
 
 
 # --- the refresh ----------------------------------------------------------------------------
@@ -192,7 +192,7 @@ def test_after_a_minute_the_page_asks_less_often(owners: Client, owner: Member) 
 def test_a_hold_shows_up_on_an_open_page(owners: Client, owner: Member) -> None:
     row = make_generation(Status.RUNNING, owner=owner)
     question = seen(owners, row)
-    Line.hold(Line.Trouble.BUSY)
+    UpstreamGate.hold(UpstreamGate.HoldReason.BUSY)
     assert b"too busy for minutes" in ask(owners, question).content
 
 
@@ -227,7 +227,7 @@ def test_the_refresh_asks_the_database_the_same_however_many_cards(
 
 def test_the_refresh_creates_nothing(owners: Client, owner: Member) -> None:
     ask(owners, seen(owners, make_generation(owner=owner)))
-    assert not Line.objects.exists()
+    assert not UpstreamGate.objects.exists()
 
 
 def test_a_refresh_after_the_session_ended_moves_the_whole_page(client: Client) -> None:
@@ -374,7 +374,7 @@ def test_a_running_card_says_how_long_it_usually_takes(
 def test_a_waiting_card_says_when_it_will_be_here(owners: Client, owner: Member) -> None:
     row = make_generation(owner=owner)
     assert "Here in about" in card_in(owners.get("/").content, row)
-    Line.hold(Line.Trouble.KEY)
+    UpstreamGate.hold(UpstreamGate.HoldReason.KEY)
     assert "Here in about" not in card_in(owners.get("/").content, row)
 
 

@@ -11,12 +11,12 @@ from pytest_django import Settings
 from generations.models import (
     Failure,
     Generation,
-    Line,
     Member,
     ReferenceImage,
     Status,
     Submission,
     TransitionReason,
+    UpstreamGate,
 )
 from generations.worker.dispatch import send_next
 from tests.builders import make_generation, make_member
@@ -36,7 +36,7 @@ def sent(most: int = ALL) -> list[Generation]:
 
 @pytest.fixture(autouse=True)
 def no_budget(settings: Settings) -> None:
-    settings.UPSTREAM_UNITS = 0
+    settings.CONCURRENCY_LIMIT = 0
 
 
 # --- turns ----------------------------------------------------------------------------------------
@@ -85,7 +85,7 @@ def test_who_was_sent_back_keeps_the_place_among_their_own() -> None:
 
 
 def test_what_does_not_fit_waits_and_nobody_smaller_slips_past(settings: Settings) -> None:
-    settings.UPSTREAM_UNITS = 5
+    settings.CONCURRENCY_LIMIT = 5
     three, four, one = queue(make_member(), 3, 4, 1)
     assert sent() == [three]
     assert sent() == []
@@ -96,7 +96,7 @@ def test_what_does_not_fit_waits_and_nobody_smaller_slips_past(settings: Setting
 
 
 def test_a_request_larger_than_the_budget_runs_alone(settings: Settings) -> None:
-    settings.UPSTREAM_UNITS = 5
+    settings.CONCURRENCY_LIMIT = 5
     one, nine, another = queue(make_member(), 1, 9, 1)
     assert sent() == [one]
     Generation.objects.filter(pk=one.pk).update(status=Status.CANCELED, finished_at=timezone.now())
@@ -125,7 +125,7 @@ def test_units_are_held_by_what_may_be_worked_on(
     status: Status, columns: dict[str, Any], holds: bool
 ) -> None:
     make_generation(status, n=4, **columns)
-    assert Generation.objects.units_in_use() == (4 if holds else 0)
+    assert Generation.objects.images_in_flight() == (4 if holds else 0)
 
 
 # --- what goes along ------------------------------------------------------------------------------
@@ -158,31 +158,31 @@ def test_a_reference_image_that_is_gone_is_refused_and_never_sent() -> None:
 
 def test_a_held_line_lets_nobody_through_before_the_gap_is_over() -> None:
     queue(make_member(), 1, 1)
-    Line.hold(Line.Trouble.KEY, gap_seconds=60)
+    UpstreamGate.hold(UpstreamGate.HoldReason.KEY, gap_seconds=60)
     assert sent() == []
 
 
 def test_a_held_line_lets_exactly_one_through_after_the_gap() -> None:
     queue(make_member(), 1, 1, 1)
-    Line.hold(Line.Trouble.KEY, gap_seconds=0)
+    UpstreamGate.hold(UpstreamGate.HoldReason.KEY, gap_seconds=0)
     assert len(sent()) == 1
     assert sent() == []
-    assert Line.now().trouble == Line.Trouble.KEY
+    assert UpstreamGate.now().hold_reason == UpstreamGate.HoldReason.KEY
 
 
 def test_the_gap_doubles_with_each_probe_up_to_a_quarter_of_an_hour(settings: Settings) -> None:
     settings.HOLD_RETRY_SECONDS = 60
     queue(make_member(), *repeat(1, 7))
-    Line.hold(Line.Trouble.KEY, gap_seconds=60)
+    UpstreamGate.hold(UpstreamGate.HoldReason.KEY, gap_seconds=60)
     gaps = []
     for _ in range(6):
-        Line.objects.update(probe_at=timezone.now())
+        UpstreamGate.objects.update(probe_at=timezone.now())
         before = timezone.now()
         (item,) = send_next(ALL)
         # Refused again: what the answer says must not lengthen the gap a second time.
         item.generation.mark_postponed(item.submission, TransitionReason.BUSY)
-        Line.hold(Line.Trouble.KEY, gap_seconds=60)
-        probe_at = Line.now().probe_at
+        UpstreamGate.hold(UpstreamGate.HoldReason.KEY, gap_seconds=60)
+        probe_at = UpstreamGate.now().probe_at
         assert probe_at
         gaps.append(round((probe_at - before).total_seconds() / 60))
     assert gaps == [2, 4, 8, 15, 15, 15]
@@ -190,16 +190,16 @@ def test_the_gap_doubles_with_each_probe_up_to_a_quarter_of_an_hour(settings: Se
 
 def test_a_burst_of_refusals_holds_the_line_for_one_gap() -> None:
     for _ in range(16):
-        Line.hold(Line.Trouble.ACCOUNT, "no money", gap_seconds=60)
-    line = Line.now()
-    assert line.held_at
-    assert line.probe_at
-    assert round((line.probe_at - line.held_at).total_seconds()) == 60
+        UpstreamGate.hold(UpstreamGate.HoldReason.ACCOUNT, "no money", gap_seconds=60)
+    gate = UpstreamGate.now()
+    assert gate.held_at
+    assert gate.probe_at
+    assert round((gate.probe_at - gate.held_at).total_seconds()) == 60
 
 
 def test_a_wait_keeps_everybody_back_until_it_is_over() -> None:
     queue(make_member(), 1)
-    Line.wait(60)
+    UpstreamGate.wait(60)
     assert sent() == []
-    Line.objects.update(not_before=timezone.now())
+    UpstreamGate.objects.update(submit_not_before=timezone.now())
     assert len(sent()) == 1

@@ -13,7 +13,7 @@ import pytest
 from django.core.files.storage import FileSystemStorage
 from django.utils import timezone
 
-from generations.models import Generation, Line, Picture, Status
+from generations.models import Generation, Picture, Status, UpstreamGate
 from generations.worker import tasks
 from tests.builders import make_generation, make_member
 from tests.house import House, wait_until
@@ -46,7 +46,7 @@ def test_a_clock_that_jumps_loses_nothing_and_sends_nothing_twice(
     rows = [make_generation(owner=owner, prompt=f"a clock {number}") for number in range(4)]
     work("submit", seconds=1)
     rows += [make_generation(owner=owner, prompt=f"a queued clock {number}") for number in range(2)]
-    Line.wait(1)  # at the time before the jump
+    UpstreamGate.wait(1)  # at the time before the jump
     assert Generation.objects.filter(status=Status.RUNNING).count() == 4
     set_clock(jump)
     tasks.beat()
@@ -82,7 +82,7 @@ def test_a_locked_database_harms_only_the_request_at_hand(tmp_path: Path) -> Non
     with (
         Simulator(seconds=(0.5, 1)) as simulator,
         House(
-            tmp_path, upstream_url=simulator.url, poll_seconds="0.3,1,1,1", upstream_units=0,
+            tmp_path, upstream_url=simulator.url, poll_seconds="0.3,1,1,1", concurrency_limit=0,
             sqlite_timeout=1, watchdog_beat_seconds=1, watchdog_patience_seconds=8,
             log_level="CRITICAL",
         ).prepare() as house,

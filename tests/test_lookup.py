@@ -12,12 +12,12 @@ from generations import kling
 from generations.models import (
     Failure,
     Generation,
-    Line,
     Member,
     Slot,
     Status,
     TaskTaken,
     TransitionReason,
+    UpstreamGate,
 )
 from generations.worker import dispatch, lookup, submit
 from generations.worker.upstream import client
@@ -261,7 +261,7 @@ def test_the_gaps_between_vain_questions_grow(settings: Settings) -> None:
 def test_a_retry_after_silences_the_whole_key(asked: Simulator, answers: Answers) -> None:
     lose_the_answer()
     server = answers.are(says(429, {"code": 1302, "message": "slow"}, Retry_After="600"))
-    drive(lambda: Line.now().quiet_until is not None, "silence was asked for")
+    drive(lambda: UpstreamGate.now().silent_until is not None, "silence was asked for")
     told = len(server.requests)
     Generation.objects.filter(status=Status.UNCONFIRMED).update(next_poll_at=timezone.now())
     assert not lookup.has_work()
@@ -272,9 +272,12 @@ def test_a_retry_after_silences_the_whole_key(asked: Simulator, answers: Answers
 def test_a_refused_key_holds_the_line(asked: Simulator, answers: Answers) -> None:
     row = lose_the_answer()
     answers.are(says(401, {"code": 1002, "message": "Authorization is invalid"}))
-    drive(lambda: Line.now().is_held, "the line is held")
+    drive(lambda: UpstreamGate.now().is_held, "the line is held")
     row.refresh_from_db()
-    assert (row.status, Line.now().trouble) == (Status.UNCONFIRMED, Line.Trouble.KEY)
+    assert (row.status, UpstreamGate.now().hold_reason) == (
+        Status.UNCONFIRMED,
+        UpstreamGate.HoldReason.KEY,
+    )
 
 
 def test_a_list_that_does_not_reach_back_proves_nothing(

@@ -30,9 +30,12 @@ def test_too_few_tell_nothing() -> None:
 
 def test_whoever_waits_for_room_waits_for_those_ahead() -> None:
     ten = Pace((10.0,) * 40)
-    first, second, third = ranges_in_line(ten, [Load(4, 1)], [Load(0, 1)] * 3, budget=1)
+    first, second, third = ranges_in_line(ten, [Load(4, 1)], [Load(0, 1)] * 3, concurrency_limit=1)
     assert (first, second, third) == (Range(16, 16), Range(26, 26), Range(36, 36))
-    assert ranges_in_line(ten, [Load(4, 1)], [Load(0, 1)] * 3, budget=0) == [Range(10, 10)] * 3
+    assert (
+        ranges_in_line(ten, [Load(4, 1)], [Load(0, 1)] * 3, concurrency_limit=0)
+        == [Range(10, 10)] * 3
+    )
 
 
 @dataclass

@@ -6,7 +6,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from generations.models import Collection, Generation, Line, Member, Status, Tag
+from generations.models import Collection, Generation, Member, Status, Tag, UpstreamGate
 from tests.builders import make_generation, make_submission
 
 pytestmark = pytest.mark.django_db
@@ -23,7 +23,7 @@ def test_an_admin_sees_each_list_and_a_member_none(
     admins: Client, strangers: Client, page: str
 ) -> None:
     make_generation(Status.SUCCEEDED)
-    Line.now()
+    UpstreamGate.now()
     assert admins.get(f"/admin/{page}/").status_code == 200
     assert strangers.get(f"/admin/{page}/").status_code == 302
 
@@ -53,13 +53,13 @@ def test_nobody_takes_the_panel_from_themselves(admins: Client, admin: Member) -
 
 
 def test_resume_opens_the_line_and_ends_a_silence(admins: Client) -> None:
-    Line.hold(Line.Trouble.KEY, "no")
-    Line.keep_quiet(3600)
+    UpstreamGate.hold(UpstreamGate.HoldReason.KEY, "no")
+    UpstreamGate.stay_silent(3600)
     assert b"The key is refused" in admins.get("/admin/generations/line/").content
-    admins.post("/line/resume")
-    line = Line.now()
+    admins.post("/queue/resume")
+    line = UpstreamGate.now()
     assert not line.is_held
-    assert line.quiet_until is None or line.quiet_until < timezone.now()
+    assert line.silent_until is None or line.silent_until < timezone.now()
 
 
 # --- what is private ------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from django.db import DatabaseError
 from django.utils import timezone
 from pytest_django import Settings
 
-from generations.models import Failure, Generation, Line, Slot, Status, TransitionReason
+from generations.models import Failure, Generation, Slot, Status, TransitionReason, UpstreamGate
 from generations.models.generation_queryset import GenerationQuerySet
 from generations.worker import pump
 from generations.worker.rhythm import next_poll
@@ -98,7 +98,7 @@ def test_a_lost_one_is_asked_no_more_until_somebody_looks_again_and_then_a_succe
     answers.are(DENIED)
     row = running()
     drive(lambda: Generation.objects.get().is_lost, "it is lost")
-    assert Generation.objects.units_in_use() == 0
+    assert Generation.objects.images_in_flight() == 0
     server = answers.are(MADE)
     work("pump")
     assert server.requests == []
@@ -149,10 +149,10 @@ def test_a_refused_key_holds_the_submits_keeps_the_task_and_opens_with_a_good_po
 ) -> None:
     answers.are(says(401, {"code": 1002, "message": "Authorization is invalid"}))
     row = running()
-    drive(lambda: Line.now().is_held, "the line is held")
-    assert Line.now().trouble == Line.Trouble.KEY
+    drive(lambda: UpstreamGate.now().is_held, "the line is held")
+    assert UpstreamGate.now().hold_reason == UpstreamGate.HoldReason.KEY
     answers.are(PROCESSING)
-    drive(lambda: not Line.now().is_held, "the line is open")
+    drive(lambda: not UpstreamGate.now().is_held, "the line is open")
     row.refresh_from_db()
     assert row.status == Status.RUNNING
 

@@ -10,7 +10,7 @@ from django.db import DatabaseError
 from django.utils import timezone
 from pytest_django import Settings
 
-from generations.models import Generation, Line, Status, Submission
+from generations.models import Generation, Status, Submission, UpstreamGate
 from generations.models.process import this_process
 from generations.worker import dispatch, submit
 from generations.worker.dispatch import Sending
@@ -42,7 +42,7 @@ def test_a_refused_key_burns_nothing_and_the_line_opens_by_itself(upstream: Simu
     make_queue(5)
     drive()
     assert statuses() == [Status.QUEUED] * 5
-    assert Line.now().trouble == Line.Trouble.KEY
+    assert UpstreamGate.now().hold_reason == UpstreamGate.HoldReason.KEY
 
     tried = len(posts(upstream))
     let_the_gap_pass()
@@ -54,7 +54,7 @@ def test_a_refused_key_burns_nothing_and_the_line_opens_by_itself(upstream: Simu
     let_the_gap_pass()
     drive()
     assert statuses() == [Status.SUCCEEDED] * 5
-    assert not Line.now().is_held
+    assert not UpstreamGate.now().is_held
 
 
 def test_three_submits_in_a_row_without_an_answer_hold_the_line(upstream: Simulator) -> None:
@@ -62,7 +62,7 @@ def test_three_submits_in_a_row_without_an_answer_hold_the_line(upstream: Simula
     make_queue(5)
     drive()
     assert statuses() == [Status.UNCONFIRMED] * 3 + [Status.QUEUED] * 2
-    assert Line.now().trouble == Line.Trouble.UNREACHED
+    assert UpstreamGate.now().hold_reason == UpstreamGate.HoldReason.UNREACHED
     assert len(posts(upstream)) == 3
 
 
@@ -77,7 +77,7 @@ def test_a_wrong_address_is_asked_for_nothing_more_that_costs(
     let_the_gap_pass()
     work("submit")
     assert statuses() == parked
-    assert Line.now().is_held
+    assert UpstreamGate.now().is_held
     settings.UPSTREAM_URL = upstream.url
     let_the_gap_pass()
     drive()
@@ -95,7 +95,7 @@ def test_an_answer_in_between_shows_that_the_address_is_right(
     drive()
     unknown, made = Status.UNCONFIRMED, Status.SUCCEEDED
     assert statuses() == [unknown, unknown, made, unknown, unknown]
-    assert not Line.now().is_held
+    assert not UpstreamGate.now().is_held
 
 
 def test_a_busy_upstream_that_gives_no_reason_for_minutes_holds_the_line(
@@ -104,10 +104,10 @@ def test_a_busy_upstream_that_gives_no_reason_for_minutes_holds_the_line(
     upstream.scenario("empty-429", times=None)
     make_generation()
     work("submit")
-    assert not Line.now().is_held
-    Line.objects.update(busy_since=timezone.now() - timedelta(minutes=6))
+    assert not UpstreamGate.now().is_held
+    UpstreamGate.objects.update(busy_since=timezone.now() - timedelta(minutes=6))
     drive()
-    assert Line.now().trouble == Line.Trouble.BUSY
+    assert UpstreamGate.now().hold_reason == UpstreamGate.HoldReason.BUSY
     assert statuses() == [Status.QUEUED]
 
 
@@ -117,9 +117,9 @@ def test_an_upstream_that_says_it_has_no_free_slot_is_waited_for_however_long(
     upstream.scenario("too-many", times=None)
     make_generation()
     work("submit")
-    Line.objects.update(busy_since=timezone.now() - timedelta(minutes=6))
+    UpstreamGate.objects.update(busy_since=timezone.now() - timedelta(minutes=6))
     work("submit")
-    assert not Line.now().is_held
+    assert not UpstreamGate.now().is_held
     assert len(posts(upstream)) > 1
 
 
@@ -155,15 +155,15 @@ def test_a_burst_of_refusals_is_one_reason_to_wait(
     work("submit", seconds=2)
     refused = [post["status"] for post in posts(upstream)].count(429)
     assert refused > 1
-    assert Line.now().waits < refused
+    assert UpstreamGate.now().refusals_in_a_row < refused
 
 
 def test_the_wait_doubles_with_each_refusal_in_a_row_up_to_a_minute() -> None:
     for seconds in (1, 2, 4, 8, 16, 32, 60, 60):
         assert 0.8 * seconds <= submit._backoff(None) <= 1.2 * seconds
-        Line.wait(0)
+        UpstreamGate.wait(0)
     assert submit._backoff(100) == 100, "never less than was asked for"
-    Line.clear()
+    UpstreamGate.clear()
     assert submit._backoff(None) < 2
 
 

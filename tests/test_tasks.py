@@ -9,7 +9,7 @@ from django.db import transaction
 from django.utils import timezone
 from django_q.models import OrmQ, Schedule, Task  # noqa: TID251
 
-from generations.models import Generation, Line, Slot, Status
+from generations.models import Generation, Slot, Status, UpstreamGate
 from generations.worker import tasks
 from tests.builders import make_generation
 from tests.simulator import Simulator
@@ -87,7 +87,7 @@ def a_queued_row() -> None:
 
 def a_queued_row_behind_a_held_line() -> None:
     make_generation()
-    Line.hold(Line.Trouble.KEY, gap_seconds=60)
+    UpstreamGate.hold(UpstreamGate.HoldReason.KEY, gap_seconds=60)
 
 
 def a_running_row() -> None:

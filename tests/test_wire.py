@@ -23,7 +23,9 @@ CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
 NAME = "pictures.example"
 
 
-def ask(line: wire.Line, body: bytes | None = None, most_bytes: int = 1000) -> wire.Answer:
+def ask(
+    line: wire.HttpConnection, body: bytes | None = None, most_bytes: int = 1000
+) -> wire.Answer:
     return line.ask(
         "POST" if body else "GET", "/x", headers={}, body=body, connect_seconds=5,
         most_bytes=most_bytes,
@@ -31,7 +33,7 @@ def ask(line: wire.Line, body: bytes | None = None, most_bytes: int = 1000) -> w
 
 
 def fails(
-    call: wire.Call, error: type[OSError], line: wire.Line, body: bytes | None = None
+    call: wire.Call, error: type[OSError], line: wire.HttpConnection, body: bytes | None = None
 ) -> bool:
     """It ends in this error; whether anything was sent by then."""
     with pytest.raises(error), call:
@@ -109,14 +111,14 @@ SLOW: dict[str, Script] = {
 @pytest.mark.parametrize("name", SLOW)
 def test_a_slow_answer_is_cut_at_the_deadline(name: str) -> None:
     with Scripted(SLOW[name]) as server:
-        assert fails(wire.deadline(SOON), wire.TooSlow, wire.Line(server.url))
+        assert fails(wire.deadline(SOON), wire.TooSlow, wire.HttpConnection(server.url))
 
 
 @pytest.mark.parametrize("name", SLOW)
 def test_a_slow_answer_over_tls_is_too_slow(name: str, tls: ssl.SSLContext, resolves: Any) -> None:
     resolves("127.0.0.1")
     with Scripted(SLOW[name], tls=tls) as server:
-        line = wire.Line(f"https://{NAME}:{server.port}")
+        line = wire.HttpConnection(f"https://{NAME}:{server.port}")
         assert fails(wire.deadline(SOON), wire.TooSlow, line)
 
 
@@ -128,7 +130,7 @@ def test_a_cut_answer_of_no_length_is_not_taken_for_a_whole_one() -> None:
 
 def test_a_server_that_does_not_read_cuts_the_sending_short() -> None:
     with socket.create_server(("127.0.0.1", 0)) as deaf:
-        line = wire.Line(f"http://127.0.0.1:{deaf.getsockname()[1]}")
+        line = wire.HttpConnection(f"http://127.0.0.1:{deaf.getsockname()[1]}")
         assert fails(wire.deadline(SOON), wire.TooSlow, line, body=b"x" * 30_000_000)
 
 
@@ -142,7 +144,7 @@ def test_sending_may_take_longer_than_connecting() -> None:
 
     with socket.create_server(("127.0.0.1", 0)) as listening, wire.deadline(5):
         threading.Thread(target=reads_late, args=(listening,), daemon=True).start()
-        line = wire.Line(f"http://127.0.0.1:{listening.getsockname()[1]}")
+        line = wire.HttpConnection(f"http://127.0.0.1:{listening.getsockname()[1]}")
         body = b"x" * 30_000_000 + b"end"
         answer = line.ask(
             "POST", "/", headers={}, body=body, connect_seconds=SOON / 4, most_bytes=10
@@ -152,7 +154,7 @@ def test_sending_may_take_longer_than_connecting() -> None:
 
 def test_the_deadline_of_one_call_spares_the_next_on_its_connection() -> None:
     with Scripted(says(200), after(3 * SOON, says(200, "whole"))) as server:
-        line = wire.Line(server.url)
+        line = wire.HttpConnection(server.url)
         with pytest.raises(wire.TooSlow), wire.deadline(SOON):
             ask(line)
             other = threading.Thread(target=lambda: answers.append(ask_within(line)))
@@ -163,14 +165,14 @@ def test_the_deadline_of_one_call_spares_the_next_on_its_connection() -> None:
     assert (answers[0].body, server.connections) == (b"whole", 1)
 
 
-def ask_within(line: wire.Line, seconds: float = 5) -> wire.Answer:
+def ask_within(line: wire.HttpConnection, seconds: float = 5) -> wire.Answer:
     with wire.deadline(seconds):
         return ask(line)
 
 
 def test_many_calls_share_one_thread_and_leave_nothing_behind() -> None:
     with Scripted(says(200)) as server:
-        line = wire.Line(server.url)
+        line = wire.HttpConnection(server.url)
         for _ in range(200):
             ask_within(line)
     reapers = [thread for thread in threading.enumerate() if thread.name == "reaper"]
@@ -182,7 +184,7 @@ def test_many_calls_share_one_thread_and_leave_nothing_behind() -> None:
 
 def test_nothing_is_sent_where_nobody_listens() -> None:
     with socket.create_server(("127.0.0.1", 0)) as gone:
-        line = wire.Line(f"http://127.0.0.1:{gone.getsockname()[1]}")
+        line = wire.HttpConnection(f"http://127.0.0.1:{gone.getsockname()[1]}")
     assert not fails(wire.deadline(5), requests.ConnectionError, line)
 
 
@@ -191,33 +193,33 @@ def test_nothing_is_sent_when_the_name_is_unknown(monkeypatch: pytest.MonkeyPatc
         raise socket.gaierror("name or service not known")
 
     monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
-    line = wire.Line(f"http://{NAME}")
+    line = wire.HttpConnection(f"http://{NAME}")
     assert not fails(wire.deadline(5), requests.ConnectionError, line)
 
 
 def test_nothing_is_sent_while_the_name_is_being_resolved(resolves: Any) -> None:
     resolves("127.0.0.1", seconds=2 * SOON)
-    assert not fails(wire.deadline(SOON), wire.TooSlow, wire.Line(f"http://{NAME}:9"))
+    assert not fails(wire.deadline(SOON), wire.TooSlow, wire.HttpConnection(f"http://{NAME}:9"))
 
 
 def test_nothing_is_sent_while_connecting() -> None:
     with socket.create_server(("127.0.0.1", 0), backlog=0) as busy:
         address = busy.getsockname()
         waiting = [socket.create_connection(address)]  # fills the queue: the next one hangs
-        line = wire.Line(f"http://127.0.0.1:{address[1]}")
+        line = wire.HttpConnection(f"http://127.0.0.1:{address[1]}")
         assert not fails(wire.deadline(SOON), wire.TooSlow, line)
         waiting[0].close()
 
 
 def test_nothing_is_sent_in_a_tls_handshake_that_hangs(tls: ssl.SSLContext) -> None:
     with socket.create_server(("127.0.0.1", 0)) as mute:
-        line = wire.Line(f"https://127.0.0.1:{mute.getsockname()[1]}")
+        line = wire.HttpConnection(f"https://127.0.0.1:{mute.getsockname()[1]}")
         assert not fails(wire.deadline(SOON), wire.TooSlow, line)
 
 
 def test_nothing_is_sent_to_who_speaks_no_tls() -> None:
     with Scripted(says(200)) as server:
-        line = wire.Line(server.url.replace("http:", "https:"))
+        line = wire.HttpConnection(server.url.replace("http:", "https:"))
         assert not fails(wire.deadline(5), requests.ConnectionError, line, body=b"paid")
     assert not server.requests
 
@@ -225,13 +227,17 @@ def test_nothing_is_sent_to_who_speaks_no_tls() -> None:
 def test_nothing_is_sent_to_whom_we_do_not_trust(tls: ssl.SSLContext, resolves: Any) -> None:
     resolves("127.0.0.1")
     with Scripted(says(200), tls=tls) as server:
-        line = wire.Line(f"https://127.0.0.1:{server.port}")  # the certificate is for NAME
+        line = wire.HttpConnection(
+            f"https://127.0.0.1:{server.port}"
+        )  # the certificate is for NAME
         assert not fails(wire.deadline(5), requests.ConnectionError, line, body=b"paid")
 
 
 def test_a_connection_cut_after_the_request_counts_as_sent() -> None:
     with Scripted(cuts) as server:
-        assert fails(wire.deadline(5), requests.ConnectionError, wire.Line(server.url), body=b"x")
+        assert fails(
+            wire.deadline(5), requests.ConnectionError, wire.HttpConnection(server.url), body=b"x"
+        )
 
 
 # --- it cannot flood us ---------------------------------------------------------------------------
@@ -248,14 +254,14 @@ FLOODS: dict[str, Script] = {
 @pytest.mark.parametrize("name", FLOODS)
 def test_a_body_is_read_up_to_the_cap(name: str) -> None:
     with Scripted(FLOODS[name]) as server:
-        assert fails(wire.deadline(5), wire.TooLarge, wire.Line(server.url))
+        assert fails(wire.deadline(5), wire.TooLarge, wire.HttpConnection(server.url))
         with pytest.raises(wire.TooLarge), wire.deadline(5):
             wire.read_body(wire.session().get(server.url, stream=True), 1000)
 
 
 def test_a_line_before_a_chunk_has_an_end() -> None:
     with Scripted(floods(CHUNKED)) as server:
-        assert fails(wire.deadline(5), requests.ConnectionError, wire.Line(server.url))
+        assert fails(wire.deadline(5), requests.ConnectionError, wire.HttpConnection(server.url))
 
 
 def test_the_endless_body_of_a_redirect_is_not_read() -> None:
@@ -274,7 +280,7 @@ def test_what_was_not_read_is_not_the_answer_of_the_next_call() -> None:
         accepted.sendall(whole[first:])
 
     with Scripted(in_two, says(200, "next")) as server:
-        line = wire.Line(server.url)
+        line = wire.HttpConnection(server.url)
         assert fails(wire.deadline(5), wire.TooLarge, line)
         assert ask_within(line).body == b"next"
 
@@ -291,13 +297,13 @@ def test_the_environment_has_no_say(monkeypatch: pytest.MonkeyPatch, tmp_path: P
         session = wire.session()
         session.get(server.url)
         session.get(server.url)
-        ask_within(wire.Line(server.url))
+        ask_within(wire.HttpConnection(server.url))
     assert not any({"authorization", "cookie"} & set(asked.headers) for asked in server.requests)
 
 
 def test_calls_share_a_connection_that_the_other_side_keeps() -> None:
     with Scripted(says(200)) as server:
-        line = wire.Line(server.url + "/base/")
+        line = wire.HttpConnection(server.url + "/base/")
         assert [ask_within(line).http_status for _ in range(3)] == [200, 200, 200]
     assert (server.connections, server.requests[0].path) == (1, "/base/x")
 
@@ -308,24 +314,24 @@ def test_a_connection_that_was_closed_meanwhile_is_not_used() -> None:
         accepted.shutdown(socket.SHUT_RDWR)
 
     with Scripted(says_and_leaves) as server:
-        line = wire.Line(server.url)
+        line = wire.HttpConnection(server.url)
         for _ in range(3):
             ask_within(line)
             time.sleep(0.02)
     assert server.connections == 3
 
 
-def _asks_as_a_child(line: wire.Line, slow: wire.Line) -> None:
+def _asks_as_a_child(line: wire.HttpConnection, slow: wire.HttpConnection) -> None:
     assert ask_within(line).http_status == 200
     assert fails(wire.deadline(SOON), wire.TooSlow, slow)
 
 
 def test_a_forked_child_has_its_own_connections_and_deadlines() -> None:
     with Scripted(says(200)) as server, Scripted(drips(HEAD)) as dripping:
-        line = wire.Line(server.url)
+        line = wire.HttpConnection(server.url)
         ask_within(line)
         child = multiprocessing.get_context("fork").Process(
-            target=_asks_as_a_child, args=(line, wire.Line(dripping.url))
+            target=_asks_as_a_child, args=(line, wire.HttpConnection(dripping.url))
         )
         child.start()
         child.join(10)

@@ -9,7 +9,7 @@ import pytest
 from django.utils import timezone
 from pytest_django import Settings
 
-from generations.models import Generation, Line, Status
+from generations.models import Generation, Status, UpstreamGate
 from generations.models.process import _identity
 from generations.worker import dispatch, fetch, pump, rhythm, submit
 from generations.worker.shift import Shift
@@ -52,10 +52,10 @@ def connect(simulator: Simulator, settings: Settings, monkeypatch: pytest.Monkey
     What waits for a person or for minutes still waits: a hold opens by `let_the_gap_pass` only.
     """
     settings.UPSTREAM_URL, settings.UPSTREAM_KEY = simulator.url, simulator.key
-    settings.UPSTREAM_UNITS = 0
+    settings.CONCURRENCY_LIMIT = 0
     settings.SUBMIT_DEADLINE = 10
     settings.SUBMIT_GAP_SECONDS = 0
-    settings.UNITS_GROW_SECONDS = 0.05
+    settings.CONCURRENCY_GROW_SECONDS = 0.05
     settings.POLL_SECONDS = [0.02] * 4
     settings.FETCH_RETRY_SECONDS = [0.02, 0.02]
     settings.HOLD_RETRY_SECONDS = 3600
@@ -77,7 +77,7 @@ def work(*slots: str, seconds: float = STINT_SECONDS) -> None:
 def is_at_rest() -> bool:
     """Nothing moves any more before a person, an answer or the end of a hold moves it."""
     moving = Generation.objects.live().filter(lost_at=None)
-    if Line.now().is_held and not dispatch.opens_soon():
+    if UpstreamGate.now().is_held and not dispatch.opens_soon():
         moving = moving.exclude(status=Status.QUEUED)
     return not moving.exists()
 
@@ -103,12 +103,12 @@ def told() -> str:
     stories = [
         f"{row}: {row.status} {row.failure_message} after {_last_moves(row)}" for row in rows
     ]
-    return "\n".join([f"the line: {vars(Line.now())}", *stories])
+    return "\n".join([f"the line: {vars(UpstreamGate.now())}", *stories])
 
 
 def let_the_gap_pass() -> None:
     """The next row may try a held line, as if its gap were over."""
-    Line.objects.update(probe_at=timezone.now())
+    UpstreamGate.objects.update(probe_at=timezone.now())
 
 
 def _last_moves(row: Generation) -> list[str]:

@@ -9,4 +9,15 @@ class Migration(migrations.Migration):
         migrations.RenameModel("Move", "Transition"),
         migrations.RenameField("transition", "why", "reason"),
         migrations.RenameField("generation", "reason", "failure_message"),
+        # The gate: one row, `pk = 1`.
+        migrations.RemoveConstraint("line", "one_line"),
+        migrations.RenameModel("Line", "UpstreamGate"),
+        migrations.RenameField("upstreamgate", "quiet_until", "silent_until"),
+        migrations.RenameField("upstreamgate", "not_before", "submit_not_before"),
+        migrations.RenameField("upstreamgate", "waits", "refusals_in_a_row"),
+        migrations.RenameField("upstreamgate", "unanswered", "unanswered_in_a_row"),
+        migrations.RenameField("upstreamgate", "trouble", "hold_reason"),
+        migrations.RenameField("upstreamgate", "held_answer", "held_response"),
+        migrations.RenameField("upstreamgate", "units", "concurrency_limit"),
+        migrations.RenameField("upstreamgate", "units_at", "concurrency_limit_changed_at"),
     ]

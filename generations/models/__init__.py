@@ -2,7 +2,6 @@
 
 from .generation import Generation, TaskTaken
 from .library import Collection, Favourite, Place, Tag
-from .line import Line
 from .member import Member
 from .picture import Picture, ReferenceImage
 from .process import is_dead
@@ -10,13 +9,13 @@ from .slot import Slot
 from .status import Failure, Status
 from .submission import Submission
 from .transition import Transition, TransitionReason
+from .upstream_gate import UpstreamGate
 
 __all__ = [
     "Collection",
     "Failure",
     "Favourite",
     "Generation",
-    "Line",
     "Member",
     "Picture",
     "Place",
@@ -28,5 +27,6 @@ __all__ = [
     "TaskTaken",
     "Transition",
     "TransitionReason",
+    "UpstreamGate",
     "is_dead",
 ]

@@ -16,13 +16,13 @@ from generations.catalog import SHAPE_OF, Shape
 
 from .generation_queryset import GenerationQuerySet
 from .library import Collection
-from .line import Line
 from .member import Member
 from .picture import Picture, ReferenceImage
 from .process import this_process
 from .status import FINAL, LIVE, OPEN, WITH_TASK, Failure, Status
 from .submission import Submission
 from .transition import TransitionReason
+from .upstream_gate import UpstreamGate
 from .words import fold
 
 LONGEST_TASK_ID = 200  # characters, as the column has them
@@ -496,7 +496,7 @@ class Generation(models.Model):
 
     def _reserve(self, kling_task_id: str) -> None:
         """Until the transaction ends, nobody else finds or names that task."""
-        Line.lock()
+        UpstreamGate.lock()
         others = Generation.objects.exclude(pk=self.pk).filter(kling_task_id=kling_task_id)
         answers = Submission.objects.exclude(generation=self).filter(kling_task_id=kling_task_id)
         if others.exists() or answers.exists():

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from .generation import Generation
 
 # An unconfirmed submit probably holds upstream slots; after this long it surely does not.
-UNCONFIRMED_HOLDS_UNITS = timedelta(minutes=10)
+UNCONFIRMED_IN_FLIGHT = timedelta(minutes=10)
 # So many rows are sorted by date in no time; more are met soon enough on the way back through time.
 MOST_SORTED = 5000
 # What a poll needs to know of a row: thousands are claimed, and most of them only to be asked.
@@ -102,15 +102,15 @@ class GenerationQuerySet(models.QuerySet["Generation"]):
             .order_by("turn", served, "created_at", "pk")
         )
 
-    def units_in_use(self) -> int:
+    def images_in_flight(self) -> int:
         """Upstream slots taken by us: n of every row that is, or may be, worked on there."""
-        maybe = Q(status_at__gt=timezone.now() - UNCONFIRMED_HOLDS_UNITS)
+        maybe = Q(status_at__gt=timezone.now() - UNCONFIRMED_IN_FLIGHT)
         taken = (
             Q(status=Status.SUBMITTING)
             | Q(status=Status.RUNNING, lost_at=None)
             | Q(maybe, status=Status.UNCONFIRMED)
         )
-        return self.for_current_upstream().filter(taken).aggregate(units=Sum("n"))["units"] or 0
+        return self.for_current_upstream().filter(taken).aggregate(images=Sum("n"))["images"] or 0
 
     def request(self, *, owner: Member, nonce: UUID, **wish: Any) -> tuple["Generation", bool]:
         """T0: the one verb that creates. The same nonce again gives the same row and False.

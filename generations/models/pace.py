@@ -14,8 +14,8 @@ from django.db.models import Q
 from django.utils import timezone
 
 from .generation import Generation
-from .line import Line
 from .status import Status
+from .upstream_gate import UpstreamGate
 
 SAMPLES = 100
 FEWEST_SAMPLES = 20
@@ -69,7 +69,7 @@ def ranges_in_line(
     pace: Pace,
     under_way: Sequence[Load],
     waiting: Sequence[Load],
-    budget: int,
+    concurrency_limit: int,
     newcomers_a_second: float = 0,
 ) -> list[Range]:
     """Until the end of each one that waits, in their order; empty when too little is known.
@@ -82,7 +82,7 @@ def ranges_in_line(
     chance = random.Random(len(waiting))  # the same line gives the same figures
     ends: list[list[float]] = [[] for _load in waiting[:PLACES]]
     for _trial in range(TRIALS):
-        course = _Course(pace, under_way, budget, newcomers_a_second, chance)
+        course = _Course(pace, under_way, concurrency_limit, newcomers_a_second, chance)
         for load, kept in zip(waiting, ends, strict=False):
             kept.append(course.end_of(load))
     return [Range(_quantile(sorted(kept), 0.5), _quantile(sorted(kept), 0.9)) for kept in ends]
@@ -95,11 +95,11 @@ class _Course:
         self,
         pace: Pace,
         under_way: Sequence[Load],
-        budget: int,
+        concurrency_limit: int,
         newcomers_a_second: float,
         chance: random.Random,
     ) -> None:
-        self.pace, self.budget, self.chance = pace, budget, chance
+        self.pace, self.concurrency_limit, self.chance = pace, concurrency_limit, chance
         self.newcomers_a_second = newcomers_a_second
         self.now = 0.0
         self.in_use = 0
@@ -124,7 +124,7 @@ class _Course:
         return self._start(load.n, self.chance.choice(self.pace.seconds))
 
     def _wait_for_room(self, n: int) -> None:
-        while self.budget and self.in_use and self.in_use + n > self.budget:
+        while self.concurrency_limit and self.in_use and self.in_use + n > self.concurrency_limit:
             self.now, ended = heappop(self.busy)
             self.in_use -= ended
 
@@ -194,8 +194,8 @@ def _read_line() -> dict[int, Range]:
         for sent, moved, n in under_way.values_list("submitted_at", "status_at", "n")
     ]
     waiting = [Load(0, row.n, row.turn) for row in first]  # type: ignore[attr-defined]
-    units = Line.objects.filter(pk=Line.ONLY).values_list("units", flat=True).first()
-    budget = units or settings.UPSTREAM_UNITS
+    gate = UpstreamGate.objects.filter(pk=UpstreamGate.ONLY).first()
+    concurrency_limit = (gate and gate.concurrency_limit) or settings.CONCURRENCY_LIMIT
     asked = (
         Generation.objects.for_current_upstream()
         .order_by("-pk")
@@ -204,5 +204,5 @@ def _read_line() -> dict[int, Range]:
     times = list(asked[:SAMPLES])
     lasted = (now - times[-1]).total_seconds()
     newcomers = len(set(times)) / lasted if len(times) > FEWEST_SAMPLES and lasted > 0 else 0.0
-    ranges = ranges_in_line(pace_of(first[0]), loads, waiting, budget, newcomers)
+    ranges = ranges_in_line(pace_of(first[0]), loads, waiting, concurrency_limit, newcomers)
     return {row.pk: told for row, told in zip(first, ranges, strict=False)}

@@ -18,7 +18,7 @@ from generations.models.generation import LONGEST_TASK_ID
 from generations.worker import tasks
 
 from .access import MemberRequest
-from .cards import cards_of, line_now
+from .cards import cards_of, current_gate
 from .changes import QUICK_SECONDS, Poller, around, banner_of, whole_rows
 from .generation import page
 
@@ -111,12 +111,12 @@ def _seen_version(request: MemberRequest) -> int:
 def _fresh_card(
     request: MemberRequest, pk: int, notice: str = "", *, status: int = 200, **more: Any
 ) -> HttpResponse:
-    line = line_now()
+    gate = current_gate()
     rows = whole_rows(Generation.objects.filter(pk=pk))
     context = around(request.user, whole="whole" in request.GET) | {
-        "card": cards_of(rows, request.user, line)[0],
-        "line": line,
+        "card": cards_of(rows, request.user, gate)[0],
+        "gate": gate,
         "notice": notice,
-        "poller": Poller(QUICK_SECONDS, banner_of(line)),
+        "poller": Poller(QUICK_SECONDS, banner_of(gate)),
     }
     return render(request, "cards/acted.html", context | more, status=status)

@@ -15,13 +15,13 @@ from django.utils.translation import gettext as _
 from generations.models import (
     Failure,
     Generation,
-    Line,
     Member,
     Picture,
     Status,
     Submission,
     Transition,
     TransitionReason,
+    UpstreamGate,
     pace,
 )
 from generations.models.generation_queryset import hanging
@@ -282,7 +282,9 @@ class Card:
         return "-".join(parts)
 
 
-def cards_of(generations: Iterable[Generation], viewer: Member, line: Line | None) -> list[Card]:
+def cards_of(
+    generations: Iterable[Generation], viewer: Member, gate: UpstreamGate | None
+) -> list[Card]:
     """In a constant number of queries."""
     rows = list(generations)
     prefetch_related_objects(rows, hanging(Picture.objects.with_hearts_of(viewer)))
@@ -293,7 +295,7 @@ def cards_of(generations: Iterable[Generation], viewer: Member, line: Line | Non
             paid_before=card.generation.pk in paid_before - not_there,
             was_not_there=card.generation.pk in not_there,
         )
-        for card in bare_cards_of(rows, viewer, line)
+        for card in bare_cards_of(rows, viewer, gate)
     ]
 
 
@@ -321,10 +323,12 @@ def _not_there(rows: Sequence[Generation]) -> set[int]:
     return set(denied.values_list("generation_id", flat=True)) if ours else set()
 
 
-def bare_cards_of(rows: Sequence[Generation], viewer: Member, line: Line | None) -> list[Card]:
+def bare_cards_of(
+    rows: Sequence[Generation], viewer: Member, gate: UpstreamGate | None
+) -> list[Card]:
     """Enough to tell whether they changed; their pictures are not asked for."""
     places = _places() if any(row.status == Status.QUEUED for row in rows) else {}
-    wait = _wait(line)
+    wait = _wait(gate)
     return [
         Card(
             generation=row,
@@ -344,17 +348,17 @@ def _places() -> dict[int, int]:
     return {pk: place for place, pk in enumerate(waiting, start=1)}
 
 
-def _wait(line: Line | None) -> str:
-    if line is None:
+def _wait(gate: UpstreamGate | None) -> str:
+    if gate is None:
         return ""
-    if line.is_paused:
+    if gate.is_paused:
         return "paused"
-    if line.is_held:
+    if gate.is_held:
         return "held"
-    waits = [until for until in (line.not_before, line.quiet_until) if until]
+    waits = [until for until in (gate.submit_not_before, gate.silent_until) if until]
     return "busy" if any(until > timezone.now() for until in waits) else ""
 
 
-def line_now() -> Line | None:
+def current_gate() -> UpstreamGate | None:
     """As it stands; a page never creates the row."""
-    return Line.objects.select_related("paused_by").filter(pk=Line.ONLY).first()
+    return UpstreamGate.objects.select_related("paused_by").filter(pk=UpstreamGate.ONLY).first()

@@ -12,13 +12,13 @@ from django.utils import dateformat, timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from generations.models import Generation, Line, Member, Status
+from generations.models import Generation, Member, Status, UpstreamGate
 from generations.models.counting import count_up_to
 from generations.models.generation_queryset import GenerationQuerySet
 from generations.worker import tasks
 
 from .access import MemberRequest
-from .cards import Card, bare_cards_of, cards_of, line_now
+from .cards import Card, bare_cards_of, cards_of, current_gate
 
 MOST_CARDS = 50
 MOST_OF_A_DAY = 100_000
@@ -38,26 +38,26 @@ class Poller:
         return f"{self.banner or 'open'}.{self.seconds or 0}"
 
 
-def poller_of(cards: Iterable[Card], line: Line | None) -> Poller:
+def poller_of(cards: Iterable[Card], gate: UpstreamGate | None) -> Poller:
     """Quick while something has moved in the last minute, calm after that."""
     moved = [card.generation.status_at for card in cards if card.generation.is_open]
-    banner = banner_of(line)
+    banner = banner_of(gate)
     if not moved:
         return Poller(None, banner)
     is_quick = timezone.now() - max(moved) < FIRST_MINUTE
     return Poller(QUICK_SECONDS if is_quick else CALM_SECONDS, banner)
 
 
-def banner_of(line: Line | None) -> str:
+def banner_of(gate: UpstreamGate | None) -> str:
     """Changes with what the banner says."""
-    if line is None:
+    if gate is None:
         return ""
-    return f"paused-{pause}" if (pause := which_pause(line)) else line.trouble
+    return f"paused-{pause}" if (pause := which_pause(gate)) else gate.hold_reason
 
 
-def which_pause(line: Line) -> str:
+def which_pause(gate: UpstreamGate) -> str:
     """To the microsecond, as `_banner.html` says it too; empty without one."""
-    return dateformat.format(line.paused_at, "Uu") if line.paused_at else ""
+    return dateformat.format(gate.paused_at, "Uu") if gate.paused_at else ""
 
 
 def open_of(member: Member) -> GenerationQuerySet:
@@ -87,19 +87,19 @@ def changes(request: MemberRequest) -> HttpResponse:
     """Only the cards that changed since the page saw them; 204 when none did."""
     seen = _read_stamps(request.GET.get("k", ""))
     rows = Generation.objects.visible_to(request.user).filter(pk__in=seen)
-    line = line_now()
-    bare = bare_cards_of(list(rows.defer("prompt", "last_answer")), request.user, line)
+    gate = current_gate()
+    bare = bare_cards_of(list(rows.defer("prompt", "last_answer")), request.user, gate)
     if any(card.generation.is_live for card in bare):
         tasks.enqueue_pump_if_stale()
     changed = [card.generation.pk for card in bare if card.stamp != seen[card.generation.pk]]
-    poller = poller_of(bare, line)
+    poller = poller_of(bare, gate)
     is_same = poller.stamp == request.GET.get("p")
     if not changed and is_same:
         return HttpResponse(status=204)
     context = around(request.user, whole="whole" in request.GET) | {
-        "cards": cards_of(whole_rows(rows.filter(pk__in=changed)), request.user, line),
+        "cards": cards_of(whole_rows(rows.filter(pk__in=changed)), request.user, gate),
         "poller": None if is_same else poller,
-        "line": line,
+        "gate": gate,
     }
     return render(request, "cards/changes.html", context)
 

@@ -9,7 +9,7 @@ from django.views.decorators.http import require_safe
 from generations.models import Generation
 
 from .access import MemberRequest
-from .cards import cards_of, line_now
+from .cards import cards_of, current_gate
 from .changes import around, poller_of, whole_rows
 
 
@@ -21,11 +21,11 @@ def generation(request: MemberRequest, pk: int) -> HttpResponse:
 def page(request: MemberRequest, pk: int, *, status: int = 200, **more: Any) -> HttpResponse:
     """`more` is what a form on it that was refused says."""
     row = get_object_or_404(whole_rows(Generation.objects.visible_to(request.user)), pk=pk)
-    line = line_now()
-    cards = cards_of([row], request.user, line)
+    gate = current_gate()
+    cards = cards_of([row], request.user, gate)
     context = around(request.user, whole=True) | {
         "card": cards[0],
-        "line": line,
-        "poller": poller_of(cards, line),
+        "gate": gate,
+        "poller": poller_of(cards, gate),
     }
     return render(request, "generation/generation.html", context | more, status=status)

@@ -21,7 +21,7 @@ from generations.models import Collection, Generation, Picture, ReferenceImage
 from generations.worker import tasks
 
 from .access import MemberRequest
-from .cards import Card, cards_of, line_now
+from .cards import Card, cards_of, current_gate
 from .changes import around, poller_of
 from .forms import GenerationForm
 from .paging import before, key_of
@@ -59,12 +59,12 @@ def create(request: MemberRequest) -> HttpResponse:
 
 
 def _answer_with_card(request: MemberRequest, generation: Generation) -> HttpResponse:
-    line = line_now()
-    cards = cards_of([generation], request.user, line)
+    gate = current_gate()
+    cards = cards_of([generation], request.user, gate)
     context = around(request.user, whole=False) | {
         "card": cards[0],
-        "poller": poller_of(cards, line),
-        "line": line,
+        "poller": poller_of(cards, gate),
+        "gate": gate,
         "nonce": uuid4(),
     }
     return render(request, "studio/created.html", context)
@@ -85,16 +85,16 @@ def _page(
     status: int = 200,
 ) -> HttpResponse:
     rows, older = stream
-    line = line_now()
-    cards = cards_of(rows, request.user, line)
+    gate = current_gate()
+    cards = cards_of(rows, request.user, gate)
     context = (
         around(request.user, whole=False)
         | _console(form)
         | {
             "days": _by_day(cards),
             "older": older,
-            "line": line,
-            "poller": poller_of(cards, line),
+            "gate": gate,
+            "poller": poller_of(cards, gate),
             "examples": catalog.EXAMPLES,
             "is_demo": settings.DEMO,
         }

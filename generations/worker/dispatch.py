@@ -10,7 +10,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from generations.kling import ImageRequest
-from generations.models import Failure, Generation, Line, Submission, TransitionReason
+from generations.models import Failure, Generation, Submission, TransitionReason, UpstreamGate
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ class Sending:
 
 def opens_soon(within_seconds: float = 0) -> bool:
     """Whether the line lets a submit through by then: no hold, no wait that belongs to the key."""
-    return _opens(Line.now(), timezone.now() + timedelta(seconds=within_seconds))
+    return _opens(UpstreamGate.now(), timezone.now() + timedelta(seconds=within_seconds))
 
 
 def send_next(most: int) -> list[Sending]:
@@ -40,21 +40,21 @@ def send_next(most: int) -> list[Sending]:
     if not prepared:
         return []
     with transaction.atomic():
-        line = Line.lock()
-        sent = _claim(prepared, line)
-        if line.is_held and sent:
-            Line.probe(gap_seconds=settings.HOLD_RETRY_SECONDS)
+        gate = UpstreamGate.lock()
+        sent = _claim(prepared, gate)
+        if gate.is_held and sent:
+            UpstreamGate.probe(gap_seconds=settings.HOLD_RETRY_SECONDS)
     return sent
 
 
 def _next_in_turn(most: int) -> list[Generation]:
     """Those that seem to fit by now; the claim looks again, under the lock."""
-    in_use, budget = Generation.objects.units_in_use(), Line.now().widen()
+    in_use, limit = Generation.objects.images_in_flight(), UpstreamGate.now().grow()
     fitting: list[Generation] = []
-    if not _fits(1, in_use, budget):
+    if not _fits(1, in_use, limit):
         return fitting  # cheaply: the order of a long queue is worked out only when it matters
     for generation in Generation.objects.in_turn().select_related("reference")[:most]:
-        if not _fits(generation.n, in_use, budget):
+        if not _fits(generation.n, in_use, limit):
             break  # the next in turn waits for room; nobody smaller slips past it
         in_use += generation.n
         fitting.append(generation)
@@ -79,15 +79,17 @@ def _prepared(
     return prepared
 
 
-def _claim(prepared: list[tuple[Generation, ImageRequest | None]], line: Line) -> list[Sending]:
-    if not _opens(line, timezone.now()):
+def _claim(
+    prepared: list[tuple[Generation, ImageRequest | None]], gate: UpstreamGate
+) -> list[Sending]:
+    if not _opens(gate, timezone.now()):
         return []
-    in_use, budget = Generation.objects.units_in_use(), line.widen()
+    in_use, limit = Generation.objects.images_in_flight(), gate.grow()
     sent: list[Sending] = []
     for generation, request in prepared:
-        if not _fits(generation.n, in_use, budget):
+        if not _fits(generation.n, in_use, limit):
             break
-        if line.is_held and sent:
+        if gate.is_held and sent:
             break  # half open: one row tries the line for all
         submission = generation.mark_submitting(settings.SUBMIT_DEADLINE + SWEEP_MARGIN_SECONDS)
         if submission is None:
@@ -107,16 +109,16 @@ def _refuse_unsent(generation: Generation, submission: Submission) -> None:
     Submission.objects.filter(pk=submission.pk).update(outcome=Submission.Outcome.REFUSED)
 
 
-def _opens(line: Line, by: datetime) -> bool:
-    if line.is_paused:
+def _opens(gate: UpstreamGate, by: datetime) -> bool:
+    if gate.is_paused:
         return False
-    waits = [line.quiet_until, line.probe_at if line.is_held else line.not_before]
+    waits = [gate.silent_until, gate.probe_at if gate.is_held else gate.submit_not_before]
     return all(until is None or until <= by for until in waits)
 
 
-def _fits(n: int, in_use: int, budget: int) -> bool:
+def _fits(n: int, in_use: int, limit: int) -> bool:
     """A request larger than the whole budget still runs, alone."""
-    return not budget or in_use + n <= budget or in_use == 0
+    return not limit or in_use + n <= limit or in_use == 0
 
 
 def _prepare(generation: Generation) -> ImageRequest:

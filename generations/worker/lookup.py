@@ -19,7 +19,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from generations import kling
-from generations.models import Generation, Line, Submission, TaskTaken
+from generations.models import Generation, Submission, TaskTaken, UpstreamGate
 
 from . import upstream
 from .shift import Shift
@@ -57,7 +57,7 @@ T = TypeVar("T")
 
 def has_work() -> bool:
     """Some are due, and the upstream has not asked for silence."""
-    return Generation.objects.to_look_for().exists() and not _is_quiet()
+    return Generation.objects.to_look_for().exists() and not _is_silent()
 
 
 def run(shift: Shift) -> None:
@@ -75,9 +75,9 @@ def run(shift: Shift) -> None:
             looks.take()
 
 
-def _is_quiet() -> bool:
-    quiet_until = Line.now().quiet_until
-    return quiet_until is not None and quiet_until > timezone.now()
+def _is_silent() -> bool:
+    silent_until = UpstreamGate.now().silent_until
+    return silent_until is not None and silent_until > timezone.now()
 
 
 @dataclass
@@ -224,7 +224,7 @@ def _tell_the_line(answers: list[Answer]) -> None:
     """What it shows of the key: silence asked for, or a refusal. Submits open the line again."""
     for answer in answers:
         if isinstance(answer, kling.SlowDown) and answer.wait_seconds is not None:
-            Line.keep_quiet(answer.wait_seconds)
+            UpstreamGate.stay_silent(answer.wait_seconds)
     refused = next((one for one in answers if isinstance(one, kling.OnHold)), None)
-    if refused and not Line.now().is_held:
-        Line.hold(refused.trouble, refused.answer, gap_seconds=settings.HOLD_RETRY_SECONDS)
+    if refused and not UpstreamGate.now().is_held:
+        UpstreamGate.hold(refused.trouble, refused.answer, gap_seconds=settings.HOLD_RETRY_SECONDS)

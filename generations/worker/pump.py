@@ -18,7 +18,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from generations import kling
-from generations.models import Failure, Generation, Line, Status, TransitionReason, pace
+from generations.models import Failure, Generation, Status, TransitionReason, UpstreamGate, pace
 
 from . import upstream
 from .rhythm import next_poll
@@ -108,8 +108,8 @@ class Polls:
 
     def start(self) -> None:
         most = self.width.now() + self.ahead - self.in_flight
-        quiet_until = Line.now().quiet_until
-        if most <= 0 or (quiet_until and quiet_until > timezone.now()):
+        silent_until = UpstreamGate.now().silent_until
+        if most <= 0 or (silent_until and silent_until > timezone.now()):
             return
         for generation in Generation.objects.claim_due(most, LEASE_SECONDS):
             claimed = generation.next_poll_at
@@ -297,11 +297,11 @@ def _tell_the_line(answers: list[Answer]) -> None:
     """What a query shows of the key: silence asked for, a refusal, or that all is well again."""
     for answer in answers:
         if isinstance(answer, kling.SlowDown) and answer.wait_seconds is not None:
-            Line.keep_quiet(answer.wait_seconds)
+            UpstreamGate.stay_silent(answer.wait_seconds)
     refused = next((a for a in answers if isinstance(a, kling.OnHold)), None)
-    shows_in_a_query = {Line.Trouble.KEY, Line.Trouble.ADDRESS}
-    line = Line.now()
-    if refused and not line.is_held:
-        Line.hold(refused.trouble, refused.answer, gap_seconds=settings.HOLD_RETRY_SECONDS)
-    elif line.trouble in shows_in_a_query and any(isinstance(a, kling.Task) for a in answers):
-        Line.clear()
+    shows_in_a_query = {UpstreamGate.HoldReason.KEY, UpstreamGate.HoldReason.ADDRESS}
+    gate = UpstreamGate.now()
+    if refused and not gate.is_held:
+        UpstreamGate.hold(refused.trouble, refused.answer, gap_seconds=settings.HOLD_RETRY_SECONDS)
+    elif gate.hold_reason in shows_in_a_query and any(isinstance(a, kling.Task) for a in answers):
+        UpstreamGate.clear()

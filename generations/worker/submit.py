@@ -16,10 +16,10 @@ from generations import kling
 from generations.models import (
     Failure,
     Generation,
-    Line,
     Status,
     Submission,
     TransitionReason,
+    UpstreamGate,
     is_dead,
 )
 
@@ -44,15 +44,19 @@ Posts = dict[Future[kling.Task], Sending]
 
 
 # Troubles that show in a query, which costs nothing, before a paid POST is risked for them.
-ASKED_FREELY = {Line.Trouble.UNREACHED, Line.Trouble.KEY, Line.Trouble.ADDRESS}
-ENDED_BY_A_QUERY = {Line.Trouble.KEY, Line.Trouble.ADDRESS}
+ASKED_FREELY = {
+    UpstreamGate.HoldReason.UNREACHED,
+    UpstreamGate.HoldReason.KEY,
+    UpstreamGate.HoldReason.ADDRESS,
+}
+ENDED_BY_A_QUERY = {UpstreamGate.HoldReason.KEY, UpstreamGate.HoldReason.ADDRESS}
 
 
 def has_work() -> bool:
     """Rows wait, or a hold may have ended, and the line lets them through soon; a longer wait is
     ended by the beat."""
     return dispatch.opens_soon(SOON_SECONDS) and (
-        _is_anything_queued() or Line.now().trouble in ENDED_BY_A_QUERY
+        _is_anything_queued() or UpstreamGate.now().hold_reason in ENDED_BY_A_QUERY
     )
 
 
@@ -101,8 +105,8 @@ def _may_try(client: kling.Client) -> bool:
     Only when it answers that does one row try it; else each try could be paid for and lost. With
     nothing in the queue the good answer alone ends the hold.
     """
-    trouble = Line.now().trouble
-    if trouble not in ASKED_FREELY or not dispatch.opens_soon():
+    hold_reason = UpstreamGate.now().hold_reason
+    if hold_reason not in ASKED_FREELY or not dispatch.opens_soon():
         return True
     try:
         client.task(NO_SUCH_TASK)
@@ -110,10 +114,10 @@ def _may_try(client: kling.Client) -> bool:
         pass
     except kling.KlingError as error:
         logger.warning("the line stays on hold: %s", error)
-        Line.probe(gap_seconds=settings.HOLD_RETRY_SECONDS)
+        UpstreamGate.probe(gap_seconds=settings.HOLD_RETRY_SECONDS)
         return False
-    if trouble in ENDED_BY_A_QUERY and not _is_anything_queued():
-        Line.clear()
+    if hold_reason in ENDED_BY_A_QUERY and not _is_anything_queued():
+        UpstreamGate.clear()
     return True
 
 
@@ -130,7 +134,7 @@ def _next_window(window: int, error: Exception | None) -> int:
 def sweep() -> None:
     """T6: whoever sent these is gone, or has waited past every deadline. Nobody knows; a person
     decides. A late answer still wins."""
-    Line.pull_in()
+    UpstreamGate.clamp_to_clock()
     sent = Submission.objects.filter(
         outcome=Submission.Outcome.SENT, generation__status=Status.SUBMITTING
     ).select_related("generation")
@@ -185,7 +189,7 @@ def _accepted(item: Sending, task: kling.Task) -> None:
     with transaction.atomic():
         _note(item, Submission.Outcome.ACCEPTED, task.answer, kling_task_id=task.kling_task_id)
         moved = item.generation.mark_running(item.submission, task.kling_task_id, first_poll())
-        Line.clear()
+        UpstreamGate.clear()
     if not moved:
         logger.error("a late answer: %s is Kling task %r", item.generation, task.kling_task_id)
 
@@ -199,16 +203,16 @@ def _not_accepted(item: Sending, error: kling.KlingError) -> None:
             case kling.Refused(kind="input") if _may_be_there(item):
                 _note(item, Submission.Outcome.REFUSED, answer, **facts)
                 generation.mark_unconfirmed(submission, TransitionReason.REFUSED)
-                Line.clear()
+                UpstreamGate.clear()
             case kling.Refused():
                 _note(item, Submission.Outcome.REFUSED, answer, **facts)
                 failure = Failure(error.kind)
                 generation.mark_refused(submission, failure, error.message)
-                Line.clear()
+                UpstreamGate.clear()
             case kling.NotSent():
                 _note(item, Submission.Outcome.POSTPONED, answer, **facts)
                 generation.mark_postponed(submission, TransitionReason.NOT_REACHED)
-                Line.wait(_backoff(None), is_busy=False)
+                UpstreamGate.wait(_backoff(None), is_busy=False)
             case kling.SlowDown() if not _too_often(item, error):
                 _note(item, Submission.Outcome.POSTPONED, answer, **facts)
                 generation.mark_postponed(submission, TransitionReason.BUSY)
@@ -216,13 +220,13 @@ def _not_accepted(item: Sending, error: kling.KlingError) -> None:
             case kling.OnHold():
                 _note(item, Submission.Outcome.POSTPONED, answer, **facts)
                 generation.mark_postponed(submission, TransitionReason.HELD)
-                Line.hold(error.trouble, answer, gap_seconds=settings.HOLD_RETRY_SECONDS)
+                UpstreamGate.hold(error.trouble, answer, gap_seconds=settings.HOLD_RETRY_SECONDS)
             case _:
                 _note(item, Submission.Outcome.UNANSWERED, answer, **facts)
                 generation.mark_unconfirmed(submission, TransitionReason.NO_ANSWER)
-                if Line.count_unanswered() >= UNANSWERED_BECOMES_HOLD:
+                if UpstreamGate.count_unanswered() >= UNANSWERED_BECOMES_HOLD:
                     # A wrong address answers like this too, and every further try may cost.
-                    Line.hold(Line.Trouble.UNREACHED, answer,
+                    UpstreamGate.hold(UpstreamGate.HoldReason.UNREACHED, answer,
                               gap_seconds=settings.HOLD_RETRY_SECONDS)  # fmt: skip
 
 
@@ -248,18 +252,20 @@ def _may_be_there(item: Sending) -> bool:
 
 
 def _slow_down(error: kling.SlowDown) -> None:
-    Line.narrow(Generation.objects.units_in_use())
+    UpstreamGate.shrink(Generation.objects.images_in_flight())
     if error.wait_seconds is not None:
-        Line.keep_quiet(error.wait_seconds)
-    Line.wait(_backoff(error.wait_seconds))
-    line = Line.now()
-    busy_for = timezone.now() - (line.busy_since or timezone.now())
+        UpstreamGate.stay_silent(error.wait_seconds)
+    UpstreamGate.wait(_backoff(error.wait_seconds))
+    gate = UpstreamGate.now()
+    busy_for = timezone.now() - (gate.busy_since or timezone.now())
     if not error.reason_known and busy_for > BUSY_BECOMES_HOLD:
-        Line.hold(Line.Trouble.BUSY, error.answer, gap_seconds=settings.HOLD_RETRY_SECONDS)
+        UpstreamGate.hold(
+            UpstreamGate.HoldReason.BUSY, error.answer, gap_seconds=settings.HOLD_RETRY_SECONDS
+        )
 
 
 def _backoff(asked_seconds: float | None) -> float:
     """Doubled for each refusal in a row, at most a minute, never less than was asked for."""
-    doubled = settings.BUSY_RETRY_SECONDS * 2.0 ** min(Line.now().waits, 6)
+    doubled = settings.BUSY_RETRY_SECONDS * 2.0 ** min(UpstreamGate.now().refusals_in_a_row, 6)
     doubled = min(doubled, LONGEST_WAIT_SECONDS)
     return max(doubled * random.uniform(0.8, 1.2), asked_seconds or 0)

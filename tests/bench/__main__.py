@@ -85,7 +85,7 @@ def whole_requests(settings: dict[str, object]) -> None:
         Simulator(seconds=UPSTREAM_SECONDS) as simulator,
         House(
             Path(folder), upstream_url=simulator.url, poll_seconds=POLL_SECONDS,
-            upstream_units=0, **settings,
+            concurrency_limit=0, **settings,
         ) as house,
     ):  # fmt: skip
         house.start("run")
@@ -103,7 +103,7 @@ def submits(settings: dict[str, object]) -> None:
     with (
         tempfile.TemporaryDirectory() as folder,
         Simulator(submit_seconds=1, seconds=UPSTREAM_SECONDS) as simulator,
-        House(Path(folder), upstream_url=simulator.url, upstream_units=0, **settings).prepare()
+        House(Path(folder), upstream_url=simulator.url, concurrency_limit=0, **settings).prepare()
         as house,
     ):  # fmt: skip
         house.start("web")

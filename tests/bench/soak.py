@@ -19,7 +19,7 @@ def soak(minutes: int, **settings: object) -> None:
         tempfile.TemporaryDirectory() as folder,
         Simulator(seconds=(5, 20)) as simulator,
         House(
-            Path(folder), upstream_url=simulator.url, poll_seconds="2,5,5,5", upstream_units=0,
+            Path(folder), upstream_url=simulator.url, poll_seconds="2,5,5,5", concurrency_limit=0,
             **settings,
         ).prepare() as house,
     ):  # fmt: skip

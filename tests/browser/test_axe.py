@@ -17,10 +17,10 @@ from generations.models import (
     Collection,
     Failure,
     Generation,
-    Line,
     Member,
     Picture,
     Status,
+    UpstreamGate,
     choosing,
 )
 from tests.browser.conftest import sign_in
@@ -66,7 +66,9 @@ def house(settings: Settings, tmp_path: Path, transactional_db: None) -> Member:
     Collection.objects.create(name=HOSTILE[0][:80], created_by=admin).add(shown, admin)
     make_generation(Status.SUCCEEDED, owner=admin, is_private=True, prompt=HOSTILE[1])
     Picture.objects.filter(pk=short.pictures.all()[0].pk).trash(admin)
-    Line.objects.create(pk=Line.ONLY, paused_at=timezone.now(), pause_reason=HOSTILE[0][:60])
+    UpstreamGate.objects.create(
+        pk=UpstreamGate.ONLY, paused_at=timezone.now(), pause_reason=HOSTILE[0][:60]
+    )
     return admin
 
 
@@ -111,7 +113,7 @@ def pages(house: Member) -> dict[str, str]:
         "trash": "/trash/",
         "history": "/history/",
         "settings": "/settings/",
-        "line": "/line/",
+        "line": "/queue/",
         "made": f"/generations/{first.generation_id}/",
         "varied": f"/generations/{first.generation_id}/vary/",
         "failed": f"/generations/{failed.pk}/",

@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import BrowserContext, Page, ViewportSize, expect
 
-from generations.models import Line, Member, Status
+from generations.models import Member, Status, UpstreamGate
 from tests.browser.conftest import sign_in
 from tests.builders import make_generation, make_submission
 
@@ -17,9 +17,9 @@ def test_an_open_page_learns_of_a_pause_and_of_its_end(
 ) -> None:
     make_generation(Status.RUNNING, owner=owner)
     page.reload()
-    Line.pause(admin, "Lunch")
+    UpstreamGate.pause(admin, "Lunch")
     expect(page.get_by_role("region", name="The line is paused: Lunch")).to_be_visible()
-    Line.resume()
+    UpstreamGate.resume()
     expect(page.locator("#banner-head")).to_have_count(0)
 
 
@@ -55,13 +55,13 @@ def test_no_page_scrolls_sideways(
         make_generation(Status.SUCCEEDED, owner=owner, n=4, stored=3),
         make_generation(Status.UNCONFIRMED, owner=owner),
     ]
-    Line.hold(Line.Trouble.ACCOUNT, "the raw words " * 40)
-    Line.pause(admin, "The money of this month is spent " * 8)
+    UpstreamGate.hold(UpstreamGate.HoldReason.ACCOUNT, "the raw words " * 40)
+    UpstreamGate.pause(admin, "The money of this month is spent " * 8)
     window.clear_cookies()
     sign_in(window, admin)
     page = window.pages[-1]
     page.set_viewport_size(ViewportSize(width=width, height=900))
-    for address in ("/line/", *(f"/generations/{row.pk}/" for row in rows)):
+    for address in ("/queue/", *(f"/generations/{row.pk}/" for row in rows)):
         page.goto(address)
         assert page.evaluate(SIDEWAYS) <= 0, address
 

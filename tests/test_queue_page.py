@@ -8,15 +8,15 @@ from django.utils import timezone
 from django_q.models import OrmQ  # noqa: TID251
 from pytest_django import Settings
 
-from generations.models import Generation, Line, Member, Slot, Status
-from generations.web import line as line_page
+from generations.models import Generation, Member, Slot, Status, UpstreamGate
+from generations.web import queue as queue_page
 from tests.builders import make_generation
 from tests.forms import HTMX
 
 pytestmark = pytest.mark.django_db
 
 
-def page_of(client: Client, address: str = "/line/") -> str:
+def page_of(client: Client, address: str = "/queue/") -> str:
     return " ".join(client.get(address).content.decode().split())
 
 
@@ -24,30 +24,30 @@ def press_resume(client: Client, page: str) -> str:
     """The button as it stands on that page."""
     pause = re.search(r'name="pause" value="([^"]*)"', page)
     assert pause, "there is no button to resume"
-    return client.post("/line/resume", {"pause": pause[1]}, follow=True).content.decode()
+    return client.post("/queue/resume", {"pause": pause[1]}, follow=True).content.decode()
 
 
 def test_the_page_is_for_admins_alone(owners: Client, admins: Client) -> None:
-    assert 'href="/line/"' in admins.get("/").content.decode()
-    assert admins.get("/line/").status_code == 200
-    assert owners.get("/line/").status_code == 403
-    assert owners.post("/line/", {"reason": "mine now"}).status_code == 403
-    assert not Line.objects.exists()
-    assert b'href="/line/"' not in owners.get("/").content
+    assert 'href="/queue/"' in admins.get("/").content.decode()
+    assert admins.get("/queue/").status_code == 200
+    assert owners.get("/queue/").status_code == 403
+    assert owners.post("/queue/", {"reason": "mine now"}).status_code == 403
+    assert not UpstreamGate.objects.exists()
+    assert b'href="/queue/"' not in owners.get("/").content
 
 
 def test_nobody_else_resumes(owners: Client, admin: Member) -> None:
-    Line.pause(admin, "Lunch")
-    assert owners.post("/line/resume").status_code == 403
-    assert Line.now().is_paused
+    UpstreamGate.pause(admin, "Lunch")
+    assert owners.post("/queue/resume").status_code == 403
+    assert UpstreamGate.now().is_paused
 
 
 def test_nothing_is_paused_or_resumed_by_looking(admins: Client, admin: Member) -> None:
     assert "Open: what is asked for is sent" in page_of(admins)
-    assert not Line.objects.exists()
-    Line.pause(admin, "Lunch")
-    assert admins.get("/line/resume").status_code == 405
-    assert Line.now().is_paused
+    assert not UpstreamGate.objects.exists()
+    UpstreamGate.pause(admin, "Lunch")
+    assert admins.get("/queue/resume").status_code == 405
+    assert UpstreamGate.now().is_paused
 
 
 # --- the pause ------------------------------------------------------------------------------------
@@ -56,10 +56,10 @@ def test_nothing_is_paused_or_resumed_by_looking(admins: Client, admin: Member) 
 def test_a_pause_is_told_to_all_with_its_reason_and_who(
     admins: Client, admin: Member, owners: Client
 ) -> None:
-    answer = admins.post("/line/", {"reason": "  The month's <money> is spent "})
-    assert (answer.status_code, answer["Location"]) == (302, "/line/")
-    line = Line.now()
-    assert (line.paused_by, line.pause_reason) == (admin, "The month's <money> is spent")
+    answer = admins.post("/queue/", {"reason": "  The month's <money> is spent "})
+    assert (answer.status_code, answer["Location"]) == (302, "/queue/")
+    gate = UpstreamGate.now()
+    assert (gate.paused_by, gate.pause_reason) == (admin, "The month's <money> is spent")
     page = page_of(owners, "/")
     assert "The line is paused: The month&#x27;s &lt;money&gt; is spent" in page
     assert f"By {admin.name}, since " in page
@@ -68,37 +68,37 @@ def test_a_pause_is_told_to_all_with_its_reason_and_who(
 
 
 def test_admins_find_resume_and_details_in_the_banner(admins: Client, admin: Member) -> None:
-    Line.pause(admin, "Lunch")
+    UpstreamGate.pause(admin, "Lunch")
     page = page_of(admins, "/")
     assert 'id="banner-resume"' in page
-    assert 'id="banner-details" href="/line/"' in page
+    assert 'id="banner-details" href="/queue/"' in page
     assert 'id="banner-details"' not in page_of(admins)
 
 
 @pytest.mark.parametrize("reason", ["", "   ", "x" * 301, "a\x00b"])
 def test_a_pause_without_a_reason_is_refused_beside_the_field(admins: Client, reason: str) -> None:
-    answer = admins.post("/line/", {"reason": reason})
+    answer = admins.post("/queue/", {"reason": reason})
     assert answer.status_code == 422
     page = answer.content.decode()
     assert 'id="reason-error"' in page
     assert f'name="reason" maxlength="300" value="{reason}"' in page
-    assert not Line.objects.filter(paused_at__isnull=False).exists()
+    assert not UpstreamGate.objects.filter(paused_at__isnull=False).exists()
 
 
 def test_an_empty_post_is_a_pause_without_a_reason(admins: Client) -> None:
-    assert admins.post("/line/").status_code == 422
+    assert admins.post("/queue/").status_code == 422
 
 
 def test_the_first_pause_stands(admins: Client, admin: Member) -> None:
-    Line.pause(admin, "Lunch")
-    answer = admins.post("/line/", {"reason": "Dinner"}, follow=True)
+    UpstreamGate.pause(admin, "Lunch")
+    answer = admins.post("/queue/", {"reason": "Dinner"}, follow=True)
     assert b"It was paused already." in answer.content
-    assert Line.now().pause_reason == "Lunch"
+    assert UpstreamGate.now().pause_reason == "Lunch"
 
 
 def test_while_it_is_paused_nobody_is_asked_to_pause_it(admins: Client, admin: Member) -> None:
     assert 'name="reason"' in page_of(admins)
-    Line.pause(admin, "Lunch")
+    UpstreamGate.pause(admin, "Lunch")
     assert 'name="reason"' not in page_of(admins)
 
 
@@ -107,19 +107,19 @@ def test_while_it_is_paused_nobody_is_asked_to_pause_it(admins: Client, admin: M
 
 def test_a_resume_lets_the_queue_go_at_once(admins: Client, admin: Member) -> None:
     make_generation()
-    Line.pause(admin, "Lunch")
-    Line.hold(Line.Trouble.ACCOUNT)
+    UpstreamGate.pause(admin, "Lunch")
+    UpstreamGate.hold(UpstreamGate.HoldReason.ACCOUNT)
     press_resume(admins, page_of(admins))
-    line = Line.now()
-    assert not line.is_paused
-    assert not line.is_held
+    gate = UpstreamGate.now()
+    assert not gate.is_paused
+    assert not gate.is_held
     assert [kick.func() for kick in OrmQ.objects.all()] == ["generations.worker.tasks.submit"]
 
 
 def test_a_resume_from_the_banner_of_a_card_does_the_same(admins: Client, admin: Member) -> None:
-    Line.pause(admin, "Lunch")
+    UpstreamGate.pause(admin, "Lunch")
     press_resume(admins, page_of(admins, "/"))
-    assert not Line.now().is_paused
+    assert not UpstreamGate.now().is_paused
 
 
 @pytest.mark.parametrize("before", ["a hold", "another pause"])
@@ -127,14 +127,14 @@ def test_a_press_on_an_old_page_ends_no_pause_that_it_did_not_show(
     admins: Client, admin: Member, before: str
 ) -> None:
     if before == "a hold":
-        Line.hold(Line.Trouble.KEY)
+        UpstreamGate.hold(UpstreamGate.HoldReason.KEY)
     else:
-        Line.pause(admin, "Lunch")
+        UpstreamGate.pause(admin, "Lunch")
     old = page_of(admins)
-    Line.resume()
-    Line.pause(admin, "Somebody broke in")
+    UpstreamGate.resume()
+    UpstreamGate.pause(admin, "Somebody broke in")
     assert "read why first" in press_resume(admins, old)
-    assert Line.now().pause_reason == "Somebody broke in"
+    assert UpstreamGate.now().pause_reason == "Somebody broke in"
     assert not OrmQ.objects.exists()
 
 
@@ -153,12 +153,12 @@ def test_an_open_page_learns_of_a_pause_of_another_and_of_its_end(
         stamps.extend(re.findall(r'data-page-stamp="([^"]+)"', page))
         return page
 
-    Line.pause(admin, "Lunch")
+    UpstreamGate.pause(admin, "Lunch")
     assert "The line is paused: Lunch" in ask()
-    Line.resume()
-    Line.pause(admin, "Dinner")
+    UpstreamGate.resume()
+    UpstreamGate.pause(admin, "Dinner")
     assert "The line is paused: Dinner" in ask()
-    Line.resume()
+    UpstreamGate.resume()
     page = ask()
     assert 'id="banner"' in page
     assert "The line is paused" not in page
@@ -169,7 +169,7 @@ def test_a_press_on_a_card_brings_the_banner_with_the_stamp(
     owners: Client, owner: Member, admin: Member
 ) -> None:
     row = make_generation(Status.UNCONFIRMED, owner=owner)
-    Line.pause(admin, "Lunch")
+    UpstreamGate.pause(admin, "Lunch")
     address = f"/generations/{row.pk}/send-again/"
     page = owners.post(address, {"version": "1"}, headers=HTMX).content.decode()
     assert 'data-page-stamp="paused-' in page
@@ -186,8 +186,8 @@ def test_it_says_how_much_is_where_and_how_wide_it_is(admins: Client) -> None:
     make_generation(Status.SUBMITTING)
     make_generation(Status.UNCONFIRMED)
     make_generation(Status.SUCCEEDED)
-    Line.now()
-    Line.objects.update(units=5, units_at=timezone.now())
+    UpstreamGate.now()
+    UpstreamGate.objects.update(concurrency_limit=5, concurrency_limit_changed_at=timezone.now())
     page = page_of(admins)
     for words, count in (
         ("Waiting in line", 3), ("Sending", 1), ("Making", 1), ("Made, fetching", 0),
@@ -201,14 +201,14 @@ def test_it_says_how_much_is_where_and_how_wide_it_is(admins: Client) -> None:
 def test_what_is_not_narrowed_is_not_called_so(admins: Client, settings: Settings) -> None:
     assert "0 of 20 pictures" in page_of(admins)
     assert "Narrowed" not in page_of(admins)
-    settings.UPSTREAM_UNITS = 0
+    settings.CONCURRENCY_LIMIT = 0
     assert "0 pictures, no limit of ours" in page_of(admins)
 
 
 def test_what_waits_by_the_thousand_is_not_counted_to_its_end(
     admins: Client, owner: Member, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(line_page, "MOST_COUNTED", 2)
+    monkeypatch.setattr(queue_page, "MOST_COUNTED", 2)
     for _row in range(2):
         make_generation(owner=owner)
     assert "<dt>Waiting in line</dt><dd>2</dd>" in page_of(admins)
@@ -223,14 +223,14 @@ def test_what_was_asked_of_another_upstream_is_not_of_this_line(admins: Client) 
 
 
 def test_a_hold_says_why_since_when_and_when_it_tries_again(admins: Client, owners: Client) -> None:
-    Line.hold(Line.Trouble.ACCOUNT, '{"message": "<b>1102"}')
-    line, page = Line.now(), page_of(admins)
-    assert line.held_at
-    assert line.probe_at
+    UpstreamGate.hold(UpstreamGate.HoldReason.ACCOUNT, '{"message": "<b>1102"}')
+    gate, page = UpstreamGate.now(), page_of(admins)
+    assert gate.held_at
+    assert gate.probe_at
     assert "The line is on hold: the Kling account is empty." in page
     assert "Top up, then resume" in page
-    assert f"<dt>On hold since</dt><dd>{line.held_at:%-d %b, %H:%M:%S}</dd>" in page
-    assert f"<dt>Tried again at</dt><dd>{line.probe_at:%-d %b, %H:%M:%S}</dd>" in page
+    assert f"<dt>On hold since</dt><dd>{gate.held_at:%-d %b, %H:%M:%S}</dd>" in page
+    assert f"<dt>Tried again at</dt><dd>{gate.probe_at:%-d %b, %H:%M:%S}</dd>" in page
     assert "{&quot;message&quot;: &quot;&lt;b&gt;1102&quot;}" in page
     told = page_of(owners, "/")
     assert "It starts by itself after a top-up." in told
@@ -238,8 +238,8 @@ def test_a_hold_says_why_since_when_and_when_it_tries_again(admins: Client, owne
 
 
 def test_a_pause_hides_no_hold_behind_it(admins: Client, admin: Member) -> None:
-    Line.hold(Line.Trouble.KEY, "invalid token")
-    Line.pause(admin, "Lunch")
+    UpstreamGate.hold(UpstreamGate.HoldReason.KEY, "invalid token")
+    UpstreamGate.pause(admin, "Lunch")
     page = page_of(admins)
     assert "The line is paused: Lunch" in page
     assert "Kling refuses our key" in page
@@ -248,8 +248,8 @@ def test_a_pause_hides_no_hold_behind_it(admins: Client, admin: Member) -> None:
 
 def test_a_wait_is_told_with_its_end(admins: Client) -> None:
     assert "Busy" not in page_of(admins)
-    Line.keep_quiet(3600)
-    until, page = Line.now().quiet_until, page_of(admins)
+    UpstreamGate.stay_silent(3600)
+    until, page = UpstreamGate.now().silent_until, page_of(admins)
     assert "Busy: Kling has no room for now." in page
     assert f"<dt>Nothing sent until</dt><dd>{until:%-d %b, %H:%M:%S}</dd>" in page
     assert "Open: what is asked for" not in page

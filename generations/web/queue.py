@@ -17,11 +17,11 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_http_methods, require_POST
 
-from generations.models import Generation, Line, Slot, Status
+from generations.models import Generation, Slot, Status, UpstreamGate
 from generations.worker import tasks
 
 from .access import MemberRequest
-from .cards import line_now
+from .cards import current_gate
 from .changes import count_open, which_pause
 
 logger = logging.getLogger(__name__)
@@ -49,18 +49,18 @@ class Count:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-def line(request: MemberRequest) -> HttpResponse:
+def queue(request: MemberRequest) -> HttpResponse:
     """How it stands; a POST pauses it, for a reason."""
     _admins_only(request)
     form = PauseForm(request.POST if request.method == "POST" else None)
     if not form.is_valid():
         status = 422 if form.errors else 200
-        return render(request, "line/line.html", _context(request, form), status=status)
-    if Line.pause(request.user, form.cleaned_data["reason"]):
+        return render(request, "queue/line.html", _context(request, form), status=status)
+    if UpstreamGate.pause(request.user, form.cleaned_data["reason"]):
         logger.info("the line is paused by %s: %s", request.user, form.cleaned_data["reason"])
     else:
         messages.info(request, gettext("It was paused already. This is how it stands now."))
-    return redirect("line")
+    return redirect("queue")
 
 
 @require_POST
@@ -68,16 +68,16 @@ def resume(request: MemberRequest) -> HttpResponse:
     """The pause that was on the page, or a hold, ends by hand; the queue goes on at once."""
     _admins_only(request)
     with transaction.atomic():
-        pause = which_pause(Line.lock())
+        pause = which_pause(UpstreamGate.lock())
         is_same = not pause or request.POST.get("pause") == pause
         if is_same:
-            Line.resume()
+            UpstreamGate.resume()
             tasks.enqueue_submit()
     if is_same:
         logger.info("the line is resumed by %s", request.user)
     else:
         messages.info(request, gettext("Meanwhile somebody else has paused it: read why first."))
-    return redirect("line")
+    return redirect("queue")
 
 
 def _admins_only(request: MemberRequest) -> None:
@@ -86,22 +86,22 @@ def _admins_only(request: MemberRequest) -> None:
 
 
 def _context(request: MemberRequest, form: PauseForm) -> dict[str, Any]:
-    now = line_now() or Line()
+    now = current_gate() or UpstreamGate()
     return {
         "form": form,
-        "line": now,
+        "gate": now,
         "busy_until": _busy_until(now),
-        "budget": now.units or settings.UPSTREAM_UNITS,
-        "units_in_use": Generation.objects.units_in_use(),
+        "concurrency_limit": now.concurrency_limit or settings.CONCURRENCY_LIMIT,
+        "images_in_flight": Generation.objects.images_in_flight(),
         "counts": [_count(status) for status in COUNTED],
         "beat_at": Slot.last_beat("worker"),
         "open_count": count_open(request.user),
     }
 
 
-def _busy_until(now: Line) -> datetime | None:
+def _busy_until(now: UpstreamGate) -> datetime | None:
     """Until when nothing is sent, because the upstream asked for it."""
-    waits = [until for until in (now.not_before, now.quiet_until) if until]
+    waits = [until for until in (now.submit_not_before, now.silent_until) if until]
     return max((until for until in waits if until > timezone.now()), default=None)
 
 

@@ -1,0 +1,19 @@
+"""Warnings that every `manage.py` command prints at its start."""
+
+from typing import Any
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Warning, register
+
+
+@register()
+def renamed_variables(**_options: Any) -> list[CheckMessage]:
+    """Environment variables that are still set under their old names."""
+    return [
+        Warning(
+            f"{old} is now called {settings.RENAMED_VARIABLES[old]}.",
+            hint="The old name works in this release only. Change it in .env.",
+            id="klingweb.W001",
+        )
+        for old in settings.OLD_VARIABLES_IN_USE
+    ]
