@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 Fields = dict[str, Any]
 
 MOST_PICTURES = 10  # of a task: the index goes from 0 to 9 (notes 2.6)
-LONGEST_WAIT_SECONDS = 3600.0
+MAX_WAIT_SECONDS = 3600.0
 
 # What is said while nothing is wrong: the official 0, CRAZY's and ANYF's "success" (notes 4.5).
 _NO_CODE = {"", "0", "success", "none"}
@@ -179,10 +179,10 @@ def _urls(images: list[Any]) -> tuple[str, ...]:
 def wait_seconds(retry_after: str) -> float | None:
     """Seconds or a date (RFC 9110, 10.2.3); None when it says nothing of sense."""
     if re.fullmatch(r"\d{1,9}(\.\d+)?", retry_after.strip()):
-        return min(float(retry_after), LONGEST_WAIT_SECONDS)
+        return min(float(retry_after), MAX_WAIT_SECONDS)
     try:
         at = parsedate_to_datetime(retry_after)
     except (ValueError, OverflowError):
         return None
     left = (at - datetime.now(at.tzinfo and UTC)).total_seconds()
-    return min(max(left, 0.0), LONGEST_WAIT_SECONDS)
+    return min(max(left, 0.0), MAX_WAIT_SECONDS)

@@ -18,6 +18,11 @@ environ.Env.read_env(BASE_DIR / ".env", overwrite=False)
 RENAMED_VARIABLES = {
     "KLINGWEB_UPSTREAM_UNITS": "KLINGWEB_CONCURRENCY_LIMIT",
     "KLINGWEB_UNITS_GROW_SECONDS": "KLINGWEB_CONCURRENCY_GROW_SECONDS",
+    "KLINGWEB_SUBMIT_DEADLINE": "KLINGWEB_SUBMIT_DEADLINE_SECONDS",
+    "KLINGWEB_PUMPS": "KLINGWEB_POLL_LOOPS",
+    "KLINGWEB_PUMP_THREADS": "KLINGWEB_POLL_THREADS",
+    "KLINGWEB_WATCHDOG_BEAT_SECONDS": "KLINGWEB_WATCHDOG_HEARTBEAT_SECONDS",
+    "KLINGWEB_WATCHDOG_PATIENCE_SECONDS": "KLINGWEB_WATCHDOG_TIMEOUT_SECONDS",
 }
 OLD_VARIABLES_IN_USE = [old for old in RENAMED_VARIABLES if old in env.ENVIRON]
 for _old in OLD_VARIABLES_IN_USE:
@@ -125,7 +130,7 @@ NEGATIVE_PROMPT_CHARACTERS: int = env.int("KLINGWEB_NEGATIVE_PROMPT_CHARACTERS",
 # --- the worker's timing, in seconds --------------------------------------------------
 
 SUBMIT_THREADS: int = env.int("KLINGWEB_SUBMIT_THREADS", default=16)
-SUBMIT_DEADLINE: float = min(env.float("KLINGWEB_SUBMIT_DEADLINE", default=75), 200)
+SUBMIT_DEADLINE_SECONDS: float = min(env.float("KLINGWEB_SUBMIT_DEADLINE_SECONDS", default=75), 200)
 # Between two submits, so that a burst does not meet the upstream at once.
 SUBMIT_GAP_SECONDS: float = env.float("KLINGWEB_SUBMIT_GAP_SECONDS", default=0.01)
 # How long after an unanswered submit the upstream is asked for it; after the last it is known
@@ -134,8 +139,8 @@ LOOKUP_SECONDS: list[float] = env.list(
     "KLINGWEB_LOOKUP_SECONDS", cast=float, default=[60, 120, 300, 600]
 ) or [60]
 # How many pumps work at once, over all machines, and how many threads one may need at most.
-PUMPS: int = env.int("KLINGWEB_PUMPS", default=1)
-PUMP_THREADS: int = env.int("KLINGWEB_PUMP_THREADS", default=256)
+POLL_LOOPS: int = env.int("KLINGWEB_POLL_LOOPS", default=1)
+POLL_THREADS: int = env.int("KLINGWEB_POLL_THREADS", default=256)
 FETCH_THREADS: int = env.int("KLINGWEB_FETCH_THREADS", default=8)
 # Between two polls of one task: in its first minute, to five, to thirty, after that.
 POLL_SECONDS: list[float] = env.list("KLINGWEB_POLL_SECONDS", cast=float, default=[4, 8, 20, 60])
@@ -150,8 +155,8 @@ FETCH_RETRY_SECONDS: list[float] = env.list(
 BUSY_RETRY_SECONDS: float = env.float("KLINGWEB_BUSY_RETRY_SECONDS", default=1)
 HOLD_RETRY_SECONDS: int = env.int("KLINGWEB_HOLD_RETRY_SECONDS", default=60)
 # How often a beat is sent through the cluster, and without one how long until it is started anew.
-WATCHDOG_BEAT_SECONDS: float = env.float("KLINGWEB_WATCHDOG_BEAT_SECONDS", default=10)
-WATCHDOG_PATIENCE_SECONDS: float = env.float("KLINGWEB_WATCHDOG_PATIENCE_SECONDS", default=30)
+WATCHDOG_HEARTBEAT_SECONDS: float = env.float("KLINGWEB_WATCHDOG_HEARTBEAT_SECONDS", default=10)
+WATCHDOG_TIMEOUT_SECONDS: float = env.float("KLINGWEB_WATCHDOG_TIMEOUT_SECONDS", default=30)
 
 # Settings measured in docs/decisions/0002. `retry` lies far above every task's timeout; there is a
 # worker for each line (submit, pumps, fetch, lookup), one for the slow downloads that a fetch shift
@@ -159,7 +164,7 @@ WATCHDOG_PATIENCE_SECONDS: float = env.float("KLINGWEB_WATCHDOG_PATIENCE_SECONDS
 Q_CLUSTER: dict[str, Any] = {
     "name": "klingweb",
     "orm": "default",
-    "workers": 5 + PUMPS,
+    "workers": 5 + POLL_LOOPS,
     "queue_limit": 1,
     "bulk": 1,
     "poll": 0.2,

@@ -21,7 +21,7 @@ from generations.models import (
     TransitionReason,
 )
 from generations.models.status import FINAL, WITH_TASK
-from generations.worker import imaging, storing
+from generations.worker import imaging, store
 
 PASSWORD = "a long and quiet sentence"
 _numbers = count(1)
@@ -97,7 +97,7 @@ def _list_pictures(row: Generation, here: int, image: Callable[[int], bytes] | N
             state=Picture.State.WANTED if is_open or index < here else Picture.State.LOST,
         )
         if index < here:
-            store(picture, image(index) if image else None)
+            store_picture(picture, image(index) if image else None)
 
 
 def make_submission(generation: Generation, **columns: Any) -> Submission:
@@ -106,10 +106,10 @@ def make_submission(generation: Generation, **columns: Any) -> Submission:
     return generation.submissions.create(**facts)
 
 
-def store(picture: Picture, content: bytes | None = None) -> None:
+def store_picture(picture: Picture, content: bytes | None = None) -> None:
     """Its bytes and previews, as the worker keeps them."""
     content = content or png_bytes(picture.generation.aspect_ratio)
-    assert picture.mark_stored(**storing.store(imaging.develop(content)))
+    assert picture.mark_stored(**store.save(imaging.process(content)))
 
 
 def png_bytes(ratio: str = "1:1", *, edge: int = 300, form: str = "PNG") -> bytes:

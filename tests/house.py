@@ -20,7 +20,7 @@ import requests  # noqa: TID251
 from psycopg.rows import dict_row
 
 ROOT = Path(__file__).resolve().parent.parent
-LOOK_SECONDS = 0.05
+TICK_SECONDS = 0.05
 ADMIN_PASSWORD = "a-password-for-tests"
 
 
@@ -36,7 +36,7 @@ def wait_until(condition: Callable[[], Any], seconds: float = 60, what: str = ""
     until = time.monotonic() + seconds
     while not (answer := condition()):
         assert time.monotonic() < until, f"not within {seconds} s: {what or condition}"
-        time.sleep(LOOK_SECONDS)
+        time.sleep(TICK_SECONDS)
     return answer
 
 

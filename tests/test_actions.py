@@ -17,7 +17,7 @@ from generations.models import (
     TransitionReason,
     UpstreamGate,
 )
-from tests.builders import make_generation, make_submission, store
+from tests.builders import make_generation, make_submission, store_picture
 from tests.forms import HTMX
 
 pytestmark = pytest.mark.django_db
@@ -60,7 +60,7 @@ def test_an_admin_names_the_task_and_it_is_watched(
     assert row.next_poll_at
     transition = row.transitions.latest("pk")
     assert (transition.reason, transition.by) == (TransitionReason.NAMED, admin)
-    assert [kick.func() for kick in OrmQ.objects.all()] == ["generations.worker.tasks.pump"]
+    assert [kick.func() for kick in OrmQ.objects.all()] == ["generations.worker.tasks.poll"]
 
 
 def test_with_htmx_the_card_comes_back_as_it_stands_now(admins: Client, row: Generation) -> None:
@@ -260,7 +260,7 @@ def send_again_and(row: Generation, end: Status) -> None:
         return
     row.mark_running(submission, "task-2", 0)
     row.mark_fetching(["https://files.example/1.png"])
-    store(row.pictures.get())
+    store_picture(row.pictures.get())
     row.settle()
 
 

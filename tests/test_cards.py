@@ -10,7 +10,7 @@ from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
 from generations.models import Failure, Generation, Member, Status, UpstreamGate
-from tests.builders import make_generation, make_member, store
+from tests.builders import make_generation, make_member, store_picture
 from tests.forms import HTMX
 
 pytestmark = pytest.mark.django_db
@@ -156,7 +156,7 @@ def test_only_the_changed_card_comes_back(owners: Client, owner: Member) -> None
 def test_a_stored_picture_changes_its_card(owners: Client, owner: Member) -> None:
     row = make_generation(Status.FETCHING, owner=owner, n=2)
     question = seen(owners, row)
-    store(row.pictures.all()[0])
+    store_picture(row.pictures.all()[0])
     assert card_in(ask(owners, question).content, row).count("<img ") == 1
 
 
@@ -302,7 +302,7 @@ def test_a_card_that_moved_on_says_so(owners: Client, owner: Member, version: st
     ("verb", "status", "columns", "task"),
     [
         ("send-again", Status.UNCONFIRMED, {}, "submit"),
-        ("look-again", Status.RUNNING, {"lost_at": timezone.now()}, "pump"),
+        ("look-again", Status.RUNNING, {"lost_at": timezone.now()}, "poll"),
         ("fetch-again", Status.FAILED, {"failure": Failure.FILES}, "fetch"),
     ],
 )

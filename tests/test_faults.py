@@ -49,7 +49,7 @@ def test_a_clock_that_jumps_loses_nothing_and_sends_nothing_twice(
     UpstreamGate.wait(1)  # at the time before the jump
     assert Generation.objects.filter(status=Status.RUNNING).count() == 4
     set_clock(jump)
-    tasks.beat()
+    tasks.heartbeat()
     drive()
     assert {row.status for row in Generation.objects.all()} == {Status.SUCCEEDED}
     assert len(upstream.tasks()) == len(rows)
@@ -64,7 +64,7 @@ def test_a_full_disk_costs_no_picture_and_no_try(
     def full(*_args: Any, **_more: Any) -> str:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    drive(lambda: Picture.objects.exists(), slots=("submit", "pump"))
+    drive(lambda: Picture.objects.exists(), lease_names=("submit", "poll"))
     with monkeypatch.context() as broken:
         broken.setattr(FileSystemStorage, "save", full)
         work("fetch")
@@ -83,7 +83,7 @@ def test_a_locked_database_harms_only_the_request_at_hand(tmp_path: Path) -> Non
         Simulator(seconds=(0.5, 1)) as simulator,
         House(
             tmp_path, upstream_url=simulator.url, poll_seconds="0.3,1,1,1", concurrency_limit=0,
-            sqlite_timeout=1, watchdog_beat_seconds=1, watchdog_patience_seconds=8,
+            sqlite_timeout=1, watchdog_heartbeat_seconds=1, watchdog_timeout_seconds=8,
             log_level="CRITICAL",
         ).prepare() as house,
     ):  # fmt: skip

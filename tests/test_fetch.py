@@ -11,10 +11,10 @@ from django.utils import timezone
 from PIL import Image
 from pytest_django import Settings
 
-from generations.models import Generation, Picture, Slot, Status
+from generations.models import Generation, Lease, Picture, Status
 from generations.worker import fetch
-from generations.worker.shift import Shift
-from tests.builders import make_generation, png_bytes, store
+from generations.worker.lease import LeasedLoop
+from tests.builders import make_generation, png_bytes, store_picture
 from tests.scripted import Scripted, says
 from tests.simulator import Simulator
 from tests.worker_driver import NOBODY, drive, work
@@ -129,7 +129,7 @@ def test_a_failing_host_is_tried_again_after_growing_delays_and_then_given_up(
 def test_an_expired_address_is_asked_anew_once_and_the_picture_comes(upstream: Simulator) -> None:
     upstream.scenario("file-403-once")
     make_generation()
-    drive(Picture.objects.exists, "it is made", ("submit", "pump"))
+    drive(Picture.objects.exists, "it is made", ("submit", "poll"))
     polled = len(upstream.requests("query"))
     drive()
     assert len(upstream.requests("query")) == polled + 1
@@ -144,7 +144,7 @@ def test_a_file_that_is_gone_at_its_fresh_address_too_is_lost_at_once(
 ) -> None:
     upstream.scenario(scenario)
     make_generation()
-    drive(Picture.objects.exists, "it is made", ("submit", "pump"))
+    drive(Picture.objects.exists, "it is made", ("submit", "poll"))
     polled = len(upstream.requests("query"))
     drive()
     assert len(upstream.requests("query")) == polled + 1
@@ -179,7 +179,7 @@ def test_what_a_dead_fetcher_had_claimed_is_fetched_at_once(
     upstream: Simulator, settings: Settings
 ) -> None:
     later = timezone.now() + timedelta(seconds=100)
-    Slot.objects.create(name="fetch", holder=NOBODY, until=later)
+    Lease.objects.create(name="fetch", holder=NOBODY, expires_at=later)
     with Scripted(says(200, png_bytes())) as server:
         settings.UPSTREAM_URL = server.url
         wanted_from(server, next_try_at=later)
@@ -275,7 +275,7 @@ def test_a_second_copy_that_came_too_late_is_thrown_away(
         picture = wanted_from(server)
 
         def somebody_is_first(late: Picture, done: object) -> None:
-            store(picture)
+            store_picture(picture)
             settle(late, done)  # type: ignore[arg-type]
 
         settle = fetch._settle
@@ -296,9 +296,9 @@ def test_a_file_on_a_slow_line_holds_nobody_up_the_next_shift_begins_before_it_i
 ) -> None:
     upstream.scenario("file-slow", file_seconds=1.5)
     slow = make_generation()
-    drive(slow.pictures.exists, slots=("submit", "pump"))
+    drive(slow.pictures.exists, lease_names=("submit", "poll"))
     other = make_generation()
-    drive(other.pictures.exists, slots=("submit", "pump"))
+    drive(other.pictures.exists, lease_names=("submit", "poll"))
     other.pictures.update(next_try_at=timezone.now() + timedelta(hours=1))
     seen: list[str] = []
 
@@ -307,8 +307,8 @@ def test_a_file_on_a_slow_line_holds_nobody_up_the_next_shift_begins_before_it_i
         work(line)
         seen.extend(status_of(row) for row in (slow, other))
 
-    with Shift("fetch", next_shift, seconds=0.1) as shift:
-        fetch.run(shift)
+    with LeasedLoop("fetch", next_shift, seconds=0.1) as loop:
+        fetch.run(loop)
     assert seen == [Status.FETCHING, Status.SUCCEEDED]
     assert status_of(slow) == Status.SUCCEEDED
 

@@ -35,7 +35,7 @@ def test_killed_worker_and_web_send_nothing_twice_and_lose_nothing(
         Simulator(submit_seconds=POST_SECONDS, seconds=(0.3, 0.8)) as simulator,
         House(
             tmp_path, upstream_url=simulator.url, poll_seconds="0.3,1,1,1", concurrency_limit=0,
-            submit_threads=4, hold_retry_seconds=1, watchdog_beat_seconds=1,
+            submit_threads=4, hold_retry_seconds=1, watchdog_heartbeat_seconds=1,
             upstream_lookup=lookup, lookup_seconds=LOOKUP_SECONDS,
         ).prepare() as house,
     ):  # fmt: skip

@@ -12,8 +12,8 @@ from generations import kling
 from generations.models import (
     Failure,
     Generation,
+    Lease,
     Member,
-    Slot,
     Status,
     TaskTaken,
     TransitionReason,
@@ -93,7 +93,7 @@ def test_what_exists_is_found_and_what_does_not_is_known_not_to_be_there(
     name: str, exists: bool, asked: Simulator, settings: Settings
 ) -> None:
     if name == "answer-late":
-        settings.SUBMIT_DEADLINE = 0.5
+        settings.SUBMIT_DEADLINE_SECONDS = 0.5
         asked.scenario(name, answer_seconds=5)
     row = make_generation(prompt=f"a red door, simulate: {name}", n=2)
     drive(is_settled, "nothing is unconfirmed any more")
@@ -317,7 +317,7 @@ def test_a_task_that_another_generation_has_is_never_bound_again(
     name = row.external_id
     answers.are(page(task("a-taken-one", name), task("the-free-one", name), task("third", name)))
     drive(lambda: Generation.objects.get(pk=row.pk).status == Status.RUNNING, "it is found",
-          slots=["lookup"])  # fmt: skip
+          lease_names=["lookup"])  # fmt: skip
     row.refresh_from_db()
     assert row.kling_task_id == "the-free-one"
     errors = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
@@ -334,7 +334,7 @@ def test_one_that_only_others_have_is_left_as_it_is(
     make_submission(other, kling_task_id="a-late-answer-of-another")
     answers.are(page(task("a-late-answer-of-another", row.external_id)))
     drive(lambda: Generation.objects.get(pk=row.pk).poll_failures >= 2, "it was asked in vain",
-          slots=["lookup"])  # fmt: skip
+          lease_names=["lookup"])  # fmt: skip
     row.refresh_from_db()
     assert row.status == Status.UNCONFIRMED
 
@@ -457,8 +457,10 @@ def test_what_one_looks_for_no_other_does_and_what_a_dead_one_held_is_looked_for
     row = lose_the_answer()
     assert [one.pk for one in Generation.objects.claim_lookups(5, 60)] == [row.pk]
     assert Generation.objects.claim_lookups(5, 60) == []
-    Slot.objects.filter(name="lookup").delete()
-    Slot.objects.create(name="lookup", holder=NOBODY, until=timezone.now() + timedelta(seconds=9))
+    Lease.objects.filter(name="lookup").delete()
+    Lease.objects.create(
+        name="lookup", holder=NOBODY, expires_at=timezone.now() + timedelta(seconds=9)
+    )
     work("lookup")
     row.refresh_from_db()
     assert row.status == Status.RUNNING

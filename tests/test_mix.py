@@ -45,7 +45,7 @@ def test_a_random_mix_of_faults_and_kills_loses_nothing_and_pays_once(tmp_path: 
         Simulator(seconds=(0.3, 1.5), submit_seconds=0.05) as simulator,
         House(
             tmp_path, upstream_url=simulator.url, poll_seconds="0.3,1,1,1", concurrency_limit=0,
-            concurrency_grow_seconds=0.2, hold_retry_seconds=1, submit_deadline=1.5,
+            concurrency_grow_seconds=0.2, hold_retry_seconds=1, submit_deadline_seconds=1.5,
             busy_retry_seconds=0.1, fetch_retry_seconds="0.2,0.5,1",
         ).prepare() as house,
     ):  # fmt: skip

@@ -8,7 +8,7 @@ from django.utils import timezone
 from django_q.models import OrmQ  # noqa: TID251
 from pytest_django import Settings
 
-from generations.models import Generation, Member, Slot, Status, UpstreamGate
+from generations.models import Generation, Lease, Member, Status, UpstreamGate
 from generations.web import queue as queue_page
 from tests.builders import make_generation
 from tests.forms import HTMX
@@ -257,5 +257,5 @@ def test_a_wait_is_told_with_its_end(admins: Client) -> None:
 
 def test_the_last_sign_of_the_worker_is_told(admins: Client) -> None:
     assert "<dt>Last sign of the worker</dt><dd>none yet</dd>" in page_of(admins)
-    Slot.beat("worker")
+    Lease.record_heartbeat("worker")
     assert "<dt>Last sign of the worker</dt><dd>just now</dd>" in page_of(admins)

@@ -13,8 +13,8 @@ from pytest_django import Settings
 from generations.models import Generation, Status, Submission, UpstreamGate
 from generations.models.process import this_process
 from generations.worker import dispatch, submit
-from generations.worker.dispatch import Sending
-from generations.worker.shift import Shift
+from generations.worker.dispatch import PreparedSubmission
+from generations.worker.lease import LeasedLoop
 from tests.builders import make_generation, make_submission
 from tests.simulator import Simulator
 from tests.worker_driver import FAR_AWAY, NOBODY, SOMEBODY_ELSE, drive, let_the_gap_pass, work
@@ -130,7 +130,7 @@ def test_a_retry_after_silences_submits_and_polls(upstream: Simulator) -> None:
     upstream.scenario("never-ends")
     make_generation(prompt="it is watched")
     work("submit")
-    work("pump")
+    work("poll")
     upstream.scenario("too-fast-retry-after", match="busy", retry_after=1, refusals=1)
     make_generation(prompt="busy, once")
     work("submit")
@@ -138,7 +138,7 @@ def test_a_retry_after_silences_submits_and_polls(upstream: Simulator) -> None:
     assert refused["status"] == 429
 
     drive(lambda: len(upstream.tasks()) == 2, "the second is accepted")
-    work("pump")
+    work("poll")
     later = upstream.requests(since=refused["index"] + 1)
     assert {request["kind"] for request in later} >= {"submit", "query"}
     assert min(request["wall"] for request in later) >= refused["wall"] + 1
@@ -147,7 +147,7 @@ def test_a_retry_after_silences_submits_and_polls(upstream: Simulator) -> None:
 def test_a_burst_of_refusals_is_one_reason_to_wait(
     upstream: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(submit, "LONGEST_WAIT_SECONDS", 60)
+    monkeypatch.setattr(submit, "MAX_WAIT_SECONDS", 60)
     upstream.settings(submit_seconds=0.2)
     upstream.scenario("normal", times=7)  # so that several are under way when it turns
     upstream.scenario("too-many", times=None)
@@ -229,7 +229,7 @@ def test_the_sweep_knows_the_attempt_it_sweeps() -> None:
 def test_an_answer_that_comes_after_the_sweep_still_counts(
     upstream: Simulator, monkeypatch: pytest.MonkeyPatch, scenario: str, end: Status
 ) -> None:
-    def take_late(item: Sending, post: Any) -> None:
+    def take_late(item: PreparedSubmission, post: Any) -> None:
         Submission.objects.update(deadline_at=timezone.now())
         submit.sweep()
         assert statuses() == [Status.UNCONFIRMED]
@@ -273,7 +273,7 @@ def test_whatever_ends_the_sending_the_answers_under_way_are_still_saved(
             return is_early
         raise SystemExit("as django-q2 does to a task that is out of time")
 
-    monkeypatch.setattr(Shift, "keep", break_off)
+    monkeypatch.setattr(LeasedLoop, "renew", break_off)
     with pytest.raises(SystemExit):
         work("submit")
     assert sorted(statuses()) == [Status.QUEUED, Status.RUNNING]
@@ -290,7 +290,7 @@ def test_an_answer_that_cannot_be_saved_is_told_with_its_id_and_never_sent_again
     def refuse(*args: object) -> bool:
         raise DatabaseError("the disk is full")
 
-    settings.SUBMIT_DEADLINE = 0.5
+    settings.SUBMIT_DEADLINE_SECONDS = 0.5
     monkeypatch.setattr(dispatch, "SWEEP_MARGIN_SECONDS", 0)
     with monkeypatch.context() as broken:
         broken.setattr(Generation, "mark_running", refuse)

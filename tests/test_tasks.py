@@ -9,7 +9,7 @@ from django.db import transaction
 from django.utils import timezone
 from django_q.models import OrmQ, Schedule, Task  # noqa: TID251
 
-from generations.models import Generation, Slot, Status, UpstreamGate
+from generations.models import Generation, Lease, Status, UpstreamGate
 from generations.worker import tasks
 from tests.builders import make_generation
 from tests.simulator import Simulator
@@ -28,9 +28,9 @@ def queued() -> list[str]:
     ("enqueue", "task"),
     [
         (tasks.enqueue_submit, "submit"),
-        (tasks.enqueue_pump, "pump"),
+        (tasks.enqueue_poll, "poll"),
         (tasks.enqueue_fetch, "fetch"),
-        (tasks.enqueue_pump_if_stale, "pump"),
+        (tasks.enqueue_poll_if_stale, "poll"),
     ],
 )
 def test_a_kick_is_a_row_of_the_same_transaction(enqueue: Callable[[], None], task: str) -> None:
@@ -46,13 +46,13 @@ def test_a_kick_is_a_row_of_the_same_transaction(enqueue: Callable[[], None], ta
 
 def test_many_pages_that_see_live_work_kick_the_pump_once() -> None:
     for _ in range(50):
-        tasks.enqueue_pump_if_stale()
-    assert queued() == ["pump"]
+        tasks.enqueue_poll_if_stale()
+    assert queued() == ["poll"]
 
 
 def test_pages_leave_a_pump_alone_that_shows_life() -> None:
-    Slot.take("pump")
-    tasks.enqueue_pump_if_stale()
+    Lease.acquire("poll")
+    tasks.enqueue_poll_if_stale()
     assert queued() == []
 
 
@@ -63,15 +63,15 @@ def test_a_thousand_presses_are_one_kick() -> None:
 
 
 def test_each_of_several_pumps_has_a_slot_and_its_own_kick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(tasks.SLOTS, "pump", ["pump", "pump-2"])
-    tasks.enqueue_pump()
-    assert queued() == ["pump", "pump"]
-    assert [row.args() for row in OrmQ.objects.order_by("pk")] == [("pump",), ("pump-2",)]
-    Slot.take("pump")
+    monkeypatch.setitem(tasks.LEASES, "poll", ["poll", "poll-2"])
+    tasks.enqueue_poll()
+    assert queued() == ["poll", "poll"]
+    assert [row.args() for row in OrmQ.objects.order_by("pk")] == [("poll",), ("poll-2",)]
+    Lease.acquire("poll")
     OrmQ.objects.all().delete()
-    Slot.objects.update(kicked_at=None)
-    tasks.enqueue_pump()
-    assert [row.args() for row in OrmQ.objects.all()] == [("pump-2",)]
+    Lease.objects.update(wake_up_sent_at=None)
+    tasks.enqueue_poll()
+    assert [row.args() for row in OrmQ.objects.all()] == [("poll-2",)]
 
 
 # --- the beat -------------------------------------------------------------------------------------
@@ -117,7 +117,7 @@ def a_finished_row() -> None:
         (nothing, []),
         (a_queued_row, ["submit"]),
         (a_queued_row_behind_a_held_line, []),
-        (a_running_row, ["pump"]),
+        (a_running_row, ["poll"]),
         (a_lost_row, []),
         (a_wanted_picture, ["fetch"]),
         (a_picture_for_later, []),
@@ -128,7 +128,7 @@ def test_the_beat_wakes_what_has_work_and_only_that(
     given: Callable[[], None], woken: list[str]
 ) -> None:
     given()
-    tasks.beat()
+    tasks.heartbeat()
     assert queued() == woken
 
 
@@ -138,22 +138,22 @@ def test_the_beat_wakes_what_has_work_and_only_that(
 def test_the_beat_leaves_a_line_alone_that_somebody_works_at(holder: str, woken: list[str]) -> None:
     make_generation()
     until = timezone.now() + timedelta(seconds=10)
-    Slot.objects.create(name="submit", holder=holder, until=until)
-    tasks.beat()
+    Lease.objects.create(name="submit", holder=holder, expires_at=until)
+    tasks.heartbeat()
     assert queued() == woken
 
 
 def test_the_beat_is_a_sign_of_life_and_sweeps() -> None:
     row = make_generation(Status.SUBMITTING, attempt=1)
     row.submissions.create(attempt=1, holder=NOBODY, deadline_at=timezone.now())
-    tasks.beat()
+    tasks.heartbeat()
     row.refresh_from_db()
     assert row.status == Status.UNCONFIRMED
-    assert Slot.last_beat("worker")
+    assert Lease.last_heartbeat("worker")
 
 
 def test_a_beat_is_found_in_the_queue_until_it_is_acknowledged() -> None:
-    key = tasks.enqueue_beat()
+    key = tasks.enqueue_heartbeat()
     assert key
     assert tasks.is_queued(key)
     OrmQ.objects.all().delete()
@@ -164,7 +164,7 @@ def test_a_beat_is_found_in_the_queue_until_it_is_acknowledged() -> None:
 
 
 def test_every_task_may_run_when_there_is_nothing_to_do(upstream: Simulator) -> None:
-    for task in (tasks.submit, tasks.pump, tasks.fetch, tasks.beat, tasks.tidy):
+    for task in (tasks.submit, tasks.poll, tasks.fetch, tasks.heartbeat, tasks.prune_expired_rows):
         task()
     assert queued() == []
     assert upstream.requests() == []
@@ -180,7 +180,7 @@ def test_the_tasks_kick_one_another_until_the_pictures_are_here(upstream: Simula
             getattr(tasks, task)()
         return Generation.objects.get().is_final
 
-    drive(is_made, "the queue alone has made it", slots=())
+    drive(is_made, "the queue alone has made it", lease_names=())
     row.refresh_from_db()
     assert row.status == Status.SUCCEEDED
 
@@ -188,20 +188,20 @@ def test_the_tasks_kick_one_another_until_the_pictures_are_here(upstream: Simula
 def test_a_task_leaves_a_line_alone_that_somebody_works_at(upstream: Simulator) -> None:
     make_generation()
     until = timezone.now() + timedelta(seconds=10)
-    Slot.objects.create(name="submit", holder=ALIVE, until=until)
+    Lease.objects.create(name="submit", holder=ALIVE, expires_at=until)
     tasks.submit()
     assert queued() == []
     assert upstream.requests() == []
 
 
 def test_no_task_is_given_out_twice_while_it_may_still_run() -> None:
-    timeouts = [line.TIMEOUT_SECONDS for line in tasks.LINES.values()]
+    timeouts = [line.TIMEOUT_SECONDS for line in tasks.LOOPS.values()]
     assert max(timeouts) <= settings.Q_CLUSTER["retry"] / 2
 
 
 def test_a_submit_has_the_time_for_the_longest_post() -> None:
-    line = tasks.LINES["submit"]
-    assert line.SHIFT_SECONDS + settings.SUBMIT_DEADLINE < line.TIMEOUT_SECONDS
+    line = tasks.LOOPS["submit"]
+    assert line.LOOP_SECONDS + settings.SUBMIT_DEADLINE_SECONDS < line.TIMEOUT_SECONDS
 
 
 def test_the_broom_leaves_the_rows_of_the_last_month() -> None:
@@ -209,15 +209,23 @@ def test_the_broom_leaves_the_rows_of_the_last_month() -> None:
     for days in (1, 40):
         moment = now - timedelta(days=days)
         Task.objects.create(id=f"{days}", name=f"{days}", func="f", started=moment, stopped=moment)
-    tasks.tidy()
+    tasks.prune_expired_rows()
     assert [task.id for task in Task.objects.all()] == ["1"]
 
 
 def test_the_schedules_are_planned_once() -> None:
-    tasks.plan_schedules()
-    tasks.plan_schedules()
+    tasks.create_schedules()
+    tasks.create_schedules()
     planned = dict(Schedule.objects.values_list("name", "func"))
     assert planned == {
-        "beat": "generations.worker.tasks.beat",
-        "tidy": "generations.worker.tasks.tidy",
+        "heartbeat": "generations.worker.tasks.heartbeat",
+        "prune_expired_rows": "generations.worker.tasks.prune_expired_rows",
     }
+
+
+def test_schedules_of_an_earlier_release_are_removed() -> None:
+    Schedule.objects.create(name="beat", func="generations.worker.tasks.beat")
+    theirs = Schedule.objects.create(name="report", func="somewhere.else.report")
+    tasks.create_schedules()
+    names = set(Schedule.objects.values_list("name", flat=True))
+    assert names == {"heartbeat", "prune_expired_rows", theirs.name}

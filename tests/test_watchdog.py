@@ -27,7 +27,7 @@ def house(upstream: Simulator, tmp_path_factory: pytest.TempPathFactory) -> Iter
     folder = tmp_path_factory.mktemp("watched")
     with House(
         folder, upstream_url=upstream.url, poll_seconds="0.3,1,1,1",
-        watchdog_beat_seconds=1, watchdog_patience_seconds=8, log_level="ERROR",
+        watchdog_heartbeat_seconds=1, watchdog_timeout_seconds=8, log_level="ERROR",
     ).prepare() as house:  # fmt: skip
         house.open()
         yield house

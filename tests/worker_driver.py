@@ -11,9 +11,9 @@ from pytest_django import Settings
 
 from generations.models import Generation, Status, UpstreamGate
 from generations.models.process import _identity
-from generations.worker import dispatch, fetch, pump, rhythm, submit
-from generations.worker.shift import Shift
-from generations.worker.tasks import LINES
+from generations.worker import dispatch, fetch, poll, poll_schedule, submit
+from generations.worker.lease import LeasedLoop
+from generations.worker.tasks import LOOPS
 from tests.scripted import Script, Scripted
 from tests.simulator import Simulator
 
@@ -53,25 +53,25 @@ def connect(simulator: Simulator, settings: Settings, monkeypatch: pytest.Monkey
     """
     settings.UPSTREAM_URL, settings.UPSTREAM_KEY = simulator.url, simulator.key
     settings.CONCURRENCY_LIMIT = 0
-    settings.SUBMIT_DEADLINE = 10
+    settings.SUBMIT_DEADLINE_SECONDS = 10
     settings.SUBMIT_GAP_SECONDS = 0
     settings.CONCURRENCY_GROW_SECONDS = 0.05
     settings.POLL_SECONDS = [0.02] * 4
     settings.FETCH_RETRY_SECONDS = [0.02, 0.02]
     settings.HOLD_RETRY_SECONDS = 3600
-    monkeypatch.setattr(submit, "LONGEST_WAIT_SECONDS", 0.05)
-    monkeypatch.setattr(submit, "LOOK_SECONDS", 0.01)
-    monkeypatch.setattr(pump, "WRITE_SECONDS", 0.02)
-    monkeypatch.setattr(fetch, "LOOK_SECONDS", 0.02)
-    monkeypatch.setattr(rhythm, "LONGEST_AFTER_FAILURE_SECONDS", 0.05)
+    monkeypatch.setattr(submit, "MAX_WAIT_SECONDS", 0.05)
+    monkeypatch.setattr(submit, "TICK_SECONDS", 0.01)
+    monkeypatch.setattr(poll, "WRITE_SECONDS", 0.02)
+    monkeypatch.setattr(fetch, "TICK_SECONDS", 0.02)
+    monkeypatch.setattr(poll_schedule, "MAX_RETRY_SECONDS", 0.05)
 
 
-def work(*slots: str, seconds: float = STINT_SECONDS) -> None:
+def work(*lease_names: str, seconds: float = STINT_SECONDS) -> None:
     """One shift of each of these lines, whether there is work or not; without a name, of all."""
-    for slot in slots or LINES:
-        with Shift(slot, _call_nobody, seconds) as shift:
-            assert shift.is_mine, f"somebody else works at {slot}"
-            LINES[slot].run(shift)
+    for lease_name in lease_names or LOOPS:
+        with LeasedLoop(lease_name, _call_nobody, seconds) as loop:
+            assert loop.is_held, f"somebody else works at {lease_name}"
+            LOOPS[lease_name].run(loop)
 
 
 def is_at_rest() -> bool:
@@ -85,16 +85,16 @@ def is_at_rest() -> bool:
 def drive(
     until: Callable[[], bool] = is_at_rest,
     what: str = "all rows are at rest",
-    slots: Iterable[str] = LINES,
+    lease_names: Iterable[str] = LOOPS,
 ) -> None:
     """Work as a worker does, line after line, until then."""
     ends_at = time.monotonic() + PATIENCE_SECONDS
     while not until():
         assert time.monotonic() < ends_at, f"never: {what}; {told()}"
         submit.sweep()
-        for slot in slots:
-            if LINES[slot].has_work():
-                work(slot)
+        for lease_name in lease_names:
+            if LOOPS[lease_name].has_work():
+                work(lease_name)
 
 
 def told() -> str:
@@ -115,5 +115,5 @@ def _last_moves(row: Generation) -> list[str]:
     return list(row.transitions.order_by("-pk").values_list("reason", flat=True)[:5])
 
 
-def _call_nobody(slot: str) -> None:
+def _call_nobody(lease_name: str) -> None:
     """Every line has its turn here anyway."""

@@ -29,7 +29,7 @@ from generations.models import (
 )
 from generations.models.generation_queryset import GenerationQuerySet
 from generations.models.words import fold
-from generations.worker import imaging, storing
+from generations.worker import imaging, store
 
 BATCH = 2000
 YEARS = 2
@@ -74,7 +74,7 @@ def fill(many: int, seed: int = 7) -> Iterator[Filled]:
         yield Filled(start + len(rows), pictures)
     for facts in (facts for files in drawn.values() for facts in files):
         if facts["file"] not in used:
-            storing.discard(facts)
+            store.discard(facts)
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")  # the plans of pages depend on it
 
@@ -83,7 +83,7 @@ def remove() -> int:
     """Take away exactly what `fill` made; returns how many generations that was."""
     rows = _sample_rows()
     pictures = Picture.objects.filter(generation__in=rows)
-    names = {name for names in pictures.values_list(*storing.FIELDS).distinct() for name in names}
+    names = {name for names in pictures.values_list(*store.FIELDS).distinct() for name in names}
     people = Member.objects.filter(username__in=[_username(name) for name in WORDS["people"]])
     many = 0
     Collection.objects.filter(created_by__in=people).delete()
@@ -124,13 +124,13 @@ def _draw() -> dict[str, list[dict[str, Any]]]:
     """A few stored files of each shape, as columns of a picture; all rows share them."""
     drawn: dict[str, list[dict[str, Any]]] = {}
     for file in sorted((DEMO / "pictures").glob("*.webp")):
-        developed = imaging.develop(file.read_bytes())
+        developed = imaging.process(file.read_bytes())
         ratio = min(
             catalog.SHAPES,
             key=lambda shape: abs(shape.width / shape.height - developed.width / developed.height),
         ).ratio
         if len(drawn.get(ratio, ())) < FILES_OF_A_SHAPE:
-            drawn.setdefault(ratio, []).append(storing.store(developed))
+            drawn.setdefault(ratio, []).append(store.save(developed))
     return drawn
 
 

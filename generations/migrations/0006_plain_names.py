@@ -3,6 +3,10 @@
 from django.db import migrations
 
 
+def delete_renamed_leases(apps, schema_editor):
+    apps.get_model("generations", "Lease").objects.filter(name__startswith="pump").delete()
+
+
 class Migration(migrations.Migration):
     dependencies = [("generations", "0005_upstream")]
     operations = [
@@ -20,4 +24,10 @@ class Migration(migrations.Migration):
         migrations.RenameField("upstreamgate", "held_answer", "held_response"),
         migrations.RenameField("upstreamgate", "units", "concurrency_limit"),
         migrations.RenameField("upstreamgate", "units_at", "concurrency_limit_changed_at"),
+        # Leases of the worker's loops. Stale rows of loops that have a new name are removed.
+        migrations.RenameModel("Slot", "Lease"),
+        migrations.RenameField("lease", "until", "expires_at"),
+        migrations.RenameField("lease", "beat_at", "heartbeat_at"),
+        migrations.RenameField("lease", "kicked_at", "wake_up_sent_at"),
+        migrations.RunPython(delete_renamed_leases, migrations.RunPython.noop),
     ]

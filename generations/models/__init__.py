@@ -1,11 +1,11 @@
 """The meeting place: the web writes rows and reads them back, the worker moves them on."""
 
 from .generation import Generation, TaskTaken
+from .lease import Lease
 from .library import Collection, Favourite, Place, Tag
 from .member import Member
 from .picture import Picture, ReferenceImage
 from .process import is_dead
-from .slot import Slot
 from .status import Failure, Status
 from .submission import Submission
 from .transition import Transition, TransitionReason
@@ -16,11 +16,11 @@ __all__ = [
     "Failure",
     "Favourite",
     "Generation",
+    "Lease",
     "Member",
     "Picture",
     "Place",
     "ReferenceImage",
-    "Slot",
     "Status",
     "Submission",
     "Tag",

@@ -23,19 +23,19 @@ from .changes import QUICK_SECONDS, Poller, around, banner_of, whole_rows
 from .generation import page
 
 Verb = Callable[[Generation, Member, int], bool]
-Kick = Callable[[], None]
+WakeUp = Callable[[], None]
 
 
-def no_kick() -> None:
+def no_wake_up() -> None:
     """Nothing is left to be done by the worker."""
 
 
-VERBS: dict[str, tuple[Verb, Kick]] = {
-    "cancel": (Generation.cancel, no_kick),
+VERBS: dict[str, tuple[Verb, WakeUp]] = {
+    "cancel": (Generation.cancel, no_wake_up),
     "send-again": (Generation.send_again, tasks.enqueue_submit),
-    "give-up": (Generation.abandon, no_kick),
+    "give-up": (Generation.abandon, no_wake_up),
     "look-for": (Generation.look_for, tasks.enqueue_lookup),
-    "look-again": (Generation.look_again, tasks.enqueue_pump),
+    "look-again": (Generation.look_again, tasks.enqueue_poll),
     "fetch-again": (Generation.fetch_again, tasks.enqueue_fetch),
 }
 ON_ITS_WAY = (Status.SUBMITTING, Status.RUNNING, Status.FETCHING)
@@ -54,11 +54,11 @@ def act(request: MemberRequest, pk: int, verb: str) -> HttpResponse:
     generation = get_object_or_404(mine, pk=pk)
     if verb not in VERBS:
         raise Http404
-    do, kick = VERBS[verb]
+    do, wake_up = VERBS[verb]
     with transaction.atomic():
         moved = do(generation, request.user, _seen_version(request))
         if moved:
-            kick()
+            wake_up()
     return _done(request, pk, "" if moved else _too_late(pk, verb))
 
 
@@ -75,7 +75,7 @@ def name_task(request: MemberRequest, pk: int) -> HttpResponse:
             with transaction.atomic():
                 moved = generation.name_task(request.user, _seen_version(request), task_id)
                 if moved:
-                    tasks.enqueue_pump()
+                    tasks.enqueue_poll()
         except TaskTaken:
             form.add_error("kling_task_id", _("Another generation has this task already."))
     if not form.errors:

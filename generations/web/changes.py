@@ -90,7 +90,7 @@ def changes(request: MemberRequest) -> HttpResponse:
     gate = current_gate()
     bare = bare_cards_of(list(rows.defer("prompt", "last_answer")), request.user, gate)
     if any(card.generation.is_live for card in bare):
-        tasks.enqueue_pump_if_stale()
+        tasks.enqueue_poll_if_stale()
     changed = [card.generation.pk for card in bare if card.stamp != seen[card.generation.pk]]
     poller = poller_of(bare, gate)
     is_same = poller.stamp == request.GET.get("p")

@@ -9,7 +9,7 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from generations.models import Slot
+from generations.models import Lease
 
 WORKER_IS_SILENT = timedelta(seconds=60)
 
@@ -19,10 +19,10 @@ WORKER_IS_SILENT = timedelta(seconds=60)
 @require_safe
 def healthz(request: HttpRequest) -> JsonResponse:
     try:
-        beat_at = Slot.last_beat("worker")
+        heartbeat_at = Lease.last_heartbeat("worker")
     except DatabaseError:
         return _answer(database=False, worker=False)
-    alive = beat_at is not None and timezone.now() - beat_at < WORKER_IS_SILENT
+    alive = heartbeat_at is not None and timezone.now() - heartbeat_at < WORKER_IS_SILENT
     return _answer(database=True, worker=alive)
 
 

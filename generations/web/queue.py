@@ -17,7 +17,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_http_methods, require_POST
 
-from generations.models import Generation, Slot, Status, UpstreamGate
+from generations.models import Generation, Lease, Status, UpstreamGate
 from generations.worker import tasks
 
 from .access import MemberRequest
@@ -55,7 +55,7 @@ def queue(request: MemberRequest) -> HttpResponse:
     form = PauseForm(request.POST if request.method == "POST" else None)
     if not form.is_valid():
         status = 422 if form.errors else 200
-        return render(request, "queue/line.html", _context(request, form), status=status)
+        return render(request, "queue/queue.html", _context(request, form), status=status)
     if UpstreamGate.pause(request.user, form.cleaned_data["reason"]):
         logger.info("the line is paused by %s: %s", request.user, form.cleaned_data["reason"])
     else:
@@ -94,7 +94,7 @@ def _context(request: MemberRequest, form: PauseForm) -> dict[str, Any]:
         "concurrency_limit": now.concurrency_limit or settings.CONCURRENCY_LIMIT,
         "images_in_flight": Generation.objects.images_in_flight(),
         "counts": [_count(status) for status in COUNTED],
-        "beat_at": Slot.last_beat("worker"),
+        "heartbeat_at": Lease.last_heartbeat("worker"),
         "open_count": count_open(request.user),
     }
 

@@ -19,7 +19,7 @@ SWEEP_MARGIN_SECONDS = 45
 
 
 @dataclass(frozen=True)
-class Sending:
+class PreparedSubmission:
     """A row that stands at `submitting`, durably: exactly one POST may now be made for it."""
 
     generation: Generation
@@ -32,7 +32,7 @@ def opens_soon(within_seconds: float = 0) -> bool:
     return _opens(UpstreamGate.now(), timezone.now() + timedelta(seconds=within_seconds))
 
 
-def send_next(most: int) -> list[Sending]:
+def send_next(most: int) -> list[PreparedSubmission]:
     """Move up to `most` rows to `submitting`, by turn of person, as far as the line allows."""
     if most <= 0 or not opens_soon():
         return []
@@ -81,24 +81,26 @@ def _prepared(
 
 def _claim(
     prepared: list[tuple[Generation, ImageRequest | None]], gate: UpstreamGate
-) -> list[Sending]:
+) -> list[PreparedSubmission]:
     if not _opens(gate, timezone.now()):
         return []
     in_use, limit = Generation.objects.images_in_flight(), gate.grow()
-    sent: list[Sending] = []
+    sent: list[PreparedSubmission] = []
     for generation, request in prepared:
         if not _fits(generation.n, in_use, limit):
             break
         if gate.is_held and sent:
             break  # half open: one row tries the line for all
-        submission = generation.mark_submitting(settings.SUBMIT_DEADLINE + SWEEP_MARGIN_SECONDS)
+        submission = generation.mark_submitting(
+            settings.SUBMIT_DEADLINE_SECONDS + SWEEP_MARGIN_SECONDS
+        )
         if submission is None:
             continue
         if request is None:
             _refuse_unsent(generation, submission)
             continue
         in_use += generation.n
-        sent.append(Sending(generation, submission, request))
+        sent.append(PreparedSubmission(generation, submission, request))
     return sent
 
 

@@ -20,16 +20,16 @@ from django.utils import timezone
 from generations import kling, wire
 from generations.models import Generation, Picture, Status
 
-from . import imaging, storing, upstream
-from .shift import Shift
+from . import imaging, store, upstream
+from .lease import LeasedLoop
 
 logger = logging.getLogger(__name__)
 
-SHIFT_SECONDS = 100.0
+LOOP_SECONDS = 100.0
 DRAIN_SECONDS = 200  # a download, a query for a fresh address and a second download may follow
-TIMEOUT_SECONDS = int(SHIFT_SECONDS) + DRAIN_SECONDS
-LEASE_SECONDS = 200.0
-LOOK_SECONDS = 0.1
+TIMEOUT_SECONDS = int(LOOP_SECONDS) + DRAIN_SECONDS
+ROW_LEASE_SECONDS = 200.0
+TICK_SECONDS = 0.1
 DOWNLOAD_SECONDS = 60.0
 MOST_BYTES = 60 * 1024 * 1024
 OUR_TROUBLE_SECONDS = 30.0  # a full disk, a bug: the picture waits until it is mended
@@ -53,13 +53,13 @@ def has_work() -> bool:
     return Picture.objects.filter(next_try_at__lte=timezone.now()).exists()
 
 
-def run(shift: Shift) -> None:
+def run(loop: LeasedLoop) -> None:
     """Fetch what is due until the shift ends or nothing is.
 
     A file on a slow line outlasts its shift and holds nobody up: the next shift begins at once.
     """
     fetches: Fetches = {}
-    if shift.inherits:
+    if loop.previous_holder_died:
         Picture.objects.release_claims()
     with (
         closing(Fetcher()) as fetcher,
@@ -67,19 +67,19 @@ def run(shift: Shift) -> None:
     ):
         while True:
             free = settings.FETCH_THREADS - len(fetches)
-            if shift.goes_on():
-                for picture in Picture.objects.claim_wanted(free, LEASE_SECONDS):
+            if loop.should_continue():
+                for picture in Picture.objects.claim_wanted(free, ROW_LEASE_SECONDS):
                     if picture.claims > CRASHES_FORGIVEN:
                         _put_off(picture, "every try broke off", final=True)
                     else:
                         fetches[pool.submit(fetcher.fetch, picture)] = picture
-            elif fetches and shift.is_mine:
-                shift.hand_over()
-                shift.wake("fetch")
+            elif fetches and loop.is_held:
+                loop.release_early()
+                loop.wake_up("fetch")
             if not fetches:
                 return
-            shift.keep()
-            done, _waiting = wait(fetches, LOOK_SECONDS, FIRST_COMPLETED)
+            loop.renew()
+            done, _waiting = wait(fetches, TICK_SECONDS, FIRST_COMPLETED)
             for fetch in done:
                 _settle(fetches.pop(fetch), fetch)
 
@@ -100,7 +100,7 @@ def _settle(picture: Picture, fetch: "Future[Facts]") -> None:
             kept = picture.mark_stored(**facts)
             picture.generation.settle()
         if not kept:
-            storing.discard(facts)
+            store.discard(facts)
 
 
 def _put_off(picture: Picture, why: str, *, final: bool) -> None:
@@ -118,7 +118,7 @@ def sweep() -> None:
     """Rows whose last picture was settled without anybody seeing that it was the last; and, after
     the clock was set back, pictures that are due too far ahead."""
     now = timezone.now()
-    longest = timedelta(seconds=LEASE_SECONDS + max(settings.FETCH_RETRY_SECONDS, default=0))
+    longest = timedelta(seconds=ROW_LEASE_SECONDS + max(settings.FETCH_RETRY_SECONDS, default=0))
     Picture.objects.filter(next_try_at__gt=now + longest).update(next_try_at=now)
     wanted = Picture.objects.filter(state=Picture.State.WANTED, generation=OuterRef("pk"))
     for generation in Generation.objects.filter(~Exists(wanted), status=Status.FETCHING):
@@ -152,10 +152,10 @@ class Fetcher:
             url = self._fresh_url(picture)
             original = self._download(url, is_fresh=True)
         try:
-            developed = imaging.develop(original)
-        except imaging.NotAPicture as error:
+            processed = imaging.process(original)
+        except imaging.InvalidImage as error:
             raise NotFetched(str(error)) from error
-        return {**storing.store(developed), "upstream_url": url}
+        return {**store.save(processed), "upstream_url": url}
 
     def _download(self, url: str, *, is_fresh: bool = False) -> bytes:
         """No key, no cookie, no proxy goes along; every hop passes the same guard.

@@ -21,12 +21,12 @@ PREVIEW_WIDTHS = {"thumbnail": catalog.THUMBNAIL_WIDTH, "preview": catalog.PREVI
 WEBP_QUALITY = {"thumbnail": 74, "preview": 80}
 
 
-class NotAPicture(Exception):
+class InvalidImage(Exception):
     """The bytes are not a whole PNG, JPEG or WebP of a sane size; says which in plain words."""
 
 
 @dataclass(frozen=True)
-class Developed:
+class ProcessedImage:
     """A checked picture with its previews, still in memory."""
 
     original: bytes
@@ -38,20 +38,20 @@ class Developed:
     previews: dict[str, bytes]
 
 
-def develop(original: bytes) -> Developed:
+def process(original: bytes) -> ProcessedImage:
     """Decode every pixel, so that a truncated or forged file is found before it is kept."""
     try:
         with Image.open(io.BytesIO(original), formats=["PNG", "JPEG", "WEBP"]) as image:
             if image.width * image.height > MOST_PIXELS:
-                raise NotAPicture(f"too large: {image.width} x {image.height} pixels")
+                raise InvalidImage(f"too large: {image.width} x {image.height} pixels")
             content_type, extension = TYPES[image.format or ""]
             image.load()
             pixels = image.convert("RGB")
-    except NotAPicture:
+    except InvalidImage:
         raise
     except Exception as error:  # Pillow's decoders raise nearly anything on hostile bytes
-        raise NotAPicture(f"not a whole picture: {type(error).__name__}") from error
-    return Developed(
+        raise InvalidImage(f"not a whole picture: {type(error).__name__}") from error
+    return ProcessedImage(
         original=original,
         extension=extension,
         content_type=content_type,

@@ -22,17 +22,17 @@ from generations import kling
 from generations.models import Generation, Submission, TaskTaken, UpstreamGate
 
 from . import upstream
-from .shift import Shift
+from .lease import LeasedLoop
 
 logger = logging.getLogger(__name__)
 
-SHIFT_SECONDS = 30.0
+LOOP_SECONDS = 30.0
 TIMEOUT_SECONDS = 150  # the calls under way at its end, and what is written then
-LEASE_SECONDS = 90.0  # above the reading of a whole list
+ROW_LEASE_SECONDS = 90.0  # above the reading of a whole list
 THREADS = 8
 ROWS_OF_A_LIST = 500
-LOOK_SECONDS = 0.05
-LONGEST_GAP_SECONDS = 1800.0
+TICK_SECONDS = 0.05
+MAX_GAP_SECONDS = 1800.0
 # The upstream's clock may differ from ours: so much further back its list is read.
 CLOCKS_DIFFER = timedelta(minutes=10)
 NO_PROOF = kling.Unanswered("denied, by an upstream that was not seen to know our names")
@@ -60,18 +60,18 @@ def has_work() -> bool:
     return Generation.objects.to_look_for().exists() and not _is_silent()
 
 
-def run(shift: Shift) -> None:
+def run(loop: LeasedLoop) -> None:
     """Look for what is due until the shift ends or nothing is."""
-    if shift.inherits:
-        Generation.objects.release_lookups(LEASE_SECONDS)
+    if loop.previous_holder_died:
+        Generation.objects.release_lookups(ROW_LEASE_SECONDS)
     if not has_work():
         return
     with (
         closing(upstream.client(pool_size=THREADS)) as client,
         ThreadPoolExecutor(THREADS, "lookup") as pool,
     ):
-        looks = Looks(client, pool, shift)
-        while shift.goes_on() and has_work():
+        looks = LookupBatch(client, pool, loop)
+        while loop.should_continue() and has_work():
             looks.take()
 
 
@@ -81,18 +81,18 @@ def _is_silent() -> bool:
 
 
 @dataclass
-class Looks:
+class LookupBatch:
     """The questions of one shift: asked by threads, answered to the rows here."""
 
     client: kling.Client
     pool: ThreadPoolExecutor
-    shift: Shift
+    loop: LeasedLoop
 
     def take(self) -> None:
         """Ask for one batch of rows, and write down what was told of each."""
         is_list = settings.UPSTREAM_LOOKUP == "list"
         most = ROWS_OF_A_LIST if is_list else THREADS - 1
-        claimed = Generation.objects.claim_lookups(most, LEASE_SECONDS)
+        claimed = Generation.objects.claim_lookups(most, ROW_LEASE_SECONDS)
         sent = [(row, row.submissions.get(attempt=row.attempt)) for row in claimed]
         if not sent:
             return
@@ -103,7 +103,7 @@ class Looks:
             except Exception:
                 logger.exception("what was told of %s was not written", generation)
         _tell_the_line(answers)
-        self.shift.wake("pump")
+        self.loop.wake_up("poll")
 
     def _by_reference(self, sent: list[Sent]) -> list[Answer]:
         """One question each, and one whose answer is known: some upstreams deny every name."""
@@ -131,8 +131,8 @@ class Looks:
         asked = [self.pool.submit(_answer_to, question) for question in questions]
         waiting = set(asked)
         while waiting:
-            _answered, waiting = wait(waiting, LOOK_SECONDS, FIRST_COMPLETED)
-            self.shift.keep()
+            _answered, waiting = wait(waiting, TICK_SECONDS, FIRST_COMPLETED)
+            self.loop.renew()
         return [future.result() for future in asked]
 
 
@@ -214,7 +214,7 @@ def _not_there(generation: Generation, submission: Submission) -> None:
 def _look_later(generation: Generation) -> None:
     """No answer is no answer, however often: it is only asked more and more rarely."""
     failures = generation.poll_failures + 1
-    gap = min(settings.LOOKUP_SECONDS[0] * 2.0 ** min(failures, 12), LONGEST_GAP_SECONDS)
+    gap = min(settings.LOOKUP_SECONDS[0] * 2.0 ** min(failures, 12), MAX_GAP_SECONDS)
     generation.look_later(
         gap * random.uniform(0.8, 1.2), polls=generation.polls, poll_failures=failures
     )

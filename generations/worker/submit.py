@@ -24,23 +24,23 @@ from generations.models import (
 )
 
 from . import dispatch, upstream
-from .dispatch import Sending
-from .rhythm import first_poll
-from .shift import Shift
+from .dispatch import PreparedSubmission
+from .lease import LeasedLoop
+from .poll_schedule import first_poll
 
 logger = logging.getLogger(__name__)
 
-SHIFT_SECONDS = 45.0  # of sending; the answers may take a whole deadline more
-TIMEOUT_SECONDS = int(SHIFT_SECONDS + settings.SUBMIT_DEADLINE + 30)
-LOOK_SECONDS = 0.1
+LOOP_SECONDS = 45.0  # of sending; the answers may take a whole deadline more
+TIMEOUT_SECONDS = int(LOOP_SECONDS + settings.SUBMIT_DEADLINE_SECONDS + 30)
+TICK_SECONDS = 0.1
 SOON_SECONDS = 10.0
 UNANSWERED_BECOMES_HOLD = 3
 BUSY_BECOMES_HOLD = timedelta(minutes=5)
-LONGEST_WAIT_SECONDS = 60.0
+MAX_WAIT_SECONDS = 60.0
 NO_SUCH_TASK = "klingweb-looks-whether-you-are-there"
 
 
-Posts = dict[Future[kling.Task], Sending]
+PendingPosts = dict[Future[kling.Task], PreparedSubmission]
 
 
 # Troubles that show in a query, which costs nothing, before a paid POST is risked for them.
@@ -64,13 +64,13 @@ def _is_anything_queued() -> bool:
     return Generation.objects.for_current_upstream().filter(status=Status.QUEUED).exists()
 
 
-def run(shift: Shift) -> None:
+def run(loop: LeasedLoop) -> None:
     """Send what may go until the shift ends or the queue is empty; then wait for the answers.
 
     It starts with one POST and doubles with the answers that can be read: a wrong address, where
     every POST may cost and tells nothing, must not swallow a whole batch.
     """
-    posts: Posts = {}
+    posts: PendingPosts = {}
     window = 1
     with (
         closing(upstream.client()) as client,
@@ -79,16 +79,16 @@ def run(shift: Shift) -> None:
         if not _may_try(client):
             return
         try:
-            while shift.goes_on() and (posts or has_work()):
+            while loop.should_continue() and (posts or has_work()):
                 for item in dispatch.send_next(window - len(posts)):
                     posts[pool.submit(client.submit, item.request)] = item
                     time.sleep(settings.SUBMIT_GAP_SECONDS)
-                shift.keep()
+                loop.renew()
                 errors = _take_answers(posts)
                 for error in errors:
                     window = _next_window(window, error)
                 if errors:
-                    shift.wake("pump")
+                    loop.wake_up("poll")
         finally:
             # Whatever ended the sending, be it a database that is away or a task that ran out of
             # time: the answers of what was sent are money, and are still written down.
@@ -96,7 +96,7 @@ def run(shift: Shift) -> None:
             while posts:
                 _take_answers(posts)
     if is_left:
-        shift.wake("pump")
+        loop.wake_up("poll")
 
 
 def _may_try(client: kling.Client) -> bool:
@@ -144,16 +144,16 @@ def sweep() -> None:
             submission.generation.mark_unconfirmed(submission, TransitionReason.SENDER_GONE)
 
 
-def _take_answers(posts: Posts) -> list[Exception | None]:
+def _take_answers(posts: PendingPosts) -> list[Exception | None]:
     """Write down what came within a moment; for each what was wrong with it, or None.
 
     An answer that the database does not take is tried again until its deadline; then the sweep
     parks the row at `unconfirmed`, and it is never sent again by itself.
     """
     if not posts:
-        time.sleep(LOOK_SECONDS)
+        time.sleep(TICK_SECONDS)
         return []
-    answered, _waiting = wait(posts, LOOK_SECONDS, FIRST_COMPLETED)
+    answered, _waiting = wait(posts, TICK_SECONDS, FIRST_COMPLETED)
     taken: list[Exception | None] = []
     for post in answered:
         try:
@@ -161,13 +161,13 @@ def _take_answers(posts: Posts) -> list[Exception | None]:
         except Exception:
             _log_unsaved(posts[post], post)
             if timezone.now() < posts[post].submission.deadline_at:
-                time.sleep(LOOK_SECONDS)
+                time.sleep(TICK_SECONDS)
                 continue
         del posts[post]
     return taken
 
 
-def _take(item: Sending, post: "Future[kling.Task]") -> kling.KlingError | None:
+def _take(item: PreparedSubmission, post: "Future[kling.Task]") -> kling.KlingError | None:
     try:
         task = post.result()
     except kling.KlingError as error:
@@ -177,7 +177,7 @@ def _take(item: Sending, post: "Future[kling.Task]") -> kling.KlingError | None:
     return None
 
 
-def _log_unsaved(item: Sending, post: "Future[kling.Task]") -> None:
+def _log_unsaved(item: PreparedSubmission, post: "Future[kling.Task]") -> None:
     """It is money: the id must be findable even when the database does not take it."""
     if not connection.in_atomic_block:
         connection.close()  # it may be the broken one; the next try opens another
@@ -185,7 +185,7 @@ def _log_unsaved(item: Sending, post: "Future[kling.Task]") -> None:
     logger.exception("answer not saved: %s, Kling task id %r", item.generation, task_id)
 
 
-def _accepted(item: Sending, task: kling.Task) -> None:
+def _accepted(item: PreparedSubmission, task: kling.Task) -> None:
     with transaction.atomic():
         _note(item, Submission.Outcome.ACCEPTED, task.answer, kling_task_id=task.kling_task_id)
         moved = item.generation.mark_running(item.submission, task.kling_task_id, first_poll())
@@ -194,7 +194,7 @@ def _accepted(item: Sending, task: kling.Task) -> None:
         logger.error("a late answer: %s is Kling task %r", item.generation, task.kling_task_id)
 
 
-def _not_accepted(item: Sending, error: kling.KlingError) -> None:
+def _not_accepted(item: PreparedSubmission, error: kling.KlingError) -> None:
     answer = error.answer or str(error)
     facts = {"http_status": error.http_status, "code": error.code[:60]}
     generation, submission = item.generation, item.submission
@@ -230,13 +230,13 @@ def _not_accepted(item: Sending, error: kling.KlingError) -> None:
                               gap_seconds=settings.HOLD_RETRY_SECONDS)  # fmt: skip
 
 
-def _note(item: Sending, outcome: Submission.Outcome, answer: str, **facts: Any) -> None:
+def _note(item: PreparedSubmission, outcome: Submission.Outcome, answer: str, **facts: Any) -> None:
     Submission.objects.filter(pk=item.submission.pk).update(
         outcome=outcome, answered_at=timezone.now(), answer=answer[:4000], **facts
     )
 
 
-def _too_often(item: Sending, error: kling.SlowDown) -> bool:
+def _too_often(item: PreparedSubmission, error: kling.SlowDown) -> bool:
     """Some answers may be taken for "try again" only so often; then nobody knows any more."""
     if error.most_attempts is None:
         return False
@@ -244,7 +244,7 @@ def _too_often(item: Sending, error: kling.SlowDown) -> bool:
     return same.count() >= error.most_attempts
 
 
-def _may_be_there(item: Sending) -> bool:
+def _may_be_there(item: PreparedSubmission) -> bool:
     """A second submit under the same name is refused where the first was accepted (notes 2.3)."""
     unknown = (Submission.Outcome.SENT, Submission.Outcome.UNANSWERED)
     before = item.generation.submissions.filter(attempt__lt=item.submission.attempt)
@@ -267,5 +267,5 @@ def _slow_down(error: kling.SlowDown) -> None:
 def _backoff(asked_seconds: float | None) -> float:
     """Doubled for each refusal in a row, at most a minute, never less than was asked for."""
     doubled = settings.BUSY_RETRY_SECONDS * 2.0 ** min(UpstreamGate.now().refusals_in_a_row, 6)
-    doubled = min(doubled, LONGEST_WAIT_SECONDS)
+    doubled = min(doubled, MAX_WAIT_SECONDS)
     return max(doubled * random.uniform(0.8, 1.2), asked_seconds or 0)

@@ -16,25 +16,25 @@ from django_q.models import OrmQ, Schedule  # noqa: TID251
 from django_q.models import Task as QueueTask  # noqa: TID251
 from django_q.tasks import async_task  # noqa: TID251
 
-from generations.models import Slot
+from generations.models import Lease
 
-from . import fetch as fetch_line
-from . import lookup as lookup_line
-from . import pump as pump_line
-from . import submit as submit_line
-from .shift import Shift, stopping
+from . import fetch as fetch_loop
+from . import lookup as lookup_loop
+from . import poll as poll_loop
+from . import submit as submit_loop
+from .lease import LeasedLoop, stopping
 
-LINES: dict[str, ModuleType] = {
-    "submit": submit_line,
-    "pump": pump_line,
-    "fetch": fetch_line,
-    "lookup": lookup_line,
+LOOPS: dict[str, ModuleType] = {
+    "submit": submit_loop,
+    "poll": poll_loop,
+    "fetch": fetch_loop,
+    "lookup": lookup_loop,
 }
 # One shift at a slot; several pumps share the rows, on this machine or on others.
-SLOTS = {name: [name] for name in LINES}
-SLOTS["pump"] += [f"pump-{number}" for number in range(2, settings.PUMPS + 1)]
+LEASES = {name: [name] for name in LOOPS}
+LEASES["poll"] += [f"poll-{number}" for number in range(2, settings.POLL_LOOPS + 1)]
 # A clean stop waits so long: a submit or a download that is under way, and what is written then.
-LONGEST_CALL_SECONDS = max(settings.SUBMIT_DEADLINE, 90.0) + 30.0
+MAX_CALL_SECONDS = max(settings.SUBMIT_DEADLINE_SECONDS, 90.0) + 30.0
 STALE = timedelta(seconds=30)
 KEEP_FAILURES = timedelta(days=30)
 
@@ -42,49 +42,49 @@ KEEP_FAILURES = timedelta(days=30)
 # --- entry points -------------------------------------------------------------------------------
 
 
-def submit(slot: str = "submit") -> None:
-    _work("submit", slot)
+def submit(lease_name: str = "submit") -> None:
+    _work("submit", lease_name)
 
 
-def pump(slot: str = "pump") -> None:
-    _work("pump", slot)
+def poll(lease_name: str = "poll") -> None:
+    _work("poll", lease_name)
 
 
-def fetch(slot: str = "fetch") -> None:
-    _work("fetch", slot)
+def fetch(lease_name: str = "fetch") -> None:
+    _work("fetch", lease_name)
 
 
-def lookup(slot: str = "lookup") -> None:
-    _work("lookup", slot)
+def lookup(lease_name: str = "lookup") -> None:
+    _work("lookup", lease_name)
 
 
-def beat() -> None:
+def heartbeat() -> None:
     """A sign of life, and the net under every lost kick."""
-    Slot.beat("worker")
-    submit_line.sweep()
-    pump_line.sweep()
-    fetch_line.sweep()
-    for name, line in LINES.items():
-        if line.has_work():
-            wake(name)
+    Lease.record_heartbeat("worker")
+    submit_loop.sweep()
+    poll_loop.sweep()
+    fetch_loop.sweep()
+    for name, module in LOOPS.items():
+        if module.has_work():
+            wake_up(name)
 
 
-def tidy() -> None:
+def prune_expired_rows() -> None:
     """Once a day: what django-q2 and the sessions leave behind."""
     now = timezone.now()
     QueueTask.objects.filter(stopped__lt=now - KEEP_FAILURES).delete()
     Session.objects.filter(expire_date__lt=now).delete()
 
 
-def _work(name: str, slot: str) -> None:
-    line = LINES[name]
-    with Shift(slot, wake, line.SHIFT_SECONDS) as shift:
-        if not shift.is_mine:
+def _work(name: str, lease_name: str) -> None:
+    module = LOOPS[name]
+    with LeasedLoop(lease_name, wake_up, module.LOOP_SECONDS) as loop:
+        if not loop.is_held:
             return
-        line.run(shift)
+        module.run(loop)
     # Looked at after the slot is free: a kick that came while it was taken did nothing.
-    if line.has_work():
-        wake(name)
+    if module.has_work():
+        wake_up(name)
 
 
 # --- what others may call -------------------------------------------------------------------------
@@ -92,42 +92,42 @@ def _work(name: str, slot: str) -> None:
 
 def enqueue_submit() -> None:
     """Call it in the transaction that queues a row: kick and row commit together."""
-    wake("submit")
+    wake_up("submit")
 
 
-def enqueue_pump() -> None:
-    wake("pump")
+def enqueue_poll() -> None:
+    wake_up("poll")
 
 
 def enqueue_fetch() -> None:
-    wake("fetch")
+    wake_up("fetch")
 
 
 def enqueue_lookup() -> None:
-    wake("lookup")
+    wake_up("lookup")
 
 
-def enqueue_pump_if_stale() -> None:
+def enqueue_poll_if_stale() -> None:
     """A page that shows live cards asks for this: cheap, and only one of many pages enqueues."""
-    if not Slot.shows_life("pump", STALE):
-        enqueue_pump()
+    if not Lease.was_active_within("poll", STALE):
+        enqueue_poll()
 
 
-def wake(line: str) -> None:
+def wake_up(loop: str) -> None:
     """Kick that line unless somebody works at it, who will look once more at the end."""
-    for slot in SLOTS[line]:
-        if Slot.claim_kick(slot):
+    for lease_name in LEASES[loop]:
+        if Lease.claim_wake_up(lease_name):
             async_task(
-                f"generations.worker.tasks.{line}", slot, timeout=LINES[line].TIMEOUT_SECONDS
+                f"generations.worker.tasks.{loop}", lease_name, timeout=LOOPS[loop].TIMEOUT_SECONDS
             )
 
 
 # --- the cluster ------------------------------------------------------------------------------
 
 
-def enqueue_beat() -> int | None:
+def enqueue_heartbeat() -> int | None:
     """Returns the key of its queue row, for `is_queued`."""
-    tag = async_task("generations.worker.tasks.beat")
+    tag = async_task("generations.worker.tasks.heartbeat")
     newest = OrmQ.objects.order_by("-pk")[:50]
     return next((row.pk for row in newest if row.task_id() == tag), None)
 
@@ -137,16 +137,20 @@ def is_queued(key: int) -> bool:
     return bool(OrmQ.objects.filter(pk=key).exists())
 
 
-def plan_schedules() -> None:
-    """The net when no watchdog beats, and the daily broom."""
-    for func, kind, minutes in (("beat", Schedule.MINUTES, 1), ("tidy", Schedule.DAILY, None)):
+def create_schedules() -> None:
+    """Schedule the heartbeat, for when no watchdog enqueues it, and the daily pruning.
+
+    Schedules that an earlier release made under other names are removed.
+    """
+    schedules = {
+        "heartbeat": {"schedule_type": Schedule.MINUTES, "minutes": 1},
+        "prune_expired_rows": {"schedule_type": Schedule.DAILY, "minutes": None},
+    }
+    ours = Schedule.objects.filter(func__startswith="generations.worker.tasks.")
+    ours.exclude(name__in=schedules).delete()
+    for name, when in schedules.items():
         Schedule.objects.update_or_create(
-            name=func,
-            defaults={
-                "func": f"generations.worker.tasks.{func}",
-                "schedule_type": kind,
-                "minutes": minutes,
-            },
+            name=name, defaults={"func": f"generations.worker.tasks.{name}", **when}
         )
 
 

@@ -11,5 +11,5 @@ def client(*, pool_size: int = 1) -> kling.Client:
         settings.UPSTREAM_KEY or settings.SIMULATOR_KEY,
         profile=settings.UPSTREAM_PROFILE,
         pool_size=pool_size,
-        submit_seconds=settings.SUBMIT_DEADLINE,
+        submit_seconds=settings.SUBMIT_DEADLINE_SECONDS,
     )

@@ -47,6 +47,6 @@ class Bare:
             return list(pool.map(self.make, prompts))
 
     def _keep(self, original: bytes) -> None:
-        developed = imaging.develop(original)
+        developed = imaging.process(original)
         for data in (original, *developed.previews.values()):
             (self.folder / uuid4().hex).write_bytes(data)

@@ -91,11 +91,14 @@ def _upstream(many: int) -> Iterator[tuple[Simulator, list[str]]]:
 
 def _ours(many: int, **settings: object) -> Figures:
     with tempfile.TemporaryDirectory() as folder:
-        rhythm = ",".join(map(str, POLL_SECONDS))
+        poll_seconds = ",".join(map(str, POLL_SECONDS))
         house = House(
-            Path(folder), upstream_url="http://127.0.0.1:9", poll_seconds=rhythm, fetch_threads=1,
+            Path(folder),
+            upstream_url="http://127.0.0.1:9",
+            poll_seconds=poll_seconds,
+            fetch_threads=1,
             **settings,
-        ).prepare()  # fmt: skip
+        ).prepare()
         with _upstream(many) as (simulator, ids), house:
             house.environment["KLINGWEB_UPSTREAM_URL"] = simulator.url
             path = Path(folder) / "ids.json"

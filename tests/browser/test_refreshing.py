@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, Request, expect
 
 from generations.models import Generation, Member, Picture, Status
-from tests.builders import make_generation, store
+from tests.builders import make_generation, store_picture
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -33,7 +33,7 @@ def finish(row: Generation) -> None:
     """As the worker does it: listed, stored, ended."""
     row.mark_fetching([f"https://files.example/{row.pk}.png"])
     for picture in row.pictures.all():
-        store(picture)
+        store_picture(picture)
     assert row.settle()
 
 
@@ -133,7 +133,7 @@ def test_a_picture_that_is_there_stays_there(page: Page, owner: Member) -> None:
     row = make_generation(Status.FETCHING, owner=owner, n=2, stored=1)
     page.goto("/")
     page.locator("article img").evaluate("image => { image.mark = 'the same element' }")
-    store(row.pictures.get(state=Picture.State.WANTED))
+    store_picture(row.pictures.get(state=Picture.State.WANTED))
     row.settle()
     expect(page.locator("article img")).to_have_count(2)
     marks = page.locator("article img").evaluate_all("images => images.map(i => i.mark)")

@@ -22,7 +22,7 @@ from generations.models import (
     Transition,
     TransitionReason,
 )
-from generations.worker import imaging, storing
+from generations.worker import imaging, store
 
 FOLDER = settings.BASE_DIR / "generations" / "demo"
 # Beside the first admin, whom one signs in as. Nobody can sign in as these.
@@ -64,7 +64,7 @@ class Command(BaseCommand):
         """Only what the demo brought: what people made since stays theirs."""
         generations = Generation.objects.filter(form_nonce__in=nonces)
         pictures = Picture.objects.filter(generation__in=generations)
-        names = {name for row in pictures.values_list(*storing.FIELDS) for name in row}
+        names = {name for row in pictures.values_list(*store.FIELDS) for name in row}
         with transaction.atomic():
             generations.delete()
             guests = Member.objects.filter(username__in=[name for name, *_ in GUESTS])
@@ -125,8 +125,8 @@ def _finished(
         reason=TransitionReason.DEMO,
     )  # fmt: skip
     for index, file in enumerate(files):
-        developed = imaging.develop(file.read_bytes())
+        developed = imaging.process(file.read_bytes())
         Picture.objects.create(
             generation=generation, index=index, state=Picture.State.STORED, stored_at=ended_at,
-            **storing.store(developed),
+            **store.save(developed),
         )  # fmt: skip

@@ -18,16 +18,16 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
 from generations.models import Generation, Member, TransitionReason
-from generations.worker.child import Child
-from generations.worker.tasks import LONGEST_CALL_SECONDS
-from generations.worker.watchdog import Watchdog
+from generations.processes.forked import ForkedProcess
+from generations.processes.watchdog import Watchdog
+from generations.worker.tasks import MAX_CALL_SECONDS
 
 from . import web
 
-LOOK_SECONDS = 0.5
+TICK_SECONDS = 0.5
 READY_SECONDS = 30.0
-STOP_SECONDS = LONGEST_CALL_SECONDS + 15.0
-LONGEST_PAUSE_SECONDS = 30.0
+STOP_SECONDS = MAX_CALL_SECONDS + 15.0
+MAX_RESTART_SECONDS = 30.0
 
 
 class Part:
@@ -36,7 +36,7 @@ class Part:
     def __init__(self, name: str, target: Callable[[], object]) -> None:
         self.name = name
         self.target = target
-        self.child: Child | None = None
+        self.child: ForkedProcess | None = None
         self.start_at = 0.0
         self.ends = 0
 
@@ -45,7 +45,7 @@ class Part:
         now = time.monotonic()
         if self.child is None:
             if now >= self.start_at:
-                self.child = Child(self.target)
+                self.child = ForkedProcess(self.target)
             return ""
         if self.child.poll() is None:
             return ""
@@ -53,7 +53,7 @@ class Part:
         self.child.kill()  # what it may have left behind
         self.child = None
         self.ends += 1
-        pause = min(2.0**self.ends, LONGEST_PAUSE_SECONDS)
+        pause = min(2.0**self.ends, MAX_RESTART_SECONDS)
         self.start_at = now + pause
         return f"{self.name} ended with {status}; it starts again in {pause:.0f} s"
 
@@ -81,13 +81,13 @@ class Command(BaseCommand):
         parts = self._parts()
         self._keep(parts)
         # Beside the others: nobody waits for it, and later starts leave what was removed alone.
-        demo = Child(_load_demo) if settings.DEMO and self.is_first else None
+        demo = ForkedProcess(_load_demo) if settings.DEMO and self.is_first else None
         self._tell_when_ready()
         while not self.stopping:
             self._keep(parts)
             if demo and demo.poll() is not None:
                 demo = None
-            time.sleep(LOOK_SECONDS)
+            time.sleep(TICK_SECONDS)
         self._stop_all(parts)
         lock.close()
 

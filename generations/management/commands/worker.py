@@ -2,7 +2,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from generations.worker.watchdog import Watchdog, run_cluster_alone
+from generations.processes.watchdog import Watchdog, run_cluster_alone
 
 
 class Command(BaseCommand):

@@ -9,10 +9,10 @@ from django.db import DatabaseError
 from django.utils import timezone
 from pytest_django import Settings
 
-from generations.models import Failure, Generation, Slot, Status, TransitionReason, UpstreamGate
+from generations.models import Failure, Generation, Lease, Status, TransitionReason, UpstreamGate
 from generations.models.generation_queryset import GenerationQuerySet
-from generations.worker import pump
-from generations.worker.rhythm import next_poll
+from generations.worker import poll
+from generations.worker.poll_schedule import next_poll
 from tests.builders import make_generation, make_member
 from tests.scripted import says
 from tests.simulator import Simulator
@@ -100,7 +100,7 @@ def test_a_lost_one_is_asked_no_more_until_somebody_looks_again_and_then_a_succe
     drive(lambda: Generation.objects.get().is_lost, "it is lost")
     assert Generation.objects.images_in_flight() == 0
     server = answers.are(MADE)
-    work("pump")
+    work("poll")
     assert server.requests == []
 
     row.refresh_from_db()
@@ -177,8 +177,8 @@ def test_what_a_dead_pump_had_claimed_is_asked_at_once(answers: Answers) -> None
     answers.are(MADE)
     soon = timezone.now() + timedelta(seconds=30)
     row = running(next_poll_at=soon)
-    Slot.objects.create(name="pump", holder=NOBODY, until=soon)
-    work("pump")
+    Lease.objects.create(name="poll", holder=NOBODY, expires_at=soon)
+    work("poll")
     row.refresh_from_db()
     assert row.status == Status.FETCHING
 
@@ -188,7 +188,7 @@ def test_what_a_living_pump_has_claimed_is_left_to_it(answers: Answers) -> None:
     running()
     assert len(Generation.objects.claim_due(10, lease_seconds=60)) == 1
     assert Generation.objects.claim_due(10, lease_seconds=60) == []
-    work("pump")
+    work("poll")
     assert server.requests == []
 
 
@@ -271,10 +271,10 @@ def test_of_many_only_those_that_still_run_are_moved() -> None:
 
 
 def test_as_many_polls_are_under_way_as_their_rate_and_length_ask_for(settings: Settings) -> None:
-    settings.POLL_SECONDS, settings.PUMP_THREADS = [2, 5], 64
+    settings.POLL_SECONDS, settings.POLL_THREADS = [2, 5], 64
     row = running()
     for seconds, watched, threads in (
-        (0.02, 10, pump.FEWEST_THREADS),
+        (0.02, 10, poll.MIN_THREADS),
         (0.5, 100, 38),  # 50 a second, half a second each, and half as many to spare
         (0.5, 1000, 64),  # never more than allowed
     ):
@@ -285,6 +285,6 @@ def test_as_many_polls_are_under_way_as_their_rate_and_length_ask_for(settings: 
                        status=Status.RUNNING, kling_task_id="t", next_poll_at=timezone.now())
             for _row in range(watched - 1)
         )  # fmt: skip
-        width = pump.Width()
-        width.learn([pump.Answered(row, timezone.now(), KeyError(), seconds)] * 50)
+        width = poll.PollConcurrency()
+        width.observe([poll.PollResult(row, timezone.now(), KeyError(), seconds)] * 50)
         assert width.now() == threads

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from django.db import connections
 
 PR_SET_PDEATHSIG = 1
-LOOK_SECONDS = 0.05
+TICK_SECONDS = 0.05
 
 
 def die_with_parent(number: int = signal.SIGKILL) -> None:
@@ -22,7 +22,7 @@ def die_with_parent(number: int = signal.SIGKILL) -> None:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, number)
 
 
-class Child:
+class ForkedProcess:
     """`target` in a process of its own, with a session of its own: Ctrl-C reaches only us.
 
     Only for a process without threads. When we die, however, it is asked to stop.
@@ -50,7 +50,7 @@ class Child:
     def wait(self, seconds: float) -> int | None:
         until = time.monotonic() + seconds
         while self.poll() is None and time.monotonic() < until:
-            time.sleep(LOOK_SECONDS)
+            time.sleep(TICK_SECONDS)
         return self.status
 
     def terminate(self) -> None:

@@ -9,31 +9,31 @@ from django.core.files.storage import default_storage
 
 from generations.models import Picture
 
-from .imaging import PREVIEW_WIDTHS, Developed
+from .imaging import PREVIEW_WIDTHS, ProcessedImage
 
 FIELDS = ("file", *PREVIEW_WIDTHS)
 
 
-def store(developed: Developed) -> dict[str, Any]:
+def save(processed: ProcessedImage) -> dict[str, Any]:
     """Put original and previews into the storage, durably; returns the columns of the row."""
-    files = {"file": (developed.extension, developed.original)} | {
-        field: ("webp", data) for field, data in developed.previews.items()
+    files = {"file": (processed.extension, processed.original)} | {
+        field: ("webp", data) for field, data in processed.previews.items()
     }
     names: dict[str, str] = {}
     try:
         for field, (extension, data) in files.items():
-            names[field] = _save(Picture.new_file_name(extension), data)
+            names[field] = _write_durably(Picture.new_file_name(extension), data)
     except BaseException:
         discard(names)  # a full disk must not fill up with halves
         raise
     return {
         **names,
-        "content_type": developed.content_type,
-        "width": developed.width,
-        "height": developed.height,
-        "size_bytes": len(developed.original),
-        "sha256": hashlib.sha256(developed.original).hexdigest(),
-        "colour": developed.colour,
+        "content_type": processed.content_type,
+        "width": processed.width,
+        "height": processed.height,
+        "size_bytes": len(processed.original),
+        "sha256": hashlib.sha256(processed.original).hexdigest(),
+        "colour": processed.colour,
     }
 
 
@@ -44,7 +44,7 @@ def discard(facts: dict[str, Any]) -> None:
             default_storage.delete(facts[field])
 
 
-def _save(name: str, data: bytes) -> str:
+def _write_durably(name: str, data: bytes) -> str:
     saved = default_storage.save(name, ContentFile(data))
     try:
         path = default_storage.path(saved)

@@ -17,21 +17,21 @@ from django.conf import settings
 from django.db import Error as DatabaseProblem
 from django.db import connection
 
-from generations.models import Slot
+from generations.models import Lease
+from generations.worker import tasks
 
-from . import tasks
-from .child import Child, die_with_parent
+from .forked import ForkedProcess, die_with_parent
 
 logger = logging.getLogger(__name__)
 
-LOOK_SECONDS = 1.0
+TICK_SECONDS = 1.0
 RESTART_SECONDS = 1.0
 
 
 def run_cluster_alone() -> None:
     """What the watchdog starts: the cluster, each of its processes tied to its parent."""
     os.register_at_fork(after_in_child=die_with_parent)
-    tasks.plan_schedules()
+    tasks.create_schedules()
     tasks.run_cluster()
 
 
@@ -39,20 +39,24 @@ class Watchdog:
     """`Watchdog().run()` returns after SIGTERM or SIGINT, when the cluster has stopped."""
 
     def __init__(self) -> None:
-        self.cluster: Child | None = None
+        self.cluster: ForkedProcess | None = None
         self.stopping = False
-        self.beat: int | None = None
-        self.beat_seen: datetime | None = None
-        self.beat_sent_at = self.alive_at = time.monotonic()
+        self.heartbeat_key: int | None = None
+        self.heartbeat_seen: datetime | None = None
+        self.heartbeat_sent_at = self.alive_at = time.monotonic()
 
     def run(self) -> None:
         signal.signal(signal.SIGTERM, self._stop)
         signal.signal(signal.SIGINT, self._stop)
         while not self.stopping:
-            self.cluster = Child(run_cluster_alone)
-            self.alive_at, self.beat_sent_at, self.beat = time.monotonic(), -math.inf, None
+            self.cluster = ForkedProcess(run_cluster_alone)
+            self.alive_at, self.heartbeat_sent_at, self.heartbeat_key = (
+                time.monotonic(),
+                -math.inf,
+                None,
+            )
             while not self.stopping and not (trouble := self._trouble()):
-                time.sleep(LOOK_SECONDS)
+                time.sleep(TICK_SECONDS)
             if not self.stopping:
                 logger.error("the cluster is started anew: %s", trouble)
                 self.cluster.kill()
@@ -69,33 +73,35 @@ class Watchdog:
             return f"it ended with {self.cluster.status}"
         now = time.monotonic()
         try:
-            if self._beat_came_through():
+            if self._heartbeat_arrived():
                 self.alive_at = now
-                if now - self.beat_sent_at >= settings.WATCHDOG_BEAT_SECONDS:
-                    self._send_beat()
-                    return self._stopped_member()
+                if now - self.heartbeat_sent_at >= settings.WATCHDOG_HEARTBEAT_SECONDS:
+                    self._send_heartbeat()
+                    return self._suspended_process()
         except DatabaseProblem:
             # Who cannot listen must not judge: the cluster may be as well as ever.
             logger.exception("the watchdog cannot look at the queue")
             connection.close()
             self.alive_at = now
         silent = now - self.alive_at
-        return f"no beat for {silent:.0f} s" if silent > settings.WATCHDOG_PATIENCE_SECONDS else ""
+        return (
+            f"no heartbeat for {silent:.0f} s" if silent > settings.WATCHDOG_TIMEOUT_SECONDS else ""
+        )
 
-    def _send_beat(self) -> None:
-        self.beat_seen = Slot.last_beat("worker")
-        self.beat = tasks.enqueue_beat()
-        self.beat_sent_at = time.monotonic()
+    def _send_heartbeat(self) -> None:
+        self.heartbeat_seen = Lease.last_heartbeat("worker")
+        self.heartbeat_key = tasks.enqueue_heartbeat()
+        self.heartbeat_sent_at = time.monotonic()
 
-    def _beat_came_through(self) -> bool:
+    def _heartbeat_arrived(self) -> bool:
         """Executed (the heartbeat row moved) and acknowledged (its queue row is gone)."""
-        if self.beat is None:
+        if self.heartbeat_key is None:
             return True  # none is on its way
-        if tasks.is_queued(self.beat):
+        if tasks.is_queued(self.heartbeat_key):
             return False
-        return Slot.last_beat("worker") != self.beat_seen
+        return Lease.last_heartbeat("worker") != self.heartbeat_seen
 
-    def _stopped_member(self) -> str:
+    def _suspended_process(self) -> str:
         assert self.cluster
         try:
             parent = psutil.Process(self.cluster.pid)
@@ -110,6 +116,6 @@ class Watchdog:
         if self.cluster is None:
             return
         self.cluster.terminate()
-        if self.cluster.wait(tasks.LONGEST_CALL_SECONDS) is None:
+        if self.cluster.wait(tasks.MAX_CALL_SECONDS) is None:
             logger.error("the cluster did not stop in time")
         self.cluster.kill()

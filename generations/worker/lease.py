@@ -7,7 +7,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-from generations.models import Slot
+from generations.models import Lease
 
 RENEW_SECONDS = 5.0
 
@@ -16,23 +16,23 @@ RENEW_SECONDS = 5.0
 stopping = multiprocessing.RawValue("b", 0)
 
 
-class Shift:
-    """`with Shift("pump") as shift: while shift.goes_on(): ...`; not `is_mine` when taken."""
+class LeasedLoop:
+    """`with Shift("poll") as shift: while shift.goes_on(): ...`; not `is_mine` when taken."""
 
-    def __init__(self, slot: str, wake: Callable[[str], None], seconds: float) -> None:
+    def __init__(self, lease_name: str, wake_up: Callable[[str], None], seconds: float) -> None:
         """`wake(line)` kicks another line, unless somebody works at it already."""
-        self.slot = slot
-        self.wake = wake
+        self.lease_name = lease_name
+        self.wake_up = wake_up
         self.ends_at = time.monotonic() + seconds
         self.renew_at = time.monotonic() + RENEW_SECONDS
         self.parent = os.getppid()
-        self.is_mine = False
-        self.inherits = False  # from a holder that died: its leases need not run out
+        self.is_held = False
+        self.previous_holder_died = False  # from a holder that died: its leases need not run out
 
     def __enter__(self) -> Self:
-        Slot.come(self.slot)
-        self.inherits = Slot.is_orphaned(self.slot)
-        self.is_mine = Slot.take(self.slot)
+        Lease.acknowledge_wake_up(self.lease_name)
+        self.previous_holder_died = Lease.holder_has_died(self.lease_name)
+        self.is_held = Lease.acquire(self.lease_name)
         return self
 
     def __exit__(
@@ -41,26 +41,26 @@ class Shift:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self.is_mine:
-            Slot.release(self.slot)
+        if self.is_held:
+            Lease.release(self.lease_name)
 
-    def hand_over(self) -> None:
+    def release_early(self) -> None:
         """Let the next shift begin while what this one has under way still comes to its end."""
-        Slot.release(self.slot)
-        self.is_mine = False
+        Lease.release(self.lease_name)
+        self.is_held = False
 
-    def goes_on(self) -> bool:
+    def should_continue(self) -> bool:
         """False at the end of the shift, on a stop, when orphaned, or when the slot is gone."""
         return (
             time.monotonic() < self.ends_at
             and not stopping.value
             and os.getppid() == self.parent
-            and self.keep()
+            and self.renew()
         )
 
-    def keep(self) -> bool:
+    def renew(self) -> bool:
         """Renew the lease when it is time: also while the last calls of a shift drain."""
-        if self.is_mine and time.monotonic() >= self.renew_at:
-            self.is_mine = Slot.take(self.slot)
+        if self.is_held and time.monotonic() >= self.renew_at:
+            self.is_held = Lease.acquire(self.lease_name)
             self.renew_at = time.monotonic() + RENEW_SECONDS
-        return self.is_mine
+        return self.is_held

@@ -5,7 +5,7 @@ import random
 from django.conf import settings
 
 AGES_SECONDS = (60, 300, 1800)
-LONGEST_AFTER_FAILURE_SECONDS = 60.0
+MAX_RETRY_SECONDS = 60.0
 
 
 def first_poll() -> float:
@@ -16,9 +16,10 @@ def first_poll() -> float:
 def next_poll(age_seconds: float, failures: int = 0) -> float:
     """Seconds to the next poll of a task of that age; doubled for each failed poll in a row."""
     older_than = sum(age_seconds >= age for age in AGES_SECONDS)
-    rhythm = settings.POLL_SECONDS
-    seconds = rhythm[min(older_than, len(rhythm) - 1)]  # fewer figures: the last holds on
-    backed_off = min(seconds * 2.0 ** min(failures, 6), LONGEST_AFTER_FAILURE_SECONDS)
+    intervals = settings.POLL_SECONDS
+    # A shorter list: its last interval applies to all older tasks.
+    seconds = intervals[min(older_than, len(intervals) - 1)]
+    backed_off = min(seconds * 2.0 ** min(failures, 6), MAX_RETRY_SECONDS)
     return _jittered(max(seconds, backed_off))
 
 

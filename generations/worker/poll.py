@@ -21,28 +21,28 @@ from generations import kling
 from generations.models import Failure, Generation, Status, TransitionReason, UpstreamGate, pace
 
 from . import upstream
-from .rhythm import next_poll
-from .shift import Shift
+from .lease import LeasedLoop
+from .poll_schedule import next_poll
 
 logger = logging.getLogger(__name__)
 
-SHIFT_SECONDS = 15.0
+LOOP_SECONDS = 15.0
 TIMEOUT_SECONDS = 75
-LEASE_SECONDS = 60.0  # above the deadline of a poll plus its wait for a thread
+ROW_LEASE_SECONDS = 60.0  # above the deadline of a poll plus its wait for a thread
 WRITE_SECONDS = 0.25
 MARGIN_SECONDS = 60.0
 MEASURE_SECONDS = 1.0
-FEWEST_THREADS = 8
-SPARE_THREADS = 1.5  # of what the mean asks for: polls do not come evenly
-LATENCIES = 200  # the last so many calls tell how long one takes
-EMPTY_ANSWERS = 3
-LATE_TIMES_USUAL = 3  # the time within which nine of ten of its kind end
+MIN_THREADS = 8
+THREAD_HEADROOM = 1.5  # of what the mean asks for: polls do not come evenly
+LATENCY_SAMPLES = 200  # the last so many calls tell how long one takes
+MAX_EMPTY_RESULTS = 3
+LATE_FACTOR = 3  # the time within which nine of ten of its kind end
 
 Answer = kling.Task | kling.KlingError | Exception
 Row = tuple[datetime, int, int, datetime]
 
 
-class Answered(NamedTuple):
+class PollResult(NamedTuple):
     generation: Generation
     claimed: datetime
     answer: Answer
@@ -62,29 +62,29 @@ def _watched() -> QuerySet[Generation]:
 def sweep() -> None:
     """After the clock was set back, what is due lies too far ahead: nobody waits that long."""
     now = timezone.now()
-    longest = timedelta(seconds=LEASE_SECONDS + 2 * max(settings.POLL_SECONDS) + MARGIN_SECONDS)
+    longest = timedelta(seconds=ROW_LEASE_SECONDS + 2 * max(settings.POLL_SECONDS) + MARGIN_SECONDS)
     _watched().filter(next_poll_at__gt=now + longest).update(next_poll_at=now)
 
 
-def run(shift: Shift) -> None:
+def run(loop: LeasedLoop) -> None:
     """Poll what is due until the shift ends or nothing is watched any more."""
-    if shift.inherits:
-        Generation.objects.release_claims(LEASE_SECONDS)
+    if loop.previous_holder_died:
+        Generation.objects.release_claims(ROW_LEASE_SECONDS)
     with (
-        closing(upstream.client(pool_size=settings.PUMP_THREADS)) as client,
-        ThreadPoolExecutor(settings.PUMP_THREADS, "pump") as pool,
+        closing(upstream.client(pool_size=settings.POLL_THREADS)) as client,
+        ThreadPoolExecutor(settings.POLL_THREADS, "poll") as pool,
     ):
         polls = Polls(client, pool)
         while True:
-            if shift.goes_on():
+            if loop.should_continue():
                 polls.start()
             else:
                 polls.hand_back()
                 if not polls.in_flight:
                     return
-            shift.keep()
+            loop.renew()
             if polls.take():
-                shift.wake("fetch")
+                loop.wake_up("fetch")
             if not polls.in_flight and not has_work():
                 return
 
@@ -95,23 +95,23 @@ class Polls:
 
     client: kling.Client
     pool: ThreadPoolExecutor
-    width: "Width" = field(default_factory=lambda: Width())
+    concurrency: "PollConcurrency" = field(default_factory=lambda: PollConcurrency())
     # Claimed beyond one for each thread: what they took within the last second, no more, so that
     # no lease runs out in the line for a thread.
     ahead: int = 0
     asked: dict[int, tuple[Future[None], Generation, datetime]] = field(default_factory=dict)
-    answers: SimpleQueue[Answered] = field(default_factory=SimpleQueue)
+    answers: SimpleQueue[PollResult] = field(default_factory=SimpleQueue)
 
     @property
     def in_flight(self) -> int:
         return len(self.asked)
 
     def start(self) -> None:
-        most = self.width.now() + self.ahead - self.in_flight
+        most = self.concurrency.now() + self.ahead - self.in_flight
         silent_until = UpstreamGate.now().silent_until
         if most <= 0 or (silent_until and silent_until > timezone.now()):
             return
-        for generation in Generation.objects.claim_due(most, LEASE_SECONDS):
+        for generation in Generation.objects.claim_due(most, ROW_LEASE_SECONDS):
             claimed = generation.next_poll_at
             assert claimed is not None
             future = self.pool.submit(self._ask, generation, claimed)
@@ -135,7 +135,7 @@ class Polls:
         except Exception as error:
             answer = error
         seconds = time.monotonic() - started
-        self.answers.put(Answered(generation, claimed, answer, seconds))
+        self.answers.put(PollResult(generation, claimed, answer, seconds))
 
     def take(self) -> bool:
         """Collect answers for a moment and write them in one transaction; True: files to fetch."""
@@ -145,7 +145,7 @@ class Polls:
             return False
         for each in answered:
             self.asked.pop(each.generation.pk, None)
-        self.width.learn(answered)
+        self.concurrency.observe(answered)
         with transaction.atomic():
             made = _write_made(answered)
             others = [_write(each) for each in answered if each.generation.pk not in made]
@@ -153,9 +153,9 @@ class Polls:
             _tell_the_line([each.answer for each in answered])
         return bool(made) or any(each.generation.status == Status.FETCHING for each in answered)
 
-    def _collect(self) -> list[Answered]:
+    def _collect(self) -> list[PollResult]:
         """What came within a moment, or less when nothing more is on its way."""
-        answered: list[Answered] = []
+        answered: list[PollResult] = []
         until = time.monotonic() + WRITE_SECONDS
         if not self.in_flight:
             time.sleep(WRITE_SECONDS)
@@ -167,7 +167,7 @@ class Polls:
         return answered
 
 
-class Width:
+class PollConcurrency:
     """How many polls may be under way at once: by Little's law, the polls that come due in a second
     times the seconds one takes.
 
@@ -176,23 +176,23 @@ class Width:
     """
 
     def __init__(self) -> None:
-        self.latencies: deque[float] = deque(maxlen=LATENCIES)
-        self.threads = FEWEST_THREADS
+        self.latencies: deque[float] = deque(maxlen=LATENCY_SAMPLES)
+        self.threads = MIN_THREADS
         self.measure_at = 0.0
 
-    def learn(self, answered: list[Answered]) -> None:
+    def observe(self, answered: list[PollResult]) -> None:
         self.latencies.extend(each.seconds for each in answered)
 
     def now(self) -> int:
         if time.monotonic() >= self.measure_at and self.latencies:
             self.measure_at = time.monotonic() + MEASURE_SECONDS
-            polls_a_second = _watched().count() / settings.POLL_SECONDS[0] / settings.PUMPS
-            needed = math.ceil(polls_a_second * median(self.latencies) * SPARE_THREADS)
-            self.threads = min(max(needed, FEWEST_THREADS), settings.PUMP_THREADS)
+            polls_a_second = _watched().count() / settings.POLL_SECONDS[0] / settings.POLL_LOOPS
+            needed = math.ceil(polls_a_second * median(self.latencies) * THREAD_HEADROOM)
+            self.threads = min(max(needed, MIN_THREADS), settings.POLL_THREADS)
         return self.threads
 
 
-def _write_made(answered: list[Answered]) -> set[int]:
+def _write_made(answered: list[PollResult]) -> set[int]:
     """All that were made with their pictures, in one go; returns their keys.
 
     When the database does not take them together, each is written by itself.
@@ -215,7 +215,7 @@ def _write_made(answered: list[Answered]) -> set[int]:
     return set(made)
 
 
-def _write(answered: Answered) -> Row | None:
+def _write(answered: PollResult) -> Row | None:
     """One answer that the database does not take must not cost the others theirs."""
     generation, claimed, answer, _seconds = answered
     try:
@@ -259,7 +259,7 @@ def _watch(generation: Generation, claimed: datetime, failures: int) -> Row | No
         return None
     # Later than usual: for its kind, and by any measure.
     if generation.late_at is None and age > max(
-        settings.LATE_SECONDS, LATE_TIMES_USUAL * pace.pace_of(generation).p90
+        settings.LATE_SECONDS, LATE_FACTOR * pace.pace_of(generation).p90
     ):
         generation.mark_late()
     at = timezone.now() + timedelta(seconds=next_poll(age, failures))
@@ -271,7 +271,7 @@ def _done_without_pictures(
 ) -> Row | None:
     """The list may follow later; after a few more looks there is none."""
     looks = generation.count_empty_answer()
-    if looks > EMPTY_ANSWERS:
+    if looks > MAX_EMPTY_RESULTS:
         generation.mark_failed(Failure.OURS, "finished without image", answer.answer)
         return None
     return _watch(generation, claimed, failures=looks)

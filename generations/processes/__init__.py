@@ -1,0 +1,1 @@
+"""The process tree: the supervisor of `manage.py run`, the watchdog, forked processes."""
