@@ -39,9 +39,9 @@ class MemberAdmin(UserAdmin):
         (None, {"fields": ("username", "password")}),
         (_("Person"), {"fields": ("first_name", "last_name", "email")}),
         (_("May"), {"fields": ("role", "is_active")}),
-        (_("When"), {"fields": ("last_login", "date_joined", "served_at")}),
+        (_("When"), {"fields": ("last_login", "date_joined", "last_submitted_at")}),
     )
-    readonly_fields = ("last_login", "date_joined", "served_at")
+    readonly_fields = ("last_login", "date_joined", "last_submitted_at")
     add_fieldsets = (
         (None, {"fields": ("username", "role", "usable_password", "password1", "password2")}),
     )
@@ -73,7 +73,7 @@ class ReadOnly(admin.options.BaseModelAdmin):
 class SubmissionInline(ReadOnly, admin.TabularInline):
     model = Submission
     fields: ClassVar[tuple[Any, ...]] = (
-        "attempt", "sent_at", "answered_at", "outcome", "http_status", "code", "kling_task_id",
+        "attempt", "sent_at", "answered_at", "outcome", "http_status", "code", "upstream_task_id",
         "answer",
     )  # fmt: skip
 
@@ -152,15 +152,15 @@ class Masked(ReadOnly, admin.ModelAdmin):
 class GenerationAdmin(Masked):
     list_display = ("id", "wish", "owner", "status", "n", "aspect_ratio", "created_at", "looks")
     list_filter = ("status", "failure", ("owner", admin.RelatedOnlyFieldListFilter), "created_at")
-    search_fields = ("prompt", "kling_task_id", "owner__username")
+    search_fields = ("prompt", "upstream_task_id", "owner__username")
     list_select_related = ("owner",)
     show_full_result_count = False
     list_per_page = 50
     inlines = (PictureInline, SubmissionInline, TransitionInline)
     owner_path, private_path = "owner", "is_private"
     masked_fields = ("prompt", "negative_prompt", "reference", "reference_url", "image_fidelity",
-                     "again_of", "failure_message", "last_answer")  # fmt: skip
-    open_search_fields = ("kling_task_id", "owner__username")
+                     "remix_of", "failure_message", "last_response")  # fmt: skip
+    open_search_fields = ("upstream_task_id", "owner__username")
     filtered = ("status", "failure", "owner", "created_at")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Generation]:
@@ -201,16 +201,16 @@ class PictureAdmin(Masked):
 
 @admin.register(Collection)
 class CollectionAdmin(ReadOnly, admin.ModelAdmin):
-    list_display = ("name", "created_by", "created_at", "changed_at")
-    fields = ("name", "created_by", "created_at", "changed_at", "cover")
+    list_display = ("name", "created_by", "created_at", "updated_at")
+    fields = ("name", "created_by", "created_at", "updated_at", "cover")
     search_fields = ("name",)
     list_select_related = ("created_by",)
 
 
 @admin.register(Tag)
 class TagAdmin(ReadOnly, admin.ModelAdmin):
-    list_display = ("name", "folded")
-    search_fields = ("name", "folded")
+    list_display = ("name", "normalized")
+    search_fields = ("name", "normalized")
 
 
 @admin.register(UpstreamGate)

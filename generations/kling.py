@@ -75,7 +75,7 @@ class State(StrEnum):
 class Task:
     """Kling's side of a generation. DONE without `image_urls` is for the caller to doubt."""
 
-    kling_task_id: str
+    upstream_task_id: str
     state: State
     status_text: str = ""  # as received
     image_urls: tuple[str, ...] = ()
@@ -92,7 +92,7 @@ class Listing:
     What was made after `back_to` is in it, or not there; None when nothing proves that.
     """
 
-    kling_task_ids: Mapping[str, tuple[str, ...]]
+    task_ids: Mapping[str, tuple[str, ...]]
     back_to: datetime | None
 
     def reaches(self, moment: datetime) -> bool:
@@ -192,9 +192,9 @@ class Client:
             answer = self._ask(line, self._submit_seconds, "POST", PATH, body)
         return _read_submit(answer, names_model="model_name" in fields)
 
-    def task(self, kling_task_id: str) -> Task:
+    def task(self, upstream_task_id: str) -> Task:
         """How it stands. Raises `OnHold`, `SlowDown`, `Denied` or `Unanswered`, never an end."""
-        return _read_task(self._get(f"/{quote(kling_task_id, safe='')}"), kling_task_id)
+        return _read_task(self._get(f"/{quote(upstream_task_id, safe='')}"), upstream_task_id)
 
     def find(self, external_id: str) -> str:
         """The task id of what was submitted under our own name (notes 2.6).
@@ -356,13 +356,13 @@ class _Answer:
 
 def _read_submit(answer: _Answer, *, names_model: bool) -> Task:
     """Notes 6.2, with T2 to T6 of models/status.py above them."""
-    kling_task_id = envelope.first_id(answer.layers)
-    if not kling_task_id:
+    upstream_task_id = envelope.first_id(answer.layers)
+    if not upstream_task_id:
         raise _not_accepted(answer, names_model)
     if not answer.is_good:
         raise answer.as_error(Unanswered)  # refused and accepted at once
     # An id is money: it counts, whatever else the answer says.
-    return _task(answer, kling_task_id) or Task(kling_task_id, State.OPEN, answer=answer.text)
+    return _task(answer, upstream_task_id) or Task(upstream_task_id, State.OPEN, answer=answer.text)
 
 
 def _not_accepted(answer: _Answer, names_model: bool) -> KlingError:
@@ -413,9 +413,9 @@ def _hold_or_wait(answer: _Answer) -> KlingError | None:
     return None
 
 
-def _read_task(answer: _Answer, kling_task_id: str) -> Task:
+def _read_task(answer: _Answer, upstream_task_id: str) -> Task:
     """Notes 6.4: one bad answer never ends a task."""
-    task = _task(answer, kling_task_id) if answer.is_good else None
+    task = _task(answer, upstream_task_id) if answer.is_good else None
     if task is None:
         raise _not_told(answer)
     if task.state is State.FAILED and _is_lie(answer, task.reason):
@@ -430,9 +430,9 @@ def _read_found(answer: _Answer, external_id: str) -> str:
         raise _not_told(answer)
     is_lie = task.state is State.FAILED and _is_lie(answer, task.reason)
     told = envelope.external_id(answer.layers)
-    if is_lie or not task.kling_task_id or told not in ("", external_id):
+    if is_lie or not task.upstream_task_id or told not in ("", external_id):
         raise answer.as_error(Unanswered)
-    return task.kling_task_id
+    return task.upstream_task_id
 
 
 def _read_page(answer: _Answer) -> list[envelope.Listed]:
@@ -478,7 +478,7 @@ _STATES = dict.fromkeys(
 )
 
 
-def _task(answer: _Answer, kling_task_id: str) -> Task | None:
+def _task(answer: _Answer, upstream_task_id: str) -> Task | None:
     """None when it says nothing of a task. The outer status counts, but pictures beat whatever
     lags behind (notes 6.5)."""
     texts = envelope.texts(answer.layers, *envelope.STATUS_NAMES)
@@ -498,7 +498,7 @@ def _task(answer: _Answer, kling_task_id: str) -> Task | None:
         return None
     reason = _reason(answer) if state is State.FAILED else ""
     return Task(
-        kling_task_id,
+        upstream_task_id,
         state,
         status_text=next(filter(None, texts), "")[:100],
         image_urls=urls,

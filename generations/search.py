@@ -12,29 +12,32 @@ from django.db import connections
 from django.db.models import BooleanField
 from django.db.models.expressions import RawSQL
 
-from generations.models.generation_queryset import MOST_SORTED, GenerationQuerySet
-from generations.models.words import fold
+from generations.models.generation_queryset import MAX_SORTED_ROWS, GenerationQuerySet
+from generations.models.search_text import normalize
 
 LONGEST_SEARCH = 200  # characters
 
 _SQLITE = (
     """CREATE VIRTUAL TABLE IF NOT EXISTS generations_search USING fts5(
-        words, content='generations_generation', content_rowid='id', tokenize='unicode61')""",
+        search_text, content='generations_generation', content_rowid='id', tokenize='unicode61')""",
     """CREATE TRIGGER IF NOT EXISTS generations_search_insert
         AFTER INSERT ON generations_generation BEGIN
-        INSERT INTO generations_search (rowid, words) VALUES (new.id, new.words); END""",
+        INSERT INTO generations_search (rowid, search_text)
+        VALUES (new.id, new.search_text); END""",
     """CREATE TRIGGER IF NOT EXISTS generations_search_delete
         AFTER DELETE ON generations_generation BEGIN
-        INSERT INTO generations_search (generations_search, rowid, words)
-        VALUES ('delete', old.id, old.words); END""",
+        INSERT INTO generations_search (generations_search, rowid, search_text)
+        VALUES ('delete', old.id, old.search_text); END""",
     """CREATE TRIGGER IF NOT EXISTS generations_search_update
-        AFTER UPDATE OF words ON generations_generation WHEN old.words <> new.words BEGIN
-        INSERT INTO generations_search (generations_search, rowid, words)
-        VALUES ('delete', old.id, old.words);
-        INSERT INTO generations_search (rowid, words) VALUES (new.id, new.words); END""",
+        AFTER UPDATE OF search_text ON generations_generation
+        WHEN old.search_text <> new.search_text BEGIN
+        INSERT INTO generations_search (generations_search, rowid, search_text)
+        VALUES ('delete', old.id, old.search_text);
+        INSERT INTO generations_search (rowid, search_text)
+        VALUES (new.id, new.search_text); END""",
 )
 _POSTGRESQL = """CREATE INDEX IF NOT EXISTS generations_search ON generations_generation
-    USING gin (to_tsvector('simple', words))"""
+    USING gin (to_tsvector('simple', search_text))"""
 
 
 def search(rows: GenerationQuerySet, text: str) -> GenerationQuerySet:
@@ -44,11 +47,11 @@ def search(rows: GenerationQuerySet, text: str) -> GenerationQuerySet:
     """
     if not text.strip():
         return rows
-    phrases = [words for chunk in text[:LONGEST_SEARCH].split() if (words := fold(chunk))]
+    phrases = [words for chunk in text[:LONGEST_SEARCH].split() if (words := normalize(chunk))]
     if not phrases:
         return rows.none()
     few = _few_with(phrases, rows.db)
-    if len(few) <= MOST_SORTED:
+    if len(few) <= MAX_SORTED_ROWS:
         return rows.filter(pk__in=few)
     for words in phrases:
         rows = rows.filter(_has(words))
@@ -76,20 +79,20 @@ def _few_with(phrases: Sequence[Sequence[str]], using: str) -> list[int]:
     if connections[using].vendor == "postgresql":
         query = " & ".join(f"({' <-> '.join(words)}:*)" for words in phrases)
         sql = """SELECT id FROM generations_generation
-            WHERE to_tsvector('simple', words) @@ to_tsquery('simple', %s) LIMIT %s"""
+            WHERE to_tsvector('simple', search_text) @@ to_tsquery('simple', %s) LIMIT %s"""
     else:
         query = " ".join(f'"{" ".join(words)}" *' for words in phrases)
         sql = """SELECT rowid FROM generations_search
             WHERE generations_search MATCH %s LIMIT %s"""
     with connections[using].cursor() as cursor:
-        cursor.execute(sql, [query, MOST_SORTED + 1])
+        cursor.execute(sql, [query, MAX_SORTED_ROWS + 1])
         return [pk for (pk,) in cursor.fetchall()]
 
 
 def _has(words: Sequence[str]) -> RawSQL:
     """Says the same of a row as the index does: these words in a row, the last by its beginning."""
     return RawSQL(
-        "(' ' || generations_generation.words) LIKE %s",
+        "(' ' || generations_generation.search_text) LIKE %s",
         [f"% {' '.join(words)}%"],
         output_field=BooleanField(),
     )

@@ -67,7 +67,7 @@ def make_generation(
 
 def _wish() -> dict[str, Any]:
     return {
-        "form_nonce": uuid4(),
+        "idempotency_key": uuid4(),
         "prompt": "A pear on a dark ground",
         "aspect_ratio": DEFAULT_RATIO,
     }
@@ -80,7 +80,7 @@ def _standing(status: Status, failure: Failure | None) -> dict[str, Any]:
     if status in FINAL:
         columns["finished_at"] = now
     if status in WITH_TASK or failure == Failure.FILES:
-        columns |= {"kling_task_id": f"task-{next(_numbers)}", "submitted_at": now, "attempt": 1}
+        columns |= {"upstream_task_id": f"task-{next(_numbers)}", "submitted_at": now, "attempt": 1}
     if status == Status.FAILED:
         columns["failure"] = Failure.POLICY
     return columns

@@ -36,8 +36,8 @@ def unconfirmed(owner: Member) -> Generation:
     return row
 
 
-def name_task(client: Client, row: Generation, task_id: str, **headers: str) -> Any:
-    told = {"kling_task_id": task_id, "version": row.version}
+def set_task_id(client: Client, row: Generation, task_id: str, **headers: str) -> Any:
+    told = {"upstream_task_id": task_id, "version": row.version}
     return client.post(f"/generations/{row.pk}/name-task/", told, headers=headers)
 
 
@@ -54,9 +54,9 @@ def test_an_admin_names_the_task_and_it_is_watched(
     from django_q.models import OrmQ  # noqa: TID251
 
     assert "It is this task" in words_of(admins, row)
-    assert name_task(admins, row, " task-from-the-log ").status_code == 302
+    assert set_task_id(admins, row, " task-from-the-log ").status_code == 302
     row.refresh_from_db()
-    assert (row.status, row.kling_task_id) == (Status.RUNNING, "task-from-the-log")
+    assert (row.status, row.upstream_task_id) == (Status.RUNNING, "task-from-the-log")
     assert row.next_poll_at
     transition = row.transitions.latest("pk")
     assert (transition.reason, transition.by) == (TransitionReason.NAMED, admin)
@@ -64,7 +64,7 @@ def test_an_admin_names_the_task_and_it_is_watched(
 
 
 def test_with_htmx_the_card_comes_back_as_it_stands_now(admins: Client, row: Generation) -> None:
-    page = name_task(admins, row, "task-from-the-log", **HTMX).content.decode()
+    page = set_task_id(admins, row, "task-from-the-log", **HTMX).content.decode()
     assert 'data-status="running" data-version="2"' in page
     assert "It is this task" not in page
 
@@ -72,7 +72,7 @@ def test_with_htmx_the_card_comes_back_as_it_stands_now(admins: Client, row: Gen
 def test_nobody_else_names_a_task(owners: Client, strangers: Client, row: Generation) -> None:
     for client in (owners, strangers):
         assert "It is this task" not in words_of(client, row)
-        assert name_task(client, row, "task-from-the-log").status_code == 403
+        assert set_task_id(client, row, "task-from-the-log").status_code == 403
     row.refresh_from_db()
     assert (row.status, row.version) == (Status.UNCONFIRMED, 1)
 
@@ -91,8 +91,8 @@ def test_nobody_else_names_a_task(owners: Client, strangers: Client, row: Genera
 def test_a_wrong_id_is_told_beside_its_field(
     typed: str, words: str, headers: dict[str, str], admins: Client, row: Generation
 ) -> None:
-    make_generation(Status.RUNNING, kling_task_id="task-of-another")
-    answer = name_task(admins, row, typed, **headers)
+    make_generation(Status.RUNNING, upstream_task_id="task-of-another")
+    answer = set_task_id(admins, row, typed, **headers)
     page = answer.content.decode()
     assert answer.status_code == 422
     assert words in page
@@ -107,11 +107,11 @@ def test_a_wrong_id_is_told_beside_its_field(
 def test_a_press_on_an_old_card_names_nothing_and_says_so(admins: Client, row: Generation) -> None:
     row.abandon(row.owner, row.version)
     row.version -= 1
-    page = name_task(admins, row, "task-from-the-log", **HTMX).content.decode()
+    page = set_task_id(admins, row, "task-from-the-log", **HTMX).content.decode()
     assert "It had moved on before your press." in page
     answer = admins.post(
         f"/generations/{row.pk}/name-task/",
-        {"kling_task_id": "task-from-the-log", "version": row.version},
+        {"upstream_task_id": "task-from-the-log", "version": row.version},
         follow=True,
     )
     assert b"It had moved on before your press." in answer.content
@@ -198,7 +198,7 @@ def test_what_a_failure_there_cost_is_said_as_the_install_knows_it(
     failure: Failure, charged: str, words: str, owners: Client, owner: Member, settings: Settings
 ) -> None:
     settings.FAILED_IS_CHARGED = charged
-    row = make_generation(Status.FAILED, owner=owner, failure=failure, kling_task_id="task-1")
+    row = make_generation(Status.FAILED, owner=owner, failure=failure, upstream_task_id="task-1")
     assert words in words_of(owners, row)
     assert "Nothing was charged" not in words_of(owners, row)
 
@@ -211,7 +211,7 @@ def test_what_was_refused_cost_nothing_and_can_be_tried_again(
     make_submission(row, outcome=Outcome.REFUSED)
     page = words_of(owners, row)
     assert "Nothing was charged." in page
-    assert f'href="/?again={row.pk}"' in page
+    assert f'href="/?remix={row.pk}"' in page
 
 
 @pytest.mark.parametrize(
@@ -261,7 +261,7 @@ def send_again_and(row: Generation, end: Status) -> None:
     row.mark_running(submission, "task-2", 0)
     row.mark_fetching(["https://files.example/1.png"])
     store_picture(row.pictures.get())
-    row.settle()
+    row.finish_if_complete()
 
 
 @pytest.mark.parametrize(
@@ -330,7 +330,7 @@ def test_what_it_cost_is_asked_once_for_all_cards(
 def test_its_own_words_are_told_where_they_help(
     failure: Failure, there: bool, is_told: bool, owners: Client, owner: Member
 ) -> None:
-    columns: dict[str, Any] = {"kling_task_id": "task-1"} if there else {}
+    columns: dict[str, Any] = {"upstream_task_id": "task-1"} if there else {}
     row = make_generation(
         Status.FAILED, owner=owner, failure=failure, failure_message="its <own> words", **columns
     )

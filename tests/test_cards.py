@@ -59,7 +59,12 @@ def ask(client: Client, question: dict[str, str]) -> Any:
         (Status.ABANDONED, {}, "abandoned", "Given up"),
         (Status.CANCELED, {}, "canceled", "Nothing was charged"),
         (Status.FAILED, {"failure": Failure.POLICY}, "failed", "the content check said no"),
-        (Status.FAILED, {"failure": Failure.INPUT, "reason": "Bad"}, "failed", "Kling says: “Bad”"),
+        (
+            Status.FAILED,
+            {"failure": Failure.INPUT, "failure_message": "Bad"},
+            "failed",
+            "Kling says: “Bad”",
+        ),
         (Status.FAILED, {"failure": Failure.BALANCE}, "failed", "the Kling account is empty"),
         (Status.FAILED, {"failure": Failure.BUSY}, "failed", "Kling was too busy"),
         (Status.FAILED, {"failure": Failure.TIME}, "failed", "it took too long"),
@@ -95,7 +100,7 @@ def test_nothing_was_charged_is_said_of_what_was_refused_only(
     owners: Client, owner: Member
 ) -> None:
     refused = make_generation(Status.FAILED, owner=owner)
-    failed_later = make_generation(Status.FAILED, owner=owner, kling_task_id="task-1")
+    failed_later = make_generation(Status.FAILED, owner=owner, upstream_task_id="task-1")
     page = owners.get("/").content
     assert "Nothing was charged" in card_in(page, refused)
     assert "Nothing was charged" not in card_in(page, failed_later)

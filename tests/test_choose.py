@@ -7,7 +7,7 @@ import pytest
 from django.test import Client
 from pytest_django import Settings
 
-from generations.models import Collection, Generation, Member, Picture, Status, choosing
+from generations.models import Collection, Generation, Member, Picture, Status, bulk
 from tests.builders import make_generation
 
 HX = {"HX-Request": "true"}
@@ -47,9 +47,9 @@ def test_only_ones_own_goes_to_the_trash_and_comes_back(
 ) -> None:
     chosen = keys(mine, theirs)
     assert press(owners, "trash", *chosen)["pictures"] == keys(mine)
-    assert list(Picture.objects.shown().values_list("pk", flat=True)) == keys(theirs)
+    assert list(Picture.objects.available().values_list("pk", flat=True)) == keys(theirs)
     assert press(owners, "restore", *chosen)["pictures"] == keys(mine)
-    assert Picture.objects.shown().count() == 3
+    assert Picture.objects.available().count() == 3
 
 
 def test_what_is_in_the_trash_only_those_see_who_may_take_it_back(
@@ -105,9 +105,9 @@ def test_a_collection_takes_each_once_in_the_order_they_were_chosen(
     press(owners, "collect", second, first, name="Spring")
     spring = Collection.objects.get()
     press(owners, "collect", first, other, collection=str(spring.pk))
-    assert list(spring.places.values_list("picture", flat=True)) == [second, first, other]
+    assert list(spring.items.values_list("picture", flat=True)) == [second, first, other]
     press(owners, "uncollect", first, collection=str(spring.pk))
-    assert list(spring.places.values_list("picture", flat=True)) == [second, other]
+    assert list(spring.items.values_list("picture", flat=True)) == [second, other]
 
 
 def test_one_word_is_one_tag(owners: Client, strangers: Client, mine: Generation) -> None:
@@ -157,7 +157,7 @@ def test_of_a_filter_that_is_not_understood_nothing_is_chosen(
     response = owners.post("/pictures/do/trash", {"everything": asked}, headers=HX)
     assert response.status_code == 422
     assert "not what it was" in response.content.decode()
-    assert Picture.objects.shown().count() == 1
+    assert Picture.objects.available().count() == 1
 
 
 def test_everything_a_filter_shows_is_chosen_at_once(
@@ -174,7 +174,7 @@ def test_too_many_at_once_are_refused(
     monkeypatch.setattr("generations.web.choose.MOST_CHOSEN", 1)
     response = owners.post("/pictures/do/trash", {"everything": ""}, headers=HX)
     assert response.status_code == 422
-    assert Picture.objects.shown().count() == 2
+    assert Picture.objects.available().count() == 2
 
 
 def test_without_a_script_it_goes_back_to_where_one_was(owners: Client, mine: Generation) -> None:
@@ -201,10 +201,10 @@ def test_what_is_deleted_for_ever_leaves_its_row_and_the_files_of_others(
     )
     lone = second.file.storage
     Picture.objects.filter(pk=first.pk).trash(owner)
-    assert Picture.objects.filter(pk__in=[first.pk, second.pk]).delete_for_ever() == 1
+    assert Picture.objects.filter(pk__in=[first.pk, second.pk]).delete_permanently() == 1
     assert lone.exists(str(first.file.name))
     Picture.objects.filter(pk=second.pk).trash(owner)
-    assert Picture.objects.filter(pk=second.pk).delete_for_ever() == 1
+    assert Picture.objects.filter(pk=second.pk).delete_permanently() == 1
     assert not lone.exists(str(first.file.name))
     assert set(mine.pictures.values_list("state", flat=True)) == {Picture.State.DELETED}
     assert mine.pictures.exclude(sha256="").count() == 2
@@ -213,10 +213,10 @@ def test_what_is_deleted_for_ever_leaves_its_row_and_the_files_of_others(
 def test_a_picture_goes_into_the_collection_that_was_chosen_in_the_form(owner: Member) -> None:
     spring = Collection.objects.create(name="Spring", created_by=owner)
     row = make_generation(Status.SUCCEEDED, owner=owner, n=2, collection=spring)
-    assert list(spring.places.values_list("picture", flat=True)) == keys(row)
-    assert spring.move(keys(row)[1], -1, owner)
-    assert list(spring.places.values_list("picture", flat=True)) == keys(row)[::-1]
-    assert not spring.move(0, 1, owner)
+    assert list(spring.items.values_list("picture", flat=True)) == keys(row)
+    assert spring.reorder(keys(row)[1], -1, owner)
+    assert list(spring.items.values_list("picture", flat=True)) == keys(row)[::-1]
+    assert not spring.reorder(0, 1, owner)
 
 
 def test_an_unseen_picture_is_never_touched(
@@ -231,4 +231,4 @@ def test_an_unseen_picture_is_never_touched(
     picture = Picture.objects.get(pk=pk)
     assert not picture.tags.exists()
     assert not picture.collections.exists()
-    assert choosing.favourite([pk], owner) == []
+    assert bulk.favourite([pk], owner) == []

@@ -105,14 +105,14 @@ def test_the_list_goes_on_by_key(
     for number in range(7):
         row = collect(owner, [], name=f"Number {number}")
         changed = moment - timedelta(hours=number // 2)
-        Collection.objects.filter(pk=row.pk).update(changed_at=changed)
+        Collection.objects.filter(pk=row.pk).update(updated_at=changed)
     seen, address = [], "/collections/"
     while address:
         page = text_of(owners, address)
         seen += re.findall(r"Number \d", page)
         older = re.search(r'href="(\?before=[^"]+)"', page)
         address = f"/collections/{older[1]}" if older else ""
-    in_order = Collection.objects.order_by("-changed_at", "-pk")
+    in_order = Collection.objects.order_by("-updated_at", "-pk")
     assert seen == [row.name for row in in_order]
     assert len(seen) == 7
 
@@ -158,7 +158,7 @@ def test_the_cover_is_never_one_that_is_hidden(
 ) -> None:
     private, shared = made(owner=owner, is_private=True), made(owner=owner)
     row = collect(owner, private + shared)
-    row.choose_cover(private[0], owner)
+    row.set_cover(private[0], owner)
     assert f"/files/{private[0]}/thumbnail" in text_of(owners, "/collections/")
     page = text_of(strangers, "/collections/")
     assert f"/files/{shared[0]}/thumbnail" in page
@@ -217,7 +217,7 @@ def test_its_pages_join_without_a_gap(
     monkeypatch.setattr("generations.web.collections.PICTURES_A_PAGE", 3)
     pictures = made(n=8)
     row = collect(owner, pictures)
-    row.places.update(position=1)  # equal positions are told apart by the key
+    row.items.update(position=1)  # equal positions are told apart by the key
     seen, query = [], ""
     while True:
         seen += shown(owners, row, query)
@@ -304,7 +304,7 @@ def test_what_one_cannot_see_one_cannot_arrange(
         for verb in ("earlier", "cover", "remove"):
             arrange(client, row, verb, hidden)
     row.refresh_from_db()
-    assert list(row.places.values_list("picture", flat=True)) == [first, hidden]
+    assert list(row.items.values_list("picture", flat=True)) == [first, hidden]
     assert row.cover is None
 
 
@@ -338,7 +338,7 @@ def test_only_its_maker_or_an_admin_deletes_it_and_the_pictures_stay(
         assert client.get(f"/collections/{row.pk}/delete").status_code == 405
         assert client.post(f"/collections/{row.pk}/delete").status_code == status
         assert Collection.objects.filter(pk=row.pk).exists() == (status == 403)
-    assert Picture.objects.shown().filter(pk__in=pictures).count() == 1
+    assert Picture.objects.available().filter(pk__in=pictures).count() == 1
 
 
 def test_the_whole_is_downloaded_at_one_press(owners: Client, owner: Member) -> None:

@@ -276,10 +276,10 @@ def test_a_second_copy_that_came_too_late_is_thrown_away(
 
         def somebody_is_first(late: Picture, done: object) -> None:
             store_picture(picture)
-            settle(late, done)  # type: ignore[arg-type]
+            record_result(late, done)  # type: ignore[arg-type]
 
-        settle = fetch._settle
-        monkeypatch.setattr(fetch, "_settle", somebody_is_first)
+        record_result = fetch._record_result
+        monkeypatch.setattr(fetch, "_record_result", somebody_is_first)
         work("fetch")
     picture.refresh_from_db()
     assert picture.is_stored

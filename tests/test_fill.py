@@ -10,11 +10,11 @@ from pytest_django import Settings
 from generations.management import filling
 from generations.models import (
     Collection,
+    CollectionItem,
     Favourite,
     Generation,
     Member,
     Picture,
-    Place,
     Status,
     Tag,
 )
@@ -40,14 +40,14 @@ def test_what_it_makes_is_whole(owner: Member, tmp_path: Any) -> None:
     rows = Generation.objects.all()
     assert rows.count() == 400
     assert set(rows.values_list("status", flat=True)) > {Status.SUCCEEDED, Status.FAILED}
-    assert rows.visible_to(owner).with_pictures().count() > 300
+    assert rows.visible_to(owner).having_pictures().count() > 300
     assert rows.exclude(next_poll_at=None).count() == 0
     assert search(rows, "pear").exists()
     assert search(rows, "ca phe").exists()
     assert search(rows, "灯塔").exists()
-    for kept in (Favourite, Place, Tag.pictures.through):
+    for kept in (Favourite, CollectionItem, Tag.pictures.through):
         assert kept.objects.exists()
-    shown = Picture.objects.shown()[0]
+    shown = Picture.objects.available()[0]
     assert shown.thumbnail.size > 0
     assert rows.filter(transitions=None).count() == 0
 

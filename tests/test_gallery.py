@@ -16,7 +16,7 @@ from generations.models import (
     Picture,
     Status,
     Tag,
-    choosing,
+    bulk,
 )
 from tests.builders import make_generation, make_member
 
@@ -28,7 +28,7 @@ def _files(settings: object, tmp_path: object) -> None:
     settings.MEDIA_ROOT = tmp_path  # type: ignore[attr-defined]
 
 
-def hanging(client: Client, address: str = "/gallery/", **more: str) -> list[int]:
+def tiles_in(client: Client, address: str = "/gallery/", **more: str) -> list[int]:
     """The pictures on that page, in their order."""
     page = client.get(address, headers=more or None)
     assert page.status_code == 200, page.content.decode()
@@ -54,7 +54,7 @@ def test_it_shows_what_the_team_shares_newest_first(owners: Client, stranger: Me
     made(0, is_private=True, owner=stranger)
     make_generation(Status.RUNNING)
     make_generation(Status.FAILED)
-    assert hanging(owners) == keys(new, old)
+    assert tiles_in(owners) == keys(new, old)
 
 
 def test_what_is_private_only_its_owner_sees(
@@ -62,11 +62,11 @@ def test_what_is_private_only_its_owner_sees(
 ) -> None:
     row = made(owner=owner, is_private=True)
     [pk] = keys(row)
-    assert hanging(owners) == [pk]
+    assert tiles_in(owners) == [pk]
     for other in (strangers, admins):
-        assert hanging(other) == []
-        assert hanging(other, "/gallery/?q=pear") == []
-        assert hanging(other, f"/gallery/?by={owner.pk}") == []
+        assert tiles_in(other) == []
+        assert tiles_in(other, "/gallery/?q=pear") == []
+        assert tiles_in(other, f"/gallery/?by={owner.pk}") == []
         assert other.get(f"/pictures/{pk}/").status_code == 404
         assert other.get(f"/generations/{row.pk}/").status_code == 404
         assert other.get(f"/compare/?picture={pk}&picture={pk}").status_code == 422
@@ -90,15 +90,15 @@ def test_pages_join_without_a_gap_in_both_directions(
     seen, address, starts = [], "/gallery/", []
     while address:
         starts.append(address)
-        seen += hanging(owners, address)
+        seen += tiles_in(owners, address)
         body = owners.get(address).content.decode()
         older = re.search(r'href="(\?[^"]*before=[\d-]+)">Older pictures', body)
         address = f"/gallery/{older[1]}" if older else ""
     assert seen == keys(*rows)
     newer = re.search(r'href="(\?after=[\d-]+)"', owners.get(starts[-1]).content.decode())
     assert newer
-    back = hanging(owners, f"/gallery/{newer[1]}")
-    first = seen.index(hanging(owners, starts[-1])[0])
+    back = tiles_in(owners, f"/gallery/{newer[1]}")
+    first = seen.index(tiles_in(owners, starts[-1])[0])
     assert back == seen[first - len(back) : first]
 
 
@@ -125,8 +125,8 @@ def test_a_month_begins_with_its_newest(owners: Client) -> None:
         make_generation(Status.SUCCEEDED, created_at=datetime(2026, month, 20, tzinfo=UTC))
         for month in (1, 3, 5)
     ]
-    assert hanging(owners, "/gallery/?month=2026-03") == keys(rows[1], rows[0])
-    assert hanging(owners, "/gallery/?month=2026-02") == keys(rows[0])
+    assert tiles_in(owners, "/gallery/?month=2026-03") == keys(rows[1], rows[0])
+    assert tiles_in(owners, "/gallery/?month=2026-02") == keys(rows[0])
     page = owners.get("/gallery/").content.decode()
     assert 'data-month="2026-01"' in page
 
@@ -167,8 +167,8 @@ def test_every_filter_alone_and_two_together(owners: Client, owner: Member) -> N
     mine = made(3, owner=owner, prompt="Secret pear", aspect_ratio="16:9", is_private=True)
     failed = make_generation(Status.FAILED, prompt="No pear", owner=lan)
     first, second = keys(pear)
-    choosing.favourite([second], owner)
-    choosing.tag([first], owner, "Fruit")
+    bulk.favourite([second], owner)
+    bulk.tag([first], owner, "Fruit")
     collection = Collection.objects.create(name="Spring", created_by=owner)
     collection.add([second, *keys(dune)], owner)
     day = timezone.localdate() - timedelta(days=1)
@@ -189,7 +189,7 @@ def test_every_filter_alone_and_two_together(owners: Client, owner: Member) -> N
         f"until={day - timedelta(days=1)}": keys(dune, mine),
         "q=pear&shape=16:9": keys(mine),
     }
-    assert {query: hanging(owners, f"/gallery/?{query}") for query in wanted} == wanted
+    assert {query: tiles_in(owners, f"/gallery/?{query}") for query in wanted} == wanted
     body = owners.get("/gallery/?state=failed").content.decode()
     assert f'href="/generations/{failed.pk}/"' in body
     assert "1 wish" in body
@@ -229,7 +229,7 @@ def test_a_page_asks_the_database_no_more_when_it_holds_more(
             Favourite.objects.create(member=owner, picture=picture)
             picture.tags.add(tag)
     with django_assert_max_num_queries(most):
-        assert len(hanging(owners, "/gallery/" + asked.replace("by=1", f"by={owner.pk}"))) == 36
+        assert len(tiles_in(owners, "/gallery/" + asked.replace("by=1", f"by={owner.pk}"))) == 36
 
 
 def test_a_stranger_to_the_house_sees_nothing(client: Client) -> None:
@@ -240,8 +240,8 @@ def test_a_stranger_to_the_house_sees_nothing(client: Client) -> None:
 def test_more_than_are_sorted_are_found_too(
     owners: Client, owner: Member, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("generations.models.generation_queryset.MOST_SORTED", 1)
+    monkeypatch.setattr("generations.models.generation_queryset.MAX_SORTED_ROWS", 1)
     rows = [made(place, owner=owner) for place in range(3)]
     made(1)
-    choosing.favourite(keys(*rows), owner)
-    assert hanging(owners, "/gallery/?favourite=1") == keys(*rows)
+    bulk.favourite(keys(*rows), owner)
+    assert tiles_in(owners, "/gallery/?favourite=1") == keys(*rows)

@@ -15,9 +15,13 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def row(owner: Member) -> Generation:
     made = make_generation(
-        Status.SUCCEEDED, owner=owner, n=2, negative_prompt="birds", last_answer='{"told": "poll"}'
+        Status.SUCCEEDED,
+        owner=owner,
+        n=2,
+        negative_prompt="birds",
+        last_response='{"told": "poll"}',
     )
-    make_submission(made, answer='{"told": "submit"}', http_status=200)
+    make_submission(made, response='{"told": "submit"}', http_status=200)
     return made
 
 
@@ -54,7 +58,7 @@ def test_an_open_one_refreshes_as_a_whole(owners: Client, owner: Member) -> None
 def test_it_shows_what_it_was_made_from(owners: Client, strangers: Client) -> None:
     owners.post("/", wish(image=upload(png_bytes(), "dune.png")))
     row = Generation.objects.get()
-    owners.post("/", wish(again_of=str(row.pk)))
+    owners.post("/", wish(remix_of=str(row.pk)))
     assert b"Reference image dune.png" in strangers.get(f"/generations/{row.pk}/").content
 
 
@@ -63,7 +67,7 @@ def test_what_was_made_again_leads_both_ways(
 ) -> None:
     row = make_generation(Status.FAILED, owner=owner)
     assert b"Made again" not in strangers.get(f"/generations/{row.pk}/").content
-    owners.post("/", wish(again_of=str(row.pk)))
+    owners.post("/", wish(remix_of=str(row.pk)))
     again = Generation.objects.latest("pk")
     for here, there in ((row, again), (again, row)):
         page = strangers.get(f"/generations/{here.pk}/").content.decode()
@@ -135,7 +139,7 @@ def test_what_it_was_made_from_stays_private(
     owners: Client, owner: Member, stranger: Member
 ) -> None:
     source = make_generation(Status.SUCCEEDED, owner=stranger, prompt="A secret pear")
-    row = make_generation(Status.SUCCEEDED, owner=owner, again_of=source)
+    row = make_generation(Status.SUCCEEDED, owner=owner, remix_of=source)
     assert "A secret pear" in owners.get(f"/generations/{row.pk}/").content.decode()
     Generation.objects.filter(pk=source.pk).update(is_private=True)
     assert "A secret pear" not in owners.get(f"/generations/{row.pk}/").content.decode()

@@ -102,13 +102,13 @@ def test_the_extended_fields_go_out_under_their_profile_only() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kling_task_id", "path"),
+    ("upstream_task_id", "path"),
     [("CjAb-c_1", "CjAb-c_1"), ("871234567890123456", "871234567890123456"),
      ("a/b?c#d e%", "a%2Fb%3Fc%23d%20e%25"), ("số", "s%E1%BB%91")],
 )  # fmt: skip
-def test_an_id_is_quoted_in_the_path(kling_task_id: str, path: str) -> None:
+def test_an_id_is_quoted_in_the_path(upstream_task_id: str, path: str) -> None:
     with Scripted(says(200, official(0, data={"task_status": ""}))) as server:
-        Client(server.url, KEY).task(kling_task_id)
+        Client(server.url, KEY).task(upstream_task_id)
     assert server.requests[0].path == f"/kling/v1/images/generations/{path}"
 
 
@@ -152,10 +152,10 @@ ACCEPTED: dict[str, tuple[object, str, State]] = {
 
 @pytest.mark.parametrize("name", ACCEPTED)
 def test_an_answer_with_an_id_is_accepted(name: str) -> None:
-    body, kling_task_id, state = ACCEPTED[name]
+    body, upstream_task_id, state = ACCEPTED[name]
     task = submit(says(200, body))
     assert isinstance(task, Task)
-    assert (task.kling_task_id, task.state) == (kling_task_id, state)
+    assert (task.upstream_task_id, task.state) == (upstream_task_id, state)
     assert json.loads(task.answer) == body
 
 

@@ -104,7 +104,7 @@ def test_what_exists_is_found_and_what_does_not_is_known_not_to_be_there(
         assert (row.status, row.pictures.count()) == (Status.SUCCEEDED, 2)
         assert TransitionReason.FOUND in whys
         assert row.submissions.get().outcome == "accepted"
-        assert row.submissions.get().kling_task_id == row.kling_task_id
+        assert row.submissions.get().upstream_task_id == row.upstream_task_id
     else:
         assert (row.status, row.failure) == (Status.FAILED, Failure.OURS)
         assert whys[-1] == TransitionReason.NOT_THERE
@@ -154,7 +154,7 @@ def test_without_a_way_to_ask_it_waits_for_a_person(upstream: Simulator) -> None
     row = lose_the_answer()
     assert row.next_poll_at is None
     assert "external_task_id" not in upstream.requests("submit")[0]["body_keys"]
-    assert not row.look_for(by=row.owner, version=row.version)
+    assert not row.search_upstream(by=row.owner, version=row.version)
     assert not lookup.has_work()
     work("lookup")
     assert questions(upstream) == []
@@ -182,7 +182,7 @@ def test_what_went_out_without_our_name_is_not_looked_for_by_it(
     submit.sweep()
     for row in Generation.objects.all():
         assert row.status == Status.UNCONFIRMED
-        assert not row.look_for(by=row.owner, version=row.version)
+        assert not row.search_upstream(by=row.owner, version=row.version)
     assert lost_before.next_poll_at is None
     assert not lookup.has_work()
 
@@ -313,13 +313,13 @@ def test_a_task_that_another_generation_has_is_never_bound_again(
 ) -> None:
     settings.UPSTREAM_LOOKUP = "list"
     row = lose_the_answer()
-    make_generation(Status.RUNNING, kling_task_id="a-taken-one")
+    make_generation(Status.RUNNING, upstream_task_id="a-taken-one")
     name = row.external_id
     answers.are(page(task("a-taken-one", name), task("the-free-one", name), task("third", name)))
     drive(lambda: Generation.objects.get(pk=row.pk).status == Status.RUNNING, "it is found",
           lease_names=["lookup"])  # fmt: skip
     row.refresh_from_db()
-    assert row.kling_task_id == "the-free-one"
+    assert row.upstream_task_id == "the-free-one"
     errors = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
     assert any("a-taken-one" in error for error in errors)
     assert any("third" in error for error in errors), "paid twice, and nobody is told"
@@ -331,7 +331,7 @@ def test_one_that_only_others_have_is_left_as_it_is(
     settings.UPSTREAM_LOOKUP = "list"
     row = lose_the_answer()
     other = make_generation(Status.QUEUED)
-    make_submission(other, kling_task_id="a-late-answer-of-another")
+    make_submission(other, upstream_task_id="a-late-answer-of-another")
     answers.are(page(task("a-late-answer-of-another", row.external_id)))
     drive(lambda: Generation.objects.get(pk=row.pk).poll_failures >= 2, "it was asked in vain",
           lease_names=["lookup"])  # fmt: skip
@@ -367,16 +367,16 @@ def test_sent_again_it_is_not_overtaken_by_what_is_told_of_the_first(
     assert row.next_poll_at is None
     assert not looked_for.mark_found(first, "the-first")
     assert not looked_for.mark_not_there(first)
-    assert not looked_for.look_later(5, polls=1, poll_failures=0)
+    assert not looked_for.reschedule_lookup(5, polls=1, poll_failures=0)
 
     second = row.mark_submitting(60)
     assert second
     row.mark_unconfirmed(second, TransitionReason.NO_ANSWER)
     assert not looked_for.mark_found(first, "the-first")
     assert not looked_for.mark_not_there(first)
-    assert not looked_for.look_later(5, polls=1, poll_failures=0)
+    assert not looked_for.reschedule_lookup(5, polls=1, poll_failures=0)
     row.refresh_from_db()
-    assert (row.status, row.attempt, row.kling_task_id) == (Status.UNCONFIRMED, 2, "")
+    assert (row.status, row.attempt, row.upstream_task_id) == (Status.UNCONFIRMED, 2, "")
 
 
 def test_what_is_found_after_it_was_sent_again_is_told_as_money(
@@ -401,12 +401,12 @@ def test_a_second_submit_that_is_refused_as_a_double_leads_to_the_first(
     drive(lambda: Generation.objects.get(pk=row.pk).attempt == 2 and is_at_rest(), "it was sent")
     row.refresh_from_db()
     assert row.status == Status.UNCONFIRMED
-    assert row.look_for(by=row.owner, version=row.version)
+    assert row.search_upstream(by=row.owner, version=row.version)
     drive(is_settled, "it is made")
     row.refresh_from_db()
     assert row.status == Status.SUCCEEDED
-    outcomes = row.submissions.order_by("attempt").values_list("outcome", "kling_task_id")
-    assert list(outcomes) == [("accepted", row.kling_task_id), ("refused", "")]
+    outcomes = row.submissions.order_by("attempt").values_list("outcome", "upstream_task_id")
+    assert list(outcomes) == [("accepted", row.upstream_task_id), ("refused", "")]
     assert len(asked.tasks()) == 2
 
 
@@ -424,13 +424,13 @@ def test_whoever_looks_again_and_again_does_not_shorten_the_doubt(
     asked.scenario("query-never-exists")
     row = lose_the_answer()
     for look in range(1, 6):
-        assert row.look_for(by=row.owner, version=row.version)
+        assert row.search_upstream(by=row.owner, version=row.version)
         drive(lambda: not lookup.has_work(), "it is denied")
         row.refresh_from_db()
         assert (row.status, row.polls) == (Status.UNCONFIRMED, look)
     Generation.objects.filter(pk=row.pk).update(status_at=timezone.now() - timedelta(hours=3))
     row.refresh_from_db()
-    assert row.look_for(by=row.owner, version=row.version)
+    assert row.search_upstream(by=row.owner, version=row.version)
     drive(is_settled, "it is known not to be there")
     row.refresh_from_db()
     assert (row.status, row.failure) == (Status.FAILED, Failure.OURS)
@@ -441,8 +441,8 @@ def test_looking_again_is_fenced_by_the_version_and_recorded(
 ) -> None:
     settings.LOOKUP_SECONDS = [HOUR]
     row = lose_the_answer()
-    assert not row.look_for(by=row.owner, version=row.version - 1)
-    assert row.look_for(by=row.owner, version=row.version)
+    assert not row.search_upstream(by=row.owner, version=row.version - 1)
+    assert row.search_upstream(by=row.owner, version=row.version)
     last = row.transitions.latest("pk")
     assert (last.reason, last.by) == (TransitionReason.LOOKED_AGAIN, row.owner)
 
@@ -497,14 +497,14 @@ def test_an_admin_who_found_its_task_names_it_and_it_is_fetched(
     upstream: Simulator, admin: Member
 ) -> None:
     row = lose_the_answer()
-    assert row.name_task(admin, row.version, f"  {its_task(upstream, row)}\n")
+    assert row.set_task_id(admin, row.version, f"  {its_task(upstream, row)}\n")
     assert row.next_poll_at
     assert row.next_poll_at <= timezone.now()
     drive()
     row.refresh_from_db()
     assert row.status == Status.SUCCEEDED
     assert row.transitions.get(reason=TransitionReason.NAMED).by == admin
-    assert row.submissions.get().kling_task_id == row.kling_task_id
+    assert row.submissions.get().upstream_task_id == row.upstream_task_id
 
 
 def test_a_task_that_another_generation_has_cannot_be_named(
@@ -513,7 +513,7 @@ def test_a_task_that_another_generation_has_cannot_be_named(
     row = lose_the_answer()
     other = make_generation(Status.SUCCEEDED)
     with pytest.raises(TaskTaken):
-        row.name_task(admin, row.version, other.kling_task_id)
+        row.set_task_id(admin, row.version, other.upstream_task_id)
     row.refresh_from_db()
     assert (row.status, row.version) == (Status.UNCONFIRMED, 3)
 
@@ -521,16 +521,16 @@ def test_a_task_that_another_generation_has_cannot_be_named(
 @pytest.mark.parametrize("typed", ["", "  ", "x" * 201])
 def test_what_cannot_be_a_task_is_not_named(typed: str, upstream: Simulator, admin: Member) -> None:
     row = lose_the_answer()
-    assert not row.name_task(admin, row.version, typed)
+    assert not row.set_task_id(admin, row.version, typed)
 
 
 def test_a_stale_page_names_nothing(upstream: Simulator, admin: Member) -> None:
     row = lose_the_answer()
-    assert not row.name_task(admin, row.version - 1, "some-task")
+    assert not row.set_task_id(admin, row.version - 1, "some-task")
     sending = make_generation()
     dispatch.send_next(1)
     sending.refresh_from_db()
-    assert not sending.name_task(admin, sending.version, "some-task")
+    assert not sending.set_task_id(admin, sending.version, "some-task")
     assert Generation.objects.get(pk=sending.pk).status == Status.SUBMITTING
 
 
@@ -539,18 +539,18 @@ def test_a_mistyped_task_is_doubted_lost_and_can_be_corrected(
 ) -> None:
     settings.DOUBT_SECONDS = 0
     row = lose_the_answer()
-    assert row.name_task(admin, row.version, "a-typing-error")
-    assert not row.name_task(admin, row.version, "too early: it is watched")
+    assert row.set_task_id(admin, row.version, "a-typing-error")
+    assert not row.set_task_id(admin, row.version, "too early: it is watched")
     drive(lambda: Generation.objects.get(pk=row.pk).is_lost, "the upstream denies it")
     row.refresh_from_db()
     settings.DOUBT_SECONDS = 600
-    assert row.name_task(admin, row.version, its_task(upstream, row))
+    assert row.set_task_id(admin, row.version, its_task(upstream, row))
     assert not row.is_lost
     drive()
     row.refresh_from_db()
     assert row.status == Status.SUCCEEDED
     assert row.transitions.filter(reason=TransitionReason.NAMED, by=admin).count() == 2
-    assert row.submissions.get().kling_task_id == row.kling_task_id
+    assert row.submissions.get().upstream_task_id == row.upstream_task_id
 
 
 # --- how the list is read -------------------------------------------------------------------------
@@ -578,14 +578,14 @@ def test_the_list_is_read_back_to_the_moment_and_no_further() -> None:
     first = page(task("c", "our-c", ago(1)), task("b", "our-b", ago(5)))
     listing, asked = read(first, page(task("a", "our-a", ago(11))), page(task("0", "", ago(99))))
     assert asked == 2
-    assert listing.kling_task_ids == {"our-c": ("c",), "our-b": ("b",), "our-a": ("a",)}
+    assert listing.task_ids == {"our-c": ("c",), "our-b": ("b",), "our-a": ("a",)}
     assert listing.reaches(ago(10))
     assert not listing.reaches(ago(11))
 
 
 def test_several_of_one_name_come_the_newest_first() -> None:
     listing, _asked = read(page(task("b", "ours", ago(1)), task("a", "ours", ago(11))))
-    assert listing.kling_task_ids == {"ours": ("b", "a")}
+    assert listing.task_ids == {"ours": ("b", "a")}
 
 
 @pytest.mark.parametrize(
@@ -610,7 +610,7 @@ def test_other_gateways_lists_are_read_too() -> None:
     seconds = {"id": 17, "external_task_id": "ours", "created_at": ago(11).timestamp()}
     nested = {"data": {"total": 1, "items": [{"task_id": "outer", "data": seconds}]}}
     listing, _asked = read(says(200, {"code": "success", "message": "", **nested}))
-    assert listing.kling_task_ids == {"ours": ("outer",)}
+    assert listing.task_ids == {"ours": ("outer",)}
     assert listing.reaches(ago(10))
 
 

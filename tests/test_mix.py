@@ -35,10 +35,10 @@ NO_FILE = {"file-html", "file-redirect-private", "file-truncated", "gateway-gave
 
 
 def test_a_random_mix_of_faults_and_kills_loses_nothing_and_pays_once(tmp_path: Path) -> None:
-    chance = random.Random(11)
+    rng = random.Random(11)
     prompts = []
     for number in range(GENERATIONS):
-        scenario = chance.choice(FAMILIES[chance.choice(list(FAMILIES))])
+        scenario = rng.choice(FAMILIES[rng.choice(list(FAMILIES))])
         prompts.append(f"a mixed lighthouse {number}, simulate: {scenario}")
     killed_at: list[float] = []
     with (
@@ -103,7 +103,7 @@ def _nothing_is_lost(simulator: Simulator, rows: list[dict[str, Any]]) -> None:
 
 def _no_polls_after_the_end(simulator: Simulator, house: House, rows: list[dict[str, Any]]) -> None:
     moves = house.rows(
-        "SELECT g.kling_task_id AS id, strftime('%s', m.at) AS at FROM generations_transition m"
+        "SELECT g.upstream_task_id AS id, strftime('%s', m.at) AS at FROM generations_transition m"
         " JOIN generations_generation g ON g.id = m.generation_id"
         " WHERE m.to_status IN ('succeeded', 'failed')"
     )
@@ -124,7 +124,7 @@ def _silence_was_kept(
 
     What had left by then is let be, and what was told to a worker that was killed just then.
     """
-    named = {row["kling_task_id"]: row["prompt"] for row in rows if row["kling_task_id"]}
+    named = {row["upstream_task_id"]: row["prompt"] for row in rows if row["upstream_task_id"]}
     with_key = [asked for asked in simulator.requests() if asked["authorization"]]
     told = []
     for asked in with_key:

@@ -59,7 +59,7 @@ class Told:
 class Day:
     """A day of a team, played second by second with the worker's rules: turns and a budget."""
 
-    chance: random.Random
+    rng: random.Random
     waiting: list[Wish] = field(default_factory=list)
     under_way: list[Wish] = field(default_factory=list)
     done: list[Wish] = field(default_factory=list)
@@ -79,16 +79,16 @@ class Day:
     def _ask(self, now: float) -> None:
         """Busy hours and quiet ones; now and then somebody wants many at once."""
         busy = 0.5 + 0.5 * (8 < now / 3600 % 24 < 18)
-        if self.chance.random() < 0.075 * busy:
-            many = 12 if self.chance.random() < 0.02 else 1
-            person = self.chance.randrange(PEOPLE)
+        if self.rng.random() < 0.075 * busy:
+            many = 12 if self.rng.random() < 0.02 else 1
+            person = self.rng.randrange(PEOPLE)
             self.asked = [*self.asked[-pace.SAMPLES :], now]
             for _wish in range(many):
-                seconds = self.chance.lognormvariate(3.3, 0.45)
-                seconds *= 6 if self.chance.random() < 0.02 else 1  # the slow tail
-                self.waiting.append(Wish(person, self.chance.choice((1, 2, 4)), seconds, now))
+                seconds = self.rng.lognormvariate(3.3, 0.45)
+                seconds *= 6 if self.rng.random() < 0.02 else 1  # the slow tail
+                self.waiting.append(Wish(person, self.rng.choice((1, 2, 4)), seconds, now))
 
-    def in_turn(self) -> list[Wish]:
+    def in_queue_order(self) -> list[Wish]:
         """As `GenerationQuerySet.in_turn`: one of each person a round, longest unserved first."""
         rounds: dict[int, int] = {}
         order = []
@@ -100,7 +100,7 @@ class Day:
 
     def _send(self, now: float) -> None:
         while self.waiting:
-            wish = self.in_turn()[0]
+            wish = self.in_queue_order()[0]
             in_use = sum(other.n for other in self.under_way)
             if in_use and in_use + wish.n > BUDGET:
                 return
@@ -119,7 +119,7 @@ class Day:
         for wish in self.under_way:
             if left := known.left(now - wish.sent_at):
                 self.told_making.append(Told(wish, now, left))
-        order = self.in_turn()
+        order = self.in_queue_order()
         loads = [Load(now - wish.sent_at, wish.n) for wish in self.under_way]
         turns: dict[int, int] = {}
         waiting = []

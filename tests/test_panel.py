@@ -12,7 +12,8 @@ from tests.builders import make_generation, make_submission
 pytestmark = pytest.mark.django_db
 
 LISTS = (
-    "generations/member", "generations/generation", "generations/picture", "generations/line",
+    "generations/member", "generations/generation", "generations/picture",
+    "generations/upstreamgate",
     "generations/collection", "generations/tag",
     "django_q/schedule", "django_q/ormq", "django_q/success", "django_q/failure",
 )  # fmt: skip
@@ -38,7 +39,7 @@ def test_nobody_adds_what_the_engine_writes(admins: Client, page: str) -> None:
 def test_a_generation_shows_the_upstreams_own_words_and_cannot_be_changed(
     admins: Client,
 ) -> None:
-    row = make_generation(Status.FAILED, last_answer='{"task_status_msg": "Image pixel"}')
+    row = make_generation(Status.FAILED, last_response='{"task_status_msg": "Image pixel"}')
     address = f"/admin/generations/generation/{row.pk}/change/"
     assert b"Image pixel" in admins.get(address).content
     assert admins.post(address, {"status": "succeeded"}).status_code == 403
@@ -55,7 +56,7 @@ def test_nobody_takes_the_panel_from_themselves(admins: Client, admin: Member) -
 def test_resume_opens_the_line_and_ends_a_silence(admins: Client) -> None:
     UpstreamGate.hold(UpstreamGate.HoldReason.KEY, "no")
     UpstreamGate.stay_silent(3600)
-    assert b"The key is refused" in admins.get("/admin/generations/line/").content
+    assert b"The key is refused" in admins.get("/admin/generations/upstreamgate/").content
     admins.post("/queue/resume")
     line = UpstreamGate.now()
     assert not line.is_held
@@ -73,9 +74,9 @@ def make_secret(owner: Member, *, is_private: bool = True) -> Generation:
     row = make_generation(
         Status.SUCCEEDED, owner=owner, is_private=is_private, prompt="A quiet pear",
         negative_prompt="loud birds", reference_url="https://a.example/b.png",
-        failure_message="the reason", last_answer="the answer",
+        failure_message="the reason", last_response="the answer",
     )  # fmt: skip
-    make_submission(row, answer="the submit")
+    make_submission(row, response="the submit")
     picture = row.pictures.get()
     picture.tags.add(Tag.objects.named("secret-tag"))
     return row
@@ -128,7 +129,7 @@ def test_a_private_one_is_not_found_by_its_words(
         return re.findall(rf"/admin/generations/{kind}/(\d+)/change/", page)
 
     assert found("generation", "quiet") == [str(own.pk)]
-    assert found("generation", hidden.kling_task_id) == [str(hidden.pk)]
+    assert found("generation", hidden.upstream_task_id) == [str(hidden.pk)]
     assert found("generation", owner.username) == [str(hidden.pk)]
     assert found("picture", "quiet") == [str(own.pictures.get().pk)]
     assert found("picture", picture.sha256) == []
@@ -138,8 +139,8 @@ def test_a_private_one_is_not_found_by_its_words(
     "query",
     [
         "generation/?prompt__startswith=A",
-        "generation/?words__contains=quiet",
-        "generation/?last_answer__contains=the",
+        "generation/?search_text__contains=quiet",
+        "generation/?last_response__contains=the",
         "picture/?generation__prompt__startswith=A",
         "picture/?upstream_url__contains=files",
     ],

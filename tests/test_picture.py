@@ -16,7 +16,7 @@ from generations.models import (
     Picture,
     ReferenceImage,
     Status,
-    choosing,
+    bulk,
 )
 from tests.builders import make_generation
 
@@ -54,7 +54,7 @@ def test_arrows_go_through_the_whole_gallery_and_back(owners: Client, owner: Mem
         for place in range(4)
     ]
     order = keys(*rows)
-    choosing.favourite([order[0], order[3]], owner)
+    bulk.favourite([order[0], order[3]], owner)
     assert walk(owners, f"/pictures/{order[0]}/", "next") == [f"/pictures/{pk}/" for pk in order]
     back = [f"/pictures/{pk}/" for pk in reversed(order)]
     assert walk(owners, f"/pictures/{order[-1]}/", "prev") == back
@@ -67,11 +67,11 @@ def test_it_tells_how_it_was_made(owners: Client, owner: Member) -> None:
         Status.SUCCEEDED, owner=owner, n=2, prompt="A pear <b>", negative_prompt="birds"
     )
     [first, _second] = keys(row)
-    choosing.tag([first], owner, "Fruit")
+    bulk.tag([first], owner, "Fruit")
     collection = Collection.objects.create(name="Spring", created_by=owner)
     collection.add([first], owner)
     body = owners.get(f"/pictures/{first}/").content.decode()
-    for words in ("A pear &lt;b&gt;", "birds", "Fruit", "Spring", "1 of 2", f"?again={row.pk}",
+    for words in ("A pear &lt;b&gt;", "birds", "Fruit", "Spring", "1 of 2", f"?remix={row.pk}",
                   f"?use={first}", "Make private", "Move to the trash"):  # fmt: skip
         assert words in body, words
 

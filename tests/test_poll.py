@@ -25,7 +25,7 @@ TASK = "a-task"
 
 def running(**columns: Any) -> Generation:
     now = timezone.now()
-    usual = {"kling_task_id": TASK, "submitted_at": now, "next_poll_at": now}
+    usual = {"upstream_task_id": TASK, "submitted_at": now, "next_poll_at": now}
     return make_generation(Status.RUNNING, **{**usual, **columns})
 
 
@@ -83,9 +83,9 @@ def test_failed_polls_before_it_do_not_count_as_looks(answers: Answers) -> None:
 def test_a_denied_task_that_is_known_again_is_doubted_no_more(answers: Answers) -> None:
     answers.are(DENIED)
     row = running()
-    drive(lambda: Generation.objects.get().denied_at is not None, "it is doubted")
+    drive(lambda: Generation.objects.get().first_not_found_at is not None, "it is doubted")
     answers.are(PROCESSING)
-    drive(lambda: Generation.objects.get().denied_at is None, "it is known again")
+    drive(lambda: Generation.objects.get().first_not_found_at is None, "it is known again")
     row.refresh_from_db()
     assert row.status == Status.RUNNING
     assert not row.is_lost
@@ -104,7 +104,7 @@ def test_a_lost_one_is_asked_no_more_until_somebody_looks_again_and_then_a_succe
     assert server.requests == []
 
     row.refresh_from_db()
-    assert row.look_again(by=row.owner, version=row.version)
+    assert row.recheck(by=row.owner, version=row.version)
     watch(row, Status.FETCHING)
     assert len(server.requests) == 1
 
@@ -115,7 +115,7 @@ def test_after_a_day_nobody_watches_any_more_but_nothing_has_failed(
     answers.are(PROCESSING)
     a_day_of_looks = int(settings.WATCH_SECONDS / max(settings.POLL_SECONDS))
     long_ago = timezone.now() - timedelta(hours=25)
-    row = running(submitted_at=long_ago, watched_from=long_ago, polls=a_day_of_looks)
+    row = running(submitted_at=long_ago, polling_since=long_ago, polls=a_day_of_looks)
     drive(lambda: Generation.objects.get().is_lost, "it is lost")
     row.refresh_from_db()
     assert row.status == Status.RUNNING
@@ -125,7 +125,7 @@ def test_after_a_day_nobody_watches_any_more_but_nothing_has_failed(
 def test_a_clock_that_jumps_ahead_by_a_day_ends_nothing(answers: Answers) -> None:
     server = answers.are(PROCESSING)
     long_ago = timezone.now() - timedelta(hours=25)
-    row = running(submitted_at=long_ago, watched_from=long_ago, polls=3)
+    row = running(submitted_at=long_ago, polling_since=long_ago, polls=3)
     drive(lambda: len(server.requests) >= 3, "it is polled on")
     row.refresh_from_db()
     assert row.status == Status.RUNNING
@@ -257,7 +257,7 @@ def test_many_that_were_made_are_written_in_as_many_statements_as_a_few(
         assert moved == set(made)
         for row in rows:
             row.refresh_from_db()
-            assert (row.status, row.last_answer, row.version) == (Status.FETCHING, "told", 2)
+            assert (row.status, row.last_response, row.version) == (Status.FETCHING, "told", 2)
             assert row.pictures.count() == 1
             assert row.transitions.latest("pk").reason == TransitionReason.MADE
 
@@ -281,8 +281,8 @@ def test_as_many_polls_are_under_way_as_their_rate_and_length_ask_for(settings: 
         Generation.objects.exclude(pk=row.pk).delete()
         owner = make_member()
         Generation.objects.bulk_create(
-            Generation(owner=owner, form_nonce=uuid4(), prompt="a pear", aspect_ratio="1:1",
-                       status=Status.RUNNING, kling_task_id="t", next_poll_at=timezone.now())
+            Generation(owner=owner, idempotency_key=uuid4(), prompt="a pear", aspect_ratio="1:1",
+                       status=Status.RUNNING, upstream_task_id="t", next_poll_at=timezone.now())
             for _row in range(watched - 1)
         )  # fmt: skip
         width = poll.PollConcurrency()

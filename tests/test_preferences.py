@@ -7,20 +7,20 @@ from generations.models import Member
 
 pytestmark = pytest.mark.django_db
 
-CHOSEN = {"scheme": "dark", "wants_sound": "on"}
+CHOSEN = {"color_scheme": "dark", "notification_sound": "on"}
 
 
 def test_what_is_chosen_is_kept_and_said(owners: Client, owner: Member) -> None:
     answer = owners.post("/settings/", CHOSEN)
     assert (answer.status_code, answer["Location"]) == (303, "/settings/")
     owner.refresh_from_db()
-    assert (owner.scheme, owner.single_keys) == ("dark", False)
-    assert (owner.wants_sound, owner.wants_notices) == (True, False)
+    assert (owner.color_scheme, owner.single_key_shortcuts) == ("dark", False)
+    assert (owner.notification_sound, owner.browser_notifications) == (True, False)
     page = owners.get("/settings/").content.decode()
     assert "Saved." in page
-    assert 'name="scheme" value="dark" checked' in page
-    assert 'name="wants_sound" aria-describedby="sound-means" checked' in page
-    assert 'name="single_keys" aria-describedby="keys-mean">' in page
+    assert 'name="color_scheme" value="dark" checked' in page
+    assert 'name="notification_sound" aria-describedby="sound-means" checked' in page
+    assert 'name="single_key_shortcuts" aria-describedby="keys-mean">' in page
 
 
 @pytest.mark.parametrize("address", ["/", "/settings/", "/nowhere"])
@@ -28,7 +28,7 @@ def test_the_scheme_stands_in_every_page_before_any_style(
     owners: Client, owner: Member, address: str
 ) -> None:
     assert "data-scheme" not in owners.get(address).content.decode()
-    Member.objects.filter(pk=owner.pk).update(scheme="light")
+    Member.objects.filter(pk=owner.pk).update(color_scheme="light")
     page = owners.get(address).content.decode()
     assert '<html lang="en" data-scheme="light"' in page
     assert '<meta name="color-scheme" content="light">' in page
@@ -40,17 +40,19 @@ def test_without_a_member_the_system_decides(client: Client) -> None:
     assert '<meta name="color-scheme" content="light dark">' in page
 
 
-@pytest.mark.parametrize("scheme", ["pink", "DARK", "x" * 5000, "dark\x00"])
+@pytest.mark.parametrize("color_scheme", ["pink", "DARK", "x" * 5000, "dark\x00"])
 def test_a_scheme_that_is_none_is_refused_beside_its_field(
-    owners: Client, owner: Member, scheme: str
+    owners: Client, owner: Member, color_scheme: str
 ) -> None:
-    answer = owners.post("/settings/", {"scheme": scheme, "wants_notices": "on"})
+    answer = owners.post(
+        "/settings/", {"color_scheme": color_scheme, "browser_notifications": "on"}
+    )
     page = answer.content.decode()
     assert answer.status_code == 422
-    assert '<p class="error" id="scheme-error">Choose one of the three.</p>' in page
-    assert 'name="wants_notices" aria-describedby="notices-mean" checked' in page
+    assert '<p class="error" id="color_scheme-error">Choose one of the three.</p>' in page
+    assert 'name="browser_notifications" aria-describedby="notices-mean" checked' in page
     owner.refresh_from_db()
-    assert (owner.scheme, owner.wants_notices) == ("", False)
+    assert (owner.color_scheme, owner.browser_notifications) == ("", False)
 
 
 def test_nothing_else_of_the_row_is_written(owners: Client, owner: Member) -> None:

@@ -34,7 +34,7 @@ def test_all_but_the_varied_stays(owners: Client, owner: Member) -> None:
     made = Generation.objects.exclude(pk=before.pk).get()
     for name in ("prompt", "negative_prompt", "aspect_ratio", "is_private"):
         assert getattr(made, name) == getattr(before, name)
-    assert (made.n, made.again_of_id) == (5, before.pk)
+    assert (made.n, made.remix_of_id) == (5, before.pk)
 
 
 def test_closeness_is_offered_with_a_reference_alone(owners: Client, owner: Member) -> None:

@@ -90,7 +90,7 @@ ENDS: dict[str, End] = {
     # 13 to 15: sent, and nobody knows. Those whose task exists are found where the upstream can be
     # asked (tests/test_lookup.py); else a person decides.
     "answer-late": replace(
-        UNCONFIRMED, params={"answer_seconds": 5}, settings={"SUBMIT_DEADLINE": 0.5}
+        UNCONFIRMED, params={"answer_seconds": 5}, settings={"SUBMIT_DEADLINE_SECONDS": 0.5}
     ),
     **dict.fromkeys(("cut-after-accept", "cut-before-accept", "half-answer"), UNCONFIRMED),
     **dict.fromkeys(("html-200", "html-502", "html-504", "html-524"), UNCONFIRMED),
@@ -201,7 +201,7 @@ def _its_owner_reads_what_happened(row: Generation, end: End) -> None:
         assert headline in page
         assert money in page
     # the raw answers are for admins alone
-    answered = row.submissions.exclude(answer="").exists()
+    answered = row.submissions.exclude(response="").exists()
     assert "What went over the wire" not in page
     admins = browser_of(make_admin()).get(f"/generations/{row.pk}/").content.decode()
     assert ("What went over the wire" in admins) or not answered

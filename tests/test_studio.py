@@ -268,23 +268,23 @@ def test_a_reference_by_address_is_passed_on_unseen(owners: Client) -> None:
 
 def test_remix_fills_the_form_and_remembers_where_from(owners: Client, stranger: Member) -> None:
     before = make_generation(owner=stranger, prompt="Dunes", n=5, aspect_ratio="9:16")
-    page = owners.get("/", {"again": before.pk}).content.decode()
+    page = owners.get("/", {"remix": before.pk}).content.decode()
     assert re.search(r"<textarea id=\"prompt\"[^>]*>\s*Dunes</textarea>", page)
     assert re.search(r'value="5"[^>]* checked', page)
-    assert f'name="again_of" value="{before.pk}"' in page
-    owners.post("/", wish(again_of=str(before.pk)))
-    assert Generation.objects.latest("pk").again_of == before
+    assert f'name="remix_of" value="{before.pk}"' in page
+    owners.post("/", wish(remix_of=str(before.pk)))
+    assert Generation.objects.latest("pk").remix_of == before
 
 
 def test_the_missing_one_alone_can_be_made(owners: Client, owner: Member) -> None:
     before = make_generation(owner=owner, n=4)
-    page = owners.get("/", {"again": str(before.pk), "n": "1"}).content.decode()
+    page = owners.get("/", {"remix": str(before.pk), "n": "1"}).content.decode()
     assert re.search(r'value="1"[^>]* checked', page)
 
 
 @pytest.mark.parametrize("pk", ["", "x", "-1", "0", "99999999999999999999999999", "٣"])
 def test_again_of_nothing_is_a_404(owners: Client, pk: str) -> None:
-    assert owners.get("/", {"again": pk}).status_code == 404
+    assert owners.get("/", {"remix": pk}).status_code == 404
 
 
 # --- the stream -------------------------------------------------------------------------------

@@ -278,7 +278,7 @@ def test_whatever_ends_the_sending_the_answers_under_way_are_still_saved(
         work("submit")
     assert sorted(statuses()) == [Status.QUEUED, Status.RUNNING]
     (task,) = upstream.tasks()
-    assert Generation.objects.filter(kling_task_id=task["task_id"]).exists()
+    assert Generation.objects.filter(upstream_task_id=task["task_id"]).exists()
 
 
 def test_an_answer_that_cannot_be_saved_is_told_with_its_id_and_never_sent_again(
@@ -316,6 +316,6 @@ def test_the_answer_is_kept_as_it_came(upstream: Simulator) -> None:
     drive()
     submission = row.submissions.get()
     assert (submission.outcome, submission.http_status, submission.code) == ("refused", 400, "1201")
-    assert "aspect_ratio value" in submission.answer
+    assert "aspect_ratio value" in submission.response
     row.refresh_from_db()
     assert "aspect_ratio value" in row.failure_message

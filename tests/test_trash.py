@@ -136,7 +136,7 @@ def test_one_or_all_chosen_come_back(owners: Client, owner: Member) -> None:
     assert "1 picture is back" in restore(owners, [first])
     assert lying(owners) == others[::-1]
     assert "3 pictures are back" in restore(owners, others)
-    assert Picture.objects.shown().count() == 4
+    assert Picture.objects.available().count() == 4
 
 
 def test_what_is_private_to_others_is_not_taken_back(
@@ -145,7 +145,7 @@ def test_what_is_private_to_others_is_not_taken_back(
     private = thrown(owner, is_private=True)
     for client in (strangers, admins):
         assert "0 pictures are back" in restore(client, private)
-    assert not Picture.objects.shown().exists()
+    assert not Picture.objects.available().exists()
 
 
 def test_none_chosen_is_said(owners: Client, admins: Client, owner: Member) -> None:

@@ -122,7 +122,7 @@ def test_a_paused_line_sends_nothing_and_keeps_the_queue(
 
 def test_what_is_under_way_is_watched_through_a_pause(upstream: Simulator, admin: Member) -> None:
     row = make_generation()
-    drive(lambda: row.submissions.exclude(kling_task_id="").exists())
+    drive(lambda: row.submissions.exclude(upstream_task_id="").exists())
     UpstreamGate.pause(admin, "Lunch")
     drive()
     row.refresh_from_db()

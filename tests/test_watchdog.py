@@ -163,7 +163,7 @@ def test_a_stop_waits_for_the_post_under_way_and_saves_its_answer(
 
     saved = row(house, prompt)
     (task,) = [task for task in upstream.tasks() if task["prompt"] == prompt]
-    assert (saved["status"], saved["kling_task_id"]) == ("running", task["task_id"])
+    assert (saved["status"], saved["upstream_task_id"]) == ("running", task["task_id"])
     assert not any(map(_is_alive, members))
 
     upstream.settings(submit_seconds=0)

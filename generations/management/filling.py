@@ -16,19 +16,19 @@ from django.utils import timezone
 from generations import catalog
 from generations.models import (
     Collection,
+    CollectionItem,
     Failure,
     Favourite,
     Generation,
     Member,
     Picture,
-    Place,
     Status,
     Tag,
     Transition,
     TransitionReason,
 )
 from generations.models.generation_queryset import GenerationQuerySet
-from generations.models.words import fold
+from generations.models.search_text import normalize
 from generations.worker import imaging, store
 
 BATCH = 2000
@@ -48,7 +48,7 @@ class Filled:
 
 def fill(many: int, seed: int = 7) -> Iterator[Filled]:
     """Make so many generations, oldest first; yields how far it is after every batch."""
-    chance = random.Random(
+    rng = random.Random(
         seed + Generation.objects.filter(upstream=Generation.Upstream.SAMPLE).count()
     )
     people = [_person(name) for name in WORDS["people"]]
@@ -58,17 +58,17 @@ def fill(many: int, seed: int = 7) -> Iterator[Filled]:
         Collection.objects.get_or_create(name=name, created_by=people[0])[0]
         for name in WORDS["collections"]
     ]
-    positions = {each.pk: each.places.count() for each in collections}
-    moments = sorted(_moment(chance) for _ in range(many))
+    positions = {each.pk: each.items.count() for each in collections}
+    moments = sorted(_moment(rng) for _ in range(many))
     pictures, used = 0, set[str]()
     for start in range(0, many, BATCH):
         with transaction.atomic():
-            rows = [_wish(chance, people, list(drawn), at) for at in moments[start : start + BATCH]]
+            rows = [_wish(rng, people, list(drawn), at) for at in moments[start : start + BATCH]]
             Generation.objects.bulk_create(rows)
             Transition.objects.bulk_create(move for row in rows for move in _history(row))
-            made = [each for row in rows for each in _pictures(chance, row, drawn)]
+            made = [each for row in rows for each in _pictures(rng, row, drawn)]
             Picture.objects.bulk_create(made)
-            _order(chance, made, people, tags, positions)
+            _order(rng, made, people, tags, positions)
         pictures += len(made)
         used.update(str(each.file) for each in made)
         yield Filled(start + len(rows), pictures)
@@ -134,45 +134,45 @@ def _draw() -> dict[str, list[dict[str, Any]]]:
     return drawn
 
 
-def _moment(chance: random.Random) -> datetime:
+def _moment(rng: random.Random) -> datetime:
     """More of late than long ago, and little at weekends."""
     while True:
-        days = YEARS * 365 * chance.random() ** 1.4
-        at = timezone.now() - timedelta(days=days, hours=chance.uniform(0, 4))
-        if at.weekday() < 5 or chance.random() < 0.2:
+        days = YEARS * 365 * rng.random() ** 1.4
+        at = timezone.now() - timedelta(days=days, hours=rng.uniform(0, 4))
+        if at.weekday() < 5 or rng.random() < 0.2:
             return at
 
 
-def _prompt(chance: random.Random) -> str:
+def _prompt(rng: random.Random) -> str:
     parts = [
-        chance.choice(WORDS["subjects"]),
-        chance.choice(WORDS["places"]),
-        *chance.sample(WORDS["manners"], 2),
+        rng.choice(WORDS["subjects"]),
+        rng.choice(WORDS["places"]),
+        *rng.sample(WORDS["manners"], 2),
     ]
-    if chance.random() < 0.002:
-        parts.append(chance.choice(WORDS["rare"]))
+    if rng.random() < 0.002:
+        parts.append(rng.choice(WORDS["rare"]))
     return ", ".join([f"{parts[0]} {parts[1]}", *parts[2:]])
 
 
 def _wish(
-    chance: random.Random, people: Sequence[Member], shapes: Sequence[str], at: datetime
+    rng: random.Random, people: Sequence[Member], shapes: Sequence[str], at: datetime
 ) -> Generation:
-    status, failure = _end(chance)
-    ended = at + timedelta(seconds=chance.uniform(9, 60))
-    prompt = _prompt(chance)
+    status, failure = _end(rng)
+    ended = at + timedelta(seconds=rng.uniform(9, 60))
+    prompt = _prompt(rng)
     sent = status != Status.CANCELED
     return Generation(
-        owner=people[min(int(chance.expovariate(0.3)), len(people) - 1)],
-        form_nonce=UUID(int=chance.getrandbits(128), version=4),
+        owner=people[min(int(rng.expovariate(0.3)), len(people) - 1)],
+        idempotency_key=UUID(int=rng.getrandbits(128), version=4),
         created_at=at,
         upstream=Generation.Upstream.SAMPLE,
         prompt=prompt,
-        words=" ".join(fold(prompt)),
-        negative_prompt="text, watermark" if chance.random() < 0.2 else "",
-        aspect_ratio=chance.choice(shapes),
-        n=chance.choices(range(1, 10), (30, 20, 8, 30, 3, 4, 1, 2, 2))[0],
-        reference_url="https://pictures.example/1.png" if chance.random() < 0.1 else "",
-        is_private=chance.random() < 0.03,
+        search_text=" ".join(normalize(prompt)),
+        negative_prompt="text, watermark" if rng.random() < 0.2 else "",
+        aspect_ratio=rng.choice(shapes),
+        n=rng.choices(range(1, 10), (30, 20, 8, 30, 3, 4, 1, 2, 2))[0],
+        reference_url="https://pictures.example/1.png" if rng.random() < 0.1 else "",
+        is_private=rng.random() < 0.03,
         status=status,
         failure=failure,
         status_at=ended,
@@ -180,16 +180,16 @@ def _wish(
         version=4,
         attempt=int(sent),
         submitted_at=at + timedelta(seconds=1) if sent else None,
-        kling_task_id=f"fill-{chance.getrandbits(64):x}" if status == Status.SUCCEEDED else "",
+        upstream_task_id=f"fill-{rng.getrandbits(64):x}" if status == Status.SUCCEEDED else "",
     )
 
 
-def _end(chance: random.Random) -> tuple[Status, str]:
-    kind = chance.random()
+def _end(rng: random.Random) -> tuple[Status, str]:
+    kind = rng.random()
     if kind < 0.93:
         return Status.SUCCEEDED, ""
     if kind < 0.98:
-        return Status.FAILED, chance.choice((Failure.POLICY, Failure.INPUT, Failure.OURS))
+        return Status.FAILED, rng.choice((Failure.POLICY, Failure.INPUT, Failure.OURS))
     return (Status.CANCELED if kind < 0.99 else Status.ABANDONED), ""
 
 
@@ -208,21 +208,21 @@ def _history(row: Generation) -> Iterator[Transition]:
 
 
 def _pictures(
-    chance: random.Random, row: Generation, drawn: dict[str, list[dict[str, Any]]]
+    rng: random.Random, row: Generation, drawn: dict[str, list[dict[str, Any]]]
 ) -> Iterator[Picture]:
     if row.status != Status.SUCCEEDED:
         return
     for index in range(row.n):
-        facts = chance.choice(drawn[row.aspect_ratio])
+        facts = rng.choice(drawn[row.aspect_ratio])
         in_trash = {"trashed_at": timezone.now(), "trashed_by": row.owner}
         yield Picture(
             generation=row, index=index, state=Picture.State.STORED, stored_at=row.status_at,
-            **facts, **(in_trash if chance.random() < 0.005 else {}),
+            **facts, **(in_trash if rng.random() < 0.005 else {}),
         )  # fmt: skip
 
 
 def _order(
-    chance: random.Random,
+    rng: random.Random,
     pictures: Sequence[Picture],
     people: Sequence[Member],
     tags: Sequence[Tag],
@@ -230,23 +230,21 @@ def _order(
 ) -> None:
     """Hearts, tags and collections for some of them."""
     Favourite.objects.bulk_create(
-        Favourite(member=chance.choice(people), picture=each)
+        Favourite(member=rng.choice(people), picture=each)
         for each in pictures
-        if chance.random() < 0.03
+        if rng.random() < 0.03
     )
     labelled = Picture.tags.through
     labelled.objects.bulk_create(
-        labelled(picture=each, tag=chance.choice(tags))
-        for each in pictures
-        if chance.random() < 0.05
+        labelled(picture=each, tag=rng.choice(tags)) for each in pictures if rng.random() < 0.05
     )
     places = []
     for each in pictures:
-        if chance.random() < 0.02:
-            chosen = chance.choice(list(positions))
+        if rng.random() < 0.02:
+            chosen = rng.choice(list(positions))
             positions[chosen] += 1
             places.append(
-                Place(collection_id=chosen, picture=each, position=positions[chosen],
+                CollectionItem(collection_id=chosen, picture=each, position=positions[chosen],
                       added_by=people[0])
             )  # fmt: skip
-    Place.objects.bulk_create(places)
+    CollectionItem.objects.bulk_create(places)

@@ -1,6 +1,6 @@
 from django.db import migrations
 
-from generations.models.words import fold
+from generations.models.search_text import normalize
 
 
 def fold_prompts(apps, schema_editor):
@@ -8,7 +8,7 @@ def fold_prompts(apps, schema_editor):
     rows = apps.get_model("generations", "Generation").objects
     batch = []
     for row in rows.filter(words="").only("pk", "prompt").iterator(2000):
-        row.words = " ".join(fold(row.prompt))
+        row.words = " ".join(normalize(row.prompt))
         batch.append(row)
         if len(batch) == 500:
             rows.bulk_update(batch, ["words"])

@@ -2,7 +2,7 @@
 
 from .generation import Generation, TaskTaken
 from .lease import Lease
-from .library import Collection, Favourite, Place, Tag
+from .library import Collection, CollectionItem, Favourite, Tag
 from .member import Member
 from .picture import Picture, ReferenceImage
 from .process import is_dead
@@ -13,13 +13,13 @@ from .upstream_gate import UpstreamGate
 
 __all__ = [
     "Collection",
+    "CollectionItem",
     "Failure",
     "Favourite",
     "Generation",
     "Lease",
     "Member",
     "Picture",
-    "Place",
     "ReferenceImage",
     "Status",
     "Submission",

@@ -19,13 +19,13 @@ from .library import Collection
 from .member import Member
 from .picture import Picture, ReferenceImage
 from .process import this_process
+from .search_text import normalize
 from .status import FINAL, LIVE, OPEN, WITH_TASK, Failure, Status
 from .submission import Submission
 from .transition import TransitionReason
 from .upstream_gate import UpstreamGate
-from .words import fold
 
-LONGEST_TASK_ID = 200  # characters, as the column has them
+MAX_TASK_ID_LENGTH = 200  # characters, as the column has them
 
 
 class TaskTaken(ValueError):
@@ -46,10 +46,10 @@ class Generation(models.Model):
         DEMO = "demo", _("demo data, never sent")
         SAMPLE = "sample", _("generated sample data, never sent")
 
-    hung: "list[Picture]"  # those of its pictures that were fetched with it, by `with_their`
+    shown_pictures: "list[Picture]"  # set by `with_pictures_of`
 
     owner = models.ForeignKey(Member, models.PROTECT, related_name="generations")
-    form_nonce = models.UUIDField(help_text=_("The same press gives the same row."))
+    idempotency_key = models.UUIDField(help_text=_("The same press gives the same row."))
     created_at = models.DateTimeField(default=timezone.now)
 
     # The wish
@@ -66,7 +66,7 @@ class Generation(models.Model):
     reference = models.ForeignKey(ReferenceImage, models.PROTECT, null=True, blank=True)
     reference_url = models.URLField(max_length=2000, blank=True, default="")
     image_fidelity = models.FloatField(null=True, blank=True)
-    again_of = models.ForeignKey("self", models.SET_NULL, null=True, blank=True, related_name="+")
+    remix_of = models.ForeignKey("self", models.SET_NULL, null=True, blank=True, related_name="+")
     collection = models.ForeignKey(
         Collection,
         models.SET_NULL,
@@ -76,7 +76,7 @@ class Generation(models.Model):
         help_text=_("Its pictures go there as they come."),
     )
     is_private = models.BooleanField(default=False, help_text=_("Seen by its owner alone."))
-    words = models.TextField(
+    search_text = models.TextField(
         blank=True, default="", editable=False, help_text=_("The prompt as it is searched.")
     )
 
@@ -93,55 +93,71 @@ class Generation(models.Model):
     )
 
     # The upstream's side
-    kling_task_id = models.CharField(max_length=200, blank=True, default="", db_index=True)
+    upstream_task_id = models.CharField(max_length=200, blank=True, default="", db_index=True)
     next_poll_at = models.DateTimeField(null=True, blank=True)
     polls = models.PositiveIntegerField(default=0)
     poll_failures = models.PositiveIntegerField(default=0, help_text=_("In a row."))
-    empty_answers = models.PositiveSmallIntegerField(
+    results_without_images = models.PositiveSmallIntegerField(
         default=0, help_text=_("Told that it is done, without a picture.")
     )
-    denied_at = models.DateTimeField(null=True, blank=True, help_text=_("First 'not found'."))
+    first_not_found_at = models.DateTimeField(
+        null=True, blank=True, help_text=_("First 'not found'.")
+    )
     late_at = models.DateTimeField(null=True, blank=True)
     lost_at = models.DateTimeField(null=True, blank=True)
-    watched_from = models.DateTimeField(null=True, blank=True)
-    last_answer = models.TextField(blank=True, default="", help_text=_("Of the last poll."))
+    polling_since = models.DateTimeField(null=True, blank=True)
+    last_response = models.TextField(blank=True, default="", help_text=_("Of the last poll."))
 
     objects = GenerationQuerySet.as_manager()
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["owner", "form_nonce"], name="one_row_per_press"),
+            models.UniqueConstraint(
+                fields=["owner", "idempotency_key"], name="generation_owner_idempotency_key_uniq"
+            ),
             models.CheckConstraint(
-                name="final_rows_have_an_end",
+                name="generation_finished_at_check",
                 condition=Q(status__in=FINAL, finished_at__isnull=False)
                 | (~Q(status__in=FINAL) & Q(finished_at__isnull=True)),
             ),
             models.CheckConstraint(
-                name="the_upstream_has_what_runs",
-                condition=~Q(status__in=WITH_TASK) | ~Q(kling_task_id=""),
+                name="generation_upstream_task_id_check",
+                condition=~Q(status__in=WITH_TASK) | ~Q(upstream_task_id=""),
             ),
             models.CheckConstraint(
-                name="failed_rows_say_why", condition=~Q(status="failed") | ~Q(failure="")
+                name="generation_failure_check", condition=~Q(status="failed") | ~Q(failure="")
             ),
-            models.CheckConstraint(name="one_to_nine_pictures", condition=Q(n__gte=1, n__lte=9)),
+            models.CheckConstraint(name="generation_n_check", condition=Q(n__gte=1)),
         ]
         indexes = [
-            models.Index("owner", F("created_at").desc(), F("id").desc(), name="studio_stream"),
-            models.Index("status", F("created_at").desc(), F("id").desc(), name="gallery"),
             models.Index(
-                fields=["owner"], name="open_of_a_person", condition=Q(finished_at__isnull=True)
+                "owner", F("created_at").desc(), F("id").desc(), name="generation_owner_created_idx"
             ),
             models.Index(
-                "aspect_ratio", F("created_at").desc(), F("id").desc(), name="gallery_of_a_shape"
+                "status",
+                F("created_at").desc(),
+                F("id").desc(),
+                name="generation_status_created_idx",
+            ),
+            models.Index(
+                fields=["owner"],
+                name="generation_owner_open_idx",
+                condition=Q(finished_at__isnull=True),
+            ),
+            models.Index(
+                "aspect_ratio",
+                F("created_at").desc(),
+                F("id").desc(),
+                name="generation_ratio_created_idx",
             ),
             models.Index(
                 fields=["next_poll_at"],
-                name="generation_due",
+                name="generation_next_poll_at_idx",
                 condition=Q(next_poll_at__isnull=False),
             ),
             models.Index(
                 fields=["status", "created_at"],
-                name="generation_open",
+                name="generation_open_status_idx",
                 condition=Q(finished_at__isnull=True),
             ),
         ]
@@ -154,7 +170,7 @@ class Generation(models.Model):
     def save(self, *args: Any, **options: Any) -> None:
         """Whatever makes the row, its prompt can be searched for."""
         if self._state.adding:
-            self.words = " ".join(fold(self.prompt))
+            self.search_text = " ".join(normalize(self.prompt))
         super().save(*args, **options)
 
     # --- questions ---------------------------------------------------------------------------
@@ -191,7 +207,7 @@ class Generation(models.Model):
     def external_id(self) -> str:
         """Our own name for it, the same on every attempt: an upstream that keeps such names apart
         refuses a second one, and can be asked whether it has it."""
-        return f"klingweb-{uuid5(self.form_nonce, str(self.owner_id))}"
+        return f"klingweb-{uuid5(self.idempotency_key, str(self.owner_id))}"
 
     @property
     def shape(self) -> Shape:
@@ -221,7 +237,7 @@ class Generation(models.Model):
                 next_poll_at=ends,
             ):
                 return None
-            Member.objects.filter(pk=self.owner_id).update(served_at=now)
+            Member.objects.filter(pk=self.owner_id).update(last_submitted_at=now)
             return self.submissions.create(
                 attempt=self.attempt,
                 sent_at=now,
@@ -232,7 +248,7 @@ class Generation(models.Model):
     def mark_running(
         self,
         submission: Submission,
-        kling_task_id: str,
+        upstream_task_id: str,
         first_poll: float,
         reason: TransitionReason = TransitionReason.ACCEPTED,
         by: Member | None = None,
@@ -240,15 +256,15 @@ class Generation(models.Model):
         """T2: a task id, however late and from wherever."""
         now = timezone.now()
         changes: dict[str, Any] = {
-            "kling_task_id": kling_task_id,
+            "upstream_task_id": upstream_task_id,
             "submitted_at": submission.sent_at,
-            "watched_from": now,
+            "polling_since": now,
             "next_poll_at": now + timedelta(seconds=first_poll),
             "poll_failures": 0,
         }
-        mine = Q(attempt=submission.attempt)
+        same_attempt = Q(attempt=submission.attempt)
         return any(
-            self._transition(before, Status.RUNNING, reason, by=by, fence=mine, **changes)
+            self._transition(before, Status.RUNNING, reason, by=by, fence=same_attempt, **changes)
             for before in (Status.SUBMITTING, Status.UNCONFIRMED)
         )
 
@@ -260,13 +276,13 @@ class Generation(models.Model):
         reason: TransitionReason = TransitionReason.REFUSED,
     ) -> bool:
         """T3, T7: the upstream said no for good; nothing runs there."""
-        mine = Q(attempt=submission.attempt)
+        same_attempt = Q(attempt=submission.attempt)
         return any(
             self._transition(
                 before,
                 Status.FAILED,
                 reason,
-                fence=mine,
+                fence=same_attempt,
                 failure=failure,
                 failure_message=message[:500],
                 next_poll_at=None,
@@ -276,9 +292,9 @@ class Generation(models.Model):
 
     def mark_postponed(self, submission: Submission, reason: TransitionReason) -> bool:
         """T4, T5: surely nothing runs upstream; back to its place in the queue."""
-        mine = Q(attempt=submission.attempt)
+        same_attempt = Q(attempt=submission.attempt)
         return self._transition(
-            Status.SUBMITTING, Status.QUEUED, reason, fence=mine, next_poll_at=None
+            Status.SUBMITTING, Status.QUEUED, reason, fence=same_attempt, next_poll_at=None
         )
 
     def mark_unconfirmed(self, submission: Submission, reason: TransitionReason) -> bool:
@@ -286,7 +302,7 @@ class Generation(models.Model):
 
         Where it went out under our own name the upstream is asked for it, after a grace.
         """
-        mine = Q(attempt=submission.attempt)
+        same_attempt = Q(attempt=submission.attempt)
         first_look = None
         if settings.UPSTREAM_LOOKUP and self.next_poll_at:
             grace = settings.LOOKUP_SECONDS[0] * random.uniform(1, 1.2)
@@ -295,13 +311,13 @@ class Generation(models.Model):
             Status.SUBMITTING,
             Status.UNCONFIRMED,
             reason,
-            fence=mine,
+            fence=same_attempt,
             next_poll_at=first_look,
             polls=0,
             poll_failures=0,
         )
 
-    def look_later(self, seconds: float, *, polls: int, poll_failures: int) -> bool:
+    def reschedule_lookup(self, seconds: float, *, polls: int, poll_failures: int) -> bool:
         """Ask for it again then: `polls` times it was denied, `poll_failures` not answered."""
         return bool(
             Generation.objects.filter(
@@ -313,23 +329,23 @@ class Generation(models.Model):
             )
         )
 
-    def mark_found(self, submission: Submission, kling_task_id: str) -> bool:
+    def mark_found(self, submission: Submission, upstream_task_id: str) -> bool:
         """T2: the upstream was asked, and has it. Raises `TaskTaken`."""
         with transaction.atomic():
-            self._reserve(kling_task_id)
-            moved = self.mark_running(submission, kling_task_id, 0, TransitionReason.FOUND)
+            self._claim_task_id(upstream_task_id)
+            moved = self.mark_running(submission, upstream_task_id, 0, TransitionReason.FOUND)
             if moved:
-                self._note_task(kling_task_id)
+                self._record_task_id(upstream_task_id)
         return moved
 
     def mark_not_there(self, submission: Submission) -> bool:
         """T7: the upstream was asked with authority, and has no such task: nothing was charged."""
-        mine = Q(attempt=submission.attempt)
+        same_attempt = Q(attempt=submission.attempt)
         return self._transition(
             Status.UNCONFIRMED,
             Status.FAILED,
             TransitionReason.NOT_THERE,
-            fence=mine,
+            fence=same_attempt,
             failure=Failure.OURS,
             next_poll_at=None,
         )
@@ -350,17 +366,17 @@ class Generation(models.Model):
             failure=failure,
             failure_message=message[:500],
             next_poll_at=None,
-            last_answer=answer,
+            last_response=answer,
         )
 
-    def settle(self) -> bool:
+    def finish_if_complete(self) -> bool:
         """T12: end the row once no picture is wanted any more; False while one still is."""
         with transaction.atomic():
             # Two fetchers that end the last two pictures at once must see each other's.
             Generation.objects.select_for_update().filter(pk=self.pk).first()
-            return self._settle(list(self.pictures.values_list("state", flat=True)))
+            return self._finish_if_complete(list(self.pictures.values_list("state", flat=True)))
 
-    def _settle(self, states: list[str]) -> bool:
+    def _finish_if_complete(self, states: list[str]) -> bool:
         if Picture.State.WANTED in states:
             return False
         stored = states.count(Picture.State.STORED)
@@ -384,73 +400,75 @@ class Generation(models.Model):
     def mark_lost(self, reason: TransitionReason) -> bool:
         return self._annotate(reason, lost_at=timezone.now(), next_poll_at=None)
 
-    def doubt(self, denied_at: datetime | None) -> None:
+    def set_first_not_found(self, first_not_found_at: datetime | None) -> None:
         """Remember when the upstream first denied the task; None: it knows it again."""
-        if (self.denied_at is None) == (denied_at is None):
+        if (self.first_not_found_at is None) == (first_not_found_at is None):
             return
-        Generation.objects.filter(pk=self.pk).update(denied_at=denied_at)
-        self.denied_at = denied_at
+        Generation.objects.filter(pk=self.pk).update(first_not_found_at=first_not_found_at)
+        self.first_not_found_at = first_not_found_at
 
-    def count_empty_answer(self) -> int:
+    def count_result_without_images(self) -> int:
         """Done, it says, and lists nothing: how often by now."""
-        self.empty_answers += 1
-        Generation.objects.filter(pk=self.pk).update(empty_answers=self.empty_answers)
-        return self.empty_answers
+        self.results_without_images += 1
+        Generation.objects.filter(pk=self.pk).update(
+            results_without_images=self.results_without_images
+        )
+        return self.results_without_images
 
     # --- moves of people: fenced by the version they saw -------------------------------------
 
     def cancel(self, by: Member | None, version: int) -> bool:
         """T14: nothing was sent yet."""
-        seen = Q(version=version)
+        same_version = Q(version=version)
         return self._transition(
-            Status.QUEUED, Status.CANCELED, TransitionReason.CANCELED, by=by, fence=seen
+            Status.QUEUED, Status.CANCELED, TransitionReason.CANCELED, by=by, fence=same_version
         )
 
     def send_again(self, by: Member, version: int) -> bool:
         """T8: knowing that the first may have been charged."""
-        seen = Q(version=version)
+        same_version = Q(version=version)
         return self._transition(
             Status.UNCONFIRMED,
             Status.QUEUED,
             TransitionReason.SENT_AGAIN,
             by=by,
-            fence=seen,
+            fence=same_version,
             next_poll_at=None,
         )
 
     def abandon(self, by: Member | None, version: int) -> bool:
         """T9: an unconfirmed or a lost one is given up."""
-        seen = Q(version=version)
+        same_version = Q(version=version)
         return self._transition(
             Status.UNCONFIRMED,
             Status.ABANDONED,
             TransitionReason.GIVEN_UP,
             by=by,
-            fence=seen,
+            fence=same_version,
             next_poll_at=None,
         ) or self._transition(
             Status.RUNNING,
             Status.ABANDONED,
             TransitionReason.GIVEN_UP,
             by=by,
-            fence=seen & Q(lost_at__isnull=False),
+            fence=same_version & Q(lost_at__isnull=False),
             next_poll_at=None,
         )
 
-    def look_again(self, by: Member, version: int) -> bool:
+    def recheck(self, by: Member, version: int) -> bool:
         """A lost one is watched again from now on."""
         return self._annotate(
             TransitionReason.LOOKED_AGAIN,
             by=by,
             fence=Q(version=version, lost_at__isnull=False),
             lost_at=None,
-            denied_at=None,
-            empty_answers=0,
-            watched_from=timezone.now(),
+            first_not_found_at=None,
+            results_without_images=0,
+            polling_since=timezone.now(),
             next_poll_at=timezone.now(),
         )
 
-    def look_for(self, by: Member, version: int) -> bool:
+    def search_upstream(self, by: Member, version: int) -> bool:
         """An unconfirmed one is looked for at once, where the upstream can be asked for it."""
         if not settings.UPSTREAM_LOOKUP:
             return False
@@ -463,57 +481,59 @@ class Generation(models.Model):
             next_poll_at=timezone.now(),
         )
 
-    def name_task(self, by: Member, version: int, kling_task_id: str) -> bool:
+    def set_task_id(self, by: Member, version: int, upstream_task_id: str) -> bool:
         """T2 by an admin, who found the task of an unconfirmed one in the gateway's own log.
 
         A lost one may be named too: the id that was typed first may have been the wrong one.
         Raises `TaskTaken`.
         """
-        kling_task_id = kling_task_id.strip()
-        if not 0 < len(kling_task_id) <= LONGEST_TASK_ID:
+        upstream_task_id = upstream_task_id.strip()
+        if not 0 < len(upstream_task_id) <= MAX_TASK_ID_LENGTH:
             return False
         now, is_lost = timezone.now(), Q(status=Status.RUNNING, lost_at__isnull=False)
         seen = Generation.objects.filter(Q(status=Status.UNCONFIRMED) | is_lost, version=version)
         with transaction.atomic():
-            self._reserve(kling_task_id)
+            self._claim_task_id(upstream_task_id)
             if not seen.filter(pk=self.pk).update(status=F("status")):
                 return False
             named = self._annotate(
                 TransitionReason.NAMED,
                 by=by,
-                kling_task_id=kling_task_id,
+                upstream_task_id=upstream_task_id,
                 lost_at=None,
-                denied_at=None,
-                empty_answers=0,
-                watched_from=now,
+                first_not_found_at=None,
+                results_without_images=0,
+                polling_since=now,
                 next_poll_at=now,
             ) or self.mark_running(
-                self.submissions.latest("attempt"), kling_task_id, 0, TransitionReason.NAMED, by
+                self.submissions.latest("attempt"), upstream_task_id, 0, TransitionReason.NAMED, by
             )
             if named:
-                self._note_task(kling_task_id)
+                self._record_task_id(upstream_task_id)
         return named
 
-    def _reserve(self, kling_task_id: str) -> None:
+    def _claim_task_id(self, upstream_task_id: str) -> None:
         """Until the transaction ends, nobody else finds or names that task."""
         UpstreamGate.lock()
-        others = Generation.objects.exclude(pk=self.pk).filter(kling_task_id=kling_task_id)
-        answers = Submission.objects.exclude(generation=self).filter(kling_task_id=kling_task_id)
+        others = Generation.objects.exclude(pk=self.pk).filter(upstream_task_id=upstream_task_id)
+        answers = Submission.objects.exclude(generation=self).filter(
+            upstream_task_id=upstream_task_id
+        )
         if others.exists() or answers.exists():
-            raise TaskTaken(f"Kling task {kling_task_id} belongs to another generation")
+            raise TaskTaken(f"Kling task {upstream_task_id} belongs to another generation")
 
-    def _note_task(self, kling_task_id: str) -> None:
+    def _record_task_id(self, upstream_task_id: str) -> None:
         """It is the task of the last POST that may have been accepted."""
         never = (Submission.Outcome.REFUSED, Submission.Outcome.POSTPONED)
         sent = self.submissions.exclude(outcome__in=never).order_by("attempt").last()
         if sent:
-            sent.outcome, sent.kling_task_id = Submission.Outcome.ACCEPTED, kling_task_id
-            sent.save(update_fields=["outcome", "kling_task_id"])
+            sent.outcome, sent.upstream_task_id = Submission.Outcome.ACCEPTED, upstream_task_id
+            sent.save(update_fields=["outcome", "upstream_task_id"])
 
     def fetch_again(self, by: Member, version: int) -> bool:
         """T13: its files are tried once more, with fresh addresses. A made row stays made."""
-        seen = Q(version=version)
-        files = seen & Q(failure=Failure.FILES)
+        same_version = Q(version=version)
+        files = same_version & Q(failure=Failure.FILES)
         lost = self.pictures.filter(state=Picture.State.LOST)
         with transaction.atomic():
             moved = self._transition(
@@ -528,7 +548,7 @@ class Generation(models.Model):
             made = Status.SUCCEEDED
             if not moved and not (
                 lost.exists()
-                and self._annotate(TransitionReason.FETCHED_AGAIN, made, by=by, fence=seen)
+                and self._annotate(TransitionReason.FETCHED_AGAIN, made, by=by, fence=same_version)
             ):
                 return False
             lost.update(state=Picture.State.WANTED, tries=0, next_try_at=timezone.now(), reason="")

@@ -22,33 +22,33 @@ if TYPE_CHECKING:
 # An unconfirmed submit probably holds upstream slots; after this long it surely does not.
 UNCONFIRMED_IN_FLIGHT = timedelta(minutes=10)
 # So many rows are sorted by date in no time; more are met soon enough on the way back through time.
-MOST_SORTED = 5000
+MAX_SORTED_ROWS = 5000
 # What a poll needs to know of a row: thousands are claimed, and most of them only to be asked.
-WATCHED = (
+POLL_COLUMNS = (
     "id",
     "status",
     "version",
     "attempt",
-    "kling_task_id",
+    "upstream_task_id",
     "created_at",
     "submitted_at",
     "next_poll_at",
     "polls",
     "poll_failures",
-    "empty_answers",
-    "denied_at",
+    "results_without_images",
+    "first_not_found_at",
     "late_at",
     "lost_at",
-    "watched_from",
+    "polling_since",
     "reference_id",
     "upstream",
     "n",
 )
 
 
-def hanging(pictures: models.QuerySet[Picture]) -> "models.Prefetch[str]":
+def prefetch_pictures(pictures: models.QuerySet[Picture]) -> "models.Prefetch[str]":
     """Into a list of its own: for `pictures` Django would build a query for each row."""
-    return models.Prefetch("pictures", pictures, to_attr="hung")
+    return models.Prefetch("pictures", pictures, to_attr="shown_pictures")
 
 
 class GenerationQuerySet(models.QuerySet["Generation"]):
@@ -61,25 +61,25 @@ class GenerationQuerySet(models.QuerySet["Generation"]):
     def changeable_by(self, member: Member) -> "GenerationQuerySet":
         return self if member.is_admin else self.filter(owner=member)
 
-    def with_pictures(self) -> "GenerationQuerySet":
+    def having_pictures(self) -> "GenerationQuerySet":
         """Made, and at least one of the pictures is neither lost nor in the trash."""
-        here = Picture.objects.shown().filter(generation=OuterRef("pk"))
+        here = Picture.objects.available().filter(generation=OuterRef("pk"))
         return self.filter(Exists(here), status=Status.SUCCEEDED)
 
-    def of_pictures(self, pictures: models.QuerySet[Picture]) -> "GenerationQuerySet":
+    def containing(self, pictures: models.QuerySet[Picture]) -> "GenerationQuerySet":
         """Those with one of these pictures.
 
         While they are few their keys are read first: else the database walks back through all
         of time to find them. Of many each row is asked whether it has one.
         """
-        few = list(pictures.order_by().values_list("generation", flat=True)[: MOST_SORTED + 1])
-        if len(few) <= MOST_SORTED:
+        few = list(pictures.order_by().values_list("generation", flat=True)[: MAX_SORTED_ROWS + 1])
+        if len(few) <= MAX_SORTED_ROWS:
             return self.filter(pk__in=few)
         return self.filter(Exists(pictures.filter(generation=OuterRef("pk"))))
 
-    def with_their(self, pictures: models.QuerySet[Picture]) -> "GenerationQuerySet":
+    def with_pictures_of(self, pictures: models.QuerySet[Picture]) -> "GenerationQuerySet":
         """Fetch these of their pictures along, as `hung`."""
-        return self.prefetch_related(hanging(pictures))
+        return self.prefetch_related(prefetch_pictures(pictures))
 
     def open(self) -> "GenerationQuerySet":
         return self.filter(status__in=OPEN)
@@ -91,10 +91,10 @@ class GenerationQuerySet(models.QuerySet["Generation"]):
         """Those for the upstream this install has now; a demo's are not paid for later."""
         return self.filter(upstream=settings.UPSTREAM_MODE)
 
-    def in_turn(self) -> "GenerationQuerySet":
+    def in_queue_order(self) -> "GenerationQuerySet":
         """The queue: one of each person in a round, the person served longest ago first."""
         mine_in_order = Window(RowNumber(), partition_by="owner", order_by=["created_at", "pk"])
-        served = F("owner__served_at").asc(nulls_first=True)
+        served = F("owner__last_submitted_at").asc(nulls_first=True)
         return (
             self.for_current_upstream()
             .filter(status=Status.QUEUED)
@@ -118,7 +118,9 @@ class GenerationQuerySet(models.QuerySet["Generation"]):
         Call it inside the transaction that also enqueues the kick.
         """
         with transaction.atomic():
-            generation, created = self.get_or_create(owner=owner, form_nonce=nonce, defaults=wish)
+            generation, created = self.get_or_create(
+                owner=owner, idempotency_key=nonce, defaults=wish
+            )
             if created:
                 generation.transitions.create(
                     from_status="",
@@ -144,18 +146,18 @@ class GenerationQuerySet(models.QuerySet["Generation"]):
                             SELECT id FROM generations_generation
                             WHERE status = 'running' AND next_poll_at <= %s AND upstream = %s
                             ORDER BY next_poll_at LIMIT %s {skip_locked})
-                        RETURNING {", ".join(WATCHED)}""",  # noqa: S608
+                        RETURNING {", ".join(POLL_COLUMNS)}""",  # noqa: S608
                     [_for_database(until), _for_database(now), settings.UPSTREAM_MODE, limit],
                 )
             )
 
-    def release_claims(self, lease_seconds: float) -> None:
+    def reset_claims(self, lease_seconds: float) -> None:
         """Whoever held them is dead: its rows come due now. Asking some too early does no harm."""
         now = timezone.now()
         held = (now, now + timedelta(seconds=lease_seconds))
         self.filter(status=Status.RUNNING, next_poll_at__range=held).update(next_poll_at=now)
 
-    def to_look_for(self) -> "GenerationQuerySet":
+    def due_for_lookup(self) -> "GenerationQuerySet":
         """Sent, without an answer, and due to be asked for where the upstream can be asked."""
         if not settings.UPSTREAM_LOOKUP:
             return self.none()
@@ -167,14 +169,14 @@ class GenerationQuerySet(models.QuerySet["Generation"]):
         """Lease up to `limit` of those, oldest first; `look_later` fences with what it writes."""
         until = timezone.now() + timedelta(seconds=lease_seconds)
         with transaction.atomic():
-            due = self.to_look_for().order_by("next_poll_at", "pk")
+            due = self.due_for_lookup().order_by("next_poll_at", "pk")
             claimed = list(due.select_for_update(skip_locked=True)[:limit])
             self.filter(pk__in=[row.pk for row in claimed]).update(next_poll_at=until)
         for row in claimed:
             row.next_poll_at = until
         return claimed
 
-    def release_lookups(self, lease_seconds: float) -> None:
+    def reset_lookup_claims(self, lease_seconds: float) -> None:
         """Whoever held them is dead. To look too early ends nothing: only time does."""
         now = timezone.now()
         held = (now, now + timedelta(seconds=lease_seconds))
@@ -238,7 +240,7 @@ class GenerationQuerySet(models.QuerySet["Generation"]):
             )
             with connection.cursor() as cursor:
                 cursor.executemany(
-                    "UPDATE generations_generation SET last_answer = %s WHERE id = %s",
+                    "UPDATE generations_generation SET last_response = %s WHERE id = %s",
                     [(made[pk][1], pk) for pk in moved],
                 )
             Picture.objects.bulk_create(

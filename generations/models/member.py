@@ -18,18 +18,24 @@ class Member(AbstractUser):
         MEMBER = "member", _("Member")
         ADMIN = "admin", _("Admin")
 
-    class Scheme(models.TextChoices):
+    class ColorScheme(models.TextChoices):
         LIGHT = "light", _("Light")
         DARK = "dark", _("Dark")
 
     role = models.CharField(max_length=8, choices=Role, default=Role.MEMBER)
-    scheme = models.CharField(
-        max_length=5, choices=Scheme, blank=True, default="", help_text=_("Empty: as the system.")
+    color_scheme = models.CharField(
+        max_length=5,
+        choices=ColorScheme,
+        blank=True,
+        default="",
+        help_text=_("Empty: as the system."),
     )
-    single_keys = models.BooleanField(default=True, help_text=_("Keys without Ctrl do something."))
-    wants_sound = models.BooleanField(default=False)
-    wants_notices = models.BooleanField(default=False)
-    served_at = models.DateTimeField(
+    single_key_shortcuts = models.BooleanField(
+        default=True, help_text=_("Keys without Ctrl do something.")
+    )
+    notification_sound = models.BooleanField(default=False)
+    browser_notifications = models.BooleanField(default=False)
+    last_submitted_at = models.DateTimeField(
         null=True,
         blank=True,
         editable=False,

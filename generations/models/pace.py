@@ -79,10 +79,10 @@ def ranges_in_line(
     """
     if not pace.is_known:
         return []
-    chance = random.Random(len(waiting))  # the same line gives the same figures
+    rng = random.Random(len(waiting))  # the same line gives the same figures
     ends: list[list[float]] = [[] for _load in waiting[:PLACES]]
     for _trial in range(TRIALS):
-        course = _Course(pace, under_way, concurrency_limit, newcomers_a_second, chance)
+        course = _Course(pace, under_way, concurrency_limit, newcomers_a_second, rng)
         for load, kept in zip(waiting, ends, strict=False):
             kept.append(course.end_of(load))
     return [Range(_quantile(sorted(kept), 0.5), _quantile(sorted(kept), 0.9)) for kept in ends]
@@ -97,16 +97,16 @@ class _Course:
         under_way: Sequence[Load],
         concurrency_limit: int,
         newcomers_a_second: float,
-        chance: random.Random,
+        rng: random.Random,
     ) -> None:
-        self.pace, self.concurrency_limit, self.chance = pace, concurrency_limit, chance
+        self.pace, self.concurrency_limit, self.rng = pace, concurrency_limit, rng
         self.newcomers_a_second = newcomers_a_second
         self.now = 0.0
         self.in_use = 0
         self.busy: list[tuple[float, int]] = []
         for load in under_way:
             longer = pace.seconds[bisect_right(pace.seconds, load.age) :] or pace.seconds[-1:]
-            self._start(load.n, max(chance.choice(longer) - load.age, 1.0))
+            self._start(load.n, max(rng.choice(longer) - load.age, 1.0))
         self.typical_n = round(self.in_use / len(self.busy)) if self.busy else 1
         self.newcomers = 0
         self.newcomer_at = 0.0
@@ -118,10 +118,10 @@ class _Course:
         while self.newcomer_at <= self.now and self.newcomers < PLACES:
             self.newcomer_at = self._next_newcomer()
             self.newcomers += 1
-            if load.turn > 1 or self.chance.random() < 0.5:
-                self._start(self.typical_n, self.chance.choice(self.pace.seconds))
+            if load.turn > 1 or self.rng.random() < 0.5:
+                self._start(self.typical_n, self.rng.choice(self.pace.seconds))
                 self._wait_for_room(load.n)
-        return self._start(load.n, self.chance.choice(self.pace.seconds))
+        return self._start(load.n, self.rng.choice(self.pace.seconds))
 
     def _wait_for_room(self, n: int) -> None:
         while self.concurrency_limit and self.in_use and self.in_use + n > self.concurrency_limit:
@@ -136,7 +136,7 @@ class _Course:
     def _next_newcomer(self) -> float:
         if not self.newcomers_a_second:
             return math.inf
-        return self.newcomer_at + self.chance.expovariate(self.newcomers_a_second)
+        return self.newcomer_at + self.rng.expovariate(self.newcomers_a_second)
 
 
 def _quantile(values: Sequence[float], part: float) -> float:
@@ -183,7 +183,9 @@ def _read(upstream: str, with_reference: bool) -> Pace:
 
 def _read_line() -> dict[int, Range]:
     now = timezone.now()
-    first = list(Generation.objects.in_turn()[:PLACES].only("pk", "n", "upstream", "reference_id"))
+    first = list(
+        Generation.objects.in_queue_order()[:PLACES].only("pk", "n", "upstream", "reference_id")
+    )
     if not first:
         return {}
     under_way = Generation.objects.for_current_upstream().filter(

@@ -31,14 +31,14 @@ TRASH_DAYS = 30  # so long a member may take back what went to the trash
 
 
 class PictureQuerySet(models.QuerySet["Picture"]):
-    def shown(self) -> "PictureQuerySet":
+    def available(self) -> "PictureQuerySet":
         return self.filter(state=Picture.State.STORED, trashed_at=None)
 
     def visible_to(self, member: Member) -> "PictureQuerySet":
         """Here, not in the trash, and of a generation that this member may see."""
-        return self.shown().filter(_of_visible(member))
+        return self.available().filter(_of_visible(member))
 
-    def with_hearts_of(self, member: Member) -> "PictureQuerySet":
+    def with_favourites_of(self, member: Member) -> "PictureQuerySet":
         """Each knows `is_favourite`: whether it is one of theirs."""
         hearts = Favourite.objects.filter(member=member, picture=models.OuterRef("pk"))
         return self.annotate(is_favourite=models.Exists(hearts))
@@ -71,7 +71,7 @@ class PictureQuerySet(models.QuerySet["Picture"]):
             Picture.objects.filter(pk__in=found).update(**changes)
         return found
 
-    def delete_for_ever(self) -> int:
+    def delete_permanently(self) -> int:
         """Remove the files of what is in the trash; the rows stay, for they explain the money.
 
         A file that another picture shows too is kept.
@@ -103,7 +103,7 @@ class PictureQuerySet(models.QuerySet["Picture"]):
                 mine.append(pk)
         return list(self.filter(pk__in=mine).select_related("generation").order_by("pk"))
 
-    def release_claims(self) -> None:
+    def reset_claims(self) -> None:
         """Whoever held them is dead: what is wanted comes due now."""
         self.filter(state=Picture.State.WANTED).update(next_try_at=timezone.now())
 
@@ -142,9 +142,11 @@ class Picture(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["generation", "index"], name="one_picture_per_index"),
+            models.UniqueConstraint(
+                fields=["generation", "index"], name="picture_generation_index_uniq"
+            ),
             models.CheckConstraint(
-                name="stored_picture_is_complete",
+                name="picture_stored_check",
                 condition=~Q(state="stored")
                 | (Q(width__gt=0, height__gt=0, size_bytes__gt=0) & ~Q(file="") & ~Q(sha256="")),
             ),
@@ -152,12 +154,12 @@ class Picture(models.Model):
         indexes = [
             models.Index(
                 fields=["next_try_at"],
-                name="picture_due",
+                name="picture_next_try_at_idx",
                 condition=Q(next_try_at__isnull=False),
             ),
             models.Index(
                 fields=["trashed_at"],
-                name="picture_trash",
+                name="picture_trashed_at_idx",
                 condition=Q(trashed_at__isnull=False),
             ),
         ]
@@ -170,7 +172,7 @@ class Picture(models.Model):
         return self.state == self.State.STORED
 
     @property
-    def is_shown(self) -> bool:
+    def is_available(self) -> bool:
         return self.is_stored and self.trashed_at is None
 
     @property
@@ -193,7 +195,7 @@ class Picture(models.Model):
         """
         changes = {"state": self.State.STORED, "stored_at": timezone.now(), "reason": ""}
         with transaction.atomic():
-            if not self._settle(next_try_at=None, **changes, **facts):
+            if not self._update_wanted(next_try_at=None, **changes, **facts):
                 return False
             type(self.generation).objects.filter(pk=self.generation_id).update(
                 version=models.F("version") + 1
@@ -203,18 +205,18 @@ class Picture(models.Model):
         return True
 
     def mark_lost(self, reason: str) -> bool:
-        return self._settle(state=self.State.LOST, reason=reason[:300], next_try_at=None)
+        return self._update_wanted(state=self.State.LOST, reason=reason[:300], next_try_at=None)
 
     def try_later(self, seconds: float, reason: str, *, is_a_try: bool = True) -> bool:
         """Not `is_a_try`: the trouble was ours, and the upstream's file is not to blame."""
-        return self._settle(
+        return self._update_wanted(
             next_try_at=timezone.now() + timedelta(seconds=seconds),
             tries=self.tries + is_a_try,
             claims=0,
             reason=reason[:300],
         )
 
-    def _settle(self, **changes: Any) -> bool:
+    def _update_wanted(self, **changes: Any) -> bool:
         still_wanted = Picture.objects.filter(pk=self.pk, state=self.State.WANTED)
         return still_wanted.update(**changes) == 1
 
@@ -240,7 +242,7 @@ class ReferenceImage(models.Model):
     size_bytes = models.PositiveBigIntegerField()
     sha256 = models.CharField(max_length=64)
     picture = models.ForeignKey(
-        Picture, models.SET_NULL, null=True, blank=True, related_name="used_as",
+        Picture, models.SET_NULL, null=True, blank=True, related_name="reference_images",
         help_text=_("One of ours, when it was made from that."),
     )  # fmt: skip
     created_at = models.DateTimeField(default=timezone.now)

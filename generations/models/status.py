@@ -7,7 +7,7 @@ from django.utils.translation import gettext_lazy as _
 class Status(models.TextChoices):
     QUEUED = "queued", _("Waiting in line")
     SUBMITTING = "submitting", _("Sending")  # the POST may be on its way
-    RUNNING = "running", _("Making")  # the upstream has it, under kling_task_id
+    RUNNING = "running", _("Making")  # the upstream has it, under upstream_task_id
     FETCHING = "fetching", _("Made, fetching")  # done upstream, the files are on their way to us
     SUCCEEDED = "succeeded", _("Done")  # at least one picture is stored
     FAILED = "failed", _("Not made")  # refused, failed upstream, or no file could be fetched

@@ -24,12 +24,14 @@ class Submission(models.Model):
     outcome = models.CharField(max_length=10, choices=Outcome, default=Outcome.SENT)
     http_status = models.PositiveSmallIntegerField(null=True)
     code = models.CharField(max_length=60, blank=True, default="")
-    answer = models.TextField(blank=True, default="", help_text=_("As received, cut."))
-    kling_task_id = models.CharField(max_length=200, blank=True, default="")
+    response = models.TextField(blank=True, default="", help_text=_("As received, cut."))
+    upstream_task_id = models.CharField(max_length=200, blank=True, default="")
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["generation", "attempt"], name="one_post_per_attempt")
+            models.UniqueConstraint(
+                fields=["generation", "attempt"], name="submission_generation_attempt_uniq"
+            )
         ]
 
     def __str__(self) -> str:

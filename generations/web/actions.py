@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 
 from generations.models import Generation, Member, Status, TaskTaken
-from generations.models.generation import LONGEST_TASK_ID
+from generations.models.generation import MAX_TASK_ID_LENGTH
 from generations.worker import tasks
 
 from .access import MemberRequest
@@ -34,16 +34,16 @@ VERBS: dict[str, tuple[Verb, WakeUp]] = {
     "cancel": (Generation.cancel, no_wake_up),
     "send-again": (Generation.send_again, tasks.enqueue_submit),
     "give-up": (Generation.abandon, no_wake_up),
-    "look-for": (Generation.look_for, tasks.enqueue_lookup),
-    "look-again": (Generation.look_again, tasks.enqueue_poll),
+    "look-for": (Generation.search_upstream, tasks.enqueue_lookup),
+    "look-again": (Generation.recheck, tasks.enqueue_poll),
     "fetch-again": (Generation.fetch_again, tasks.enqueue_fetch),
 }
 ON_ITS_WAY = (Status.SUBMITTING, Status.RUNNING, Status.FETCHING)
 
 
 class NameForm(forms.Form):
-    kling_task_id = forms.CharField(
-        max_length=LONGEST_TASK_ID,
+    upstream_task_id = forms.CharField(
+        max_length=MAX_TASK_ID_LENGTH,
         error_messages={"required": _("Write the id as it stands in the gateway’s log.")},
     )
 
@@ -70,14 +70,14 @@ def name_task(request: MemberRequest, pk: int) -> HttpResponse:
     generation = get_object_or_404(Generation.objects.visible_to(request.user), pk=pk)
     form, moved = NameForm(request.POST), False
     if form.is_valid():
-        task_id = form.cleaned_data["kling_task_id"]
+        task_id = form.cleaned_data["upstream_task_id"]
         try:
             with transaction.atomic():
-                moved = generation.name_task(request.user, _seen_version(request), task_id)
+                moved = generation.set_task_id(request.user, _seen_version(request), task_id)
                 if moved:
                     tasks.enqueue_poll()
         except TaskTaken:
-            form.add_error("kling_task_id", _("Another generation has this task already."))
+            form.add_error("upstream_task_id", _("Another generation has this task already."))
     if not form.errors:
         return _done(request, pk, "" if moved else _too_late(pk, "name-task"))
     if request.htmx:

@@ -11,7 +11,7 @@ from django.views.decorators.http import require_safe
 from generations import catalog
 from generations.models import Generation, Member, Picture
 from generations.models.generation_queryset import GenerationQuerySet
-from generations.models.words import fold
+from generations.models.search_text import normalize
 from generations.search import search
 
 from .access import MemberRequest
@@ -41,10 +41,10 @@ def alike(request: MemberRequest) -> HttpResponse:
 
 def find(member: Member, prompt: str, shape: str, reference: str, url: str) -> Alike | None:
     """The newest with nearly these words, this shape and this reference; None without any."""
-    words = fold(prompt)
+    words = normalize(prompt)
     if len(words) < FEWEST_WORDS:
         return None
-    rows = Generation.objects.visible_to(member).with_pictures().filter(aspect_ratio=shape)
+    rows = Generation.objects.visible_to(member).having_pictures().filter(aspect_ratio=shape)
     rows = rows.filter(_same_reference(reference, url)).order_by("-created_at", "-pk")
     near = [row for row in _candidates(rows, words) if _nearness(row, words) >= NEARLY]
     tiles = tiles_of(near, member)
@@ -61,14 +61,14 @@ def _candidates(rows: GenerationQuerySet, words: Sequence[str]) -> Iterator[Gene
     """Those with the most telling words of the prompt, then those with the next: one word may be
     another."""
     telling = sorted(dict.fromkeys(words), key=len, reverse=True)
-    pictures = Picture.objects.shown().only(*SHOWN).order_by("index")
-    columns = ("prompt", "words", "n", "owner", "is_private")
+    pictures = Picture.objects.available().only(*SHOWN).order_by("index")
+    columns = ("prompt", "search_text", "n", "owner", "is_private")
     for first in (0, TELLING_WORDS):
         some = telling[first : first + TELLING_WORDS]
         if not some:
             return
         found = list(
-            search(rows, " ".join(some)).only(*columns).with_their(pictures)[:MOST_CANDIDATES]
+            search(rows, " ".join(some)).only(*columns).with_pictures_of(pictures)[:MOST_CANDIDATES]
         )
         yield from found
         if found:
@@ -77,5 +77,5 @@ def _candidates(rows: GenerationQuerySet, words: Sequence[str]) -> Iterator[Gene
 
 def _nearness(row: Generation, words: Sequence[str]) -> float:
     """How many of the words of both are in both, from 0 to 1."""
-    theirs, ours = set(row.words.split()), set(words)
+    theirs, ours = set(row.search_text.split()), set(words)
     return len(theirs & ours) / len(theirs | ours)

@@ -24,7 +24,7 @@ from generations.models import (
     UpstreamGate,
     pace,
 )
-from generations.models.generation_queryset import hanging
+from generations.models.generation_queryset import prefetch_pictures
 
 from .frames import Frame
 from .usual import Usual
@@ -67,7 +67,7 @@ class Card:
     @cached_property
     def again(self) -> str:
         """The studio, with its form filled as it was for this one."""
-        return f"{reverse('studio')}?again={self.generation.pk}"
+        return f"{reverse('studio')}?remix={self.generation.pk}"
 
     @cached_property
     def look(self) -> str:
@@ -102,7 +102,7 @@ class Card:
         """All that a settled card shows, but how long ago it was: equal ones are drawn alike."""
         row = self.generation
         pictures = (tuple(self.frames), self.missing, self.taken_away, self.lost_files)
-        return (row.form_nonce, row.version, *pictures, self.paid_before, self.is_early)
+        return (row.idempotency_key, row.version, *pictures, self.paid_before, self.is_early)
 
     # --- its pictures --------------------------------------------------------------------------
 
@@ -113,7 +113,7 @@ class Card:
     @cached_property
     def frames(self) -> list[Frame]:
         """One for each picture asked for, in its place; more if more came."""
-        at = {row.index: row for row in self.generation.hung if row.is_shown}
+        at = {row.index: row for row in self.generation.shown_pictures if row.is_available}
         n = max(self.generation.n, *(index + 1 for index in at), 1)
         words = Truncator(self.generation.prompt).chars(120)
         said = _("%(words)s, picture %(number)d of %(n)d")
@@ -128,7 +128,7 @@ class Card:
     def missing(self) -> int:
         """Never came. What came and was taken away since is in the trash, or deleted."""
         gone = (Picture.State.STORED, Picture.State.DELETED)
-        came = sum(picture.state in gone for picture in self.generation.hung)
+        came = sum(picture.state in gone for picture in self.generation.shown_pictures)
         return self.generation.n - came
 
     @property
@@ -138,13 +138,13 @@ class Card:
     @property
     def lost_files(self) -> int:
         """Made and paid, and not here: they may be asked for again."""
-        pictures = self.generation.hung
+        pictures = self.generation.shown_pictures
         return sum(picture.state == Picture.State.LOST for picture in pictures)
 
     @property
     def files(self) -> int:
         """How many the upstream listed; it may be fewer, or more, than asked for."""
-        return len(self.generation.hung)
+        return len(self.generation.shown_pictures)
 
     @property
     def next_file(self) -> int:
@@ -189,13 +189,13 @@ class Card:
         """Accepted first, and ended by the upstream without a picture."""
         row = self.generation
         is_failed = row.status == Status.FAILED and not row.has_files_to_fetch
-        return is_failed and bool(row.kling_task_id)
+        return is_failed and bool(row.upstream_task_id)
 
     @property
     def was_refused(self) -> bool:
         """Never accepted, so never charged. What failed later is for the ledger to say."""
         row = self.generation
-        return row.status == Status.FAILED and not row.kling_task_id
+        return row.status == Status.FAILED and not row.upstream_task_id
 
     @cached_property
     def verbs(self) -> frozenset[str]:
@@ -258,12 +258,12 @@ class Card:
     def made_again(self) -> Sequence[Generation]:
         """The first few that were made from it, by whomever, that this viewer may see."""
         seen = Generation.objects.visible_to(self.viewer)
-        return list(seen.filter(again_of=self.generation).order_by("pk")[:MOST_AGAIN])
+        return list(seen.filter(remix_of=self.generation).order_by("pk")[:MOST_AGAIN])
 
     @property
     def made_before(self) -> Generation | None:
         """What it was made from, if this viewer may see that."""
-        before = self.generation.again_of_id
+        before = self.generation.remix_of_id
         seen = Generation.objects.visible_to(self.viewer)
         return seen.filter(pk=before).first() if before else None
 
@@ -287,7 +287,7 @@ def cards_of(
 ) -> list[Card]:
     """In a constant number of queries."""
     rows = list(generations)
-    prefetch_related_objects(rows, hanging(Picture.objects.with_hearts_of(viewer)))
+    prefetch_related_objects(rows, prefetch_pictures(Picture.objects.with_favourites_of(viewer)))
     paid_before, not_there = _paid_before(rows), _not_there(rows)
     return [
         replace(
@@ -302,7 +302,7 @@ def cards_of(
 def _paid_before(rows: Sequence[Generation]) -> set[int]:
     """Those with a sending, besides the one they ended with, that may have been charged."""
     own = {
-        row.pk: int(bool(row.kling_task_id) or row.status == Status.ABANDONED)
+        row.pk: int(bool(row.upstream_task_id) or row.status == Status.ABANDONED)
         for row in rows
         if row.is_final
     }
@@ -317,7 +317,7 @@ def _not_there(rows: Sequence[Generation]) -> set[int]:
     ours = [
         row.pk
         for row in rows
-        if row.failure == Failure.OURS and row.attempt and not row.kling_task_id
+        if row.failure == Failure.OURS and row.attempt and not row.upstream_task_id
     ]
     denied = Transition.objects.filter(generation__in=ours, reason=TransitionReason.NOT_THERE)
     return set(denied.values_list("generation_id", flat=True)) if ours else set()
@@ -344,7 +344,7 @@ def bare_cards_of(
 
 
 def _places() -> dict[int, int]:
-    waiting = Generation.objects.in_turn().values_list("pk", flat=True)[:MOST_PLACES]
+    waiting = Generation.objects.in_queue_order().values_list("pk", flat=True)[:MOST_PLACES]
     return {pk: place for place, pk in enumerate(waiting, start=1)}
 
 

@@ -88,7 +88,7 @@ def changes(request: MemberRequest) -> HttpResponse:
     seen = _read_stamps(request.GET.get("k", ""))
     rows = Generation.objects.visible_to(request.user).filter(pk__in=seen)
     gate = current_gate()
-    bare = bare_cards_of(list(rows.defer("prompt", "last_answer")), request.user, gate)
+    bare = bare_cards_of(list(rows.defer("prompt", "last_response")), request.user, gate)
     if any(card.generation.is_live for card in bare):
         tasks.enqueue_poll_if_stale()
     changed = [card.generation.pk for card in bare if card.stamp != seen[card.generation.pk]]

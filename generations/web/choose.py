@@ -15,7 +15,7 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST
 from django_htmx.http import trigger_client_event
 
-from generations.models import Collection, Member, Picture, Tag, choosing
+from generations.models import Collection, Member, Picture, Tag, bulk
 
 from .access import MemberRequest
 from .filters import MOST_DIGITS, Filter
@@ -98,19 +98,19 @@ def _restore(chosen: Sequence[int], by: Member, _data: QueryDict) -> Done:
 
 
 def _favourite(chosen: Sequence[int], by: Member, _data: QueryDict) -> Done:
-    fresh = choosing.favourite(chosen, by)
+    fresh = bulk.favourite(chosen, by)
     words = ngettext("%d more favourite.", "%d more favourites.", len(fresh)) % len(fresh)
     return Done(words, fresh, undo="unfavourite")
 
 
 def _unfavourite(chosen: Sequence[int], by: Member, _data: QueryDict) -> Done:
-    gone = choosing.unfavourite(chosen, by)
+    gone = bulk.unfavourite(chosen, by)
     words = ngettext("%d favourite less.", "%d favourites less.", len(gone)) % len(gone)
     return Done(words, gone, undo="favourite")
 
 
 def _private(chosen: Sequence[int], by: Member, _data: QueryDict) -> Done:
-    changed = choosing.set_private(chosen, by, is_private=True)
+    changed = bulk.set_private(chosen, by, is_private=True)
     words = ngettext(
         "Only you see %d picture now.", "Only you see %d pictures now.", len(changed)
     ) % len(changed)
@@ -118,7 +118,7 @@ def _private(chosen: Sequence[int], by: Member, _data: QueryDict) -> Done:
 
 
 def _share(chosen: Sequence[int], by: Member, _data: QueryDict) -> Done:
-    changed = choosing.set_private(chosen, by, is_private=False)
+    changed = bulk.set_private(chosen, by, is_private=False)
     words = ngettext(
         "The team sees %d picture now.", "The team sees %d pictures now.", len(changed)
     ) % len(changed)
@@ -129,7 +129,7 @@ class CollectForm(forms.Form):
     """One of those that exist, or the name of a new one."""
 
     collection = forms.ModelChoiceField(Collection.objects.all(), required=False)
-    name = forms.CharField(max_length=Collection.LONGEST, required=False)
+    name = forms.CharField(max_length=Collection.MAX_NAME_LENGTH, required=False)
 
     def get(self, by: Member) -> Collection:
         """Raises `Refused`."""
@@ -165,10 +165,10 @@ def _uncollect(chosen: Sequence[int], by: Member, data: QueryDict) -> Done:
 
 def _tag(chosen: Sequence[int], by: Member, data: QueryDict) -> Done:
     name = " ".join(data.get("tag", "").split())
-    if len(name) > Tag.LONGEST:
-        raise Refused(_("A tag has at most %d characters.") % Tag.LONGEST)
+    if len(name) > Tag.MAX_NAME_LENGTH:
+        raise Refused(_("A tag has at most %d characters.") % Tag.MAX_NAME_LENGTH)
     try:
-        fresh = choosing.tag(chosen, by, name)
+        fresh = bulk.tag(chosen, by, name)
     except ValueError:
         raise Refused(_("A tag needs a letter or a digit.")) from None
     words = ngettext(
@@ -182,7 +182,7 @@ def _untag(chosen: Sequence[int], by: Member, data: QueryDict) -> Done:
     label = Tag.objects.filter(pk=written).first() if written.isdecimal() else None
     if label is None:
         raise Refused(_("That tag is gone."))
-    gone = choosing.untag(chosen, by, label)
+    gone = bulk.untag(chosen, by, label)
     words = _("Tag “%(name)s” taken off.") % {"name": label.name}
     return Done(words, gone)
 

@@ -16,7 +16,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_http_methods, require_POST
 
-from generations.models import Collection, Member, Picture, Place
+from generations.models import Collection, CollectionItem, Member, Picture
 from generations.models.counting import count_up_to
 
 from .access import MemberRequest
@@ -34,7 +34,7 @@ MOST_DIGITS = 18  # of a number in an address; the database knows no longer ones
 
 class NameForm(forms.Form):
     name = forms.CharField(
-        max_length=Collection.LONGEST,
+        max_length=Collection.MAX_NAME_LENGTH,
         error_messages={
             "required": _("Give it a name first."),
             "max_length": _("%(show_value)d characters are too many: %(limit_value)d is the most."),
@@ -61,15 +61,15 @@ def collections(request: MemberRequest) -> HttpResponse:
         name = form.cleaned_data["name"]
         made = Collection.objects.create(name=name, created_by=request.user)
         return redirect("collection", pk=made.pk)
-    rows = Collection.objects.with_faces(request.user).select_related("created_by")
+    rows = Collection.objects.with_covers(request.user).select_related("created_by")
     if "before" in request.GET:
-        rows = rows.filter(before(request.GET["before"], "changed_at"))
-    found = list(rows.order_by("-changed_at", "-pk")[: COLLECTIONS_A_PAGE + 1])
+        rows = rows.filter(before(request.GET["before"], "updated_at"))
+    found = list(rows.order_by("-updated_at", "-pk")[: COLLECTIONS_A_PAGE + 1])
     page = found[:COLLECTIONS_A_PAGE]
     context = {
         "form": form,
         "folders": _folders(page, request.user),
-        "older": key_of(page[-1], "changed_at") if len(found) > COLLECTIONS_A_PAGE else "",
+        "older": key_of(page[-1], "updated_at") if len(found) > COLLECTIONS_A_PAGE else "",
         "is_first": "before" not in request.GET,
         "open_count": count_open(request.user),
     }
@@ -78,7 +78,7 @@ def collections(request: MemberRequest) -> HttpResponse:
 
 
 def _folders(rows: Sequence[Collection], member: Member) -> list[Folder]:
-    seen = Place.objects.seen_by(member)
+    seen = CollectionItem.objects.visible_to(member)
     counts = count_up_to(MOST_COUNTED + 1, [seen.filter(collection=row) for row in rows])
     faces = Picture.objects.visible_to(member).select_related("generation")
     found = faces.in_bulk([face for row in rows if (face := _face(row))])
@@ -90,7 +90,7 @@ def _folders(rows: Sequence[Collection], member: Member) -> list[Folder]:
 
 def _face(row: Collection) -> int:
     """Of a row that was fetched with it; 0 when nothing in it is to be seen."""
-    face: int | None = getattr(row, "face", None)
+    face: int | None = getattr(row, "visible_cover", None)
     return face or 0
 
 
@@ -124,7 +124,7 @@ def _page(
     request: MemberRequest, row: Collection, form: NameForm, status: int = 200
 ) -> HttpResponse:
     after, is_arranging = request.GET.get("after", ""), "arrange" in request.GET
-    places = row.places.seen_by(request.user)
+    places = row.items.visible_to(request.user)
     further = places.filter(_behind(after)) if after else places
     found = list(further.order_by("position", "pk")[: PICTURES_A_PAGE + 1])
     page = found[:PICTURES_A_PAGE]
@@ -150,16 +150,16 @@ def _page(
     return render(request, "collections/collection.html", context, status=status)
 
 
-def _tiles(row: Collection, places: Sequence[Place], member: Member) -> list[Tile]:
+def _tiles(row: Collection, places: Sequence[CollectionItem], member: Member) -> list[Tile]:
     query = CollectionSeries(row, member).query
-    pictures = Picture.objects.visible_to(member).with_hearts_of(member)
-    few = pictures.select_related("generation").defer("generation__last_answer")
+    pictures = Picture.objects.visible_to(member).with_favourites_of(member)
+    few = pictures.select_related("generation").defer("generation__last_response")
     found = few.in_bulk([place.picture_id for place in places])
     shown = [found[place.picture_id] for place in places if place.picture_id in found]
     return [Tile.of(picture, picture.generation, member, query) for picture in shown]
 
 
-def _key(place: Place) -> str:
+def _key(place: CollectionItem) -> str:
     return f"{place.position}-{place.pk}"
 
 
@@ -178,14 +178,14 @@ Verb = Callable[[Collection, int, Member], bool]
 
 
 def _remove(row: Collection, picture: int, by: Member) -> bool:
-    is_seen = row.places.seen_by(by).filter(picture=picture).exists()
+    is_seen = row.items.visible_to(by).filter(picture=picture).exists()
     return is_seen and bool(row.remove([picture]))
 
 
 VERBS: dict[str, Verb] = {
-    "earlier": lambda row, picture, by: row.move(picture, -1, by),
-    "later": lambda row, picture, by: row.move(picture, 1, by),
-    "cover": lambda row, picture, by: row.choose_cover(picture, by),
+    "earlier": lambda row, picture, by: row.reorder(picture, -1, by),
+    "later": lambda row, picture, by: row.reorder(picture, 1, by),
+    "cover": lambda row, picture, by: row.set_cover(picture, by),
     "remove": _remove,
 }
 
@@ -210,7 +210,7 @@ def arrange(request: MemberRequest, pk: int) -> HttpResponse:
 
 def _beside(row: Collection, picture: int, member: Member) -> int:
     """Where the focus goes when that picture is gone: to the next one, or to the last; 0: none."""
-    seen = list(row.places.seen_by(member).values_list("picture", flat=True))
+    seen = list(row.items.visible_to(member).values_list("picture", flat=True))
     if picture not in seen or len(seen) < 2:
         return 0
     at = seen.index(picture)

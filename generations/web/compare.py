@@ -39,7 +39,7 @@ def compare(request: MemberRequest) -> HttpResponse:
 
 
 def _sides(request: MemberRequest, chosen: list[int]) -> list[Side]:
-    seen = Picture.objects.visible_to(request.user).with_hearts_of(request.user)
+    seen = Picture.objects.visible_to(request.user).with_favourites_of(request.user)
     found = seen.select_related("generation__owner").in_bulk(chosen)
     pictures = [found[pk] for pk in chosen if pk in found]
     return [

@@ -85,7 +85,7 @@ class Filter(forms.Form):
         """The generations of the gallery under this filter, newest first."""
         rows = self._matching
         if self.shows_pictures and not self.parts_sisters:
-            rows = rows.with_pictures()
+            rows = rows.having_pictures()
         return rows.order_by("-created_at", "-pk")
 
     @cached_property
@@ -93,7 +93,7 @@ class Filter(forms.Form):
         """The same, though all of their pictures may be gone. What is few is looked up once."""
         rows = self._of_state()
         if self.parts_sisters:
-            rows = rows.of_pictures(self.narrow(Picture.objects.shown()))
+            rows = rows.containing(self.narrow(Picture.objects.available()))
         return rows
 
     def _of_state(self) -> GenerationQuerySet:
@@ -134,7 +134,7 @@ class Filter(forms.Form):
         if "tag" in values:
             conditions[f"{prefix}tags"] = values["tag"]
         if "collection" in values:
-            conditions[f"{prefix}places__collection"] = values["collection"]
+            conditions[f"{prefix}items__collection"] = values["collection"]
         return conditions
 
     def pictures(self) -> PictureQuerySet:

@@ -83,11 +83,11 @@ class GenerationForm(forms.Form):
     )
     new_collection = forms.CharField(
         required=False,
-        max_length=Collection.LONGEST,
+        max_length=Collection.MAX_NAME_LENGTH,
         error_messages={"max_length": _("A name has at most %(limit_value)d characters.")},
     )
     is_private = forms.BooleanField(required=False)
-    again_of = forms.ModelChoiceField(Generation.objects.none(), required=False)
+    remix_of = forms.ModelChoiceField(Generation.objects.none(), required=False)
     nonce = forms.UUIDField(
         error_messages={
             "required": _("This page was out of date. Look it over and press again."),
@@ -101,7 +101,7 @@ class GenerationForm(forms.Form):
         self.reference_image: ReferenceImage | None = None
         self._field("reference").queryset = ReferenceImage.objects.visible_to(member)
         self._field("picture").queryset = Picture.objects.visible_to(member)
-        self._field("again_of").queryset = Generation.objects.visible_to(member)
+        self._field("remix_of").queryset = Generation.objects.visible_to(member)
 
     def clean_image(self) -> CheckedImage | None:
         upload: Upload | None = self.cleaned_data["image"]
@@ -147,7 +147,7 @@ class GenerationForm(forms.Form):
             "reference": self.reference_image,
             "reference_url": cleaned["image_url"],
             "image_fidelity": cleaned["image_fidelity"] if has_reference else None,
-            "again_of": cleaned["again_of"],
+            "remix_of": cleaned["remix_of"],
             "collection": cleaned["collection"],
             "is_private": cleaned["is_private"],
         }
@@ -168,7 +168,7 @@ class GenerationForm(forms.Form):
         wish = self.wish()
         reference = wish.pop("reference")
         wish["reference"] = reference.sha256 if reference else None
-        for name in ("again_of", "collection"):
+        for name in ("remix_of", "collection"):
             wish[name] = wish[name].pk if wish[name] else None
         wish["new_collection"] = self.cleaned_data["new_collection"]
         nonce: UUID = self.cleaned_data["nonce"]

@@ -134,18 +134,20 @@ def _from(rows: GenerationQuerySet, filter: Filter, *, is_top: bool) -> Stretch:
     found = _fetch(rows[: ROWS_A_PAGE + 1], filter)
     many = 0
     for place, row in enumerate(found[:ROWS_A_PAGE]):
-        many += len(row.hung)
+        many += len(row.shown_pictures)
         if many >= PICTURES_A_PAGE:
             return Stretch(found[: place + 1], is_top, has_older=place + 1 < len(found))
     return Stretch(found[:ROWS_A_PAGE], is_top, has_older=len(found) > ROWS_A_PAGE)
 
 
 def _fetch(rows: GenerationQuerySet, filter: Filter) -> list[Generation]:
-    pictures = filter.narrow(Picture.objects.shown())
+    pictures = filter.narrow(Picture.objects.available())
     return list(
         rows.only(
             "prompt", "n", "owner", "created_at", "is_private", "aspect_ratio", "status"
-        ).with_their(pictures.with_hearts_of(filter.member).only(*SHOWN).order_by("index"))
+        ).with_pictures_of(
+            pictures.with_favourites_of(filter.member).only(*SHOWN).order_by("index")
+        )
     )
 
 
@@ -212,7 +214,7 @@ class Jump:
 
 def _rail(filter: Filter) -> str:
     """All months back to the first picture, by year; which of them are empty is not asked."""
-    rows = Generation.objects.visible_to(filter.member).with_pictures()
+    rows = Generation.objects.visible_to(filter.member).having_pictures()
     first = rows.order_by("created_at", "pk").values_list("created_at", flat=True).first()
     if first is None:
         return ""

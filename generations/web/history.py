@@ -33,11 +33,11 @@ def history(request: MemberRequest) -> HttpResponse:
     rows = search(Generation.objects.filter(owner=request.user), words)
     if "before" in request.GET:
         rows = rows.filter(before(request.GET["before"]))
-    pictures = Picture.objects.shown().only(*SHOWN).order_by("index")
+    pictures = Picture.objects.available().only(*SHOWN).order_by("index")
     found = list(
         rows.order_by("-created_at", "-pk")
         .only("prompt", "n", "owner", "created_at", "is_private")
-        .with_their(pictures)[: ROWS_A_PAGE + 1]
+        .with_pictures_of(pictures)[: ROWS_A_PAGE + 1]
     )
     page = found[:ROWS_A_PAGE]
     context = {

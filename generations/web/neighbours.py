@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 
-from generations.models import Collection, Member, Picture, Place
+from generations.models import Collection, CollectionItem, Member, Picture
 from generations.models.generation_queryset import GenerationQuerySet
 from generations.models.picture import PictureQuerySet
 
@@ -75,7 +75,7 @@ class GallerySeries(Series):
         return sister.pk if sister else None
 
     def _shown(self) -> PictureQuerySet:
-        return self.filter.narrow(Picture.objects.shown()).only("pk")
+        return self.filter.narrow(Picture.objects.available()).only("pk")
 
     def _sisters(self, picture: Picture) -> PictureQuerySet:
         return self._shown().filter(generation=picture.generation)
@@ -118,11 +118,11 @@ class CollectionSeries(Series):
         later = Q(position__gt=place.position) | Q(position=place.position, pk__gt=place.pk)
         return self._first(later, "position", "pk")
 
-    def _place_of(self, picture: Picture) -> Place | None:
-        return self.collection.places.filter(picture=picture).first()
+    def _place_of(self, picture: Picture) -> CollectionItem | None:
+        return self.collection.items.filter(picture=picture).first()
 
     def _first(self, where: Q, *order: str) -> int | None:
-        places = self.collection.places.seen_by(self.member).filter(where).order_by(*order)
+        places = self.collection.items.visible_to(self.member).filter(where).order_by(*order)
         return places.values_list("picture", flat=True).first()
 
 

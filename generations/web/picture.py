@@ -13,7 +13,7 @@ from django.views.decorators.http import require_safe
 
 from generations import catalog
 from generations.models import Collection, Generation, Member, Picture, Tag
-from generations.models.generation_queryset import hanging
+from generations.models.generation_queryset import prefetch_pictures
 
 from .access import MemberRequest
 from .changes import count_open
@@ -110,13 +110,13 @@ class Stage:
     @cached_property
     def used_in(self) -> list[Tile]:
         """The first picture of each generation that was made from this one."""
-        references = list(self.picture.used_as.values_list("pk", flat=True))
+        references = list(self.picture.reference_images.values_list("pk", flat=True))
         if not references:
             return []  # as nearly always: the rest is not asked for
-        seen = Generation.objects.visible_to(self.viewer).with_pictures()
+        seen = Generation.objects.visible_to(self.viewer).having_pictures()
         newest = seen.filter(reference__in=references).order_by("-created_at", "-pk")[:MOST_USES]
-        firsts = Picture.objects.shown().order_by("index")
-        return [tiles_of([row], self.viewer)[0] for row in newest.with_their(firsts)]
+        firsts = Picture.objects.available().order_by("index")
+        return [tiles_of([row], self.viewer)[0] for row in newest.with_pictures_of(firsts)]
 
     # --- its neighbours --------------------------------------------------------------------------
 
@@ -138,12 +138,12 @@ class Stage:
 
 @require_safe
 def picture(request: MemberRequest, pk: int) -> HttpResponse:
-    seen = Picture.objects.visible_to(request.user).with_hearts_of(request.user)
+    seen = Picture.objects.visible_to(request.user).with_favourites_of(request.user)
     found = get_object_or_404(
         seen.select_related("generation__owner", "generation__reference"), pk=pk
     )
-    sisters = Picture.objects.shown().order_by("index")
-    prefetch_related_objects([found.generation], hanging(sisters))
+    sisters = Picture.objects.available().order_by("index")
+    prefetch_related_objects([found.generation], prefetch_pictures(sisters))
     context = {"stage": Stage(found, request.user, series_of(request.GET, request.user))}
     if request.htmx:
         return render(request, "picture/_stage.html", context | {"in_lightbox": True})

@@ -16,14 +16,14 @@ from .changes import count_open
 
 
 class PreferencesForm(forms.Form):
-    scheme = forms.ChoiceField(
-        choices=[("", _("As the system")), *Member.Scheme.choices],
+    color_scheme = forms.ChoiceField(
+        choices=[("", _("As the system")), *Member.ColorScheme.choices],
         required=False,
         error_messages={"invalid_choice": _("Choose one of the three.")},
     )
-    single_keys = forms.BooleanField(required=False)
-    wants_sound = forms.BooleanField(required=False)
-    wants_notices = forms.BooleanField(required=False)
+    single_key_shortcuts = forms.BooleanField(required=False)
+    notification_sound = forms.BooleanField(required=False)
+    browser_notifications = forms.BooleanField(required=False)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

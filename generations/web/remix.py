@@ -26,7 +26,7 @@ def settings_of(row: Generation) -> dict[str, Any]:
         "reference": row.reference,
         "image_url": row.reference_url,
         "image_fidelity": row.image_fidelity if row.image_fidelity is not None else 0.5,
-        "again_of": row.pk,
+        "remix_of": row.pk,
         "collection": row.collection_id,
         "is_private": row.is_private,
     }

@@ -151,11 +151,11 @@ def _shown_picture(form: GenerationForm) -> Picture | None:
 
 
 def _initial(request: MemberRequest, newest: Sequence[Generation]) -> dict[str, Any]:
-    """`?again=12` fills the form as it was for that generation, `&n=1` asks for fewer; `?use=34`
+    """`?remix=12` fills the form as it was for that generation, `&n=1` asks for fewer; `?use=34`
     takes a picture of ours as the reference. Else it is set as it was the last time."""
     asked = request.GET
-    if "again" in asked:
-        initial = _again(request, asked["again"], asked.get("n", ""))
+    if "remix" in asked:
+        initial = _remix(request, asked["remix"], asked.get("n", ""))
     else:
         initial = _last_settings(newest) | _example(asked.get("example", ""))
     if "use" in asked:
@@ -179,7 +179,7 @@ def _last_settings(newest: Sequence[Generation]) -> dict[str, Any]:
     }
 
 
-def _again(request: MemberRequest, pk: str, n: str) -> dict[str, Any]:
+def _remix(request: MemberRequest, pk: str, n: str) -> dict[str, Any]:
     if not pk.isdecimal():
         raise Http404
     seen = Generation.objects.visible_to(request.user).select_related("reference")
@@ -227,6 +227,6 @@ def _rows(request: MemberRequest) -> tuple[list[Generation], str]:
     rows = Generation.objects.visible_to(request.user).filter(owner=request.user)
     if "before" in request.GET:
         rows = rows.filter(before(request.GET["before"]))
-    found = list(rows.order_by("-created_at", "-pk").defer("last_answer")[: CARDS_A_PAGE + 1])
+    found = list(rows.order_by("-created_at", "-pk").defer("last_response")[: CARDS_A_PAGE + 1])
     page = found[:CARDS_A_PAGE]
     return page, key_of(page[-1]) if len(found) > CARDS_A_PAGE else ""

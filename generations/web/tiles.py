@@ -99,4 +99,4 @@ def step_of(ratio: float) -> int:
 
 def tiles_of(rows: Iterable[Generation], viewer: Member, query: str = "") -> list[Tile]:
     """All pictures that were fetched with these rows, in the order of their rows."""
-    return [Tile.of(picture, row, viewer, query) for row in rows for picture in row.hung]
+    return [Tile.of(picture, row, viewer, query) for row in rows for picture in row.shown_pictures]

@@ -61,7 +61,7 @@ def trash(request: MemberRequest) -> HttpResponse:
 
 def _newest(pictures: PictureQuerySet, most: int) -> list[Picture]:
     rows = pictures.select_related("generation__owner", "trashed_by")
-    few = rows.defer("generation__last_answer", "generation__words")
+    few = rows.defer("generation__last_response", "generation__search_text")
     return list(few.order_by("-trashed_at", "-pk")[:most])
 
 
@@ -70,7 +70,7 @@ def _thrown(pictures: list[Picture], member: Member) -> list[Thrown]:
 
 
 @require_POST
-def delete_for_ever(request: MemberRequest) -> HttpResponse:
+def delete_permanently(request: MemberRequest) -> HttpResponse:
     """An admin's act, in two steps: the first press shows what would go, the second does it."""
     if not request.user.is_admin:
         raise PermissionDenied
@@ -82,7 +82,7 @@ def delete_for_ever(request: MemberRequest) -> HttpResponse:
     going = Picture.objects.in_trash(request.user).filter(pk__in=chosen)
     if "sure" not in request.POST:
         return _ask(request, going)
-    gone = going.delete_for_ever()
+    gone = going.delete_permanently()
     said = ngettext("%d picture is deleted for ever.", "%d pictures are deleted for ever.", gone)
     messages.success(request, said % gone)
     return redirect("trash")

@@ -53,7 +53,7 @@ def _next_in_turn(most: int) -> list[Generation]:
     fitting: list[Generation] = []
     if not _fits(1, in_use, limit):
         return fitting  # cheaply: the order of a long queue is worked out only when it matters
-    for generation in Generation.objects.in_turn().select_related("reference")[:most]:
+    for generation in Generation.objects.in_queue_order().select_related("reference")[:most]:
         if not _fits(generation.n, in_use, limit):
             break  # the next in turn waits for room; nobody smaller slips past it
         in_use += generation.n

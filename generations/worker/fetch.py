@@ -60,7 +60,7 @@ def run(loop: LeasedLoop) -> None:
     """
     fetches: Fetches = {}
     if loop.previous_holder_died:
-        Picture.objects.release_claims()
+        Picture.objects.reset_claims()
     with (
         closing(Fetcher()) as fetcher,
         ThreadPoolExecutor(settings.FETCH_THREADS, "fetch") as pool,
@@ -81,10 +81,10 @@ def run(loop: LeasedLoop) -> None:
             loop.renew()
             done, _waiting = wait(fetches, TICK_SECONDS, FIRST_COMPLETED)
             for fetch in done:
-                _settle(fetches.pop(fetch), fetch)
+                _record_result(fetches.pop(fetch), fetch)
 
 
-def _settle(picture: Picture, fetch: "Future[Facts]") -> None:
+def _record_result(picture: Picture, fetch: "Future[Facts]") -> None:
     """Write one result down; the row ends with its last picture."""
     try:
         facts = fetch.result()
@@ -98,7 +98,7 @@ def _settle(picture: Picture, fetch: "Future[Facts]") -> None:
     else:
         with transaction.atomic():
             kept = picture.mark_stored(**facts)
-            picture.generation.settle()
+            picture.generation.finish_if_complete()
         if not kept:
             store.discard(facts)
 
@@ -109,7 +109,7 @@ def _put_off(picture: Picture, why: str, *, final: bool) -> None:
         if final or picture.tries >= len(delays):
             logger.warning("%s is lost: %s", picture, why)
             picture.mark_lost(why)
-            picture.generation.settle()
+            picture.generation.finish_if_complete()
         else:
             picture.try_later(delays[picture.tries], why)
 
@@ -122,7 +122,7 @@ def sweep() -> None:
     Picture.objects.filter(next_try_at__gt=now + longest).update(next_try_at=now)
     wanted = Picture.objects.filter(state=Picture.State.WANTED, generation=OuterRef("pk"))
     for generation in Generation.objects.filter(~Exists(wanted), status=Status.FETCHING):
-        generation.settle()
+        generation.finish_if_complete()
 
 
 class Fetcher:
@@ -189,7 +189,7 @@ class Fetcher:
     def _fresh_url(self, picture: Picture) -> str:
         """An address may have expired: the upstream is asked once for today's."""
         try:
-            urls = self.client.task(picture.generation.kling_task_id).image_urls
+            urls = self.client.task(picture.generation.upstream_task_id).image_urls
         except kling.KlingError as error:
             raise NotFetched(f"no fresh address: {error.message}") from error
         if picture.index >= len(urls):

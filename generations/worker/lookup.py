@@ -42,7 +42,7 @@ NO_PROOF = kling.Unanswered("denied, by an upstream that was not seen to know ou
 class Found:
     """The ids of the tasks that bear its name, the newest first: one, unless it was paid twice."""
 
-    kling_task_ids: tuple[str, ...]
+    task_ids: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -57,13 +57,13 @@ T = TypeVar("T")
 
 def has_work() -> bool:
     """Some are due, and the upstream has not asked for silence."""
-    return Generation.objects.to_look_for().exists() and not _is_silent()
+    return Generation.objects.due_for_lookup().exists() and not _is_silent()
 
 
 def run(loop: LeasedLoop) -> None:
     """Look for what is due until the shift ends or nothing is."""
     if loop.previous_holder_died:
-        Generation.objects.release_lookups(ROW_LEASE_SECONDS)
+        Generation.objects.reset_lookup_claims(ROW_LEASE_SECONDS)
     if not has_work():
         return
     with (
@@ -121,8 +121,8 @@ class LookupBatch:
             return [told] * len(sent)
         answers: list[Answer] = []
         for generation, submission in sent:
-            ids = told.kling_task_ids.get(generation.external_id)
-            is_proven = told.kling_task_ids and told.reaches(submission.sent_at - CLOCKS_DIFFER)
+            ids = told.task_ids.get(generation.external_id)
+            is_proven = told.task_ids and told.reaches(submission.sent_at - CLOCKS_DIFFER)
             answers.append(Found(ids) if ids else NotThere() if is_proven else NO_PROOF)
         return answers
 
@@ -166,7 +166,7 @@ def _read(told: str | Exception, knows_names: bool) -> Answer:
 def _write(generation: Generation, submission: Submission, answer: Answer) -> None:
     match answer:
         case Found():
-            _found(generation, submission, answer.kling_task_ids)
+            _found(generation, submission, answer.task_ids)
         case NotThere():
             _not_there(generation, submission)
         case kling.KlingError():
@@ -187,15 +187,15 @@ def _found(generation: Generation, submission: Submission, ids: tuple[str, ...])
         _look_later(generation)  # unless somebody has moved it meanwhile
 
 
-def _becomes(generation: Generation, submission: Submission, kling_task_id: str) -> bool:
+def _becomes(generation: Generation, submission: Submission, upstream_task_id: str) -> bool:
     try:
-        if generation.mark_found(submission, kling_task_id):
+        if generation.mark_found(submission, upstream_task_id):
             return True
     except TaskTaken as taken:
         logger.error("%s: %s", generation, taken)
         return False
     # Its late answer may have come in between.
-    return Generation.objects.filter(pk=generation.pk, kling_task_id=kling_task_id).exists()
+    return Generation.objects.filter(pk=generation.pk, upstream_task_id=upstream_task_id).exists()
 
 
 def _not_there(generation: Generation, submission: Submission) -> None:
@@ -208,14 +208,14 @@ def _not_there(generation: Generation, submission: Submission) -> None:
     elif left <= 0:
         generation.mark_not_there(submission)
         return
-    generation.look_later(left * random.uniform(1, 1.2), polls=denials, poll_failures=0)
+    generation.reschedule_lookup(left * random.uniform(1, 1.2), polls=denials, poll_failures=0)
 
 
 def _look_later(generation: Generation) -> None:
     """No answer is no answer, however often: it is only asked more and more rarely."""
     failures = generation.poll_failures + 1
     gap = min(settings.LOOKUP_SECONDS[0] * 2.0 ** min(failures, 12), MAX_GAP_SECONDS)
-    generation.look_later(
+    generation.reschedule_lookup(
         gap * random.uniform(0.8, 1.2), polls=generation.polls, poll_failures=failures
     )
 

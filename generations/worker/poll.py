@@ -69,7 +69,7 @@ def sweep() -> None:
 def run(loop: LeasedLoop) -> None:
     """Poll what is due until the shift ends or nothing is watched any more."""
     if loop.previous_holder_died:
-        Generation.objects.release_claims(ROW_LEASE_SECONDS)
+        Generation.objects.reset_claims(ROW_LEASE_SECONDS)
     with (
         closing(upstream.client(pool_size=settings.POLL_THREADS)) as client,
         ThreadPoolExecutor(settings.POLL_THREADS, "poll") as pool,
@@ -131,7 +131,7 @@ class Polls:
         answer: Answer
         started = time.monotonic()
         try:
-            answer = self.client.task(generation.kling_task_id)
+            answer = self.client.task(generation.upstream_task_id)
         except Exception as error:
             answer = error
         seconds = time.monotonic() - started
@@ -237,7 +237,7 @@ def _apply(generation: Generation, claimed: datetime, answer: Answer) -> Row | N
             generation.mark_failed(Failure(answer.kind), answer.reason, answer.answer)
             return None
         case kling.Task():
-            generation.doubt(None)
+            generation.set_first_not_found(None)
             return _watch(generation, claimed, failures=0)
         case kling.Denied():
             return _denied(generation, claimed)
@@ -251,7 +251,7 @@ def _apply(generation: Generation, claimed: datetime, answer: Answer) -> Row | N
 def _watch(generation: Generation, claimed: datetime, failures: int) -> Row | None:
     """Our patience never ends a task: it is only asked more and more rarely."""
     age = _age_seconds(generation)
-    watched = timezone.now() - (generation.watched_from or generation.created_at)
+    watched = timezone.now() - (generation.polling_since or generation.created_at)
     # Looked at often enough, too: a clock that jumps ahead by a day ends nothing.
     looks = settings.WATCH_SECONDS / max(settings.POLL_SECONDS) / 2
     if watched.total_seconds() > settings.WATCH_SECONDS and generation.polls >= looks:
@@ -270,7 +270,7 @@ def _done_without_pictures(
     generation: Generation, claimed: datetime, answer: kling.Task
 ) -> Row | None:
     """The list may follow later; after a few more looks there is none."""
-    looks = generation.count_empty_answer()
+    looks = generation.count_result_without_images()
     if looks > MAX_EMPTY_RESULTS:
         generation.mark_failed(Failure.OURS, "finished without image", answer.answer)
         return None
@@ -280,8 +280,8 @@ def _done_without_pictures(
 def _denied(generation: Generation, claimed: datetime) -> Row | None:
     """The upstream denies tasks that it has: doubted for ten minutes, then lost, never failed."""
     now = timezone.now()
-    generation.doubt(now)
-    doubted = now - (generation.denied_at or now)
+    generation.set_first_not_found(now)
+    doubted = now - (generation.first_not_found_at or now)
     if doubted.total_seconds() > settings.DOUBT_SECONDS:
         generation.mark_lost(TransitionReason.DENIED)
         return None

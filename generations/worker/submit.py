@@ -181,17 +181,19 @@ def _log_unsaved(item: PreparedSubmission, post: "Future[kling.Task]") -> None:
     """It is money: the id must be findable even when the database does not take it."""
     if not connection.in_atomic_block:
         connection.close()  # it may be the broken one; the next try opens another
-    task_id = "" if post.exception() else post.result().kling_task_id
+    task_id = "" if post.exception() else post.result().upstream_task_id
     logger.exception("answer not saved: %s, Kling task id %r", item.generation, task_id)
 
 
 def _accepted(item: PreparedSubmission, task: kling.Task) -> None:
     with transaction.atomic():
-        _note(item, Submission.Outcome.ACCEPTED, task.answer, kling_task_id=task.kling_task_id)
-        moved = item.generation.mark_running(item.submission, task.kling_task_id, first_poll())
+        _note(
+            item, Submission.Outcome.ACCEPTED, task.answer, upstream_task_id=task.upstream_task_id
+        )
+        moved = item.generation.mark_running(item.submission, task.upstream_task_id, first_poll())
         UpstreamGate.clear()
     if not moved:
-        logger.error("a late answer: %s is Kling task %r", item.generation, task.kling_task_id)
+        logger.error("a late answer: %s is Kling task %r", item.generation, task.upstream_task_id)
 
 
 def _not_accepted(item: PreparedSubmission, error: kling.KlingError) -> None:
@@ -232,7 +234,7 @@ def _not_accepted(item: PreparedSubmission, error: kling.KlingError) -> None:
 
 def _note(item: PreparedSubmission, outcome: Submission.Outcome, answer: str, **facts: Any) -> None:
     Submission.objects.filter(pk=item.submission.pk).update(
-        outcome=outcome, answered_at=timezone.now(), answer=answer[:4000], **facts
+        outcome=outcome, answered_at=timezone.now(), response=answer[:4000], **facts
     )
 
 

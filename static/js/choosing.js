@@ -181,7 +181,7 @@ form.addEventListener("submit", (event) => {
 });
 
 document.addEventListener("keydown", (event) => {
-  const off = document.documentElement.dataset.singleKeys === "off";
+  const off = document.documentElement.dataset.singleKeyShortcuts === "off";
   if (off || byId("lightbox").open || event.ctrlKey || event.metaKey || event.altKey) return;
   if (event.target.matches("input:not(.tick), textarea, select")) return;
   const tile = document.activeElement.closest?.(".tile");

@@ -8,7 +8,7 @@
 // Of many such controls the nearest to the focus is meant: `d` on a picture is for this picture, on
 // its card for all of them. What stands in an item is pressed from within that item only, and while
 // a modal dialog is open, what stands in the dialog. Keys are off inside fields, and wherever the
-// member wants none (`data-single-keys="off"` on <html>).
+// member wants none (`data-single-key-shortcuts="off"` on <html>).
 
 const ITEM = "[data-item]";
 const FIRST_KEY = "g";
@@ -21,7 +21,7 @@ const modal = () => document.querySelector("dialog:modal");
 let firstAt = -Infinity;
 
 document.addEventListener("keydown", (event) => {
-  const isOff = document.documentElement.dataset.singleKeys === "off";
+  const isOff = document.documentElement.dataset.singleKeyShortcuts === "off";
   const isOthers = event.defaultPrevented || event.isComposing;
   if (isOff || isOthers || event.ctrlKey || event.metaKey || event.altKey) return;
   const key = event.target.matches?.(FIELD) ? "" : nameOf(event);

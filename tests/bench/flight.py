@@ -44,7 +44,7 @@ owner = Member.objects.get(username="admin")
 now = timezone.now()
 Generation.objects.bulk_create([
     Generation(owner=owner, form_nonce=uuid4(), prompt="in flight", aspect_ratio="1:1", attempt=1,
-               status="running", kling_task_id=task_id, submitted_at=now, watched_from=now,
+               status="running", upstream_task_id=task_id, submitted_at=now, watched_from=now,
                next_poll_at=now + timedelta(seconds=2 * index / len(ids)))
     for index, task_id in enumerate(ids)
 ], batch_size=500)
@@ -110,7 +110,7 @@ def _ours(many: int, **settings: object) -> Figures:
             wait_until(lambda: not house.statuses().get("running"), 240, "all are noticed")
             done = {task["task_id"]: task["done_at"] for task in simulator.tasks()}
             rows = house.rows(
-                "SELECT g.kling_task_id AS id, m.at AS at FROM generations_transition m "
+                "SELECT g.upstream_task_id AS id, m.at AS at FROM generations_transition m "
                 "JOIN generations_generation g ON g.id = m.generation_id WHERE m.reason = 'made'"
             )
             assert len(rows) == many

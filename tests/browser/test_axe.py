@@ -21,7 +21,7 @@ from generations.models import (
     Picture,
     Status,
     UpstreamGate,
-    choosing,
+    bulk,
 )
 from tests.browser.conftest import sign_in
 from tests.builders import make_admin, make_generation, make_submission
@@ -60,9 +60,9 @@ def house(settings: Settings, tmp_path: Path, transactional_db: None) -> Member:
     short = make_generation(Status.SUCCEEDED, owner=admin, n=3, stored=2, prompt=HOSTILE[0])
     make_generation(Status.RUNNING, owner=admin, late_at=timezone.now(), prompt="Late")
     make_generation(Status.RUNNING, owner=admin, lost_at=timezone.now(), prompt="Lost")
-    shown = [picture.pk for picture in Picture.objects.shown()]
-    choosing.favourite(shown[:2], admin)
-    choosing.tag(shown[:1], admin, HOSTILE[2][:40])
+    shown = [picture.pk for picture in Picture.objects.available()]
+    bulk.favourite(shown[:2], admin)
+    bulk.tag(shown[:1], admin, HOSTILE[2][:40])
     Collection.objects.create(name=HOSTILE[0][:80], created_by=admin).add(shown, admin)
     make_generation(Status.SUCCEEDED, owner=admin, is_private=True, prompt=HOSTILE[1])
     Picture.objects.filter(pk=short.pictures.all()[0].pk).trash(admin)
@@ -79,11 +79,11 @@ def house(settings: Settings, tmp_path: Path, transactional_db: None) -> Member:
 def window(
     request: pytest.FixtureRequest, chromium: Browser, live_server: LiveServer, house: Member
 ) -> Iterator[BrowserContext]:
-    scheme, width = request.param
+    color_scheme, width = request.param
     context = chromium.new_context(
         base_url=live_server.url,
         viewport={"width": width, "height": 900},
-        color_scheme=scheme,
+        color_scheme=color_scheme,
         bypass_csp=True,  # axe is put in by script; the policy itself is tested elsewhere
         reduced_motion="reduce",  # colours are judged as they stand, not on their way
     )
@@ -93,14 +93,14 @@ def window(
 
 
 def pages(house: Member) -> dict[str, str]:
-    first = Picture.objects.shown()[0]
+    first = Picture.objects.available()[0]
     failed = Generation.objects.filter(status=Status.FAILED)[0]
     unconfirmed = Generation.objects.get(status=Status.UNCONFIRMED)
     collection = Collection.objects.get()
-    shown = [picture.pk for picture in Picture.objects.shown()[:2]]
+    shown = [picture.pk for picture in Picture.objects.available()[:2]]
     return {
         "studio": "/",
-        "studio, refilled": f"/?again={first.generation_id}&use={first.pk}",
+        "studio, refilled": f"/?remix={first.generation_id}&use={first.pk}",
         "gallery": "/gallery/",
         "gallery, filtered": "/gallery/?q=family&favourite=1&since=x",
         "gallery, of a state": "/gallery/?state=failed",

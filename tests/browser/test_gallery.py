@@ -202,7 +202,7 @@ def test_what_goes_to_the_trash_comes_back_by_undo(gallery: Page, wall: list[Gen
     gallery.get_by_role("button", name="Undo").click()
     expect(gallery.get_by_text("1 picture is back.")).to_be_visible()
     expect(gallery.locator(f"#p{mine.pk}")).to_be_visible()
-    assert Picture.objects.shown().count() == 50
+    assert Picture.objects.available().count() == 50
 
 
 def test_by_the_keyboard_alone(gallery: Page, wall: list[Generation], owner: Member) -> None:
@@ -259,7 +259,7 @@ def test_everything_goes_without_any_script(bare: BrowserContext, wall: list[Gen
     page.get_by_role("checkbox").check()
     page.get_by_role("button", name="Restore the chosen").click()
     expect(page.get_by_text("1 picture is back.")).to_be_visible()
-    assert Picture.objects.shown().filter(pk=mine.pk).exists()
+    assert Picture.objects.available().filter(pk=mine.pk).exists()
 
 
 def test_on_a_phone(

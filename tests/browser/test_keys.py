@@ -88,7 +88,7 @@ def test_a_key_presses_what_is_nearest_to_the_focus(page: Page, owner: Member) -
     expect(page.get_by_role("link", name="Picture 2", exact=True)).to_be_visible()
     page.keyboard.press("Escape")
     page.keyboard.press("r")
-    page.wait_for_url(f"**/?again={row.pk}")
+    page.wait_for_url(f"**/?remix={row.pk}")
 
 
 def test_a_key_without_a_card_presses_no_card(page: Page, three: list[Generation]) -> None:
@@ -109,10 +109,10 @@ def test_fields_keep_their_letters(page: Page, three: list[Generation]) -> None:
     assert path_of(page) == "/"
 
 
-def test_with_single_keys_off_none_does_anything(
+def test_with_single_key_shortcuts_off_none_does_anything(
     page: Page, owner: Member, three: list[Generation]
 ) -> None:
-    Member.objects.filter(pk=owner.pk).update(single_keys=False)
+    Member.objects.filter(pk=owner.pk).update(single_key_shortcuts=False)
     page.goto("/settings/")
     page.evaluate("addEventListener('click', () => { window.pressed = true }, true)")
     for key in ("?", "g", "s", "n", "j"):

@@ -35,7 +35,7 @@ def spring(owner: Member, three: list[int]) -> Collection:
 
 
 def order(row: Collection) -> list[int]:
-    return list(row.places.values_list("picture", flat=True))
+    return list(row.items.values_list("picture", flat=True))
 
 
 def test_arranging_by_keyboard_keeps_the_focus(
@@ -60,7 +60,7 @@ def test_one_looks_through_it_and_takes_out_what_one_chose(
     page: Page, spring: Collection, three: list[int]
 ) -> None:
     first, second, third = three
-    spring.move(third, -2, spring.created_by)
+    spring.reorder(third, -2, spring.created_by)
     page.goto(f"/collections/{spring.pk}/")
     page.locator(f"#p{third} a").click()
     box = page.get_by_role("dialog", name="Picture")

@@ -174,7 +174,7 @@ def test_one_thing_is_varied_at_one_press(page: Page, owner: Member) -> None:
         expect(page.locator("#today")).to_have_text(f"{times} open, 1 done")
         expect(card.locator("details.vary")).not_to_have_attribute("open", "")
     made = Generation.objects.exclude(pk=before.pk)
-    assert {(row.prompt, row.n, row.aspect_ratio, row.again_of_id) for row in made} == {
+    assert {(row.prompt, row.n, row.aspect_ratio, row.remix_of_id) for row in made} == {
         ("A pear\non linen", 2, "1:1", before.pk)
     }
     page.goto(f"/generations/{before.pk}/")

@@ -47,14 +47,14 @@ def _files(settings: Settings, tmp_path: Path) -> None:
 def test_an_end_is_heard_and_shown(
     window: BrowserContext, owner: Member, does_well: bool, tones: list[int], words: str
 ) -> None:
-    Member.objects.filter(pk=owner.pk).update(wants_sound=True, wants_notices=True)
+    Member.objects.filter(pk=owner.pk).update(notification_sound=True, browser_notifications=True)
     now = Status.FETCHING if does_well else Status.RUNNING
     row = make_generation(now, owner=owner, stored=int(does_well))
     window.add_init_script(OUTSIDE)
     page = window.pages[0]
     page.goto("/")
     if does_well:
-        assert row.settle()
+        assert row.finish_if_complete()
     else:
         row.mark_failed(Failure.POLICY, "no")
     ended(row, page)

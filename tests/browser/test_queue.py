@@ -28,7 +28,7 @@ def test_an_admin_names_a_task_by_keyboard_and_keeps_the_focus(
 ) -> None:
     row = make_generation(Status.UNCONFIRMED, owner=owner, attempt=1)
     make_submission(row)
-    make_generation(Status.RUNNING, kling_task_id="taken")
+    make_generation(Status.RUNNING, upstream_task_id="taken")
     window.clear_cookies()
     sign_in(window, admin)
     page = window.pages[-1]

@@ -34,7 +34,7 @@ def finish(row: Generation) -> None:
     row.mark_fetching([f"https://files.example/{row.pk}.png"])
     for picture in row.pictures.all():
         store_picture(picture)
-    assert row.settle()
+    assert row.finish_if_complete()
 
 
 def hide(page: Page, hidden: bool) -> None:
@@ -134,7 +134,7 @@ def test_a_picture_that_is_there_stays_there(page: Page, owner: Member) -> None:
     page.goto("/")
     page.locator("article img").evaluate("image => { image.mark = 'the same element' }")
     store_picture(row.pictures.get(state=Picture.State.WANTED))
-    row.settle()
+    row.finish_if_complete()
     expect(page.locator("article img")).to_have_count(2)
     marks = page.locator("article img").evaluate_all("images => images.map(i => i.mark)")
     assert marks == ["the same element", None]

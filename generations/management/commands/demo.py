@@ -47,7 +47,9 @@ class Command(BaseCommand):
         # Most of it is theirs whom one signs in as: the studio shows one's own.
         people = [*admin, *admin, *admin, *(_guest(*names) for names in GUESTS)]
         have = set(
-            Generation.objects.filter(form_nonce__in=nonces).values_list("form_nonce", flat=True)
+            Generation.objects.filter(idempotency_key__in=nonces).values_list(
+                "idempotency_key", flat=True
+            )
         )
         moment = timezone.now() - timedelta(minutes=20)
         for index, (wish, nonce) in enumerate(zip(wishes, nonces, strict=True)):
@@ -62,7 +64,7 @@ class Command(BaseCommand):
 
     def _remove(self, nonces: list[Any]) -> None:
         """Only what the demo brought: what people made since stays theirs."""
-        generations = Generation.objects.filter(form_nonce__in=nonces)
+        generations = Generation.objects.filter(idempotency_key__in=nonces)
         pictures = Picture.objects.filter(generation__in=generations)
         names = {name for row in pictures.values_list(*store.FIELDS) for name in row}
         with transaction.atomic():
@@ -89,12 +91,12 @@ def _finished(
     owner: Member, nonce: Any, wish: dict[str, Any], files: list[Path], asked_at: datetime
 ) -> None:
     """One generation with its whole history, as if it had walked."""
-    chance = random.Random(str(nonce))
+    rng = random.Random(str(nonce))
     sent_at = asked_at + timedelta(seconds=1)
-    ended_at = sent_at + timedelta(seconds=chance.randint(9, 34))
+    ended_at = sent_at + timedelta(seconds=rng.randint(9, 34))
     generation = Generation.objects.create(
         owner=owner,
-        form_nonce=nonce,
+        idempotency_key=nonce,
         created_at=asked_at,
         upstream=Generation.Upstream.DEMO,
         prompt=wish["prompt"],
@@ -107,12 +109,18 @@ def _finished(
         version=5,
         submitted_at=sent_at,
         finished_at=ended_at,
-        kling_task_id=f"demo-{nonce}",
+        upstream_task_id=f"demo-{nonce}",
     )
     Submission.objects.create(
-        generation=generation, attempt=1, sent_at=sent_at, answered_at=sent_at, deadline_at=sent_at,
-        outcome=Submission.Outcome.ACCEPTED, holder="demo", kling_task_id=generation.kling_task_id,
-    )  # fmt: skip
+        generation=generation,
+        attempt=1,
+        sent_at=sent_at,
+        answered_at=sent_at,
+        deadline_at=sent_at,
+        outcome=Submission.Outcome.ACCEPTED,
+        holder="demo",
+        upstream_task_id=generation.upstream_task_id,
+    )
     Transition.objects.create(
         generation=generation,
         at=asked_at,

@@ -51,7 +51,7 @@ def set_private(pictures: Sequence[int], by: Member, *, is_private: bool) -> lis
         Generation.objects.filter(pk__in=changing).update(
             is_private=is_private, version=F("version") + 1
         )
-        of_them = Picture.objects.shown().filter(generation__in=changing)
+        of_them = Picture.objects.available().filter(generation__in=changing)
         return _keys(of_them)
 
 

@@ -12,7 +12,7 @@ _WORD = re.compile(r"[^\W_]+")  # the underline is no letter to the index either
 _PLAIN = str.maketrans({"đ": "d", "ð": "d", "ø": "o", "ł": "l", "ı": "i", "æ": "ae", "œ": "oe"})
 
 
-def fold(text: str) -> list[str]:
+def normalize(text: str) -> list[str]:
     """The words of a text, without case and marks: "Cà phê, 山水" -> ["ca", "phe", "山", "水"]."""
     bare = "".join(
         letter
