@@ -74,7 +74,7 @@ class SubmissionInline(ReadOnly, admin.TabularInline):
     model = Submission
     fields: ClassVar[tuple[Any, ...]] = (
         "attempt", "sent_at", "answered_at", "outcome", "http_status", "code", "upstream_task_id",
-        "answer",
+        "response",
     )  # fmt: skip
 
 
@@ -90,14 +90,14 @@ class TransitionInline(ReadOnly, admin.TabularInline):
 class PictureInline(ReadOnly, admin.TabularInline):
     model = Picture
     fields: ClassVar[tuple[Any, ...]] = (
-        "index", "look", "state", "width", "height", "size_bytes", "tries", "reason",
+        "index", "thumbnail_html", "state", "width", "height", "size_bytes", "tries", "reason",
         "upstream_url",
     )  # fmt: skip
-    readonly_fields = ("look",)
+    readonly_fields = ("thumbnail_html",)
 
     @admin.display(description=_("picture"))
-    def look(self, picture: Picture) -> str:
-        return _look(picture)
+    def thumbnail_html(self, picture: Picture) -> str:
+        return _thumbnail_html(picture)
 
 
 class MaskedPictureInline(PictureInline):
@@ -150,7 +150,16 @@ class Masked(ReadOnly, admin.ModelAdmin):
 
 @admin.register(Generation)
 class GenerationAdmin(Masked):
-    list_display = ("id", "wish", "owner", "status", "n", "aspect_ratio", "created_at", "looks")
+    list_display = (
+        "id",
+        "short_prompt",
+        "owner",
+        "status",
+        "n",
+        "aspect_ratio",
+        "created_at",
+        "thumbnails",
+    )
     list_filter = ("status", "failure", ("owner", admin.RelatedOnlyFieldListFilter), "created_at")
     search_fields = ("prompt", "upstream_task_id", "owner__username")
     list_select_related = ("owner",)
@@ -172,19 +181,30 @@ class GenerationAdmin(Masked):
         return self.inlines
 
     @admin.display(description=_("prompt"))
-    def wish(self, generation: Any) -> str:
+    def short_prompt(self, generation: Any) -> str:
         return gettext("private") if generation.is_hidden else generation.prompt[:80]
 
     @admin.display(description=_("pictures"))
-    def looks(self, generation: Any) -> str:
+    def thumbnails(self, generation: Any) -> str:
         if generation.is_hidden:
             return gettext("private")
-        return format_html_join(" ", "{}", ((_look(p),) for p in generation.pictures.all()))
+        return format_html_join(
+            " ", "{}", ((_thumbnail_html(p),) for p in generation.pictures.all())
+        )
 
 
 @admin.register(Picture)
 class PictureAdmin(Masked):
-    list_display = ("id", "look", "generation", "number", "state", "width", "height", "size_bytes")
+    list_display = (
+        "id",
+        "thumbnail_html",
+        "generation",
+        "number",
+        "state",
+        "width",
+        "height",
+        "size_bytes",
+    )
     list_filter = ("state", "content_type", "stored_at")
     search_fields = ("generation__prompt", "sha256")
     list_select_related = ("generation",)
@@ -195,8 +215,8 @@ class PictureAdmin(Masked):
                      "tags")  # fmt: skip
 
     @admin.display(description=_("picture"))
-    def look(self, picture: Any) -> str:
-        return gettext("private") if picture.is_hidden else _look(picture)
+    def thumbnail_html(self, picture: Any) -> str:
+        return gettext("private") if picture.is_hidden else _thumbnail_html(picture)
 
 
 @admin.register(Collection)
@@ -229,7 +249,7 @@ class UpstreamGateAdmin(ReadOnly, admin.ModelAdmin):
     )
 
 
-def _look(picture: Picture) -> str:
+def _thumbnail_html(picture: Picture) -> str:
     if not picture.is_stored:
         return str(picture.get_state_display())
     return format_html(

@@ -15,7 +15,7 @@ PREVIEW_WIDTH = 1280
 
 
 @dataclass(frozen=True)
-class Shape:
+class AspectRatio:
     """One aspect ratio.
 
     `ratio` is the upstream's word, `name` what a screen reader says; `columns[n - 1]` is how many
@@ -49,29 +49,29 @@ _WIDE = (1, 2, 2, 2, 3, 3, 3, 3, 3)
 _TALL = (1, 2, 3, 4, 5, 3, 4, 4, 5)
 
 # Widest to tallest: the order in which the console draws them.
-SHAPES = (
-    Shape(
+ASPECT_RATIOS = (
+    AspectRatio(
         "21:9", _("21 to 9, very wide"), (1, 1, 1, 2, 2, 2, 3, 3, 3), (1, 1, 1, 1, 1, 1, 1, 1, 1)
     ),
-    Shape("16:9", _("16 to 9, wide"), _WIDE),
-    Shape("3:2", _("3 to 2, landscape"), _WIDE),
-    Shape("4:3", _("4 to 3, landscape"), _WIDE),
-    Shape("1:1", _("1 to 1, square"), (1, 2, 3, 2, 3, 3, 4, 4, 3)),
-    Shape("3:4", _("3 to 4, portrait"), _TALL),
-    Shape("2:3", _("2 to 3, portrait"), _TALL),
-    Shape("9:16", _("9 to 16, tall"), _TALL),
+    AspectRatio("16:9", _("16 to 9, wide"), _WIDE),
+    AspectRatio("3:2", _("3 to 2, landscape"), _WIDE),
+    AspectRatio("4:3", _("4 to 3, landscape"), _WIDE),
+    AspectRatio("1:1", _("1 to 1, square"), (1, 2, 3, 2, 3, 3, 4, 4, 3)),
+    AspectRatio("3:4", _("3 to 4, portrait"), _TALL),
+    AspectRatio("2:3", _("2 to 3, portrait"), _TALL),
+    AspectRatio("9:16", _("9 to 16, tall"), _TALL),
 )
-SHAPE_OF = {shape.ratio: shape for shape in SHAPES}
+ASPECT_RATIO_BY_NAME = {shape.ratio: shape for shape in ASPECT_RATIOS}
 DEFAULT_RATIO = "3:2"
 
-MOST_PICTURES = 9
+MAX_IMAGES = 9
 
 # MPO is a JPEG that holds several pictures, as many cameras write them.
 REFERENCE_TYPES = {"JPEG": "image/jpeg", "MPO": "image/jpeg", "PNG": "image/png"}
-REFERENCE_MOST_BYTES = 10 * 1024 * 1024
-REFERENCE_LEAST_PIXELS = 300  # each side
-REFERENCE_MOST_STRETCH = 2.5  # long side over short side
-REFERENCE_MOST_PIXELS = 50_000_000  # ours: what one web thread may decode
+MAX_REFERENCE_BYTES = 10 * 1024 * 1024
+MIN_REFERENCE_PIXELS = 300  # each side
+MAX_REFERENCE_RATIO = 2.5  # long side over short side
+MAX_REFERENCE_AREA = 50_000_000  # ours: what one web thread may decode
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class Example:
     """A prompt to begin with, and the bundled picture that it made."""
 
     number: int
-    shape: Shape
+    shape: AspectRatio
     prompt: Promise
 
     @property
@@ -90,9 +90,9 @@ class Example:
 EXAMPLES = (
     Example(
         1,
-        SHAPE_OF["3:4"],
+        ASPECT_RATIO_BY_NAME["3:4"],
         _("Fern fronds as a cyanotype print, white on deep blue, rough paper edge"),
     ),
-    Example(2, SHAPE_OF["16:9"], _("White wall, blue arch, hard southern noon light")),
-    Example(3, SHAPE_OF["1:1"], _("Layered cut paper, coral to plum, soft shadows")),
+    Example(2, ASPECT_RATIO_BY_NAME["16:9"], _("White wall, blue arch, hard southern noon light")),
+    Example(3, ASPECT_RATIO_BY_NAME["1:1"], _("Layered cut paper, coral to plum, soft shadows")),
 )

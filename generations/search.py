@@ -15,7 +15,7 @@ from django.db.models.expressions import RawSQL
 from generations.models.generation_queryset import MAX_SORTED_ROWS, GenerationQuerySet
 from generations.models.search_text import normalize
 
-LONGEST_SEARCH = 200  # characters
+MAX_SEARCH_LENGTH = 200  # characters
 
 _SQLITE = (
     """CREATE VIRTUAL TABLE IF NOT EXISTS generations_search USING fts5(
@@ -47,7 +47,7 @@ def search(rows: GenerationQuerySet, text: str) -> GenerationQuerySet:
     """
     if not text.strip():
         return rows
-    phrases = [words for chunk in text[:LONGEST_SEARCH].split() if (words := normalize(chunk))]
+    phrases = [words for chunk in text[:MAX_SEARCH_LENGTH].split() if (words := normalize(chunk))]
     if not phrases:
         return rows.none()
     few = _few_with(phrases, rows.db)

@@ -197,18 +197,18 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "generations.web.compress.CompressPages",
+    "generations.web.middleware.compress.CompressPages",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     # Before the CSRF check, which reads the whole body: a stranger's upload is never taken in.
-    "generations.web.access.LoginRequired",
+    "generations.web.middleware.access.LoginRequired",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "generations.web.trouble.DatabaseTrouble",
+    "generations.web.middleware.errors.DatabaseErrors",
 ]
 ROOT_URLCONF = "klingweb.urls"
 WSGI_APPLICATION = "klingweb.wsgi.application"
@@ -258,7 +258,7 @@ DATA_UPLOAD_MAX_NUMBER_FILES = 1
 FILE_UPLOAD_MAX_MEMORY_SIZE = 1_000_000
 FILE_UPLOAD_HANDLERS = [
     "django.core.files.uploadhandler.MemoryFileUploadHandler",
-    "generations.web.uploads.CappedUploadHandler",
+    "generations.web.studio.uploads.CappedUploadHandler",
 ]
 
 LOGGING = {

@@ -9,7 +9,7 @@ from django.test import Client
 from playwright.sync_api import Browser, sync_playwright
 from pytest_django import Settings
 
-from generations.models import Member, pace
+from generations.models import Member, durations
 from tests import worker_driver
 from tests.builders import make_admin, make_member
 from tests.simulator import Simulator
@@ -34,17 +34,17 @@ def admin(db: None) -> Member:
 
 
 @pytest.fixture
-def owners(owner: Member) -> Client:
+def owner_client(owner: Member) -> Client:
     return browser_of(owner)
 
 
 @pytest.fixture
-def strangers(stranger: Member) -> Client:
+def stranger_client(stranger: Member) -> Client:
     return browser_of(stranger)
 
 
 @pytest.fixture
-def admins(admin: Member) -> Client:
+def admin_client(admin: Member) -> Client:
     return browser_of(admin)
 
 
@@ -100,4 +100,4 @@ def answers(upstream: Simulator, settings: Settings) -> Iterator[worker_driver.A
 @pytest.fixture(autouse=True)
 def _nothing_is_kept() -> None:
     """What one test knew of how long things take is nothing to the next."""
-    pace.forget()
+    durations.clear_caches()

@@ -12,7 +12,7 @@ from tests.forms import HTMX
 pytestmark = pytest.mark.django_db
 
 OPEN = {"/accounts/login/", "/healthz", "/favicon.ico", "/admin/login/"}
-EXAMPLES = {"pk": "1", "verb": "cancel", "variant": "original", "app_label": "generations"}
+EXAMPLES = {"pk": "1", "action": "cancel", "variant": "original", "app_label": "generations"}
 
 
 def addresses(patterns: list[URLPattern | URLResolver], before: str = "/") -> Iterator[str]:
@@ -55,21 +55,21 @@ def test_htmx_is_never_given_a_login_page(client: Client, address: str) -> None:
     assert answer["HX-Redirect"].endswith("/login/?next=/")
 
 
-def test_an_unknown_address_is_our_404_for_anybody(client: Client, owners: Client) -> None:
-    for visitor in (client, owners):
+def test_an_unknown_address_is_our_404_for_anybody(client: Client, owner_client: Client) -> None:
+    for visitor in (client, owner_client):
         answer = visitor.get("/nowhere")
         assert answer.status_code == 404
         assert b"No picture here." in answer.content
 
 
-def test_the_policy_forbids_what_is_not_ours(owners: Client) -> None:
-    policy = owners.get("/")["Content-Security-Policy"]
+def test_the_policy_forbids_what_is_not_ours(owner_client: Client) -> None:
+    policy = owner_client.get("/")["Content-Security-Policy"]
     assert "default-src 'self'" in policy
     assert "unsafe" not in policy
 
 
-def test_no_page_carries_inline_styles_or_scripts(owners: Client, client: Client) -> None:
-    for page in (owners.get("/"), client.get("/accounts/login/"), client.get("/nowhere")):
+def test_no_page_carries_inline_styles_or_scripts(owner_client: Client, client: Client) -> None:
+    for page in (owner_client.get("/"), client.get("/accounts/login/"), client.get("/nowhere")):
         for forbidden in (b" style=", b"<style", b"javascript:", b" onclick", b"<script>"):
             assert forbidden not in page.content
 

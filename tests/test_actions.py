@@ -38,7 +38,7 @@ def unconfirmed(owner: Member) -> Generation:
 
 def set_task_id(client: Client, row: Generation, task_id: str, **headers: str) -> Any:
     told = {"upstream_task_id": task_id, "version": row.version}
-    return client.post(f"/generations/{row.pk}/name-task/", told, headers=headers)
+    return client.post(f"/generations/{row.pk}/enter-task-id/", told, headers=headers)
 
 
 def words_of(client: Client, row: Generation) -> str:
@@ -49,12 +49,12 @@ def words_of(client: Client, row: Generation) -> str:
 
 
 def test_an_admin_names_the_task_and_it_is_watched(
-    admins: Client, admin: Member, row: Generation
+    admin_client: Client, admin: Member, row: Generation
 ) -> None:
     from django_q.models import OrmQ  # noqa: TID251
 
-    assert "It is this task" in words_of(admins, row)
-    assert set_task_id(admins, row, " task-from-the-log ").status_code == 302
+    assert "It is this task" in words_of(admin_client, row)
+    assert set_task_id(admin_client, row, " task-from-the-log ").status_code == 302
     row.refresh_from_db()
     assert (row.status, row.upstream_task_id) == (Status.RUNNING, "task-from-the-log")
     assert row.next_poll_at
@@ -63,14 +63,18 @@ def test_an_admin_names_the_task_and_it_is_watched(
     assert [kick.func() for kick in OrmQ.objects.all()] == ["generations.worker.tasks.poll"]
 
 
-def test_with_htmx_the_card_comes_back_as_it_stands_now(admins: Client, row: Generation) -> None:
-    page = set_task_id(admins, row, "task-from-the-log", **HTMX).content.decode()
+def test_with_htmx_the_card_comes_back_as_it_stands_now(
+    admin_client: Client, row: Generation
+) -> None:
+    page = set_task_id(admin_client, row, "task-from-the-log", **HTMX).content.decode()
     assert 'data-status="running" data-version="2"' in page
     assert "It is this task" not in page
 
 
-def test_nobody_else_names_a_task(owners: Client, strangers: Client, row: Generation) -> None:
-    for client in (owners, strangers):
+def test_nobody_else_names_a_task(
+    owner_client: Client, stranger_client: Client, row: Generation
+) -> None:
+    for client in (owner_client, stranger_client):
         assert "It is this task" not in words_of(client, row)
         assert set_task_id(client, row, "task-from-the-log").status_code == 403
     row.refresh_from_db()
@@ -89,10 +93,10 @@ def test_nobody_else_names_a_task(owners: Client, strangers: Client, row: Genera
     ids=["empty", "taken", "too long", "null"],
 )
 def test_a_wrong_id_is_told_beside_its_field(
-    typed: str, words: str, headers: dict[str, str], admins: Client, row: Generation
+    typed: str, words: str, headers: dict[str, str], admin_client: Client, row: Generation
 ) -> None:
     make_generation(Status.RUNNING, upstream_task_id="task-of-another")
-    answer = set_task_id(admins, row, typed, **headers)
+    answer = set_task_id(admin_client, row, typed, **headers)
     page = answer.content.decode()
     assert answer.status_code == 422
     assert words in page
@@ -104,13 +108,15 @@ def test_a_wrong_id_is_told_beside_its_field(
     assert (row.status, row.version) == (Status.UNCONFIRMED, 1)
 
 
-def test_a_press_on_an_old_card_names_nothing_and_says_so(admins: Client, row: Generation) -> None:
+def test_a_press_on_an_old_card_names_nothing_and_says_so(
+    admin_client: Client, row: Generation
+) -> None:
     row.abandon(row.owner, row.version)
     row.version -= 1
-    page = set_task_id(admins, row, "task-from-the-log", **HTMX).content.decode()
+    page = set_task_id(admin_client, row, "task-from-the-log", **HTMX).content.decode()
     assert "It had moved on before your press." in page
-    answer = admins.post(
-        f"/generations/{row.pk}/name-task/",
+    answer = admin_client.post(
+        f"/generations/{row.pk}/enter-task-id/",
         {"upstream_task_id": "task-from-the-log", "version": row.version},
         follow=True,
     )
@@ -123,34 +129,36 @@ def test_a_press_on_an_old_card_names_nothing_and_says_so(admins: Client, row: G
 
 
 def test_looking_is_offered_only_where_looking_is_possible(
-    owners: Client, admins: Client, owner: Member, row: Generation, settings: Settings
+    owner_client: Client, admin_client: Client, owner: Member, row: Generation, settings: Settings
 ) -> None:
-    assert "Look again" not in words_of(owners, row)
-    assert "An admin can look for it in the gateway’s own log." in words_of(owners, row)
-    assert "Look for it in the gateway’s own log first" in words_of(admins, row)
+    assert "Look again" not in words_of(owner_client, row)
+    assert "An admin can look for it in the gateway’s own log." in words_of(owner_client, row)
+    assert "Look for it in the gateway’s own log first" in words_of(admin_client, row)
     settings.UPSTREAM_LOOKUP = "reference"
-    assert "Look again" not in words_of(owners, row)  # it went out without our name
+    assert "Look again" not in words_of(owner_client, row)  # it went out without our name
     Generation.objects.update(next_poll_at=timezone.now())
-    assert "We look for it by ourselves, that costs nothing." in words_of(owners, row)
-    assert "Look again" in words_of(owners, row)
-    owners.post(f"/generations/{row.pk}/look-for/", {"version": row.version})
+    assert "We look for it by ourselves, that costs nothing." in words_of(owner_client, row)
+    assert "Look again" in words_of(owner_client, row)
+    owner_client.post(f"/generations/{row.pk}/search/", {"version": row.version})
     transition = row.transitions.latest("pk")
     assert (transition.reason, transition.by) == (TransitionReason.LOOKED_AGAIN, owner)
 
 
 def test_a_stranger_has_nobody_looked_for(
-    strangers: Client, row: Generation, settings: Settings
+    stranger_client: Client, row: Generation, settings: Settings
 ) -> None:
     settings.UPSTREAM_LOOKUP = "reference"
     Generation.objects.update(next_poll_at=timezone.now())
-    assert strangers.post(f"/generations/{row.pk}/look-for/", {"version": "1"}).status_code == 404
+    assert (
+        stranger_client.post(f"/generations/{row.pk}/search/", {"version": "1"}).status_code == 404
+    )
     assert row.transitions.count() == 1
 
 
 def test_what_never_answered_says_the_money_before_what_to_do(
-    owners: Client, row: Generation
+    owner_client: Client, row: Generation
 ) -> None:
-    told = words_of(owners, row)
+    told = words_of(owner_client, row)
     parts = ("Sent, but no answer came", "It has probably been charged.", "Sending again may pay")
     assert [told.count(part) > 0 for part in parts] == [True, True, True]
     assert sorted(parts, key=told.index) == list(parts)
@@ -162,10 +170,10 @@ def test_what_never_answered_says_the_money_before_what_to_do(
 @pytest.mark.parametrize("status", [Status.SUBMITTING, Status.RUNNING, Status.FETCHING])
 @pytest.mark.parametrize("headers", [{}, HTMX], ids=["page", "card"])
 def test_a_cancel_that_comes_too_late_hears_that_it_will_be_kept(
-    owners: Client, owner: Member, status: Status, headers: dict[str, str]
+    owner_client: Client, owner: Member, status: Status, headers: dict[str, str]
 ) -> None:
     row = make_generation(status, owner=owner)
-    answer = owners.post(
+    answer = owner_client.post(
         f"/generations/{row.pk}/cancel/", {"version": "1"}, headers=headers, follow=True
     )
     assert b"Already sent and paid for, so it will be finished and kept." in answer.content
@@ -173,9 +181,9 @@ def test_a_cancel_that_comes_too_late_hears_that_it_will_be_kept(
     assert (row.status, row.version) == (status, 1)
 
 
-def test_the_same_press_twice_moves_once(owners: Client, row: Generation) -> None:
+def test_the_same_press_twice_moves_once(owner_client: Client, row: Generation) -> None:
     for _press in range(2):
-        owners.post(f"/generations/{row.pk}/send-again/", {"version": "1"})
+        owner_client.post(f"/generations/{row.pk}/send-again/", {"version": "1"})
     assert [transition.reason for transition in row.transitions.all()] == [
         TransitionReason.REQUESTED,
         TransitionReason.SENT_AGAIN,
@@ -195,21 +203,26 @@ def test_the_same_press_twice_moves_once(owners: Client, row: Generation) -> Non
 )
 @pytest.mark.parametrize("failure", [kind for kind in Failure if kind != Failure.FILES])
 def test_what_a_failure_there_cost_is_said_as_the_install_knows_it(
-    failure: Failure, charged: str, words: str, owners: Client, owner: Member, settings: Settings
+    failure: Failure,
+    charged: str,
+    words: str,
+    owner_client: Client,
+    owner: Member,
+    settings: Settings,
 ) -> None:
     settings.FAILED_IS_CHARGED = charged
     row = make_generation(Status.FAILED, owner=owner, failure=failure, upstream_task_id="task-1")
-    assert words in words_of(owners, row)
-    assert "Nothing was charged" not in words_of(owners, row)
+    assert words in words_of(owner_client, row)
+    assert "Nothing was charged" not in words_of(owner_client, row)
 
 
 @pytest.mark.parametrize("failure", [kind for kind in Failure if kind != Failure.FILES])
 def test_what_was_refused_cost_nothing_and_can_be_tried_again(
-    failure: Failure, owners: Client, owner: Member
+    failure: Failure, owner_client: Client, owner: Member
 ) -> None:
     row = make_generation(Status.FAILED, owner=owner, failure=failure, attempt=1)
     make_submission(row, outcome=Outcome.REFUSED)
-    page = words_of(owners, row)
+    page = words_of(owner_client, row)
     assert "Nothing was charged." in page
     assert f'href="/?remix={row.pk}"' in page
 
@@ -224,22 +237,24 @@ def test_what_was_refused_cost_nothing_and_can_be_tried_again(
     ],
 )
 def test_every_end_without_all_its_pictures_says_its_cost(
-    status: Status, columns: dict[str, Any], words: str, owners: Client, owner: Member
+    status: Status, columns: dict[str, Any], words: str, owner_client: Client, owner: Member
 ) -> None:
-    assert words in words_of(owners, make_generation(status, owner=owner, **columns))
+    assert words in words_of(owner_client, make_generation(status, owner=owner, **columns))
 
 
-def test_of_what_kling_never_listed_only_the_log_knows(owners: Client, owner: Member) -> None:
+def test_of_what_kling_never_listed_only_the_log_knows(owner_client: Client, owner: Member) -> None:
     row = make_generation(Status.SUCCEEDED, owner=owner, n=3, stored=2)
     row.pictures.filter(index=2).delete()
-    page = words_of(owners, row)
+    page = words_of(owner_client, row)
     assert "Whether the rest was charged, only the gateway’s log can tell." in page
     assert "Make the missing one" in page
 
 
-def test_what_the_upstream_does_not_have_cost_nothing(owners: Client, row: Generation) -> None:
+def test_what_the_upstream_does_not_have_cost_nothing(
+    owner_client: Client, row: Generation
+) -> None:
     assert row.mark_not_there(row.submissions.get())
-    page = words_of(owners, row)
+    page = words_of(owner_client, row)
     assert "Not made: Kling never took it" in page
     assert "Kling was asked for it: it does not have it. Nothing was charged." in page
     assert "An earlier sending" not in page
@@ -273,11 +288,11 @@ def send_again_and(row: Generation, end: Status) -> None:
     ],
 )
 def test_a_first_sending_without_an_answer_is_not_forgotten(
-    end: Status, words: str, owners: Client, row: Generation
+    end: Status, words: str, owner_client: Client, row: Generation
 ) -> None:
     send_again_and(row, end)
     assert row.status == end
-    page = words_of(owners, row)
+    page = words_of(owner_client, row)
     assert words in page
     assert "Nothing was charged" not in page
     assert "Nothing was sent" not in page
@@ -285,16 +300,16 @@ def test_a_first_sending_without_an_answer_is_not_forgotten(
 
 @pytest.mark.parametrize("outcome", [Outcome.REFUSED, Outcome.POSTPONED])
 def test_a_sending_that_was_refused_for_now_cost_nothing(
-    outcome: Outcome, owners: Client, owner: Member
+    outcome: Outcome, owner_client: Client, owner: Member
 ) -> None:
     row = make_generation(Status.CANCELED, owner=owner, attempt=1)
     make_submission(row, outcome=outcome)
-    assert "Nothing was charged." in words_of(owners, row)
-    assert "Nothing was sent" not in words_of(owners, row)
+    assert "Nothing was charged." in words_of(owner_client, row)
+    assert "Nothing was sent" not in words_of(owner_client, row)
 
 
 def test_what_it_cost_is_asked_once_for_all_cards(
-    owners: Client, owner: Member, django_assert_num_queries: DjangoAssertNumQueries
+    owner_client: Client, owner: Member, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     def end_badly() -> None:
         send_again_and(unconfirmed(owner), Status.FAILED)
@@ -303,13 +318,13 @@ def test_what_it_cost_is_asked_once_for_all_cards(
 
     end_badly()
     UpstreamGate.now()
-    owners.get("/")
+    owner_client.get("/")
     with django_assert_num_queries(9):
-        owners.get("/")
+        owner_client.get("/")
     for _row in range(5):
         end_badly()
     with django_assert_num_queries(9):
-        owners.get("/")
+        owner_client.get("/")
 
 
 # --- why ------------------------------------------------------------------------------------------
@@ -328,10 +343,10 @@ def test_what_it_cost_is_asked_once_for_all_cards(
     ],
 )
 def test_its_own_words_are_told_where_they_help(
-    failure: Failure, there: bool, is_told: bool, owners: Client, owner: Member
+    failure: Failure, there: bool, is_told: bool, owner_client: Client, owner: Member
 ) -> None:
     columns: dict[str, Any] = {"upstream_task_id": "task-1"} if there else {}
     row = make_generation(
         Status.FAILED, owner=owner, failure=failure, failure_message="its <own> words", **columns
     )
-    assert ("“its &lt;own&gt; words”" in words_of(owners, row)) == is_told
+    assert ("“its &lt;own&gt; words”" in words_of(owner_client, row)) == is_told

@@ -73,165 +73,172 @@ def ask(client: Client, question: dict[str, str]) -> Any:
     ],
 )
 def test_every_state_says_what_it_is(
-    owners: Client, owner: Member, status: Status, columns: dict[str, Any], look: str, words: str
+    owner_client: Client,
+    owner: Member,
+    status: Status,
+    columns: dict[str, Any],
+    look: str,
+    words: str,
 ) -> None:
     row = make_generation(status, owner=owner, **columns)
-    card = card_in(owners.get("/").content, row)
-    assert f'data-status="{status}" data-version="1" data-look="{look}"' in card
+    card = card_in(owner_client.get("/").content, row)
+    assert f'data-status="{status}" data-version="1" data-state="{look}"' in card
     assert words in card
     assert (" data-open " in card) == row.is_open
 
 
 def test_a_finished_card_shows_its_pictures_from_our_own_files(
-    owners: Client, owner: Member
+    owner_client: Client, owner: Member
 ) -> None:
     row = make_generation(Status.SUCCEEDED, owner=owner, n=2, prompt='A "pear" & <b>')
-    card = card_in(owners.get("/").content, row)
+    card = card_in(owner_client.get("/").content, row)
     images = re.findall(r"<img [^>]*>", card)
     assert len(images) == 2
     for image, picture in zip(images, row.pictures.order_by("index"), strict=True):
         assert f'src="/files/{picture.pk}/preview"' in image
         assert f'width="{picture.width}" height="{picture.height}"' in image
         assert 'alt="A &quot;pear&quot; &amp; &lt;b&gt;, picture' in image
-    assert owners.get(f"/files/{row.pictures.all()[0].pk}/preview").status_code == 200
+    assert owner_client.get(f"/files/{row.pictures.all()[0].pk}/preview").status_code == 200
 
 
 def test_nothing_was_charged_is_said_of_what_was_refused_only(
-    owners: Client, owner: Member
+    owner_client: Client, owner: Member
 ) -> None:
     refused = make_generation(Status.FAILED, owner=owner)
     failed_later = make_generation(Status.FAILED, owner=owner, upstream_task_id="task-1")
-    page = owners.get("/").content
+    page = owner_client.get("/").content
     assert "Nothing was charged" in card_in(page, refused)
     assert "Nothing was charged" not in card_in(page, failed_later)
 
 
-def test_the_place_in_line_is_the_turn(owners: Client, owner: Member, stranger: Member) -> None:
+def test_the_place_in_line_is_the_turn(
+    owner_client: Client, owner: Member, stranger: Member
+) -> None:
     rows = [make_generation(owner=owner) for _row in range(3)]
     make_generation(owner=stranger)
-    page = owners.get("/").content
+    page = owner_client.get("/").content
     places = [re.search(r"(Next|\d\w\w) in line", card_in(page, row)) for row in rows]
     assert [place[1] for place in places if place] == ["Next", "3rd", "4th"]
 
 
-def test_while_the_line_is_held_everybody_sees_why(owners: Client, owner: Member) -> None:
+def test_while_the_line_is_held_everybody_sees_why(owner_client: Client, owner: Member) -> None:
     row = make_generation(owner=owner)
     UpstreamGate.hold(UpstreamGate.HoldReason.ACCOUNT, "quota_not_enough: the raw words")
-    page = owners.get("/").content
+    page = owner_client.get("/").content
     assert b"The line is on hold: the Kling account is empty." in page
     assert b"the raw words" not in page
     assert "Starts when the hold ends" in card_in(page, row)
 
 
 def test_while_the_line_is_paused_what_waits_starts_when_the_pause_ends(
-    owners: Client, owner: Member, admin: Member
+    owner_client: Client, owner: Member, admin: Member
 ) -> None:
     row = make_generation(owner=owner)
     UpstreamGate.hold(UpstreamGate.HoldReason.ACCOUNT, "quota_not_enough")
     UpstreamGate.pause(admin, "Lunch")
-    assert "Starts when the pause ends" in card_in(owners.get("/").content, row)
+    assert "Starts when the pause ends" in card_in(owner_client.get("/").content, row)
 
 
-def test_an_admin_sees_the_raw_words_and_the_way_to_the_panel(admins: Client) -> None:
+def test_an_admin_sees_the_raw_words_and_the_way_to_the_panel(admin_client: Client) -> None:
     UpstreamGate.hold(UpstreamGate.HoldReason.KEY, "invalid token")
-    page = admins.get("/").content
+    page = admin_client.get("/").content
     assert b'href="/queue/"' in page
-    assert b"invalid token" in admins.get("/queue/").content
+    assert b"invalid token" in admin_client.get("/queue/").content
 
 
 # --- the refresh ----------------------------------------------------------------------------
 
 
-def test_nothing_new_is_204(owners: Client, owner: Member) -> None:
+def test_nothing_new_is_204(owner_client: Client, owner: Member) -> None:
     rows = [make_generation(status, owner=owner) for status in (Status.QUEUED, Status.RUNNING)]
-    assert ask(owners, seen(owners, *rows)).status_code == 204
+    assert ask(owner_client, seen(owner_client, *rows)).status_code == 204
 
 
-def test_only_the_changed_card_comes_back(owners: Client, owner: Member) -> None:
+def test_only_the_changed_card_comes_back(owner_client: Client, owner: Member) -> None:
     changed, same = (make_generation(Status.RUNNING, owner=owner) for _row in range(2))
-    question = seen(owners, changed, same)
+    question = seen(owner_client, changed, same)
     changed.mark_fetching(["https://files.example/1.png"])
-    answer = ask(owners, question)
+    answer = ask(owner_client, question)
     assert answer.status_code == 200
     assert 'data-hx-swap-oob="true"' in card_in(answer.content, changed)
     assert f"generation-{same.pk}" not in answer.content.decode()
     assert b'id="poller"' not in answer.content
 
 
-def test_a_stored_picture_changes_its_card(owners: Client, owner: Member) -> None:
+def test_a_stored_picture_changes_its_card(owner_client: Client, owner: Member) -> None:
     row = make_generation(Status.FETCHING, owner=owner, n=2)
-    question = seen(owners, row)
+    question = seen(owner_client, row)
     store_picture(row.pictures.all()[0])
-    assert card_in(ask(owners, question).content, row).count("<img ") == 1
+    assert card_in(ask(owner_client, question).content, row).count("<img ") == 1
 
 
-def test_moving_up_in_line_changes_the_card(owners: Client, owner: Member) -> None:
+def test_moving_up_in_line_changes_the_card(owner_client: Client, owner: Member) -> None:
     first, second = (make_generation(owner=owner) for _row in range(2))
-    question = seen(owners, second)
+    question = seen(owner_client, second)
     first.cancel(owner, first.version)
-    assert "Next in line" in card_in(ask(owners, question).content, second)
+    assert "Next in line" in card_in(ask(owner_client, question).content, second)
 
 
-def test_the_last_final_card_takes_the_poller_away(owners: Client, owner: Member) -> None:
+def test_the_last_final_card_takes_the_poller_away(owner_client: Client, owner: Member) -> None:
     row = make_generation(owner=owner)
-    question = seen(owners, row)
+    question = seen(owner_client, row)
     assert question["p"] == "open.2"
     row.cancel(owner, row.version)
-    page = ask(owners, question).content
+    page = ask(owner_client, question).content
     poller = re.search(rb'<div id="poller"[^>]*>', page)
     assert poller
     assert b"hx-get" not in poller[0]
     assert b"data-open" not in page
 
 
-def test_after_a_minute_the_page_asks_less_often(owners: Client, owner: Member) -> None:
+def test_after_a_minute_the_page_asks_less_often(owner_client: Client, owner: Member) -> None:
     row = make_generation(Status.RUNNING, owner=owner)
-    question = seen(owners, row)
+    question = seen(owner_client, row)
     moved_at = timezone.now() - timedelta(seconds=61)
     Generation.objects.filter(pk=row.pk).update(status_at=moved_at)
-    answer = ask(owners, question)
+    answer = ask(owner_client, question)
     assert b"every 5s" in answer.content
-    assert ask(owners, question | {"p": "open.5"}).status_code == 204
+    assert ask(owner_client, question | {"p": "open.5"}).status_code == 204
 
 
-def test_a_hold_shows_up_on_an_open_page(owners: Client, owner: Member) -> None:
+def test_a_hold_shows_up_on_an_open_page(owner_client: Client, owner: Member) -> None:
     row = make_generation(Status.RUNNING, owner=owner)
-    question = seen(owners, row)
+    question = seen(owner_client, row)
     UpstreamGate.hold(UpstreamGate.HoldReason.BUSY)
-    assert b"too busy for minutes" in ask(owners, question).content
+    assert b"too busy for minutes" in ask(owner_client, question).content
 
 
-def test_no_more_than_fifty_cards_are_asked_for(owners: Client, owner: Member) -> None:
+def test_no_more_than_fifty_cards_are_asked_for(owner_client: Client, owner: Member) -> None:
     rows = [make_generation(owner=owner) for _row in range(52)]
     question = {"k": ",".join(f"{row.pk}.0" for row in rows), "p": "open.2"}
-    assert ask(owners, question).content.decode().count("<article ") == 50
+    assert ask(owner_client, question).content.decode().count("<article ") == 50
 
 
 @pytest.mark.parametrize("listed", ["", "x", "1", "1.", ".1", "1.1;2.2", "9" * 30 + ".1", "-1.1"])
-def test_a_list_that_cannot_be_read_ends_the_asking(owners: Client, listed: str) -> None:
-    answer = ask(owners, {"k": listed, "p": "open.2"})
+def test_a_list_that_cannot_be_read_ends_the_asking(owner_client: Client, listed: str) -> None:
+    answer = ask(owner_client, {"k": listed, "p": "open.2"})
     assert answer.status_code == 200
     assert b"hx-get" not in answer.content
 
 
 def test_the_refresh_asks_the_database_the_same_however_many_cards(
-    owners: Client, owner: Member, django_assert_num_queries: DjangoAssertNumQueries
+    owner_client: Client, owner: Member, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     rows = [make_generation(Status.RUNNING, owner=owner) for _row in range(2)]
-    question = seen(owners, *rows)
-    ask(owners, question)
+    question = seen(owner_client, *rows)
+    ask(owner_client, question)
     with django_assert_num_queries(
         5
     ):  # the session, the member, the line, the rows, the pump's beat
-        ask(owners, question)
+        ask(owner_client, question)
     rows += [make_generation(Status.RUNNING, owner=owner) for _row in range(8)]
-    question = seen(owners, *rows)
+    question = seen(owner_client, *rows)
     with django_assert_num_queries(5):
-        ask(owners, question)
+        ask(owner_client, question)
 
 
-def test_the_refresh_creates_nothing(owners: Client, owner: Member) -> None:
-    ask(owners, seen(owners, make_generation(owner=owner)))
+def test_the_refresh_creates_nothing(owner_client: Client, owner: Member) -> None:
+    ask(owner_client, seen(owner_client, make_generation(owner=owner)))
     assert not UpstreamGate.objects.exists()
 
 
@@ -245,32 +252,19 @@ def test_a_refresh_after_the_session_ended_moves_the_whole_page(client: Client) 
 
 # --- what may be done ---------------------------------------------------------------------------
 
-VERBS = [
+ACTIONS = [
     ("cancel", Status.QUEUED, {}, Status.CANCELED),
     ("send-again", Status.UNCONFIRMED, {}, Status.QUEUED),
-    ("give-up", Status.UNCONFIRMED, {}, Status.ABANDONED),
-    ("give-up", Status.RUNNING, {"lost_at": timezone.now()}, Status.ABANDONED),
-    ("look-again", Status.RUNNING, {"lost_at": timezone.now()}, Status.RUNNING),
+    ("dismiss", Status.UNCONFIRMED, {}, Status.ABANDONED),
+    ("dismiss", Status.RUNNING, {"lost_at": timezone.now()}, Status.ABANDONED),
+    ("recheck", Status.RUNNING, {"lost_at": timezone.now()}, Status.RUNNING),
     ("fetch-again", Status.FAILED, {"failure": Failure.FILES}, Status.FETCHING),
 ]
 
 
-@pytest.mark.parametrize(("verb", "status", "columns", "after"), VERBS)
+@pytest.mark.parametrize(("verb", "status", "columns", "after"), ACTIONS)
 def test_its_owner_may(
-    owners: Client, owner: Member, verb: str, status: Status, columns: dict[str, Any], after: Status
-) -> None:
-    row = make_generation(status, owner=owner, **columns)
-    assert f"/generations/{row.pk}/{verb}/" in card_in(owners.get("/").content, row)
-    answer = owners.post(f"/generations/{row.pk}/{verb}/", {"version": "1"}, headers=HTMX)
-    row.refresh_from_db()
-    assert (answer.status_code, row.status, row.version) == (200, after, 2)
-    assert 'data-version="2"' in card_in(answer.content, row)
-    assert row.transitions.latest("pk").by == owner
-
-
-@pytest.mark.parametrize(("verb", "status", "columns", "after"), VERBS)
-def test_a_stranger_may_not(
-    strangers: Client,
+    owner_client: Client,
     owner: Member,
     verb: str,
     status: Status,
@@ -278,26 +272,46 @@ def test_a_stranger_may_not(
     after: Status,
 ) -> None:
     row = make_generation(status, owner=owner, **columns)
-    assert strangers.get(f"/generations/{row.pk}/").status_code == 200
-    assert strangers.post(f"/generations/{row.pk}/{verb}/", {"version": "1"}).status_code == 404
+    assert f"/generations/{row.pk}/{verb}/" in card_in(owner_client.get("/").content, row)
+    answer = owner_client.post(f"/generations/{row.pk}/{verb}/", {"version": "1"}, headers=HTMX)
+    row.refresh_from_db()
+    assert (answer.status_code, row.status, row.version) == (200, after, 2)
+    assert 'data-version="2"' in card_in(answer.content, row)
+    assert row.transitions.latest("pk").by == owner
+
+
+@pytest.mark.parametrize(("verb", "status", "columns", "after"), ACTIONS)
+def test_a_stranger_may_not(
+    stranger_client: Client,
+    owner: Member,
+    verb: str,
+    status: Status,
+    columns: dict[str, Any],
+    after: Status,
+) -> None:
+    row = make_generation(status, owner=owner, **columns)
+    assert stranger_client.get(f"/generations/{row.pk}/").status_code == 200
+    assert (
+        stranger_client.post(f"/generations/{row.pk}/{verb}/", {"version": "1"}).status_code == 404
+    )
     row.refresh_from_db()
     assert (row.status, row.version) == (status, 1)
 
 
-def test_an_admin_may_for_everybody(admins: Client, owner: Member, admin: Member) -> None:
+def test_an_admin_may_for_everybody(admin_client: Client, owner: Member, admin: Member) -> None:
     row = make_generation(owner=owner)
-    answer = admins.post(f"/generations/{row.pk}/cancel/", {"version": "1"})
+    answer = admin_client.post(f"/generations/{row.pk}/cancel/", {"version": "1"})
     assert (answer.status_code, answer["Location"]) == (302, f"/generations/{row.pk}/")
     assert row.transitions.latest("pk").by == admin
 
 
 @pytest.mark.parametrize("version", ["7", "", "x", "-1", "9" * 30])
-def test_a_card_that_moved_on_says_so(owners: Client, owner: Member, version: str) -> None:
+def test_a_card_that_moved_on_says_so(owner_client: Client, owner: Member, version: str) -> None:
     row = make_generation(owner=owner)
     data = {"version": version}
-    answer = owners.post(f"/generations/{row.pk}/cancel/", data, headers=HTMX)
+    answer = owner_client.post(f"/generations/{row.pk}/cancel/", data, headers=HTMX)
     assert "It had moved on" in card_in(answer.content, row)
-    page = owners.post(f"/generations/{row.pk}/cancel/", data, follow=True).content
+    page = owner_client.post(f"/generations/{row.pk}/cancel/", data, follow=True).content
     assert b"It had moved on" in page
     row.refresh_from_db()
     assert row.status == Status.QUEUED
@@ -307,41 +321,46 @@ def test_a_card_that_moved_on_says_so(owners: Client, owner: Member, version: st
     ("verb", "status", "columns", "task"),
     [
         ("send-again", Status.UNCONFIRMED, {}, "submit"),
-        ("look-again", Status.RUNNING, {"lost_at": timezone.now()}, "poll"),
+        ("recheck", Status.RUNNING, {"lost_at": timezone.now()}, "poll"),
         ("fetch-again", Status.FAILED, {"failure": Failure.FILES}, "fetch"),
     ],
 )
 def test_the_right_line_of_the_worker_is_kicked(
-    owners: Client, owner: Member, verb: str, status: Status, columns: dict[str, Any], task: str
+    owner_client: Client,
+    owner: Member,
+    verb: str,
+    status: Status,
+    columns: dict[str, Any],
+    task: str,
 ) -> None:
     from django_q.models import OrmQ  # noqa: TID251
 
     row = make_generation(status, owner=owner, **columns)
-    owners.post(f"/generations/{row.pk}/{verb}/", {"version": "2"})
+    owner_client.post(f"/generations/{row.pk}/{verb}/", {"version": "2"})
     assert not OrmQ.objects.exists()
-    owners.post(f"/generations/{row.pk}/{verb}/", {"version": "1"})
+    owner_client.post(f"/generations/{row.pk}/{verb}/", {"version": "1"})
     assert [kick.func() for kick in OrmQ.objects.all()] == [f"generations.worker.tasks.{task}"]
 
 
 @pytest.mark.parametrize("verb", ["delete", "mark-failed", "_move", "save"])
-def test_there_are_no_other_verbs(owners: Client, owner: Member, verb: str) -> None:
+def test_there_are_no_other_verbs(owner_client: Client, owner: Member, verb: str) -> None:
     row = make_generation(owner=owner)
-    assert owners.post(f"/generations/{row.pk}/{verb}/", {"version": "1"}).status_code == 404
+    assert owner_client.post(f"/generations/{row.pk}/{verb}/", {"version": "1"}).status_code == 404
 
 
-def test_looking_changes_nothing(owners: Client, owner: Member) -> None:
+def test_looking_changes_nothing(owner_client: Client, owner: Member) -> None:
     row = make_generation(owner=owner)
-    assert owners.get(f"/generations/{row.pk}/cancel/").status_code == 405
+    assert owner_client.get(f"/generations/{row.pk}/cancel/").status_code == 405
 
 
 @pytest.mark.parametrize("pk", ["0", "99", "9" * 30])
-def test_what_is_not_there_is_a_404(owners: Client, pk: str) -> None:
-    assert owners.post(f"/generations/{pk}/cancel/", {"version": "1"}).status_code == 404
+def test_what_is_not_there_is_a_404(owner_client: Client, pk: str) -> None:
+    assert owner_client.post(f"/generations/{pk}/cancel/", {"version": "1"}).status_code == 404
 
 
-def test_no_button_is_shown_to_those_who_may_not(strangers: Client) -> None:
+def test_no_button_is_shown_to_those_who_may_not(stranger_client: Client) -> None:
     row = make_generation(owner=make_member())
-    card = card_in(strangers.get(f"/generations/{row.pk}/").content, row)
+    card = card_in(stranger_client.get(f"/generations/{row.pk}/").content, row)
     assert "<button" not in card
 
 
@@ -366,29 +385,31 @@ def usual_times(owner: Member) -> None:
     [(3, "usually 16 s to 30 s"), (27, "usually 16 s to 30 s"), (500, "")],
 )
 def test_a_running_card_says_how_long_it_usually_takes(
-    age: int, words: str, owners: Client, owner: Member
+    age: int, words: str, owner_client: Client, owner: Member
 ) -> None:
     sent = timezone.now() - timedelta(seconds=age)
     row = make_generation(Status.RUNNING, owner=owner, submitted_at=sent)
-    card = card_in(owners.get("/").content, row)
+    card = card_in(owner_client.get("/").content, row)
     assert ("usually" in card) == bool(words)
     assert words in card
 
 
 @pytest.mark.usefixtures("usual_times")
-def test_a_waiting_card_says_when_it_will_be_here(owners: Client, owner: Member) -> None:
+def test_a_waiting_card_says_when_it_will_be_here(owner_client: Client, owner: Member) -> None:
     row = make_generation(owner=owner)
-    assert "Here in about" in card_in(owners.get("/").content, row)
+    assert "Here in about" in card_in(owner_client.get("/").content, row)
     UpstreamGate.hold(UpstreamGate.HoldReason.KEY)
-    assert "Here in about" not in card_in(owners.get("/").content, row)
+    assert "Here in about" not in card_in(owner_client.get("/").content, row)
 
 
-def test_without_enough_of_them_only_the_seconds_are_told(owners: Client, owner: Member) -> None:
+def test_without_enough_of_them_only_the_seconds_are_told(
+    owner_client: Client, owner: Member
+) -> None:
     row = make_generation(Status.RUNNING, owner=owner)
-    assert "usually" not in card_in(owners.get("/").content, row)
+    assert "usually" not in card_in(owner_client.get("/").content, row)
 
 
 @pytest.mark.usefixtures("usual_times")
-def test_one_that_came_late_says_so(owners: Client, owner: Member) -> None:
+def test_one_that_came_late_says_so(owner_client: Client, owner: Member) -> None:
     row = make_generation(Status.SUCCEEDED, owner=owner, late_at=timezone.now())
-    assert "Nothing was paid twice." in card_in(owners.get("/").content, row)
+    assert "Nothing was paid twice." in card_in(owner_client.get("/").content, row)

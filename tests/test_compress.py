@@ -12,8 +12,8 @@ from tests.builders import make_generation
 ACCEPTS = {"Accept-Encoding": "gzip"}
 
 
-def test_a_page_is_small_on_its_way(owners: Client) -> None:
-    plain, packed = owners.get("/"), owners.get("/", headers=ACCEPTS)
+def test_a_page_is_small_on_its_way(owner_client: Client) -> None:
+    plain, packed = owner_client.get("/"), owner_client.get("/", headers=ACCEPTS)
     assert packed["Content-Encoding"] == "gzip"
     assert "Content-Encoding" not in plain
     assert len(packed.content) < len(plain.content) / 2
@@ -21,11 +21,11 @@ def test_a_page_is_small_on_its_way(owners: Client) -> None:
 
 
 def test_a_file_is_sent_as_it_is(
-    owners: Client, owner: Member, settings: Settings, tmp_path: Path
+    owner_client: Client, owner: Member, settings: Settings, tmp_path: Path
 ) -> None:
     settings.MEDIA_ROOT = tmp_path
     [picture] = make_generation(Status.SUCCEEDED, owner=owner).pictures.all()
-    answer = owners.get(f"/files/{picture.pk}/original", headers=ACCEPTS)
+    answer = owner_client.get(f"/files/{picture.pk}/original", headers=ACCEPTS)
     assert "Content-Encoding" not in answer
     body = answer.getvalue()
     assert len(body) == picture.size_bytes

@@ -57,8 +57,8 @@ def test_a_batch_takes_one_of_each_person_in_a_round() -> None:
     people = [make_member(name) for name in ("ada", "bo", "cy")]
     for person, count in zip(people, (3, 1, 2), strict=True):
         queue(person, *repeat(1, count))
-    owners = [generation.owner.username for generation in sent()]
-    assert owners == ["ada", "bo", "cy", "ada", "cy", "ada"]
+    owner_client = [generation.owner.username for generation in sent()]
+    assert owner_client == ["ada", "bo", "cy", "ada", "cy", "ada"]
 
 
 def test_the_person_served_longest_ago_goes_first() -> None:

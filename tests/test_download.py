@@ -56,9 +56,9 @@ def stored(picture: Picture) -> bytes:
 # --- the files ------------------------------------------------------------------------------------
 
 
-def test_the_originals_are_in_it_byte_for_byte(strangers: Client, owner: Member) -> None:
+def test_the_originals_are_in_it_byte_for_byte(stranger_client: Client, owner: Member) -> None:
     pictures = made(owner=owner, n=3)
-    archive = zip_of(strangers, pictures)
+    archive = zip_of(stranger_client, pictures)
     assert archive.testzip() is None
     assert [archive.read(name) for name in archive.namelist()[:-1]] == [
         stored(picture) for picture in pictures
@@ -66,8 +66,8 @@ def test_the_originals_are_in_it_byte_for_byte(strangers: Client, owner: Member)
     assert {entry.compress_type for entry in archive.infolist()} == {ZIP_STORED}
 
 
-def test_it_is_a_stream_that_nobody_else_keeps(owners: Client) -> None:
-    answer = press(owners, made())
+def test_it_is_a_stream_that_nobody_else_keeps(owner_client: Client) -> None:
+    answer = press(owner_client, made())
     assert isinstance(answer, StreamingHttpResponse)
     assert answer["Content-Type"] == "application/zip"
     assert answer["Cache-Control"] == "private, no-store"
@@ -75,19 +75,19 @@ def test_it_is_a_stream_that_nobody_else_keeps(owners: Client) -> None:
     assert answer["Content-Disposition"].endswith(' 1 picture.zip"')
 
 
-def test_webp_is_the_small_form(owners: Client) -> None:
+def test_webp_is_the_small_form(owner_client: Client) -> None:
     [picture] = made()
-    archive = zip_of(owners, [picture], form="webp")
+    archive = zip_of(owner_client, [picture], form="webp")
     [name, _table] = archive.namelist()
     assert name.endswith(".webp")
     with picture.preview.open("rb") as preview:
         assert archive.read(name) == preview.read()
 
 
-def test_names_say_when_who_what_and_which(owners: Client) -> None:
+def test_names_say_when_who_what_and_which(owner_client: Client) -> None:
     lan = make_member("lan")
     first, second = made(owner=lan, n=2, prompt="Pear on dark ground")
-    names = zip_of(owners, [first, second]).namelist()
+    names = zip_of(owner_client, [first, second]).namelist()
     pk = first.generation_id
     assert names == [
         f"2026-11-24 lan pear-on-dark-ground {pk}-1.png",
@@ -108,29 +108,29 @@ def test_names_say_when_who_what_and_which(owners: Client) -> None:
         ("line\nbreak", "line-break"),
     ],
 )
-def test_names_are_good_in_every_file_system(owners: Client, prompt: str, words: str) -> None:
+def test_names_are_good_in_every_file_system(owner_client: Client, prompt: str, words: str) -> None:
     [picture] = made(owner=make_member("lan"), prompt=prompt)
-    assert zip_of(owners, [picture]).namelist()[0] == (
+    assert zip_of(owner_client, [picture]).namelist()[0] == (
         f"2026-11-24 lan {words} {picture.generation_id}-1.png"
     )
 
 
-def test_long_names_are_cut_by_bytes(owners: Client) -> None:
+def test_long_names_are_cut_by_bytes(owner_client: Client) -> None:
     person = make_member("long", first_name="\U00020000" * 100, last_name="山" * 100)
-    name = zip_of(owners, made(owner=person, prompt="\U00020000" * 400)).namelist()[0]
+    name = zip_of(owner_client, made(owner=person, prompt="\U00020000" * 400)).namelist()[0]
     assert len(name.encode()) < 255
 
 
-def test_equal_prompts_have_names_of_their_own(owners: Client, owner: Member) -> None:
+def test_equal_prompts_have_names_of_their_own(owner_client: Client, owner: Member) -> None:
     pictures = [picture for _row in range(5) for picture in made(owner=owner, n=2)]
-    names = zip_of(owners, pictures).namelist()
+    names = zip_of(owner_client, pictures).namelist()
     assert len(set(names)) == len(names) == 11
 
 
-def test_newest_first_whatever_the_order_of_the_form(owners: Client) -> None:
+def test_newest_first_whatever_the_order_of_the_form(owner_client: Client) -> None:
     older = made(created_at=NOON.replace(hour=1), n=2)
     newer = made(n=2)
-    rows = table_in(zip_of(owners, [older[1], newer[1], older[0], newer[0]]))
+    rows = table_in(zip_of(owner_client, [older[1], newer[1], older[0], newer[0]]))
     assert [int(row["picture"]) for row in rows] == [p.pk for p in (*newer, *older)]
 
 
@@ -138,41 +138,43 @@ def test_newest_first_whatever_the_order_of_the_form(owners: Client) -> None:
 
 
 def test_what_is_private_to_others_is_not_in_it(
-    owners: Client, strangers: Client, admins: Client, owner: Member
+    owner_client: Client, stranger_client: Client, admin_client: Client, owner: Member
 ) -> None:
     private, shared = made(owner=owner, is_private=True), made(owner=owner)
     both = [*private, *shared]
-    assert len(zip_of(owners, both).namelist()) == 3
-    for client in (strangers, admins):
+    assert len(zip_of(owner_client, both).namelist()) == 3
+    for client in (stranger_client, admin_client):
         archive = zip_of(client, both)
         assert [int(row["picture"]) for row in table_in(archive)] == [shared[0].pk]
         assert len(archive.namelist()) == 2
 
 
-def test_what_is_in_the_trash_is_not_in_it(owners: Client, owner: Member) -> None:
+def test_what_is_in_the_trash_is_not_in_it(owner_client: Client, owner: Member) -> None:
     first, second = made(owner=owner, n=2)
     Picture.objects.filter(pk=first.pk).trash(owner)
-    assert [row["picture"] for row in table_in(zip_of(owners, [first, second]))] == [str(second.pk)]
-    answer = press(owners, [first])
+    assert [row["picture"] for row in table_in(zip_of(owner_client, [first, second]))] == [
+        str(second.pk)
+    ]
+    answer = press(owner_client, [first])
     assert answer.status_code == 422
     assert b"None of these pictures is here any more" in answer.content
 
 
 def test_one_that_is_made_private_while_it_is_sent_is_left_out(
-    owners: Client, strangers: Client, owner: Member
+    owner_client: Client, stranger_client: Client, owner: Member
 ) -> None:
     pictures = made(owner=owner)
-    answer = press(strangers, pictures)
+    answer = press(stranger_client, pictures)
     Generation.objects.update(is_private=True)
     assert ZipFile(io.BytesIO(answer.getvalue())).namelist() == ["pictures.csv"]
 
 
 def test_nobody_downloads_without_signing_in_or_by_an_address(
-    client: Client, owners: Client
+    client: Client, owner_client: Client
 ) -> None:
     pictures = made()
     assert press(client, pictures).status_code == 302
-    assert owners.get("/pictures/download", {"picture": pictures[0].pk}).status_code == 405
+    assert owner_client.get("/pictures/download", {"picture": pictures[0].pk}).status_code == 405
 
 
 def test_a_form_of_another_site_downloads_nothing(owner: Member) -> None:
@@ -184,38 +186,38 @@ def test_a_form_of_another_site_downloads_nothing(owner: Member) -> None:
 # --- what is refused, and what is told --------------------------------------------------------
 
 
-def test_a_thousand_and_one_are_too_many(owners: Client) -> None:
-    answer = press(owners, list(range(1, 1002)))
+def test_a_thousand_and_one_are_too_many(owner_client: Client) -> None:
+    answer = press(owner_client, list(range(1, 1002)))
     assert answer.status_code == 422
     assert b"1000 pictures fit into one download" in answer.content
     assert b"these are 1001" in answer.content
 
 
 @pytest.mark.parametrize("keys", [[], ["x", "-1", "", "9" * 40, "1.5", "1\x00"]])
-def test_nothing_chosen_is_said(owners: Client, keys: list[str]) -> None:
-    answer = press(owners, keys)
+def test_nothing_chosen_is_said(owner_client: Client, keys: list[str]) -> None:
+    answer = press(owner_client, keys)
     assert answer.status_code == 422
     assert b"Choose a picture first" in answer.content
 
 
-def test_what_is_no_key_is_left_out(owners: Client) -> None:
+def test_what_is_no_key_is_left_out(owner_client: Client) -> None:
     [picture] = made()
     keys = ["x", "9" * 18, picture.pk, "", picture.pk, "9" * 40]
-    assert len(table_in(zip_of(owners, keys))) == 1
+    assert len(table_in(zip_of(owner_client, keys))) == 1
 
 
-def test_all_that_a_filter_shows_can_be_downloaded(owners: Client, owner: Member) -> None:
+def test_all_that_a_filter_shows_can_be_downloaded(owner_client: Client, owner: Member) -> None:
     plums = made(owner=owner, prompt="Plums", n=2)
     made(owner=owner)
-    answer = owners.post("/pictures/download", {"everything": "q=plums"})
+    answer = owner_client.post("/pictures/download", {"select_all": "q=plums"})
     rows = table_in(ZipFile(io.BytesIO(answer.getvalue())))
     assert [int(row["picture"]) for row in rows] == [picture.pk for picture in plums]
 
 
-def test_a_file_that_is_gone_is_told_and_breaks_nothing(owners: Client) -> None:
+def test_a_file_that_is_gone_is_told_and_breaks_nothing(owner_client: Client) -> None:
     first, second, third = made(n=3)
     second.file.storage.delete(str(second.file))
-    archive = zip_of(owners, [first, second, third])
+    archive = zip_of(owner_client, [first, second, third])
     assert archive.testzip() is None
     assert len(archive.namelist()) == 3
     notes = {int(row["picture"]): (row["file"], row["note"]) for row in table_in(archive)}
@@ -227,7 +229,7 @@ def test_a_file_that_is_gone_is_told_and_breaks_nothing(owners: Client) -> None:
 
 
 def test_a_file_that_breaks_off_is_told_too(
-    owners: Client, monkeypatch: pytest.MonkeyPatch
+    owner_client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from django.db.models.fields.files import FieldFile
 
@@ -236,7 +238,7 @@ def test_a_file_that_breaks_off_is_told_too(
         raise OSError("the disk is broken")
 
     monkeypatch.setattr(FieldFile, "chunks", breaking)
-    archive = zip_of(owners, made())
+    archive = zip_of(owner_client, made())
     assert archive.testzip() is None
     [row] = table_in(archive)
     assert row["note"] == "Its file could not be read to the end."
@@ -246,14 +248,14 @@ def test_a_file_that_breaks_off_is_told_too(
 
 
 def test_the_table_tells_all_that_a_picture_was_made_with(
-    owners: Client, settings: Settings
+    owner_client: Client, settings: Settings
 ) -> None:
     settings.URL = "https://pictures.example"
     picture = made(
         owner=make_member("lan", first_name="Lan", last_name="Trần"), n=2,
         prompt='Pear, "dark"\n山水', negative_prompt="birds", aspect_ratio="3:4",
     )[1]  # fmt: skip
-    archive = zip_of(owners, [picture])
+    archive = zip_of(owner_client, [picture])
     assert archive.read("pictures.csv").startswith(b"\xef\xbb\xbf")
     assert table_in(archive) == [
         {
@@ -276,16 +278,16 @@ def test_the_table_tells_all_that_a_picture_was_made_with(
     ]
 
 
-def test_it_says_when_there_was_a_reference(owners: Client) -> None:
+def test_it_says_when_there_was_a_reference(owner_client: Client) -> None:
     pictures = made(reference_url="https://a.example/b.png")
-    assert table_in(zip_of(owners, pictures))[0]["reference"] == "yes"
+    assert table_in(zip_of(owner_client, pictures))[0]["reference"] == "yes"
 
 
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "\n", "＝"])
-def test_no_cell_is_a_formula(owners: Client, start: str) -> None:
+def test_no_cell_is_a_formula(owner_client: Client, start: str) -> None:
     evil = f"{start}HYPERLINK(1)"
     pictures = made(prompt=evil, negative_prompt=evil, owner=make_member(evil))
-    [row] = table_in(zip_of(owners, pictures))
+    [row] = table_in(zip_of(owner_client, pictures))
     for column in ("prompt", "leave out", "person"):
         assert row[column] == f"'{evil}"
 

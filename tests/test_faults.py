@@ -16,9 +16,9 @@ from django.utils import timezone
 from generations.models import Generation, Picture, Status, UpstreamGate
 from generations.worker import tasks
 from tests.builders import make_generation, make_member
-from tests.house import House, wait_until
+from tests.installation import Installation, wait_until
 from tests.simulator import Simulator
-from tests.worker_driver import drive, work
+from tests.worker_driver import run_loops, run_worker
 
 real_now = timezone.now
 
@@ -44,13 +44,13 @@ def test_a_clock_that_jumps_loses_nothing_and_sends_nothing_twice(
     owner = make_member()
     upstream.settings(seconds=[0.5, 0.5])
     rows = [make_generation(owner=owner, prompt=f"a clock {number}") for number in range(4)]
-    work("submit", seconds=1)
+    run_loops("submit", seconds=1)
     rows += [make_generation(owner=owner, prompt=f"a queued clock {number}") for number in range(2)]
     UpstreamGate.wait(1)  # at the time before the jump
     assert Generation.objects.filter(status=Status.RUNNING).count() == 4
     set_clock(jump)
     tasks.heartbeat()
-    drive()
+    run_worker()
     assert {row.status for row in Generation.objects.all()} == {Status.SUCCEEDED}
     assert len(upstream.tasks()) == len(rows)
 
@@ -64,15 +64,15 @@ def test_a_full_disk_costs_no_picture_and_no_try(
     def full(*_args: Any, **_more: Any) -> str:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    drive(lambda: Picture.objects.exists(), lease_names=("submit", "poll"))
+    run_worker(lambda: Picture.objects.exists(), lease_names=("submit", "poll"))
     with monkeypatch.context() as broken:
         broken.setattr(FileSystemStorage, "save", full)
-        work("fetch")
+        run_loops("fetch")
     pictures = list(row.pictures.all())
     assert {picture.state for picture in pictures} == {Picture.State.WANTED}
     assert {picture.tries for picture in pictures} == {0}
     Picture.objects.update(next_try_at=timezone.now())
-    drive()
+    run_worker()
     row.refresh_from_db()
     assert row.status == Status.SUCCEEDED
     assert row.pictures.filter(state=Picture.State.STORED).count() == 2
@@ -81,13 +81,13 @@ def test_a_full_disk_costs_no_picture_and_no_try(
 def test_a_locked_database_harms_only_the_request_at_hand(tmp_path: Path) -> None:
     with (
         Simulator(seconds=(0.5, 1)) as simulator,
-        House(
+        Installation(
             tmp_path, upstream_url=simulator.url, poll_seconds="0.3,1,1,1", concurrency_limit=0,
             sqlite_timeout=1, watchdog_heartbeat_seconds=1, watchdog_timeout_seconds=8,
             log_level="CRITICAL",
-        ).prepare() as house,
+        ).prepare() as installation,
     ):  # fmt: skip
-        visitor = house.open()
+        visitor = installation.open()
         for number in range(5):
             visitor.make(f"before the lock {number}")
         wait_until(lambda: simulator.tasks(), 30, "some are sent")
@@ -100,8 +100,8 @@ def test_a_locked_database_harms_only_the_request_at_hand(tmp_path: Path) -> Non
         assert answers[0].status_code == 503
         assert "during the lock" in answers[0].text
         assert visitor.make("after the lock").ok
-        wait_until(house.is_at_rest, 60, "all are at rest")
-        statuses = house.statuses()
+        wait_until(installation.is_idle, 60, "all are at rest")
+        statuses = installation.statuses()
         assert sum(statuses.values()) == 6
         prompts = [task["prompt"] for task in simulator.tasks()]
         assert len(prompts) == len(set(prompts)), "paid twice"

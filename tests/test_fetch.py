@@ -17,7 +17,7 @@ from generations.worker.lease import LeasedLoop
 from tests.builders import make_generation, png_bytes, store_picture
 from tests.scripted import Scripted, says
 from tests.simulator import Simulator
-from tests.worker_driver import NOBODY, drive, work
+from tests.worker_driver import DEAD_HOLDER, run_loops, run_worker
 
 pytestmark = pytest.mark.django_db
 
@@ -71,12 +71,12 @@ def test_a_bad_file_is_refused_with_its_reason_and_its_sister_is_kept(
     reason: str,
 ) -> None:
     settings.FETCH_RETRY_SECONDS = [0.02]
-    monkeypatch.setattr(fetch, "MOST_BYTES", 2**20)
+    monkeypatch.setattr(fetch, "MAX_BYTES", 2**20)
     if reason == "TooSlow":
         monkeypatch.setattr(fetch, "DOWNLOAD_SECONDS", 1.0)
     upstream.scenario(scenario, only=0)
     row = make_generation(n=2)
-    drive()
+    run_worker()
     row.refresh_from_db()
     bad, sister = row.pictures.order_by("index")
     assert row.status == Status.SUCCEEDED
@@ -95,7 +95,7 @@ def test_a_private_address_is_never_asked_and_never_tried_again(
     make_generation(Status.FETCHING).pictures.update(
         upstream_url=address, next_try_at=timezone.now()
     )
-    drive()
+    run_worker()
     picture = the_picture()
     assert (picture.state, picture.claims) == (Picture.State.LOST, 1)
     assert picture.reason.startswith("refused")
@@ -113,13 +113,13 @@ def test_a_failing_host_is_tried_again_after_growing_delays_and_then_given_up(
         picture = wanted_from(server)
         for delay in (5, 10, 20, 40):
             before = timezone.now()
-            work("fetch")
+            run_loops("fetch")
             picture.refresh_from_db()
             assert picture.next_try_at
             wait = timedelta(seconds=delay)
             assert before + wait <= picture.next_try_at <= timezone.now() + wait
             Picture.objects.update(next_try_at=timezone.now())
-        work("fetch")
+        run_loops("fetch")
         assert len(server.requests) == 5
     picture.refresh_from_db()
     assert picture.state == Picture.State.LOST
@@ -129,9 +129,9 @@ def test_a_failing_host_is_tried_again_after_growing_delays_and_then_given_up(
 def test_an_expired_address_is_asked_anew_once_and_the_picture_comes(upstream: Simulator) -> None:
     upstream.scenario("file-403-once")
     make_generation()
-    drive(Picture.objects.exists, "it is made", ("submit", "poll"))
+    run_worker(Picture.objects.exists, "it is made", ("submit", "poll"))
     polled = len(upstream.requests("query"))
-    drive()
+    run_worker()
     assert len(upstream.requests("query")) == polled + 1
     assert len(upstream.requests("file")) == 2
     assert the_picture().is_stored
@@ -144,9 +144,9 @@ def test_a_file_that_is_gone_at_its_fresh_address_too_is_lost_at_once(
 ) -> None:
     upstream.scenario(scenario)
     make_generation()
-    drive(Picture.objects.exists, "it is made", ("submit", "poll"))
+    run_worker(Picture.objects.exists, "it is made", ("submit", "poll"))
     polled = len(upstream.requests("query"))
-    drive()
+    run_worker()
     assert len(upstream.requests("query")) == polled + 1
     assert the_picture().state == Picture.State.LOST
     assert the_picture().claims == 1
@@ -162,7 +162,7 @@ def test_an_upstream_that_cannot_say_the_fresh_address_now_is_asked_again(
         data = {"task_id": "t", "task_status": "succeed", "task_result": {"images": [image]}}
         server.answers.insert(3, says(200, {"code": 0, "data": data}))
         wanted_from(server)
-        drive()
+        run_worker()
     assert the_picture().is_stored
     assert the_picture().tries == 1
 
@@ -170,7 +170,7 @@ def test_an_upstream_that_cannot_say_the_fresh_address_now_is_asked_again(
 def test_a_picture_that_kills_its_fetcher_comes_to_an_end(upstream: Simulator) -> None:
     with Scripted(says(200, png_bytes())) as server:
         wanted_from(server, claims=fetch.CRASHES_FORGIVEN)
-        drive()
+        run_worker()
         assert server.requests == []
     assert the_picture().reason == "every try broke off"
 
@@ -179,11 +179,11 @@ def test_what_a_dead_fetcher_had_claimed_is_fetched_at_once(
     upstream: Simulator, settings: Settings
 ) -> None:
     later = timezone.now() + timedelta(seconds=100)
-    Lease.objects.create(name="fetch", holder=NOBODY, expires_at=later)
+    Lease.objects.create(name="fetch", holder=DEAD_HOLDER, expires_at=later)
     with Scripted(says(200, png_bytes())) as server:
         settings.UPSTREAM_URL = server.url
         wanted_from(server, next_try_at=later)
-        work("fetch")
+        run_loops("fetch")
     assert the_picture().is_stored
 
 
@@ -193,11 +193,11 @@ def test_what_a_dead_fetcher_had_claimed_is_fetched_at_once(
 def test_files_that_were_lost_are_fetched_again_when_somebody_asks(upstream: Simulator) -> None:
     upstream.scenario("file-500-twice", downloads=3)
     row = make_generation()
-    drive()
+    run_worker()
     row.refresh_from_db()
     assert (row.status, row.failure) == (Status.FAILED, "files")
     assert row.fetch_again(by=row.owner, version=row.version)
-    drive()
+    run_worker()
     row.refresh_from_db()
     assert (row.status, row.failure, row.failure_message) == (Status.SUCCEEDED, "", "")
 
@@ -207,14 +207,14 @@ def test_a_missing_picture_of_a_made_row_comes_by_itself_and_the_row_stays(
 ) -> None:
     upstream.scenario("file-one-404", only=0, downloads=2)
     row = make_generation(n=2)
-    drive()
+    run_worker()
     row.refresh_from_db()
     assert row.pictures.filter(state=Picture.State.STORED).count() == 1
     moves = row.transitions.count()
     row.pictures.filter(state=Picture.State.LOST).update(
         state=Picture.State.WANTED, tries=0, next_try_at=timezone.now()
     )
-    drive(lambda: not fetch.has_work(), "it is fetched")
+    run_worker(lambda: not fetch.has_work(), "it is fetched")
     assert row.pictures.filter(state=Picture.State.STORED).count() == 2
     assert row.transitions.count() == moves
 
@@ -243,7 +243,7 @@ def test_the_bytes_stay_untouched_and_the_previews_are_made_once(
     with Scripted(says(200, original)) as server:
         settings.UPSTREAM_URL = server.url
         wanted_from(server)
-        drive()
+        run_worker()
     picture = the_picture()
     assert picture.file.read() == original
     assert picture.sha256 == hashlib.sha256(original).hexdigest()
@@ -263,7 +263,7 @@ def test_the_placeholder_is_the_mean_colour(upstream: Simulator, settings: Setti
     with Scripted(says(200, kept.getvalue())) as server:
         settings.UPSTREAM_URL = server.url
         wanted_from(server)
-        drive()
+        run_worker()
     assert the_picture().colour == "#960028"
 
 
@@ -280,7 +280,7 @@ def test_a_second_copy_that_came_too_late_is_thrown_away(
 
         record_result = fetch._record_result
         monkeypatch.setattr(fetch, "_record_result", somebody_is_first)
-        work("fetch")
+        run_loops("fetch")
     picture.refresh_from_db()
     assert picture.is_stored
     files = (picture.file, picture.preview, picture.thumbnail)
@@ -296,15 +296,15 @@ def test_a_file_on_a_slow_line_holds_nobody_up_the_next_shift_begins_before_it_i
 ) -> None:
     upstream.scenario("file-slow", file_seconds=1.5)
     slow = make_generation()
-    drive(slow.pictures.exists, lease_names=("submit", "poll"))
+    run_worker(slow.pictures.exists, lease_names=("submit", "poll"))
     other = make_generation()
-    drive(other.pictures.exists, lease_names=("submit", "poll"))
+    run_worker(other.pictures.exists, lease_names=("submit", "poll"))
     other.pictures.update(next_try_at=timezone.now() + timedelta(hours=1))
     seen: list[str] = []
 
     def next_shift(line: str) -> None:
         other.pictures.update(next_try_at=timezone.now())
-        work(line)
+        run_loops(line)
         seen.extend(status_of(row) for row in (slow, other))
 
     with LeasedLoop("fetch", next_shift, seconds=0.1) as loop:

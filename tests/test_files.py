@@ -9,7 +9,7 @@ from django.test import Client
 from generations.models import Member, Picture, ReferenceImage, Status
 from tests.builders import make_admin, make_generation, make_member, upload
 from tests.conftest import browser_of
-from tests.forms import wish
+from tests.forms import form_data
 
 pytestmark = pytest.mark.django_db
 
@@ -22,9 +22,9 @@ def picture(owner: Member) -> Picture:
 
 @pytest.mark.parametrize("variant", ["original", "preview", "thumbnail"])
 def test_the_whole_team_may_see_it(
-    owners: Client, strangers: Client, picture: Picture, variant: str
+    owner_client: Client, stranger_client: Client, picture: Picture, variant: str
 ) -> None:
-    for client in (owners, strangers):
+    for client in (owner_client, stranger_client):
         answer = client.get(f"/files/{picture.pk}/{variant}")
         assert answer.status_code == 200
         assert answer["Content-Type"] == ("image/png" if variant == "original" else "image/webp")
@@ -38,46 +38,59 @@ def test_nobody_sees_it_without_signing_in(client: Client, picture: Picture, var
     assert client.get(f"/files/{picture.pk}/{variant}").status_code == 302
 
 
-def test_what_the_browser_has_is_not_even_opened(owners: Client, picture: Picture) -> None:
-    etag = owners.get(f"/files/{picture.pk}/original")["ETag"]
+def test_what_the_browser_has_is_not_even_opened(owner_client: Client, picture: Picture) -> None:
+    etag = owner_client.get(f"/files/{picture.pk}/original")["ETag"]
     assert etag == f'"{picture.sha256}"'
     with patch.object(FieldFile, "open", side_effect=AssertionError):
-        answer = owners.get(f"/files/{picture.pk}/original", headers={"If-None-Match": etag})
+        answer = owner_client.get(f"/files/{picture.pk}/original", headers={"If-None-Match": etag})
     assert answer.status_code == 304
 
 
-def test_the_previews_are_other_files_than_the_original(owners: Client, picture: Picture) -> None:
+def test_the_previews_are_other_files_than_the_original(
+    owner_client: Client, picture: Picture
+) -> None:
     variants = ("original", "preview", "thumbnail")
-    assert len({owners.get(f"/files/{picture.pk}/{variant}")["ETag"] for variant in variants}) == 3
+    assert (
+        len({owner_client.get(f"/files/{picture.pk}/{variant}")["ETag"] for variant in variants})
+        == 3
+    )
 
 
-def test_it_has_a_name_that_is_useful_in_a_folder(owners: Client, picture: Picture) -> None:
-    said = owners.get(f"/files/{picture.pk}/original")["Content-Disposition"]
+def test_it_has_a_name_that_is_useful_in_a_folder(owner_client: Client, picture: Picture) -> None:
+    said = owner_client.get(f"/files/{picture.pk}/original")["Content-Disposition"]
     assert said.startswith("inline")
     assert f"birne-auf-dunklem-grund-s%C3%BC%C3%9F-{picture.generation_id}-1.png" in said
 
 
-def test_what_a_browser_might_run_is_only_downloaded(owners: Client, picture: Picture) -> None:
+def test_what_a_browser_might_run_is_only_downloaded(
+    owner_client: Client, picture: Picture
+) -> None:
     Picture.objects.filter(pk=picture.pk).update(content_type="image/svg+xml")
-    answer = owners.get(f"/files/{picture.pk}/original")
+    answer = owner_client.get(f"/files/{picture.pk}/original")
     assert answer["Content-Type"] == "application/octet-stream"
     assert answer["Content-Disposition"].startswith("attachment")
 
 
-def test_what_is_not_here_is_a_404(owners: Client, owner: Member, picture: Picture) -> None:
+def test_what_is_not_here_is_a_404(owner_client: Client, owner: Member, picture: Picture) -> None:
     wanted = make_generation(Status.FETCHING, owner=owner).pictures.get()
     for address in (f"{wanted.pk}/original", f"{picture.pk}/secret", "0/original", "9" * 30 + "/x"):
-        assert owners.get(f"/files/{address}").status_code == 404
+        assert owner_client.get(f"/files/{address}").status_code == 404
     picture.file.delete(save=False)
-    assert owners.get(f"/files/{picture.pk}/original").status_code == 404
+    assert owner_client.get(f"/files/{picture.pk}/original").status_code == 404
 
 
-def test_a_reference_is_its_owners_until_it_is_used(owners: Client, strangers: Client) -> None:
-    owners.post("/", wish(prompt="", image=upload()))
+def test_a_reference_is_its_owners_until_it_is_used(
+    owner_client: Client, stranger_client: Client
+) -> None:
+    owner_client.post("/", form_data(prompt="", image=upload()))
     reference = ReferenceImage.objects.get()
     address = f"/references/{reference.pk}"
-    admins = browser_of(make_admin())
-    assert [c.get(address).status_code for c in (owners, strangers, admins)] == [200, 404, 404]
+    admin_client = browser_of(make_admin())
+    assert [c.get(address).status_code for c in (owner_client, stranger_client, admin_client)] == [
+        200,
+        404,
+        404,
+    ]
     make_generation(owner=make_member(), reference=reference)
-    assert strangers.get(address).status_code == 200
-    assert owners.get(address)["Content-Type"] == "image/png"
+    assert stranger_client.get(address).status_code == 200
+    assert owner_client.get(address)["Content-Type"] == "image/png"

@@ -48,22 +48,22 @@ def made(age_days: float = 0, **more: object) -> Generation:
     return make_generation(Status.SUCCEEDED, created_at=moment, **more)  # type: ignore[arg-type]
 
 
-def test_it_shows_what_the_team_shares_newest_first(owners: Client, stranger: Member) -> None:
+def test_it_shows_what_the_team_shares_newest_first(owner_client: Client, stranger: Member) -> None:
     old = made(2, owner=stranger, n=2)
     new = made(1, n=3)
     made(0, is_private=True, owner=stranger)
     make_generation(Status.RUNNING)
     make_generation(Status.FAILED)
-    assert tiles_in(owners) == keys(new, old)
+    assert tiles_in(owner_client) == keys(new, old)
 
 
 def test_what_is_private_only_its_owner_sees(
-    owners: Client, strangers: Client, admins: Client, owner: Member
+    owner_client: Client, stranger_client: Client, admin_client: Client, owner: Member
 ) -> None:
     row = made(owner=owner, is_private=True)
     [pk] = keys(row)
-    assert tiles_in(owners) == [pk]
-    for other in (strangers, admins):
+    assert tiles_in(owner_client) == [pk]
+    for other in (stranger_client, admin_client):
         assert tiles_in(other) == []
         assert tiles_in(other, "/gallery/?q=pear") == []
         assert tiles_in(other, f"/gallery/?by={owner.pk}") == []
@@ -75,10 +75,10 @@ def test_what_is_private_only_its_owner_sees(
 
 
 def test_pages_join_without_a_gap_in_both_directions(
-    owners: Client, monkeypatch: pytest.MonkeyPatch
+    owner_client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("generations.web.gallery.ROWS_A_PAGE", 4)
-    monkeypatch.setattr("generations.web.gallery.PICTURES_A_PAGE", 5)
+    monkeypatch.setattr("generations.web.gallery.gallery.ROWS_A_PAGE", 4)
+    monkeypatch.setattr("generations.web.gallery.gallery.PICTURES_A_PAGE", 5)
     moment = timezone.now()
     rows = [
         make_generation(
@@ -90,44 +90,46 @@ def test_pages_join_without_a_gap_in_both_directions(
     seen, address, starts = [], "/gallery/", []
     while address:
         starts.append(address)
-        seen += tiles_in(owners, address)
-        body = owners.get(address).content.decode()
+        seen += tiles_in(owner_client, address)
+        body = owner_client.get(address).content.decode()
         older = re.search(r'href="(\?[^"]*before=[\d-]+)">Older pictures', body)
         address = f"/gallery/{older[1]}" if older else ""
     assert seen == keys(*rows)
-    newer = re.search(r'href="(\?after=[\d-]+)"', owners.get(starts[-1]).content.decode())
+    newer = re.search(r'href="(\?after=[\d-]+)"', owner_client.get(starts[-1]).content.decode())
     assert newer
-    back = tiles_in(owners, f"/gallery/{newer[1]}")
-    first = seen.index(tiles_in(owners, starts[-1])[0])
+    back = tiles_in(owner_client, f"/gallery/{newer[1]}")
+    first = seen.index(tiles_in(owner_client, starts[-1])[0])
     assert back == seen[first - len(back) : first]
 
 
 def test_the_next_page_comes_in_without_a_second_heading(
-    owners: Client, monkeypatch: pytest.MonkeyPatch
+    owner_client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("generations.web.gallery.ROWS_A_PAGE", 1)
+    monkeypatch.setattr("generations.web.gallery.gallery.ROWS_A_PAGE", 1)
     moment = datetime(2026, 3, 9, tzinfo=UTC)
     for minutes in range(3):
         make_generation(Status.SUCCEEDED, created_at=moment - timedelta(minutes=minutes))
-    body = owners.get("/gallery/").content.decode()
+    body = owner_client.get("/gallery/").content.decode()
     assert "March 2026" in body
     assert "3 pictures" in body
     more = re.search(r'data-more="([^"]+)"', body)
     assert more
-    rest = owners.get(f"/gallery/{more[1].replace('&amp;', '&')}", headers=HX).content.decode()
+    rest = owner_client.get(
+        f"/gallery/{more[1].replace('&amp;', '&')}", headers=HX
+    ).content.decode()
     assert 'class="tile' in rest
     assert "March" not in rest
     assert "<html" not in rest
 
 
-def test_a_month_begins_with_its_newest(owners: Client) -> None:
+def test_a_month_begins_with_its_newest(owner_client: Client) -> None:
     rows = [
         make_generation(Status.SUCCEEDED, created_at=datetime(2026, month, 20, tzinfo=UTC))
         for month in (1, 3, 5)
     ]
-    assert tiles_in(owners, "/gallery/?month=2026-03") == keys(rows[1], rows[0])
-    assert tiles_in(owners, "/gallery/?month=2026-02") == keys(rows[0])
-    page = owners.get("/gallery/").content.decode()
+    assert tiles_in(owner_client, "/gallery/?month=2026-03") == keys(rows[1], rows[0])
+    assert tiles_in(owner_client, "/gallery/?month=2026-02") == keys(rows[0])
+    page = owner_client.get("/gallery/").content.decode()
     assert 'data-month="2026-01"' in page
 
 
@@ -138,8 +140,8 @@ def test_a_month_begins_with_its_newest(owners: Client) -> None:
         "?after=-1", "?month=9999-12", "?month=0001-01",
     ],
 )  # fmt: skip
-def test_an_address_that_means_nothing_is_not_found(owners: Client, address: str) -> None:
-    assert owners.get(f"/gallery/{address}").status_code in (200, 404)
+def test_an_address_that_means_nothing_is_not_found(owner_client: Client, address: str) -> None:
+    assert owner_client.get(f"/gallery/{address}").status_code in (200, 404)
 
 
 @pytest.mark.parametrize(
@@ -150,17 +152,17 @@ def test_an_address_that_means_nothing_is_not_found(owners: Client, address: str
         "favourite=perhaps", "by=1&by=1&by=2", "since=0001-01-01&until=9999-12-31",
     ],
 )  # fmt: skip
-def test_nonsense_in_a_filter_breaks_nothing(owners: Client, query: str) -> None:
-    assert owners.get(f"/gallery/?{query}").status_code == 200
+def test_nonsense_in_a_filter_breaks_nothing(owner_client: Client, query: str) -> None:
+    assert owner_client.get(f"/gallery/?{query}").status_code == 200
 
 
-def test_a_wrong_date_is_told_beside_it(owners: Client) -> None:
-    body = owners.get("/gallery/?since=yesterday").content.decode()
+def test_a_wrong_date_is_told_beside_it(owner_client: Client) -> None:
+    body = owner_client.get("/gallery/?since=yesterday").content.decode()
     assert 'id="since-error"' in body
     assert 'value="yesterday"' in body
 
 
-def test_every_filter_alone_and_two_together(owners: Client, owner: Member) -> None:
+def test_every_filter_alone_and_two_together(owner_client: Client, owner: Member) -> None:
     lan = make_member("lan")
     pear = made(1, owner=lan, prompt="A pear", aspect_ratio="1:1", n=2)
     dune = made(2, owner=owner, prompt="Dunes", aspect_ratio="3:2", reference_url="https://x/y.png")
@@ -189,26 +191,26 @@ def test_every_filter_alone_and_two_together(owners: Client, owner: Member) -> N
         f"until={day - timedelta(days=1)}": keys(dune, mine),
         "q=pear&shape=16:9": keys(mine),
     }
-    assert {query: tiles_in(owners, f"/gallery/?{query}") for query in wanted} == wanted
-    body = owners.get("/gallery/?state=failed").content.decode()
+    assert {query: tiles_in(owner_client, f"/gallery/?{query}") for query in wanted} == wanted
+    body = owner_client.get("/gallery/?state=failed").content.decode()
     assert f'href="/generations/{failed.pk}/"' in body
     assert "1 wish" in body
 
 
-def test_nothing_found_says_what_to_drop(owners: Client, owner: Member) -> None:
+def test_nothing_found_says_what_to_drop(owner_client: Client, owner: Member) -> None:
     made(owner=owner, prompt="Lighthouse")
-    body = owners.get("/gallery/?q=lighthouse&favourite=1").content.decode()
+    body = owner_client.get("/gallery/?q=lighthouse&favourite=1").content.decode()
     assert "Nothing matches “lighthouse”." in body
     assert "Without “favourites” there is 1." in body
     assert 'href="?q=lighthouse"' in body
 
 
 def test_counts_stop_where_a_page_stops_telling(
-    owners: Client, monkeypatch: pytest.MonkeyPatch
+    owner_client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("generations.web.gallery.MOST_COUNTED", 3)
+    monkeypatch.setattr("generations.web.gallery.gallery.MAX_COUNT", 3)
     made(n=4)
-    assert "3+ pictures" in owners.get("/gallery/").content.decode()
+    assert "3+ pictures" in owner_client.get("/gallery/").content.decode()
 
 
 @pytest.mark.parametrize(
@@ -216,7 +218,7 @@ def test_counts_stop_where_a_page_stops_telling(
     [("", 7), ("?favourite=1", 8), ("?q=pear", 8), ("?by=1&since=2020-01-01", 8), ("?tag=1", 9)],
 )
 def test_a_page_asks_the_database_no_more_when_it_holds_more(
-    owners: Client,
+    owner_client: Client,
     owner: Member,
     asked: str,
     most: int,
@@ -229,7 +231,9 @@ def test_a_page_asks_the_database_no_more_when_it_holds_more(
             Favourite.objects.create(member=owner, picture=picture)
             picture.tags.add(tag)
     with django_assert_max_num_queries(most):
-        assert len(tiles_in(owners, "/gallery/" + asked.replace("by=1", f"by={owner.pk}"))) == 36
+        assert (
+            len(tiles_in(owner_client, "/gallery/" + asked.replace("by=1", f"by={owner.pk}"))) == 36
+        )
 
 
 def test_a_stranger_to_the_house_sees_nothing(client: Client) -> None:
@@ -238,10 +242,10 @@ def test_a_stranger_to_the_house_sees_nothing(client: Client) -> None:
 
 
 def test_more_than_are_sorted_are_found_too(
-    owners: Client, owner: Member, monkeypatch: pytest.MonkeyPatch
+    owner_client: Client, owner: Member, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("generations.models.generation_queryset.MAX_SORTED_ROWS", 1)
     rows = [made(place, owner=owner) for place in range(3)]
     made(1)
     bulk.favourite(keys(*rows), owner)
-    assert tiles_in(owners, "/gallery/?favourite=1") == keys(*rows)
+    assert tiles_in(owner_client, "/gallery/?favourite=1") == keys(*rows)

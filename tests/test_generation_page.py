@@ -7,7 +7,7 @@ from django.test import Client
 
 from generations.models import Generation, Member, Picture, Status, TransitionReason
 from tests.builders import make_generation, make_submission, png_bytes, upload
-from tests.forms import HTMX, wish
+from tests.forms import HTMX, form_data
 
 pytestmark = pytest.mark.django_db
 
@@ -25,8 +25,10 @@ def row(owner: Member) -> Generation:
     return made
 
 
-def test_the_whole_team_may_look(owners: Client, strangers: Client, row: Generation) -> None:
-    for client in (owners, strangers):
+def test_the_whole_team_may_look(
+    owner_client: Client, stranger_client: Client, row: Generation
+) -> None:
+    for client in (owner_client, stranger_client):
         page = client.get(f"/generations/{row.pk}/").content.decode()
         assert f'<article id="generation-{row.pk}"' in page
         assert page.count("<img ") == 2
@@ -35,42 +37,42 @@ def test_the_whole_team_may_look(owners: Client, strangers: Client, row: Generat
 
 
 def test_the_raw_answers_are_for_admins(
-    owners: Client, strangers: Client, admins: Client, row: Generation
+    owner_client: Client, stranger_client: Client, admin_client: Client, row: Generation
 ) -> None:
-    assert b"told" not in owners.get(f"/generations/{row.pk}/").content
-    assert b"told" not in strangers.get(f"/generations/{row.pk}/").content
-    page = admins.get(f"/generations/{row.pk}/").content.decode()
+    assert b"told" not in owner_client.get(f"/generations/{row.pk}/").content
+    assert b"told" not in stranger_client.get(f"/generations/{row.pk}/").content
+    page = admin_client.get(f"/generations/{row.pk}/").content.decode()
     assert "{&quot;told&quot;: &quot;submit&quot;}" in page
     assert "{&quot;told&quot;: &quot;poll&quot;}" in page
 
 
-def test_an_open_one_refreshes_as_a_whole(owners: Client, owner: Member) -> None:
+def test_an_open_one_refreshes_as_a_whole(owner_client: Client, owner: Member) -> None:
     row = make_generation(Status.RUNNING, owner=owner)
-    page = owners.get(f"/generations/{row.pk}/").content.decode()
-    assert 'data-hx-get="/cards/changes?whole=1"' in page
-    answer = owners.get(
-        "/cards/changes", {"whole": "1", "k": f"{row.pk}.0", "p": "open.2"}, headers=HTMX
+    page = owner_client.get(f"/generations/{row.pk}/").content.decode()
+    assert 'data-hx-get="/cards/changes?full_page=1"' in page
+    answer = owner_client.get(
+        "/cards/changes", {"full_page": "1", "k": f"{row.pk}.0", "p": "open.2"}, headers=HTMX
     )
     assert b"History" in answer.content
     assert b'id="today"' not in answer.content
 
 
-def test_it_shows_what_it_was_made_from(owners: Client, strangers: Client) -> None:
-    owners.post("/", wish(image=upload(png_bytes(), "dune.png")))
+def test_it_shows_what_it_was_made_from(owner_client: Client, stranger_client: Client) -> None:
+    owner_client.post("/", form_data(image=upload(png_bytes(), "dune.png")))
     row = Generation.objects.get()
-    owners.post("/", wish(remix_of=str(row.pk)))
-    assert b"Reference image dune.png" in strangers.get(f"/generations/{row.pk}/").content
+    owner_client.post("/", form_data(remix_of=str(row.pk)))
+    assert b"Reference image dune.png" in stranger_client.get(f"/generations/{row.pk}/").content
 
 
 def test_what_was_made_again_leads_both_ways(
-    owners: Client, strangers: Client, owner: Member
+    owner_client: Client, stranger_client: Client, owner: Member
 ) -> None:
     row = make_generation(Status.FAILED, owner=owner)
-    assert b"Made again" not in strangers.get(f"/generations/{row.pk}/").content
-    owners.post("/", wish(remix_of=str(row.pk)))
+    assert b"Made again" not in stranger_client.get(f"/generations/{row.pk}/").content
+    owner_client.post("/", form_data(remix_of=str(row.pk)))
     again = Generation.objects.latest("pk")
     for here, there in ((row, again), (again, row)):
-        page = strangers.get(f"/generations/{here.pk}/").content.decode()
+        page = stranger_client.get(f"/generations/{here.pk}/").content.decode()
         assert f'href="/generations/{there.pk}/"' in page
 
 
@@ -97,9 +99,9 @@ def history_of(client: Client, row: Generation) -> list[str]:
 
 
 def test_every_move_is_told_with_when_why_and_by_whom(
-    owners: Client, moved: Generation, admin: Member
+    owner_client: Client, moved: Generation, admin: Member
 ) -> None:
-    told = history_of(owners, moved)
+    told = history_of(owner_client, moved)
     at = [f"{transition.at:%-d %b %Y, %H:%M:%S}" for transition in moved.transitions.all()]
     assert told == [
         f"{at[0]} Waiting in line Asked for, klingweb",
@@ -109,45 +111,49 @@ def test_every_move_is_told_with_when_why_and_by_whom(
     ]
 
 
-def test_admins_read_it_in_full(owners: Client, admins: Client, moved: Generation) -> None:
+def test_admins_read_it_in_full(
+    owner_client: Client, admin_client: Client, moved: Generation
+) -> None:
     moved.transitions.filter(reason=TransitionReason.NO_ANSWER).update(detail="HTTP 502 <html>")
-    told = history_of(admins, moved)
+    told = history_of(admin_client, moved)
     assert told[2].endswith("submitting → unconfirmed: no-answer HTTP 502 &lt;html&gt;")
-    assert not any("→" in line or "502" in line for line in history_of(owners, moved))
+    assert not any("→" in line or "502" in line for line in history_of(owner_client, moved))
 
 
-def test_who_asked_is_the_first_line(owners: Client, owner: Member) -> None:
-    owners.post("/", wish())
-    assert history_of(owners, Generation.objects.get())[0].endswith(f"Asked for, {owner.name}")
+def test_who_asked_is_the_first_line(owner_client: Client, owner: Member) -> None:
+    owner_client.post("/", form_data())
+    assert history_of(owner_client, Generation.objects.get())[0].endswith(
+        f"Asked for, {owner.name}"
+    )
 
 
 @pytest.mark.parametrize("pk", ["0", "999", "9" * 30])
-def test_what_is_not_there_is_a_404_that_looks_like_ours(owners: Client, pk: str) -> None:
-    answer = owners.get(f"/generations/{pk}/")
+def test_what_is_not_there_is_a_404_that_looks_like_ours(owner_client: Client, pk: str) -> None:
+    answer = owner_client.get(f"/generations/{pk}/")
     assert answer.status_code == 404
     assert b"No picture here." in answer.content
 
 
 def test_somebody_disabled_sees_nothing(
-    strangers: Client, stranger: Member, row: Generation
+    stranger_client: Client, stranger: Member, row: Generation
 ) -> None:
     Member.objects.filter(pk=stranger.pk).update(is_active=False)
-    assert strangers.get(f"/generations/{row.pk}/").status_code == 302
+    assert stranger_client.get(f"/generations/{row.pk}/").status_code == 302
 
 
 def test_what_it_was_made_from_stays_private(
-    owners: Client, owner: Member, stranger: Member
+    owner_client: Client, owner: Member, stranger: Member
 ) -> None:
     source = make_generation(Status.SUCCEEDED, owner=stranger, prompt="A secret pear")
     row = make_generation(Status.SUCCEEDED, owner=owner, remix_of=source)
-    assert "A secret pear" in owners.get(f"/generations/{row.pk}/").content.decode()
+    assert "A secret pear" in owner_client.get(f"/generations/{row.pk}/").content.decode()
     Generation.objects.filter(pk=source.pk).update(is_private=True)
-    assert "A secret pear" not in owners.get(f"/generations/{row.pk}/").content.decode()
+    assert "A secret pear" not in owner_client.get(f"/generations/{row.pk}/").content.decode()
 
 
-def test_what_was_taken_away_is_not_called_missing(owners: Client, owner: Member) -> None:
+def test_what_was_taken_away_is_not_called_missing(owner_client: Client, owner: Member) -> None:
     row = make_generation(Status.SUCCEEDED, owner=owner, n=2)
     Picture.objects.filter(pk=row.pictures.all()[0].pk).trash(owner)
-    page = owners.get(f"/generations/{row.pk}/").content.decode()
+    page = owner_client.get(f"/generations/{row.pk}/").content.decode()
     assert "1 of them was taken away." in page
     assert "Make the missing" not in page

@@ -14,7 +14,7 @@ import requests  # noqa: TID251
 
 from generations.models.status import LIVE
 from tests import toy
-from tests.house import ROOT, House, Visitor, wait_until
+from tests.installation import ROOT, Installation, Visitor, wait_until
 from tests.simulator import Simulator
 
 REQUESTS = 300
@@ -33,27 +33,29 @@ def test_killed_worker_and_web_send_nothing_twice_and_lose_nothing(
     prompts = [f"a numbered lighthouse {number}" for number in range(REQUESTS)]
     with (
         Simulator(submit_seconds=POST_SECONDS, seconds=(0.3, 0.8)) as simulator,
-        House(
+        Installation(
             tmp_path, upstream_url=simulator.url, poll_seconds="0.3,1,1,1", concurrency_limit=0,
             submit_threads=4, hold_retry_seconds=1, watchdog_heartbeat_seconds=1,
             upstream_lookup=lookup, lookup_seconds=LOOKUP_SECONDS,
-        ).prepare() as house,
+        ).prepare() as installation,
     ):  # fmt: skip
-        person = threading.Thread(target=_press_until_taken, args=(house.open(), prompts))
+        person = threading.Thread(target=_press_until_taken, args=(installation.open(), prompts))
         person.start()
         for kill in range(KILLS):
             _wait_for_new_posts(simulator)
             _wait_a_random_moment(kill)
-            house.kill("worker")
+            installation.kill("worker")
             if kill % 8 == 7:
-                house.kill("web")
-                house.start("web")
-            house.start("worker")
+                installation.kill("web")
+                installation.start("web")
+            installation.start("worker")
         person.join()
         moving = {*LIVE, "unconfirmed"} if lookup else set(LIVE)
-        wait_until(lambda: not moving & house.statuses().keys(), 120, "nothing moves any more")
+        wait_until(
+            lambda: not moving & installation.statuses().keys(), 120, "nothing moves any more"
+        )
 
-        statuses = house.statuses()
+        statuses = installation.statuses()
         unpaid = set(prompts) - {task["prompt"] for task in simulator.tasks()}
         assert _paid_twice(simulator) == []
         assert sum(statuses.values()) == REQUESTS
@@ -61,11 +63,11 @@ def test_killed_worker_and_web_send_nothing_twice_and_lose_nothing(
         # Whoever has no task upstream was killed before the POST left. Where it cannot be asked,
         # nobody knows that, and a person decides; else it is known, and so is everything else.
         if lookup:
-            assert {row["prompt"] for row in _rows(house, "failed")} == unpaid
-            assert len(_rows(house, "failed", "not-there")) == len(unpaid)
+            assert {row["prompt"] for row in _rows(installation, "failed")} == unpaid
+            assert len(_rows(installation, "failed", "not-there")) == len(unpaid)
             assert statuses.keys() <= {"succeeded", "failed"}
         else:
-            assert unpaid <= {row["prompt"] for row in _rows(house, "unconfirmed")}
+            assert unpaid <= {row["prompt"] for row in _rows(installation, "unconfirmed")}
             assert statuses.keys() <= {"succeeded", "unconfirmed"}
         print(f"{KILLS} kills: {statuses}, paid twice: 0, never sent: {len(unpaid)}")
 
@@ -85,9 +87,9 @@ def test_the_toy_under_the_same_kills_pays_twice(tmp_path: Path) -> None:
         print(f"{TOY_KILLS} kills of the toy: paid twice for {len(_paid_twice(simulator))} of them")
 
 
-def _rows(house: House, status: str, why: str = "%") -> list[dict[str, Any]]:
+def _rows(installation: Installation, status: str, why: str = "%") -> list[dict[str, Any]]:
     """Those that stand there, and came there for that reason."""
-    return house.rows(
+    return installation.rows(
         """SELECT DISTINCT prompt FROM generations_generation g JOIN generations_transition m
            ON m.generation_id = g.id AND m.to_status = g.status
            WHERE g.status = ? AND m.reason LIKE ?""",

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from generations import kling
-from generations.kling import (
+from generations.engines import kling
+from generations.engines.kling import (
     Client,
     Denied,
     ImageRequest,
@@ -283,7 +283,7 @@ def test_only_an_internal_error_has_a_limit_of_attempts() -> None:
     for code in (1302, 1303, 5000, 5001):
         outcome = submit(says(429, official(code)))
         assert isinstance(outcome, SlowDown)
-        limits[code] = outcome.most_attempts
+        limits[code] = outcome.max_attempts
     assert limits == {1302: None, 1303: None, 5000: 2, 5001: None}
 
 

@@ -9,8 +9,8 @@ from django.utils import timezone
 from generations.models import Lease, is_dead
 from generations.models.process import _identity, this_process
 from generations.worker.lease import LeasedLoop, stopping
-from tests.house import wait_until
-from tests.worker_driver import ALIVE, FAR_AWAY, NOBODY, SOMEBODY_ELSE
+from tests.installation import wait_until
+from tests.worker_driver import DEAD_HOLDER, LIVE_HOLDER, REMOTE_HOLDER, REUSED_PID_HOLDER
 
 pytestmark = pytest.mark.django_db
 
@@ -21,7 +21,7 @@ def held_by(holder: str, left: timedelta = SOON) -> Lease:
     return Lease.objects.create(name="poll", holder=holder, expires_at=timezone.now() + left)
 
 
-@pytest.mark.parametrize("holder", [ALIVE, FAR_AWAY], ids=["alive", "far away"])
+@pytest.mark.parametrize("holder", [LIVE_HOLDER, REMOTE_HOLDER], ids=["alive", "far away"])
 def test_a_second_taker_is_refused_until_the_lease_is_over(holder: str) -> None:
     slot = held_by(holder)
     assert not Lease.acquire("poll")
@@ -30,7 +30,9 @@ def test_a_second_taker_is_refused_until_the_lease_is_over(holder: str) -> None:
     assert Lease.objects.get().holder == this_process()
 
 
-@pytest.mark.parametrize("holder", [NOBODY, SOMEBODY_ELSE], ids=["gone", "number used again"])
+@pytest.mark.parametrize(
+    "holder", [DEAD_HOLDER, REUSED_PID_HOLDER], ids=["gone", "number used again"]
+)
 def test_a_dead_holder_is_succeeded_at_once(holder: str) -> None:
     held_by(holder)
     assert Lease.holder_has_died("poll")
@@ -48,7 +50,7 @@ def test_the_holder_renews_and_releases() -> None:
 
 
 def test_nobody_releases_what_another_holds() -> None:
-    held_by(ALIVE)
+    held_by(LIVE_HOLDER)
     Lease.release("poll")
     assert Lease.is_held("poll")
 
@@ -83,7 +85,7 @@ def test_nobody_kicks_whoever_is_at_work() -> None:
     assert Lease.claim_wake_up("poll")
 
 
-@pytest.mark.parametrize("holder", [ALIVE, NOBODY], ids=["taken", "free"])
+@pytest.mark.parametrize("holder", [LIVE_HOLDER, DEAD_HOLDER], ids=["taken", "free"])
 def test_a_kick_that_came_makes_room_for_the_next(holder: str) -> None:
     assert Lease.claim_wake_up("poll")
     Lease.objects.update(holder=holder, expires_at=timezone.now() + SOON)
@@ -119,15 +121,15 @@ def test_a_shift_ends_with_its_time_or_when_the_cluster_stops(
 
 def test_a_shift_that_lost_its_slot_ends_and_leaves_it_to_the_other() -> None:
     with loop() as late:
-        other = {"holder": ALIVE, "expires_at": timezone.now() + SOON}
+        other = {"holder": LIVE_HOLDER, "expires_at": timezone.now() + SOON}
         Lease.objects.update(**other)
         late.renew_at = 0
         assert not late.should_continue()
-    assert Lease.objects.get().holder == ALIVE
+    assert Lease.objects.get().holder == LIVE_HOLDER
 
 
 def test_a_shift_inherits_from_the_dead_only() -> None:
-    held_by(NOBODY)
+    held_by(DEAD_HOLDER)
     with loop() as heir:
         assert heir.previous_holder_died
     with loop() as next_one:

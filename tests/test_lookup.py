@@ -8,7 +8,7 @@ import pytest
 from django.utils import timezone
 from pytest_django import Settings
 
-from generations import kling
+from generations.engines import kling
 from generations.models import (
     Failure,
     Generation,
@@ -24,7 +24,7 @@ from generations.worker.upstream import client
 from tests.builders import make_admin, make_generation, make_submission
 from tests.scripted import Scripted, says
 from tests.simulator import Simulator
-from tests.worker_driver import NOBODY, Answers, drive, is_at_rest, work
+from tests.worker_driver import DEAD_HOLDER, Answers, is_idle, run_loops, run_worker
 
 pytestmark = pytest.mark.django_db
 
@@ -54,7 +54,7 @@ def asked(
     settings.LOOKUP_SECONDS = [0.05, 0.1, 0.2]
     monkeypatch.setattr(lookup, "CLOCKS_DIFFER", timedelta(0))
     make_generation(prompt="an earlier lighthouse")
-    drive()
+    run_worker()
     return upstream
 
 
@@ -64,7 +64,7 @@ def lose_the_answer(**columns: Any) -> Generation:
     with closing(client()) as door:
         (item,) = dispatch.send_next(1)
         door.submit(item.request)
-    item.submission.holder = NOBODY
+    item.submission.holder = DEAD_HOLDER
     item.submission.save()
     submit.sweep()
     row.refresh_from_db()
@@ -73,7 +73,7 @@ def lose_the_answer(**columns: Any) -> Generation:
 
 
 def is_settled() -> bool:
-    return is_at_rest() and not Generation.objects.filter(status=Status.UNCONFIRMED).exists()
+    return is_idle() and not Generation.objects.filter(status=Status.UNCONFIRMED).exists()
 
 
 def posts_for(upstream: Simulator, row: Generation) -> list[dict[str, Any]]:
@@ -96,7 +96,7 @@ def test_what_exists_is_found_and_what_does_not_is_known_not_to_be_there(
         settings.SUBMIT_DEADLINE_SECONDS = 0.5
         asked.scenario(name, answer_seconds=5)
     row = make_generation(prompt=f"a red door, simulate: {name}", n=2)
-    drive(is_settled, "nothing is unconfirmed any more")
+    run_worker(is_settled, "nothing is unconfirmed any more")
     row.refresh_from_db()
     whys = list(row.transitions.values_list("reason", flat=True))
     assert len(posts_for(asked, row)) == 1
@@ -111,13 +111,13 @@ def test_what_exists_is_found_and_what_does_not_is_known_not_to_be_there(
         assert row.submissions.get().outcome == "unanswered"
     assert row.next_poll_at is None
     before = len(asked.requests())
-    work()
+    run_loops()
     assert len(asked.requests()) == before, "asked after the end"
 
 
 def test_what_was_sent_by_somebody_who_was_killed_is_found(asked: Simulator) -> None:
     row = lose_the_answer()
-    drive(is_settled, "it is made")
+    run_worker(is_settled, "it is made")
     row.refresh_from_db()
     assert row.status == Status.SUCCEEDED
     assert len(asked.tasks()) == 2
@@ -129,8 +129,8 @@ def test_a_new_task_that_the_upstream_denies_for_a_while_is_found_in_the_end(
     settings.LOOKUP_SECONDS = [0.05, 0.15, 1.5]
     asked.scenario("query-not-exist-10s", for_seconds=0.7)
     row = lose_the_answer()
-    drive(lambda: Generation.objects.get(pk=row.pk).polls == 2, "it is denied twice")
-    drive(is_settled, "it is made")
+    run_worker(lambda: Generation.objects.get(pk=row.pk).polls == 2, "it is denied twice")
+    run_worker(is_settled, "it is made")
     row.refresh_from_db()
     assert row.status == Status.SUCCEEDED
 
@@ -138,7 +138,7 @@ def test_a_new_task_that_the_upstream_denies_for_a_while_is_found_in_the_end(
 def test_a_task_that_failed_upstream_is_found_and_fails_as_any_other(asked: Simulator) -> None:
     asked.scenario("failed-pixel", seconds_from=0.05, seconds_to=0.05)
     row = lose_the_answer()
-    drive(is_settled, "it has an end")
+    run_worker(is_settled, "it has an end")
     row.refresh_from_db()
     assert (row.status, row.transitions.latest("pk").reason) == (
         Status.FAILED,
@@ -156,7 +156,7 @@ def test_without_a_way_to_ask_it_waits_for_a_person(upstream: Simulator) -> None
     assert "external_task_id" not in upstream.requests("submit")[0]["body_keys"]
     assert not row.search_upstream(by=row.owner, version=row.version)
     assert not lookup.has_work()
-    work("lookup")
+    run_loops("lookup")
     assert questions(upstream) == []
 
 
@@ -165,7 +165,7 @@ def test_our_name_goes_along_under_every_profile(upstream: Simulator, settings: 
     for profile in ("documented", "extended"):
         settings.UPSTREAM_PROFILE = profile
         make_generation()
-        drive()
+        run_worker()
         assert "external_task_id" in upstream.requests("submit")[-1]["body_keys"]
 
 
@@ -178,7 +178,7 @@ def test_what_went_out_without_our_name_is_not_looked_for_by_it(
     dispatch.send_next(1)
     settings.UPSTREAM_LOOKUP = "reference"
     settings.LOOKUP_SECONDS = [0]
-    Generation.objects.get(status=Status.SUBMITTING).submissions.update(holder=NOBODY)
+    Generation.objects.get(status=Status.SUBMITTING).submissions.update(holder=DEAD_HOLDER)
     submit.sweep()
     for row in Generation.objects.all():
         assert row.status == Status.UNCONFIRMED
@@ -193,7 +193,7 @@ def test_nothing_is_asked_before_the_grace_has_passed(asked: Simulator, settings
     assert row.next_poll_at
     assert row.next_poll_at >= row.status_at + timedelta(seconds=60)
     before = len(questions(asked))
-    work("lookup")
+    run_loops("lookup")
     assert len(questions(asked)) == before
 
 
@@ -229,7 +229,7 @@ def test_an_upstream_that_says_nothing_of_it_ends_nothing(
 ) -> None:
     row = lose_the_answer()
     answers.are(answer)
-    drive(lambda: Generation.objects.get(pk=row.pk).poll_failures >= 4, "it was asked in vain")
+    run_worker(lambda: Generation.objects.get(pk=row.pk).poll_failures >= 4, "it was asked in vain")
     row.refresh_from_db()
     assert (row.status, row.polls) == (Status.UNCONFIRMED, 0)
 
@@ -239,9 +239,9 @@ def test_after_all_that_it_is_found_when_the_upstream_speaks_again(
 ) -> None:
     row = lose_the_answer()
     answers.are(BROKEN)
-    drive(lambda: Generation.objects.get(pk=row.pk).poll_failures >= 2, "it was asked in vain")
+    run_worker(lambda: Generation.objects.get(pk=row.pk).poll_failures >= 2, "it was asked in vain")
     settings.UPSTREAM_URL = asked.url
-    drive(is_settled, "it is made")
+    run_worker(is_settled, "it is made")
     row.refresh_from_db()
     assert row.status == Status.SUCCEEDED
 
@@ -261,18 +261,18 @@ def test_the_gaps_between_vain_questions_grow(settings: Settings) -> None:
 def test_a_retry_after_silences_the_whole_key(asked: Simulator, answers: Answers) -> None:
     lose_the_answer()
     server = answers.are(says(429, {"code": 1302, "message": "slow"}, Retry_After="600"))
-    drive(lambda: UpstreamGate.now().silent_until is not None, "silence was asked for")
+    run_worker(lambda: UpstreamGate.now().silent_until is not None, "silence was asked for")
     told = len(server.requests)
     Generation.objects.filter(status=Status.UNCONFIRMED).update(next_poll_at=timezone.now())
     assert not lookup.has_work()
-    work("lookup")
+    run_loops("lookup")
     assert len(server.requests) == told
 
 
 def test_a_refused_key_holds_the_line(asked: Simulator, answers: Answers) -> None:
     row = lose_the_answer()
     answers.are(says(401, {"code": 1002, "message": "Authorization is invalid"}))
-    drive(lambda: UpstreamGate.now().is_held, "the line is held")
+    run_worker(lambda: UpstreamGate.now().is_held, "the line is held")
     row.refresh_from_db()
     assert (row.status, UpstreamGate.now().hold_reason) == (
         Status.UNCONFIRMED,
@@ -286,7 +286,7 @@ def test_a_list_that_does_not_reach_back_proves_nothing(
     settings.UPSTREAM_LOOKUP = "list"
     monkeypatch.setattr(lookup, "CLOCKS_DIFFER", timedelta(minutes=10))
     row = make_generation(prompt="a red door, simulate: html-502")
-    drive(lambda: Generation.objects.get(pk=row.pk).poll_failures >= 3, "it was asked in vain")
+    run_worker(lambda: Generation.objects.get(pk=row.pk).poll_failures >= 3, "it was asked in vain")
     row.refresh_from_db()
     assert row.status == Status.UNCONFIRMED
 
@@ -316,7 +316,7 @@ def test_a_task_that_another_generation_has_is_never_bound_again(
     make_generation(Status.RUNNING, upstream_task_id="a-taken-one")
     name = row.external_id
     answers.are(page(task("a-taken-one", name), task("the-free-one", name), task("third", name)))
-    drive(lambda: Generation.objects.get(pk=row.pk).status == Status.RUNNING, "it is found",
+    run_worker(lambda: Generation.objects.get(pk=row.pk).status == Status.RUNNING, "it is found",
           lease_names=["lookup"])  # fmt: skip
     row.refresh_from_db()
     assert row.upstream_task_id == "the-free-one"
@@ -333,7 +333,7 @@ def test_one_that_only_others_have_is_left_as_it_is(
     other = make_generation(Status.QUEUED)
     make_submission(other, upstream_task_id="a-late-answer-of-another")
     answers.are(page(task("a-late-answer-of-another", row.external_id)))
-    drive(lambda: Generation.objects.get(pk=row.pk).poll_failures >= 2, "it was asked in vain",
+    run_worker(lambda: Generation.objects.get(pk=row.pk).poll_failures >= 2, "it was asked in vain",
           lease_names=["lookup"])  # fmt: skip
     row.refresh_from_db()
     assert row.status == Status.UNCONFIRMED
@@ -346,7 +346,7 @@ def test_a_task_under_another_name_is_not_ours(
     row = lose_the_answer()
     stranger = task("somebody-elses", "another-name")
     answers.are(says(200, {"code": 0, "message": "SUCCEED", "data": stranger}))
-    drive(lambda: Generation.objects.get(pk=row.pk).poll_failures >= 2, "it was asked in vain")
+    run_worker(lambda: Generation.objects.get(pk=row.pk).poll_failures >= 2, "it was asked in vain")
     row.refresh_from_db()
     assert row.status == Status.UNCONFIRMED
 
@@ -398,11 +398,11 @@ def test_a_second_submit_that_is_refused_as_a_double_leads_to_the_first(
     settings.LOOKUP_SECONDS = [HOUR]
     row = lose_the_answer()
     assert row.send_again(by=row.owner, version=row.version)
-    drive(lambda: Generation.objects.get(pk=row.pk).attempt == 2 and is_at_rest(), "it was sent")
+    run_worker(lambda: Generation.objects.get(pk=row.pk).attempt == 2 and is_idle(), "it was sent")
     row.refresh_from_db()
     assert row.status == Status.UNCONFIRMED
     assert row.search_upstream(by=row.owner, version=row.version)
-    drive(is_settled, "it is made")
+    run_worker(is_settled, "it is made")
     row.refresh_from_db()
     assert row.status == Status.SUCCEEDED
     outcomes = row.submissions.order_by("attempt").values_list("outcome", "upstream_task_id")
@@ -425,13 +425,13 @@ def test_whoever_looks_again_and_again_does_not_shorten_the_doubt(
     row = lose_the_answer()
     for look in range(1, 6):
         assert row.search_upstream(by=row.owner, version=row.version)
-        drive(lambda: not lookup.has_work(), "it is denied")
+        run_worker(lambda: not lookup.has_work(), "it is denied")
         row.refresh_from_db()
         assert (row.status, row.polls) == (Status.UNCONFIRMED, look)
     Generation.objects.filter(pk=row.pk).update(status_at=timezone.now() - timedelta(hours=3))
     row.refresh_from_db()
     assert row.search_upstream(by=row.owner, version=row.version)
-    drive(is_settled, "it is known not to be there")
+    run_worker(is_settled, "it is known not to be there")
     row.refresh_from_db()
     assert (row.status, row.failure) == (Status.FAILED, Failure.OURS)
 
@@ -459,9 +459,9 @@ def test_what_one_looks_for_no_other_does_and_what_a_dead_one_held_is_looked_for
     assert Generation.objects.claim_lookups(5, 60) == []
     Lease.objects.filter(name="lookup").delete()
     Lease.objects.create(
-        name="lookup", holder=NOBODY, expires_at=timezone.now() + timedelta(seconds=9)
+        name="lookup", holder=DEAD_HOLDER, expires_at=timezone.now() + timedelta(seconds=9)
     )
-    work("lookup")
+    run_loops("lookup")
     row.refresh_from_db()
     assert row.status == Status.RUNNING
 
@@ -500,7 +500,7 @@ def test_an_admin_who_found_its_task_names_it_and_it_is_fetched(
     assert row.set_task_id(admin, row.version, f"  {its_task(upstream, row)}\n")
     assert row.next_poll_at
     assert row.next_poll_at <= timezone.now()
-    drive()
+    run_worker()
     row.refresh_from_db()
     assert row.status == Status.SUCCEEDED
     assert row.transitions.get(reason=TransitionReason.NAMED).by == admin
@@ -541,12 +541,12 @@ def test_a_mistyped_task_is_doubted_lost_and_can_be_corrected(
     row = lose_the_answer()
     assert row.set_task_id(admin, row.version, "a-typing-error")
     assert not row.set_task_id(admin, row.version, "too early: it is watched")
-    drive(lambda: Generation.objects.get(pk=row.pk).is_lost, "the upstream denies it")
+    run_worker(lambda: Generation.objects.get(pk=row.pk).is_lost, "the upstream denies it")
     row.refresh_from_db()
     settings.DOUBT_SECONDS = 600
     assert row.set_task_id(admin, row.version, its_task(upstream, row))
     assert not row.is_lost
-    drive()
+    run_worker()
     row.refresh_from_db()
     assert row.status == Status.SUCCEEDED
     assert row.transitions.filter(reason=TransitionReason.NAMED, by=admin).count() == 2

@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from tests.house import House, wait_until
+from tests.installation import Installation, wait_until
 from tests.simulator import Simulator
 
 GENERATIONS = 500
@@ -43,31 +43,31 @@ def test_a_random_mix_of_faults_and_kills_loses_nothing_and_pays_once(tmp_path: 
     killed_at: list[float] = []
     with (
         Simulator(seconds=(0.3, 1.5), submit_seconds=0.05) as simulator,
-        House(
+        Installation(
             tmp_path, upstream_url=simulator.url, poll_seconds="0.3,1,1,1", concurrency_limit=0,
             concurrency_grow_seconds=0.2, hold_retry_seconds=1, submit_deadline_seconds=1.5,
             busy_retry_seconds=0.1, fetch_retry_seconds="0.2,0.5,1",
-        ).prepare() as house,
+        ).prepare() as installation,
     ):  # fmt: skip
-        visitor = house.open()
+        visitor = installation.open()
         person = threading.Thread(target=lambda: [visitor.make(prompt, n=2) for prompt in prompts])
         person.start()
         for kill in range(KILLS):
             _wait_for_polls(simulator, 60)
             threading.Event().wait(random.Random(kill).uniform(0, 1))  # where it meets it
             killed_at.append(time.time())
-            house.kill("worker")
-            house.start("worker")
+            installation.kill("worker")
+            installation.start("worker")
         person.join()
-        wait_until(house.is_at_rest, 240, f"all are at rest: {house.statuses()}")
-        print(f"{GENERATIONS} generations, {KILLS} kills: {house.statuses()}")
-        rows = house.rows(
+        wait_until(installation.is_idle, 240, f"all are at rest: {installation.statuses()}")
+        print(f"{GENERATIONS} generations, {KILLS} kills: {installation.statuses()}")
+        rows = installation.rows(
             "SELECT g.*, (SELECT count(*) FROM generations_picture p WHERE p.generation_id = g.id"
             " AND p.state = 'stored') AS stored FROM generations_generation g"
         )
         _nobody_paid_twice(simulator)
         _nothing_is_lost(simulator, rows)
-        _no_polls_after_the_end(simulator, house, rows)
+        _no_polls_after_the_end(simulator, installation, rows)
         _silence_was_kept(simulator, rows, killed_at)
         assert not any(asked["authorization"] for asked in simulator.requests("file"))
 
@@ -101,8 +101,10 @@ def _nothing_is_lost(simulator: Simulator, rows: list[dict[str, Any]]) -> None:
         assert row["stored"] == expected, row
 
 
-def _no_polls_after_the_end(simulator: Simulator, house: House, rows: list[dict[str, Any]]) -> None:
-    moves = house.rows(
+def _no_polls_after_the_end(
+    simulator: Simulator, installation: Installation, rows: list[dict[str, Any]]
+) -> None:
+    moves = installation.rows(
         "SELECT g.upstream_task_id AS id, strftime('%s', m.at) AS at FROM generations_transition m"
         " JOIN generations_generation g ON g.id = m.generation_id"
         " WHERE m.to_status IN ('succeeded', 'failed')"

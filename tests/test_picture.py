@@ -45,7 +45,7 @@ def walk(client: Client, address: str, rel: str) -> list[str]:
     return met
 
 
-def test_arrows_go_through_the_whole_gallery_and_back(owners: Client, owner: Member) -> None:
+def test_arrows_go_through_the_whole_gallery_and_back(owner_client: Client, owner: Member) -> None:
     moment = timezone.now()
     rows = [
         make_generation(
@@ -55,14 +55,16 @@ def test_arrows_go_through_the_whole_gallery_and_back(owners: Client, owner: Mem
     ]
     order = keys(*rows)
     bulk.favourite([order[0], order[3]], owner)
-    assert walk(owners, f"/pictures/{order[0]}/", "next") == [f"/pictures/{pk}/" for pk in order]
+    assert walk(owner_client, f"/pictures/{order[0]}/", "next") == [
+        f"/pictures/{pk}/" for pk in order
+    ]
     back = [f"/pictures/{pk}/" for pk in reversed(order)]
-    assert walk(owners, f"/pictures/{order[-1]}/", "prev") == back
+    assert walk(owner_client, f"/pictures/{order[-1]}/", "prev") == back
     hearts = [f"/pictures/{pk}/?favourite=1" for pk in (order[0], order[3])]
-    assert walk(owners, hearts[0], "next") == hearts
+    assert walk(owner_client, hearts[0], "next") == hearts
 
 
-def test_it_tells_how_it_was_made(owners: Client, owner: Member) -> None:
+def test_it_tells_how_it_was_made(owner_client: Client, owner: Member) -> None:
     row = make_generation(
         Status.SUCCEEDED, owner=owner, n=2, prompt="A pear <b>", negative_prompt="birds"
     )
@@ -70,21 +72,21 @@ def test_it_tells_how_it_was_made(owners: Client, owner: Member) -> None:
     bulk.tag([first], owner, "Fruit")
     collection = Collection.objects.create(name="Spring", created_by=owner)
     collection.add([first], owner)
-    body = owners.get(f"/pictures/{first}/").content.decode()
+    body = owner_client.get(f"/pictures/{first}/").content.decode()
     for words in ("A pear &lt;b&gt;", "birds", "Fruit", "Spring", "1 of 2", f"?remix={row.pk}",
                   f"?use={first}", "Make private", "Move to the trash"):  # fmt: skip
         assert words in body, words
 
 
-def test_a_stranger_may_not_take_it_away(strangers: Client, owner: Member) -> None:
+def test_a_stranger_may_not_take_it_away(stranger_client: Client, owner: Member) -> None:
     [pk] = keys(make_generation(Status.SUCCEEDED, owner=owner))
-    body = strangers.get(f"/pictures/{pk}/").content.decode()
+    body = stranger_client.get(f"/pictures/{pk}/").content.decode()
     assert "Make private" not in body
     assert "Move to the trash" not in body
 
 
 def test_made_from_and_used_in_show_only_what_one_may_see(
-    owners: Client, owner: Member, stranger: Member
+    owner_client: Client, owner: Member, stranger: Member
 ) -> None:
     source = make_generation(Status.SUCCEEDED, owner=stranger)
     [first] = keys(source)
@@ -94,30 +96,33 @@ def test_made_from_and_used_in_show_only_what_one_may_see(
     )  # fmt: skip
     used = make_generation(Status.SUCCEEDED, owner=owner, reference=reference)
     [second] = keys(used)
-    assert f'href="/pictures/{first}/"' in owners.get(f"/pictures/{second}/").content.decode()
-    assert f'href="/pictures/{second}/"' in owners.get(f"/pictures/{first}/").content.decode()
+    assert f'href="/pictures/{first}/"' in owner_client.get(f"/pictures/{second}/").content.decode()
+    assert f'href="/pictures/{second}/"' in owner_client.get(f"/pictures/{first}/").content.decode()
     Generation.objects.filter(pk=source.pk).update(is_private=True)
-    assert f'href="/pictures/{first}/"' not in owners.get(f"/pictures/{second}/").content.decode()
+    assert (
+        f'href="/pictures/{first}/"'
+        not in owner_client.get(f"/pictures/{second}/").content.decode()
+    )
 
 
-def test_the_lightbox_gets_the_stage_alone(owners: Client, owner: Member) -> None:
+def test_the_lightbox_gets_the_stage_alone(owner_client: Client, owner: Member) -> None:
     [pk] = keys(make_generation(Status.SUCCEEDED, owner=owner))
-    body = owners.get(f"/pictures/{pk}/", headers=HX).content.decode()
+    body = owner_client.get(f"/pictures/{pk}/", headers=HX).content.decode()
     assert 'id="stage"' in body
     assert "<html" not in body
 
 
 def test_a_picture_asks_a_steady_number_of_questions(
-    owners: Client, owner: Member, django_assert_max_num_queries: DjangoAssertNumQueries
+    owner_client: Client, owner: Member, django_assert_max_num_queries: DjangoAssertNumQueries
 ) -> None:
     rows = [make_generation(Status.SUCCEEDED, owner=owner, n=9) for _ in range(3)]
     with django_assert_max_num_queries(16):
-        assert owners.get(f"/pictures/{keys(rows[1])[0]}/").status_code == 200
+        assert owner_client.get(f"/pictures/{keys(rows[1])[0]}/").status_code == 200
 
 
-def test_two_to_four_are_compared(owners: Client, owner: Member) -> None:
+def test_two_to_four_are_compared(owner_client: Client, owner: Member) -> None:
     order = keys(make_generation(Status.SUCCEEDED, owner=owner, n=6))
     for many, status in ((1, 422), (2, 200), (4, 200), (5, 422)):
         query = "&".join(f"picture={pk}" for pk in order[:many])
-        assert owners.get(f"/compare/?{query}").status_code == status
+        assert owner_client.get(f"/compare/?{query}").status_code == status
     assert Picture.objects.count() == 6

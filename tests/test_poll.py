@@ -16,7 +16,7 @@ from generations.worker.poll_schedule import next_poll
 from tests.builders import make_generation, make_member
 from tests.scripted import says
 from tests.simulator import Simulator
-from tests.worker_driver import NOBODY, Answers, drive, work
+from tests.worker_driver import DEAD_HOLDER, Answers, run_loops, run_worker
 
 pytestmark = pytest.mark.django_db
 
@@ -48,7 +48,7 @@ BROKEN = says(500, "<html>")
 
 def watch(row: Generation, *ends: Status) -> None:
     """Poll until the row stands at one of these."""
-    drive(lambda: Generation.objects.filter(pk=row.pk, status__in=ends).exists(), f"{ends}")
+    run_worker(lambda: Generation.objects.filter(pk=row.pk, status__in=ends).exists(), f"{ends}")
     row.refresh_from_db()
 
 
@@ -83,9 +83,9 @@ def test_failed_polls_before_it_do_not_count_as_looks(answers: Answers) -> None:
 def test_a_denied_task_that_is_known_again_is_doubted_no_more(answers: Answers) -> None:
     answers.are(DENIED)
     row = running()
-    drive(lambda: Generation.objects.get().first_not_found_at is not None, "it is doubted")
+    run_worker(lambda: Generation.objects.get().first_not_found_at is not None, "it is doubted")
     answers.are(PROCESSING)
-    drive(lambda: Generation.objects.get().first_not_found_at is None, "it is known again")
+    run_worker(lambda: Generation.objects.get().first_not_found_at is None, "it is known again")
     row.refresh_from_db()
     assert row.status == Status.RUNNING
     assert not row.is_lost
@@ -97,10 +97,10 @@ def test_a_lost_one_is_asked_no_more_until_somebody_looks_again_and_then_a_succe
     settings.DOUBT_SECONDS = 0
     answers.are(DENIED)
     row = running()
-    drive(lambda: Generation.objects.get().is_lost, "it is lost")
+    run_worker(lambda: Generation.objects.get().is_lost, "it is lost")
     assert Generation.objects.images_in_flight() == 0
     server = answers.are(MADE)
-    work("poll")
+    run_loops("poll")
     assert server.requests == []
 
     row.refresh_from_db()
@@ -116,7 +116,7 @@ def test_after_a_day_nobody_watches_any_more_but_nothing_has_failed(
     a_day_of_looks = int(settings.WATCH_SECONDS / max(settings.POLL_SECONDS))
     long_ago = timezone.now() - timedelta(hours=25)
     row = running(submitted_at=long_ago, polling_since=long_ago, polls=a_day_of_looks)
-    drive(lambda: Generation.objects.get().is_lost, "it is lost")
+    run_worker(lambda: Generation.objects.get().is_lost, "it is lost")
     row.refresh_from_db()
     assert row.status == Status.RUNNING
     assert row.transitions.latest("pk").reason == TransitionReason.ENDLESS
@@ -126,7 +126,7 @@ def test_a_clock_that_jumps_ahead_by_a_day_ends_nothing(answers: Answers) -> Non
     server = answers.are(PROCESSING)
     long_ago = timezone.now() - timedelta(hours=25)
     row = running(submitted_at=long_ago, polling_since=long_ago, polls=3)
-    drive(lambda: len(server.requests) >= 3, "it is polled on")
+    run_worker(lambda: len(server.requests) >= 3, "it is polled on")
     row.refresh_from_db()
     assert row.status == Status.RUNNING
     assert not row.is_lost
@@ -135,7 +135,7 @@ def test_a_clock_that_jumps_ahead_by_a_day_ends_nothing(answers: Answers) -> Non
 def test_a_late_one_is_still_watched_and_bumps_its_card_once(answers: Answers) -> None:
     server = answers.are(PROCESSING)
     row = running(submitted_at=timezone.now() - timedelta(minutes=6))
-    drive(lambda: len(server.requests) >= 3, "it is polled on")
+    run_worker(lambda: len(server.requests) >= 3, "it is polled on")
     row.refresh_from_db()
     assert row.is_late
     assert row.version == 2
@@ -149,10 +149,10 @@ def test_a_refused_key_holds_the_submits_keeps_the_task_and_opens_with_a_good_po
 ) -> None:
     answers.are(says(401, {"code": 1002, "message": "Authorization is invalid"}))
     row = running()
-    drive(lambda: UpstreamGate.now().is_held, "the line is held")
+    run_worker(lambda: UpstreamGate.now().is_held, "the line is held")
     assert UpstreamGate.now().hold_reason == UpstreamGate.HoldReason.KEY
     answers.are(PROCESSING)
-    drive(lambda: not UpstreamGate.now().is_held, "the line is open")
+    run_worker(lambda: not UpstreamGate.now().is_held, "the line is open")
     row.refresh_from_db()
     assert row.status == Status.RUNNING
 
@@ -160,10 +160,10 @@ def test_a_refused_key_holds_the_submits_keeps_the_task_and_opens_with_a_good_po
 def test_a_retry_after_told_to_a_poll_silences_everything(upstream: Simulator) -> None:
     upstream.scenario("query-429-retry-after", polls=1, retry_after=1)
     make_generation()
-    work("submit")
-    drive(lambda: len(upstream.requests("query")) == 1, "it is polled")
+    run_loops("submit")
+    run_worker(lambda: len(upstream.requests("query")) == 1, "it is polled")
     make_generation(prompt="another")
-    drive()
+    run_worker()
     (refused,) = [one for one in upstream.requests("query") if one["status"] == 429]
     later = upstream.requests(since=refused["index"] + 1)
     assert {request["kind"] for request in later} == {"submit", "query", "file"}
@@ -177,8 +177,8 @@ def test_what_a_dead_pump_had_claimed_is_asked_at_once(answers: Answers) -> None
     answers.are(MADE)
     soon = timezone.now() + timedelta(seconds=30)
     row = running(next_poll_at=soon)
-    Lease.objects.create(name="poll", holder=NOBODY, expires_at=soon)
-    work("poll")
+    Lease.objects.create(name="poll", holder=DEAD_HOLDER, expires_at=soon)
+    run_loops("poll")
     row.refresh_from_db()
     assert row.status == Status.FETCHING
 
@@ -188,7 +188,7 @@ def test_what_a_living_pump_has_claimed_is_left_to_it(answers: Answers) -> None:
     running()
     assert len(Generation.objects.claim_due(10, lease_seconds=60)) == 1
     assert Generation.objects.claim_due(10, lease_seconds=60) == []
-    work("poll")
+    run_loops("poll")
     assert server.requests == []
 
 

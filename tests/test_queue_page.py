@@ -27,26 +27,26 @@ def press_resume(client: Client, page: str) -> str:
     return client.post("/queue/resume", {"pause": pause[1]}, follow=True).content.decode()
 
 
-def test_the_page_is_for_admins_alone(owners: Client, admins: Client) -> None:
-    assert 'href="/queue/"' in admins.get("/").content.decode()
-    assert admins.get("/queue/").status_code == 200
-    assert owners.get("/queue/").status_code == 403
-    assert owners.post("/queue/", {"reason": "mine now"}).status_code == 403
+def test_the_page_is_for_admins_alone(owner_client: Client, admin_client: Client) -> None:
+    assert 'href="/queue/"' in admin_client.get("/").content.decode()
+    assert admin_client.get("/queue/").status_code == 200
+    assert owner_client.get("/queue/").status_code == 403
+    assert owner_client.post("/queue/", {"reason": "mine now"}).status_code == 403
     assert not UpstreamGate.objects.exists()
-    assert b'href="/queue/"' not in owners.get("/").content
+    assert b'href="/queue/"' not in owner_client.get("/").content
 
 
-def test_nobody_else_resumes(owners: Client, admin: Member) -> None:
+def test_nobody_else_resumes(owner_client: Client, admin: Member) -> None:
     UpstreamGate.pause(admin, "Lunch")
-    assert owners.post("/queue/resume").status_code == 403
+    assert owner_client.post("/queue/resume").status_code == 403
     assert UpstreamGate.now().is_paused
 
 
-def test_nothing_is_paused_or_resumed_by_looking(admins: Client, admin: Member) -> None:
-    assert "Open: what is asked for is sent" in page_of(admins)
+def test_nothing_is_paused_or_resumed_by_looking(admin_client: Client, admin: Member) -> None:
+    assert "Open: what is asked for is sent" in page_of(admin_client)
     assert not UpstreamGate.objects.exists()
     UpstreamGate.pause(admin, "Lunch")
-    assert admins.get("/queue/resume").status_code == 405
+    assert admin_client.get("/queue/resume").status_code == 405
     assert UpstreamGate.now().is_paused
 
 
@@ -54,30 +54,32 @@ def test_nothing_is_paused_or_resumed_by_looking(admins: Client, admin: Member) 
 
 
 def test_a_pause_is_told_to_all_with_its_reason_and_who(
-    admins: Client, admin: Member, owners: Client
+    admin_client: Client, admin: Member, owner_client: Client
 ) -> None:
-    answer = admins.post("/queue/", {"reason": "  The month's <money> is spent "})
+    answer = admin_client.post("/queue/", {"reason": "  The month's <money> is spent "})
     assert (answer.status_code, answer["Location"]) == (302, "/queue/")
     gate = UpstreamGate.now()
     assert (gate.paused_by, gate.pause_reason) == (admin, "The month's <money> is spent")
-    page = page_of(owners, "/")
+    page = page_of(owner_client, "/")
     assert "The line is paused: The month&#x27;s &lt;money&gt; is spent" in page
     assert f"By {admin.name}, since " in page
     assert "What waits is kept and costs nothing." in page
     assert "Resume" not in page
 
 
-def test_admins_find_resume_and_details_in_the_banner(admins: Client, admin: Member) -> None:
+def test_admins_find_resume_and_details_in_the_banner(admin_client: Client, admin: Member) -> None:
     UpstreamGate.pause(admin, "Lunch")
-    page = page_of(admins, "/")
+    page = page_of(admin_client, "/")
     assert 'id="banner-resume"' in page
     assert 'id="banner-details" href="/queue/"' in page
-    assert 'id="banner-details"' not in page_of(admins)
+    assert 'id="banner-details"' not in page_of(admin_client)
 
 
 @pytest.mark.parametrize("reason", ["", "   ", "x" * 301, "a\x00b"])
-def test_a_pause_without_a_reason_is_refused_beside_the_field(admins: Client, reason: str) -> None:
-    answer = admins.post("/queue/", {"reason": reason})
+def test_a_pause_without_a_reason_is_refused_beside_the_field(
+    admin_client: Client, reason: str
+) -> None:
+    answer = admin_client.post("/queue/", {"reason": reason})
     assert answer.status_code == 422
     page = answer.content.decode()
     assert 'id="reason-error"' in page
@@ -85,55 +87,59 @@ def test_a_pause_without_a_reason_is_refused_beside_the_field(admins: Client, re
     assert not UpstreamGate.objects.filter(paused_at__isnull=False).exists()
 
 
-def test_an_empty_post_is_a_pause_without_a_reason(admins: Client) -> None:
-    assert admins.post("/queue/").status_code == 422
+def test_an_empty_post_is_a_pause_without_a_reason(admin_client: Client) -> None:
+    assert admin_client.post("/queue/").status_code == 422
 
 
-def test_the_first_pause_stands(admins: Client, admin: Member) -> None:
+def test_the_first_pause_stands(admin_client: Client, admin: Member) -> None:
     UpstreamGate.pause(admin, "Lunch")
-    answer = admins.post("/queue/", {"reason": "Dinner"}, follow=True)
+    answer = admin_client.post("/queue/", {"reason": "Dinner"}, follow=True)
     assert b"It was paused already." in answer.content
     assert UpstreamGate.now().pause_reason == "Lunch"
 
 
-def test_while_it_is_paused_nobody_is_asked_to_pause_it(admins: Client, admin: Member) -> None:
-    assert 'name="reason"' in page_of(admins)
+def test_while_it_is_paused_nobody_is_asked_to_pause_it(
+    admin_client: Client, admin: Member
+) -> None:
+    assert 'name="reason"' in page_of(admin_client)
     UpstreamGate.pause(admin, "Lunch")
-    assert 'name="reason"' not in page_of(admins)
+    assert 'name="reason"' not in page_of(admin_client)
 
 
 # --- its end --------------------------------------------------------------------------------------
 
 
-def test_a_resume_lets_the_queue_go_at_once(admins: Client, admin: Member) -> None:
+def test_a_resume_lets_the_queue_go_at_once(admin_client: Client, admin: Member) -> None:
     make_generation()
     UpstreamGate.pause(admin, "Lunch")
     UpstreamGate.hold(UpstreamGate.HoldReason.ACCOUNT)
-    press_resume(admins, page_of(admins))
+    press_resume(admin_client, page_of(admin_client))
     gate = UpstreamGate.now()
     assert not gate.is_paused
     assert not gate.is_held
     assert [kick.func() for kick in OrmQ.objects.all()] == ["generations.worker.tasks.submit"]
 
 
-def test_a_resume_from_the_banner_of_a_card_does_the_same(admins: Client, admin: Member) -> None:
+def test_a_resume_from_the_banner_of_a_card_does_the_same(
+    admin_client: Client, admin: Member
+) -> None:
     UpstreamGate.pause(admin, "Lunch")
-    press_resume(admins, page_of(admins, "/"))
+    press_resume(admin_client, page_of(admin_client, "/"))
     assert not UpstreamGate.now().is_paused
 
 
 @pytest.mark.parametrize("before", ["a hold", "another pause"])
 def test_a_press_on_an_old_page_ends_no_pause_that_it_did_not_show(
-    admins: Client, admin: Member, before: str
+    admin_client: Client, admin: Member, before: str
 ) -> None:
     if before == "a hold":
         UpstreamGate.hold(UpstreamGate.HoldReason.KEY)
     else:
         UpstreamGate.pause(admin, "Lunch")
-    old = page_of(admins)
+    old = page_of(admin_client)
     UpstreamGate.resume()
     UpstreamGate.pause(admin, "Somebody broke in")
-    assert "read why first" in press_resume(admins, old)
+    assert "read why first" in press_resume(admin_client, old)
     assert UpstreamGate.now().pause_reason == "Somebody broke in"
     assert not OrmQ.objects.exists()
 
@@ -142,14 +148,14 @@ def test_a_press_on_an_old_page_ends_no_pause_that_it_did_not_show(
 
 
 def test_an_open_page_learns_of_a_pause_of_another_and_of_its_end(
-    owners: Client, owner: Member, admin: Member
+    owner_client: Client, owner: Member, admin: Member
 ) -> None:
     row = make_generation(owner=owner)
     stamps = ["open.2"]
 
     def ask() -> str:
         question = {"k": f"{row.pk}.1-1-open", "p": stamps[-1]}
-        page = owners.get("/cards/changes", question).content.decode()
+        page = owner_client.get("/cards/changes", question).content.decode()
         stamps.extend(re.findall(r'data-page-stamp="([^"]+)"', page))
         return page
 
@@ -166,12 +172,12 @@ def test_an_open_page_learns_of_a_pause_of_another_and_of_its_end(
 
 
 def test_a_press_on_a_card_brings_the_banner_with_the_stamp(
-    owners: Client, owner: Member, admin: Member
+    owner_client: Client, owner: Member, admin: Member
 ) -> None:
     row = make_generation(Status.UNCONFIRMED, owner=owner)
     UpstreamGate.pause(admin, "Lunch")
     address = f"/generations/{row.pk}/send-again/"
-    page = owners.post(address, {"version": "1"}, headers=HTMX).content.decode()
+    page = owner_client.post(address, {"version": "1"}, headers=HTMX).content.decode()
     assert 'data-page-stamp="paused-' in page
     assert "The line is paused: Lunch" in page
 
@@ -179,7 +185,7 @@ def test_a_press_on_a_card_brings_the_banner_with_the_stamp(
 # --- how it stands --------------------------------------------------------------------------------
 
 
-def test_it_says_how_much_is_where_and_how_wide_it_is(admins: Client) -> None:
+def test_it_says_how_much_is_where_and_how_wide_it_is(admin_client: Client) -> None:
     for _row in range(3):
         make_generation()
     make_generation(Status.RUNNING, n=2)
@@ -188,7 +194,7 @@ def test_it_says_how_much_is_where_and_how_wide_it_is(admins: Client) -> None:
     make_generation(Status.SUCCEEDED)
     UpstreamGate.now()
     UpstreamGate.objects.update(concurrency_limit=5, concurrency_limit_changed_at=timezone.now())
-    page = page_of(admins)
+    page = page_of(admin_client)
     for words, count in (
         ("Waiting in line", 3), ("Sending", 1), ("Making", 1), ("Made, fetching", 0),
         ("Sent, no answer", 1),
@@ -198,33 +204,35 @@ def test_it_says_how_much_is_where_and_how_wide_it_is(admins: Client) -> None:
     assert "after Kling had said “too many”" in page
 
 
-def test_what_is_not_narrowed_is_not_called_so(admins: Client, settings: Settings) -> None:
-    assert "0 of 20 pictures" in page_of(admins)
-    assert "Narrowed" not in page_of(admins)
+def test_what_is_not_narrowed_is_not_called_so(admin_client: Client, settings: Settings) -> None:
+    assert "0 of 20 pictures" in page_of(admin_client)
+    assert "Narrowed" not in page_of(admin_client)
     settings.CONCURRENCY_LIMIT = 0
-    assert "0 pictures, no limit of ours" in page_of(admins)
+    assert "0 pictures, no limit of ours" in page_of(admin_client)
 
 
 def test_what_waits_by_the_thousand_is_not_counted_to_its_end(
-    admins: Client, owner: Member, monkeypatch: pytest.MonkeyPatch
+    admin_client: Client, owner: Member, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(queue_page, "MOST_COUNTED", 2)
+    monkeypatch.setattr(queue_page, "MAX_COUNT", 2)
     for _row in range(2):
         make_generation(owner=owner)
-    assert "<dt>Waiting in line</dt><dd>2</dd>" in page_of(admins)
+    assert "<dt>Waiting in line</dt><dd>2</dd>" in page_of(admin_client)
     make_generation(owner=owner)
-    assert "<dt>Waiting in line</dt><dd>more than 2</dd>" in page_of(admins)
+    assert "<dt>Waiting in line</dt><dd>more than 2</dd>" in page_of(admin_client)
 
 
-def test_what_was_asked_of_another_upstream_is_not_of_this_line(admins: Client) -> None:
+def test_what_was_asked_of_another_upstream_is_not_of_this_line(admin_client: Client) -> None:
     make_generation()
     Generation.objects.update(upstream="live")
-    assert "<dt>Waiting in line</dt><dd>0</dd>" in page_of(admins)
+    assert "<dt>Waiting in line</dt><dd>0</dd>" in page_of(admin_client)
 
 
-def test_a_hold_says_why_since_when_and_when_it_tries_again(admins: Client, owners: Client) -> None:
+def test_a_hold_says_why_since_when_and_when_it_tries_again(
+    admin_client: Client, owner_client: Client
+) -> None:
     UpstreamGate.hold(UpstreamGate.HoldReason.ACCOUNT, '{"message": "<b>1102"}')
-    gate, page = UpstreamGate.now(), page_of(admins)
+    gate, page = UpstreamGate.now(), page_of(admin_client)
     assert gate.held_at
     assert gate.probe_at
     assert "The line is on hold: the Kling account is empty." in page
@@ -232,30 +240,30 @@ def test_a_hold_says_why_since_when_and_when_it_tries_again(admins: Client, owne
     assert f"<dt>On hold since</dt><dd>{gate.held_at:%-d %b, %H:%M:%S}</dd>" in page
     assert f"<dt>Tried again at</dt><dd>{gate.probe_at:%-d %b, %H:%M:%S}</dd>" in page
     assert "{&quot;message&quot;: &quot;&lt;b&gt;1102&quot;}" in page
-    told = page_of(owners, "/")
+    told = page_of(owner_client, "/")
     assert "It starts by itself after a top-up." in told
     assert "1102" not in told
 
 
-def test_a_pause_hides_no_hold_behind_it(admins: Client, admin: Member) -> None:
+def test_a_pause_hides_no_hold_behind_it(admin_client: Client, admin: Member) -> None:
     UpstreamGate.hold(UpstreamGate.HoldReason.KEY, "invalid token")
     UpstreamGate.pause(admin, "Lunch")
-    page = page_of(admins)
+    page = page_of(admin_client)
     assert "The line is paused: Lunch" in page
     assert "Kling refuses our key" in page
     assert "invalid token" in page
 
 
-def test_a_wait_is_told_with_its_end(admins: Client) -> None:
-    assert "Busy" not in page_of(admins)
+def test_a_wait_is_told_with_its_end(admin_client: Client) -> None:
+    assert "Busy" not in page_of(admin_client)
     UpstreamGate.stay_silent(3600)
-    until, page = UpstreamGate.now().silent_until, page_of(admins)
+    until, page = UpstreamGate.now().silent_until, page_of(admin_client)
     assert "Busy: Kling has no room for now." in page
     assert f"<dt>Nothing sent until</dt><dd>{until:%-d %b, %H:%M:%S}</dd>" in page
     assert "Open: what is asked for" not in page
 
 
-def test_the_last_sign_of_the_worker_is_told(admins: Client) -> None:
-    assert "<dt>Last sign of the worker</dt><dd>none yet</dd>" in page_of(admins)
+def test_the_last_sign_of_the_worker_is_told(admin_client: Client) -> None:
+    assert "<dt>Last sign of the worker</dt><dd>none yet</dd>" in page_of(admin_client)
     Lease.record_heartbeat("worker")
-    assert "<dt>Last sign of the worker</dt><dd>just now</dd>" in page_of(admins)
+    assert "<dt>Last sign of the worker</dt><dd>just now</dd>" in page_of(admin_client)

@@ -12,7 +12,7 @@ from klingweb.simulator import SCENARIOS
 from tests.builders import make_admin, make_generation
 from tests.conftest import browser_of
 from tests.simulator import Simulator
-from tests.worker_driver import drive, is_at_rest, let_the_gap_pass, told, work
+from tests.worker_driver import describe_rows, is_idle, make_probe_due, run_loops, run_worker
 
 pytestmark = pytest.mark.django_db
 
@@ -161,19 +161,19 @@ def test_a_scenario_ends_as_it_should(
     for setting, value in end.settings.items():
         setattr(settings, setting, value)
     monkeypatch.setattr(fetch, "DOWNLOAD_SECONDS", end.download_seconds)
-    monkeypatch.setattr(fetch, "MOST_BYTES", 2**20)
+    monkeypatch.setattr(fetch, "MAX_BYTES", 2**20)
     if end.params:
         upstream.scenario(name, times=None, **end.params)
     row = make_generation(prompt=f"a red door, simulate: {name}", n=2)
     # when the worker has done what it can
-    drive(lambda: is_at_rest() or _is_watched_for_ever(end))
+    run_worker(lambda: is_idle() or _is_watched_for_ever(end))
     if end.held:
-        assert _so_far(upstream) == (Status.QUEUED, 1, 0, end.held), told()
-        let_the_gap_pass()
-        drive()
+        assert _so_far(upstream) == (Status.QUEUED, 1, 0, end.held), describe_rows()
+        make_probe_due()
+        run_worker()
     # then it stands where it should
     row.refresh_from_db()
-    assert _end_of(row, upstream) == replace(end, held="", **_GIVEN), told()
+    assert _end_of(row, upstream) == replace(end, held="", **_GIVEN), describe_rows()
     _nothing_forbidden_was_asked(row, upstream)
     _its_owner_reads_what_happened(row, end)
 
@@ -203,8 +203,8 @@ def _its_owner_reads_what_happened(row: Generation, end: End) -> None:
     # the raw answers are for admins alone
     answered = row.submissions.exclude(response="").exists()
     assert "What went over the wire" not in page
-    admins = browser_of(make_admin()).get(f"/generations/{row.pk}/").content.decode()
-    assert ("What went over the wire" in admins) or not answered
+    admin_client = browser_of(make_admin()).get(f"/generations/{row.pk}/").content.decode()
+    assert ("What went over the wire" in admin_client) or not answered
 
 
 def _is_watched_for_ever(end: End) -> bool:
@@ -236,5 +236,5 @@ def _nothing_forbidden_was_asked(row: Generation, upstream: Simulator) -> None:
         assert max(asked, default=0) < row.finished_at.timestamp()
     if row.status != Status.RUNNING or row.is_lost:
         before = upstream.requests()
-        work()
+        run_loops()
         assert upstream.requests() == before, "asked after the end"

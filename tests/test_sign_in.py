@@ -38,14 +38,14 @@ def test_nobody_is_led_to_another_house(client: Client, owner: Member) -> None:
     assert client.post("/accounts/login/", data)["Location"] == "/"
 
 
-def test_signing_out_is_a_press_and_ends_the_session(owners: Client) -> None:
-    assert owners.get("/accounts/logout/").status_code == 405
-    assert owners.post("/accounts/logout/")["Location"] == "/accounts/login/"
-    assert owners.get("/").status_code == 302
+def test_signing_out_is_a_press_and_ends_the_session(owner_client: Client) -> None:
+    assert owner_client.get("/accounts/logout/").status_code == 405
+    assert owner_client.post("/accounts/logout/")["Location"] == "/accounts/login/"
+    assert owner_client.get("/").status_code == 302
 
 
-def test_who_is_signed_in_has_no_use_for_the_page(owners: Client) -> None:
-    assert owners.get("/accounts/login/")["Location"] == "/"
+def test_who_is_signed_in_has_no_use_for_the_page(owner_client: Client) -> None:
+    assert owner_client.get("/accounts/login/")["Location"] == "/"
 
 
 def test_a_press_without_its_token_is_refused_in_our_words(owner: Member) -> None:
@@ -55,6 +55,6 @@ def test_a_press_without_its_token_is_refused_in_our_words(owner: Member) -> Non
     assert b"The page was out of date." in answer.content
 
 
-def test_the_panel_is_shown_to_admins_alone(owners: Client, admins: Client) -> None:
-    assert b'href="/admin/"' in admins.get("/").content
-    assert b'href="/admin/"' not in owners.get("/").content
+def test_the_panel_is_shown_to_admins_alone(owner_client: Client, admin_client: Client) -> None:
+    assert b'href="/admin/"' in admin_client.get("/").content
+    assert b'href="/admin/"' not in owner_client.get("/").content

@@ -10,11 +10,11 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries, Settings
 
-from generations.catalog import REFERENCE_MOST_BYTES
+from generations.catalog import MAX_REFERENCE_BYTES
 from generations.models import Generation, Member, ReferenceImage, Status
-from generations.web.uploads import CappedUploadHandler
+from generations.web.studio.uploads import CappedUploadHandler
 from tests.builders import make_generation, png_bytes, upload
-from tests.forms import HTMX, nonce_in, wish
+from tests.forms import HTMX, form_data, nonce_from
 
 pytestmark = pytest.mark.django_db
 
@@ -22,67 +22,69 @@ pytestmark = pytest.mark.django_db
 # --- making ----------------------------------------------------------------------------------
 
 
-def test_a_press_makes_a_row_and_leads_to_its_card(owners: Client, owner: Member) -> None:
-    answer = owners.post("/", wish(prompt="A pear", n="4", aspect_ratio="16:9"))
+def test_a_press_makes_a_row_and_leads_to_its_card(owner_client: Client, owner: Member) -> None:
+    answer = owner_client.post("/", form_data(prompt="A pear", n="4", aspect_ratio="16:9"))
     row = Generation.objects.get()
     assert (answer.status_code, answer["Location"]) == (303, f"/#generation-{row.pk}")
     assert (row.owner, row.prompt, row.n, row.aspect_ratio) == (owner, "A pear", 4, "16:9")
     assert row.status == Status.QUEUED
 
 
-def test_the_row_and_the_kick_commit_together(owners: Client) -> None:
+def test_the_row_and_the_kick_commit_together(owner_client: Client) -> None:
     from django_q.models import OrmQ  # noqa: TID251
 
-    owners.post("/", wish())
+    owner_client.post("/", form_data())
     assert OrmQ.objects.count() == 1
 
 
-def test_the_same_press_twice_makes_one_row_and_one_kick(owners: Client) -> None:
+def test_the_same_press_twice_makes_one_row_and_one_kick(owner_client: Client) -> None:
     from django_q.models import OrmQ  # noqa: TID251
 
-    press = wish()
-    first, second = owners.post("/", press), owners.post("/", press)
+    press = form_data()
+    first, second = owner_client.post("/", press), owner_client.post("/", press)
     assert Generation.objects.count() == OrmQ.objects.count() == 1
     assert first["Location"] == second["Location"]
 
 
-def test_the_same_press_with_the_same_file_makes_one_row(owners: Client) -> None:
-    press, content = wish(), png_bytes()
+def test_the_same_press_with_the_same_file_makes_one_row(owner_client: Client) -> None:
+    press, content = form_data(), png_bytes()
     for _press in range(2):
-        owners.post("/", press | {"image": upload(content)})
+        owner_client.post("/", press | {"image": upload(content)})
     assert Generation.objects.count() == ReferenceImage.objects.count() == 1
 
 
-def test_a_form_changed_after_the_back_button_is_a_new_wish(owners: Client) -> None:
-    press = wish()
-    owners.post("/", press)
-    owners.post("/", press | {"prompt": "A plum"})
+def test_a_form_changed_after_the_back_button_is_a_new_wish(owner_client: Client) -> None:
+    press = form_data()
+    owner_client.post("/", press)
+    owner_client.post("/", press | {"prompt": "A plum"})
     assert Generation.objects.count() == 2
 
 
-def test_a_nonce_of_somebody_else_is_no_obstacle(owners: Client, strangers: Client) -> None:
-    press = wish()
-    owners.post("/", press)
-    strangers.post("/", press)
+def test_a_nonce_of_somebody_else_is_no_obstacle(
+    owner_client: Client, stranger_client: Client
+) -> None:
+    press = form_data()
+    owner_client.post("/", press)
+    stranger_client.post("/", press)
     assert Generation.objects.count() == 2
 
 
-def test_with_htmx_the_card_comes_with_a_fresh_nonce(owners: Client) -> None:
-    press = wish()
-    answer = owners.post("/", press, headers=HTMX)
+def test_with_htmx_the_card_comes_with_a_fresh_nonce(owner_client: Client) -> None:
+    press = form_data()
+    answer = owner_client.post("/", press, headers=HTMX)
     row = Generation.objects.get()
     page = answer.content.decode()
     assert answer.status_code == 200
     assert f'<article id="generation-{row.pk}"' in page
     assert 'data-status="queued" data-version="1"' in page
-    assert nonce_in(answer.content) != press["nonce"]
+    assert nonce_from(answer.content) != press["nonce"]
     assert 'id="poller"' in page
     assert "every 2s" in page
 
 
-def test_with_htmx_the_same_press_brings_the_same_card(owners: Client) -> None:
-    press = wish()
-    pages = [owners.post("/", press, headers=HTMX).content.decode() for _press in range(2)]
+def test_with_htmx_the_same_press_brings_the_same_card(owner_client: Client) -> None:
+    press = form_data()
+    pages = [owner_client.post("/", press, headers=HTMX).content.decode() for _press in range(2)]
     ids = [re.findall(r'<article id="(generation-\d+)"', page) for page in pages]
     assert ids[0] == ids[1]
     assert len(ids[0]) == 1
@@ -117,10 +119,12 @@ def test_with_htmx_the_same_press_brings_the_same_card(owners: Client) -> None:
     ],
 )
 def test_what_is_wrong_stands_next_to_its_field(
-    owners: Client, field: str, value: str, words: str
+    owner_client: Client, field: str, value: str, words: str
 ) -> None:
     for headers in ({}, HTMX):
-        answer = owners.post("/", wish(**{"prompt": "A pear"} | {field: value}), headers=headers)
+        answer = owner_client.post(
+            "/", form_data(**{"prompt": "A pear"} | {field: value}), headers=headers
+        )
         assert answer.status_code == 422
         page = answer.content.decode()
         assert words in page
@@ -129,49 +133,49 @@ def test_what_is_wrong_stands_next_to_its_field(
     assert not Generation.objects.exists()
 
 
-def test_an_invalid_form_keeps_everything_that_was_typed(owners: Client) -> None:
-    typed = wish(
+def test_an_invalid_form_keeps_everything_that_was_typed(owner_client: Client) -> None:
+    typed = form_data(
         prompt="x" * 600, negative_prompt="birds & <b>", n="7", aspect_ratio="9:16",
         image_url="https://a.example/b.png", image_fidelity="0.85",
     )  # fmt: skip
-    page = owners.post("/", typed).content.decode()
+    page = owner_client.post("/", typed).content.decode()
     assert "x" * 600 in page
     assert "birds &amp; &lt;b&gt;" in page
     assert re.search(r'value="7"[^>]* checked', page)
     assert re.search(r'value="9:16"[^>]* checked', page)
     assert "https://a.example/b.png" in page
     assert 'value="0.85"' in page
-    assert nonce_in(page.encode()) == typed["nonce"]
+    assert nonce_from(page.encode()) == typed["nonce"]
 
 
-def test_with_htmx_the_form_alone_comes_back(owners: Client) -> None:
-    answer = owners.post("/", wish(prompt=""), headers=HTMX)
+def test_with_htmx_the_form_alone_comes_back(owner_client: Client) -> None:
+    answer = owner_client.post("/", form_data(prompt=""), headers=HTMX)
     assert answer["HX-Retarget"] == "#console"
     assert b"<html" not in answer.content
     assert b'aria-invalid="true" autofocus' in answer.content
 
 
-def test_line_breaks_count_once_as_the_page_counts_them(owners: Client) -> None:
-    owners.post("/", wish(prompt="\r\n".join(["x" * 24] * 20)))
+def test_line_breaks_count_once_as_the_page_counts_them(owner_client: Client) -> None:
+    owner_client.post("/", form_data(prompt="\r\n".join(["x" * 24] * 20)))
     assert len(Generation.objects.get().prompt) == 499
 
 
-def test_characters_are_code_points(owners: Client, settings: Settings) -> None:
+def test_characters_are_code_points(owner_client: Client, settings: Settings) -> None:
     settings.PROMPT_CHARACTERS = 3
-    assert owners.post("/", wish(prompt="🍐🍐🍐")).status_code == 303
-    assert owners.post("/", wish(prompt="🍐🍐🍐🍐")).status_code == 422
+    assert owner_client.post("/", form_data(prompt="🍐🍐🍐")).status_code == 303
+    assert owner_client.post("/", form_data(prompt="🍐🍐🍐🍐")).status_code == 422
 
 
 @pytest.mark.parametrize("body", [b"prompt=%ED%A0%80&n=1", b"prompt=%FF%FE&aspect_ratio=%C3%28"])
-def test_broken_text_is_refused_and_breaks_nothing(owners: Client, body: bytes) -> None:
-    answer = owners.post("/", body, content_type="application/x-www-form-urlencoded")
+def test_broken_text_is_refused_and_breaks_nothing(owner_client: Client, body: bytes) -> None:
+    answer = owner_client.post("/", body, content_type="application/x-www-form-urlencoded")
     assert answer.status_code == 422
 
 
-def test_five_megabytes_of_prompt_are_a_clear_no(owners: Client) -> None:
-    assert owners.post("/", wish(prompt="x" * 5_000_000)).status_code == 400
+def test_five_megabytes_of_prompt_are_a_clear_no(owner_client: Client) -> None:
+    assert owner_client.post("/", form_data(prompt="x" * 5_000_000)).status_code == 400
     urlencoded = b"prompt=" + b"x" * 5_000_000
-    answer = owners.post("/", urlencoded, content_type="application/x-www-form-urlencoded")
+    answer = owner_client.post("/", urlencoded, content_type="application/x-www-form-urlencoded")
     assert answer.status_code == 400
     assert b"too large" in answer.content
 
@@ -179,36 +183,36 @@ def test_five_megabytes_of_prompt_are_a_clear_no(owners: Client) -> None:
 # --- a reference image ------------------------------------------------------------------------
 
 
-def test_a_reference_image_goes_along(owners: Client, owner: Member) -> None:
-    owners.post("/", wish(image=upload(name="dünen.png"), image_fidelity="0.8"))
+def test_a_reference_image_goes_along(owner_client: Client, owner: Member) -> None:
+    owner_client.post("/", form_data(image=upload(name="dünen.png"), image_fidelity="0.8"))
     row = Generation.objects.get()
     assert row.reference is not None
     assert (row.reference.owner, row.reference.name) == (owner, "dünen.png")
     assert (row.reference.content_type, row.image_fidelity) == ("image/png", 0.8)
 
 
-def test_a_good_file_in_a_bad_form_is_chosen_once(owners: Client) -> None:
-    page = owners.post("/", wish(prompt="", image=upload())).content.decode()
+def test_a_good_file_in_a_bad_form_is_chosen_once(owner_client: Client) -> None:
+    page = owner_client.post("/", form_data(prompt="", image=upload())).content.decode()
     reference = ReferenceImage.objects.get()
     assert f'name="reference" id="reference" data-name="pear.png" value="{reference.pk}"' in page
     assert f"/references/{reference.pk}" in page
-    owners.post("/", wish(reference=str(reference.pk)))
+    owner_client.post("/", form_data(reference=str(reference.pk)))
     assert Generation.objects.get().reference == reference
 
 
-def test_a_new_file_wins_over_the_kept_one(owners: Client) -> None:
-    owners.post("/", wish(prompt="", image=upload()))
+def test_a_new_file_wins_over_the_kept_one(owner_client: Client) -> None:
+    owner_client.post("/", form_data(prompt="", image=upload()))
     kept = ReferenceImage.objects.get()
-    owners.post("/", wish(reference=str(kept.pk), image=upload(png_bytes("3:2"))))
+    owner_client.post("/", form_data(reference=str(kept.pk), image=upload(png_bytes("3:2"))))
     assert Generation.objects.get().reference != kept
 
 
 def test_an_unused_reference_of_somebody_else_is_not_taken(
-    owners: Client, strangers: Client
+    owner_client: Client, stranger_client: Client
 ) -> None:
-    owners.post("/", wish(prompt="", image=upload()))
+    owner_client.post("/", form_data(prompt="", image=upload()))
     pk = ReferenceImage.objects.get().pk
-    assert strangers.post("/", wish(reference=str(pk))).status_code == 422
+    assert stranger_client.post("/", form_data(reference=str(pk))).status_code == 422
 
 
 @pytest.mark.parametrize(
@@ -224,41 +228,45 @@ def test_an_unused_reference_of_somebody_else_is_not_taken(
         (png_bytes() + b"\0" * 10 * 1024 * 1024, "too large"),
     ],
 )
-def test_what_is_wrong_with_an_image_is_said(owners: Client, content: bytes, words: str) -> None:
-    answer = owners.post("/", wish(image=upload(content)))
+def test_what_is_wrong_with_an_image_is_said(
+    owner_client: Client, content: bytes, words: str
+) -> None:
+    answer = owner_client.post("/", form_data(image=upload(content)))
     assert answer.status_code == 422
     assert words in answer.content.decode()
     assert not ReferenceImage.objects.exists()
 
 
-def test_a_small_file_of_many_pixels_is_not_decoded(owners: Client) -> None:
+def test_a_small_file_of_many_pixels_is_not_decoded(owner_client: Client) -> None:
     bomb = png_bytes(edge=300).replace(b"\0\0\1\x2c\0\0\1\x2c", b"\0\0\x75\x30\0\0\x75\x30")
-    answer = owners.post("/", wish(image=upload(bomb)))
+    answer = owner_client.post("/", form_data(image=upload(bomb)))
     assert answer.status_code == 422
     assert not ReferenceImage.objects.exists()
 
 
 @pytest.mark.parametrize("image", [{"image_url": "https://a.example/b.png"}, {"image": "file"}])
-def test_nothing_is_left_out_beside_a_reference(owners: Client, image: dict[str, Any]) -> None:
+def test_nothing_is_left_out_beside_a_reference(
+    owner_client: Client, image: dict[str, Any]
+) -> None:
     image = {name: upload() if value == "file" else value for name, value in image.items()}
-    answer = owners.post("/", wish(negative_prompt="birds", **image))
+    answer = owner_client.post("/", form_data(negative_prompt="birds", **image))
     assert answer.status_code == 422
     assert b"Not with a reference image" in answer.content
 
 
-def test_an_image_and_an_address_exclude_each_other(owners: Client) -> None:
-    answer = owners.post("/", wish(image=upload(), image_url="https://a.example/b.png"))
+def test_an_image_and_an_address_exclude_each_other(owner_client: Client) -> None:
+    answer = owner_client.post("/", form_data(image=upload(), image_url="https://a.example/b.png"))
     assert answer.status_code == 422
     assert b"not both" in answer.content
 
 
-def test_closeness_without_a_reference_is_not_kept(owners: Client) -> None:
-    owners.post("/", wish(image_fidelity="0.3"))
+def test_closeness_without_a_reference_is_not_kept(owner_client: Client) -> None:
+    owner_client.post("/", form_data(image_fidelity="0.3"))
     assert Generation.objects.get().image_fidelity is None
 
 
-def test_a_reference_by_address_is_passed_on_unseen(owners: Client) -> None:
-    owners.post("/", wish(image_url="https://a.example/b.png", image_fidelity="0.3"))
+def test_a_reference_by_address_is_passed_on_unseen(owner_client: Client) -> None:
+    owner_client.post("/", form_data(image_url="https://a.example/b.png", image_fidelity="0.3"))
     row = Generation.objects.get()
     assert (row.reference_url, row.image_fidelity) == ("https://a.example/b.png", 0.3)
 
@@ -266,53 +274,55 @@ def test_a_reference_by_address_is_passed_on_unseen(owners: Client) -> None:
 # --- again -------------------------------------------------------------------------------------
 
 
-def test_remix_fills_the_form_and_remembers_where_from(owners: Client, stranger: Member) -> None:
+def test_remix_fills_the_form_and_remembers_where_from(
+    owner_client: Client, stranger: Member
+) -> None:
     before = make_generation(owner=stranger, prompt="Dunes", n=5, aspect_ratio="9:16")
-    page = owners.get("/", {"remix": before.pk}).content.decode()
+    page = owner_client.get("/", {"remix": before.pk}).content.decode()
     assert re.search(r"<textarea id=\"prompt\"[^>]*>\s*Dunes</textarea>", page)
     assert re.search(r'value="5"[^>]* checked', page)
     assert f'name="remix_of" value="{before.pk}"' in page
-    owners.post("/", wish(remix_of=str(before.pk)))
+    owner_client.post("/", form_data(remix_of=str(before.pk)))
     assert Generation.objects.latest("pk").remix_of == before
 
 
-def test_the_missing_one_alone_can_be_made(owners: Client, owner: Member) -> None:
+def test_the_missing_one_alone_can_be_made(owner_client: Client, owner: Member) -> None:
     before = make_generation(owner=owner, n=4)
-    page = owners.get("/", {"remix": str(before.pk), "n": "1"}).content.decode()
+    page = owner_client.get("/", {"remix": str(before.pk), "n": "1"}).content.decode()
     assert re.search(r'value="1"[^>]* checked', page)
 
 
 @pytest.mark.parametrize("pk", ["", "x", "-1", "0", "99999999999999999999999999", "٣"])
-def test_again_of_nothing_is_a_404(owners: Client, pk: str) -> None:
-    assert owners.get("/", {"remix": pk}).status_code == 404
+def test_again_of_nothing_is_a_404(owner_client: Client, pk: str) -> None:
+    assert owner_client.get("/", {"remix": pk}).status_code == 404
 
 
 # --- the stream -------------------------------------------------------------------------------
 
 
 def test_the_stream_shows_ones_own_and_nobody_elses(
-    owners: Client, strangers: Client, owner: Member
+    owner_client: Client, stranger_client: Client, owner: Member
 ) -> None:
     row = make_generation(owner=owner)
-    assert f'id="generation-{row.pk}"' in owners.get("/").content.decode()
-    assert f'id="generation-{row.pk}"' not in strangers.get("/").content.decode()
+    assert f'id="generation-{row.pk}"' in owner_client.get("/").content.decode()
+    assert f'id="generation-{row.pk}"' not in stranger_client.get("/").content.decode()
 
 
-def test_days_have_their_own_headings(owners: Client, owner: Member) -> None:
+def test_days_have_their_own_headings(owner_client: Client, owner: Member) -> None:
     make_generation(owner=owner)
     make_generation(Status.SUCCEEDED, owner=owner)
     make_generation(owner=owner, created_at=timezone.now().replace(year=2024, month=3, day=9))
-    page = owners.get("/").content.decode()
+    page = owner_client.get("/").content.decode()
     assert "1 open, 1 done" in page
     assert re.findall(r"<h2 id=\"day-[^>]*>([^<]*)</h2>", page) == ["Today", "9 March 2024"]
 
 
-def test_older_pages_go_on_where_the_last_one_ended(owners: Client, owner: Member) -> None:
+def test_older_pages_go_on_where_the_last_one_ended(owner_client: Client, owner: Member) -> None:
     moment = timezone.now() - timedelta(days=1)
     rows = [make_generation(owner=owner, created_at=moment) for _row in range(45)]
     seen, address = [], "/"
     while address:
-        page = owners.get(address).content.decode()
+        page = owner_client.get(address).content.decode()
         seen += [int(pk) for pk in re.findall(r'<article id="generation-(\d+)"', page)]
         older = re.search(r'href="(\?before=[\d-]+)"', page)
         address = f"/{older[1]}" if older else ""
@@ -320,48 +330,48 @@ def test_older_pages_go_on_where_the_last_one_ended(owners: Client, owner: Membe
 
 
 @pytest.mark.parametrize("key", ["", "x", "1", "1-x", "9" * 60 + "-1", "99999999999999999999-1"])
-def test_a_key_that_is_none_is_a_404(owners: Client, key: str) -> None:
-    assert owners.get("/", {"before": key}).status_code == 404
+def test_a_key_that_is_none_is_a_404(owner_client: Client, key: str) -> None:
+    assert owner_client.get("/", {"before": key}).status_code == 404
 
 
 def test_the_number_of_queries_does_not_grow_with_the_cards(
-    owners: Client, owner: Member, django_assert_num_queries: DjangoAssertNumQueries
+    owner_client: Client, owner: Member, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     make_generation(owner=owner)
     make_generation(Status.SUCCEEDED, owner=owner)
-    owners.get("/")
+    owner_client.get("/")
     with django_assert_num_queries(8):
-        owners.get("/")
+        owner_client.get("/")
     for _row in range(10):
         make_generation(owner=owner)
         make_generation(Status.RUNNING, owner=owner)
     with django_assert_num_queries(8):
-        owners.get("/")
+        owner_client.get("/")
 
 
-def test_an_empty_studio_offers_prompts_to_begin_with(owners: Client) -> None:
-    assert b"Your pictures will appear here" in owners.get("/").content
-    assert b"White wall, blue arch" in owners.get("/", {"example": "2"}).content
-    assert owners.get("/", {"example": "x"}).status_code == 200
+def test_an_empty_studio_offers_prompts_to_begin_with(owner_client: Client) -> None:
+    assert b"Your pictures will appear here" in owner_client.get("/").content
+    assert b"White wall, blue arch" in owner_client.get("/", {"example": "2"}).content
+    assert owner_client.get("/", {"example": "x"}).status_code == 200
 
 
-def test_the_demo_says_that_it_is_one(owners: Client, settings: Settings) -> None:
-    assert b"simulate: cut after accept" in owners.get("/").content
+def test_the_demo_says_that_it_is_one(owner_client: Client, settings: Settings) -> None:
+    assert b"simulate: cut after accept" in owner_client.get("/").content
     settings.DEMO = False
-    assert b"simulate:" not in owners.get("/").content
+    assert b"simulate:" not in owner_client.get("/").content
 
 
-def test_the_demo_names_faults_that_the_simulator_knows(owners: Client) -> None:
+def test_the_demo_names_faults_that_the_simulator_knows(owner_client: Client) -> None:
     from klingweb.simulator.scenarios import named_in
 
-    page = owners.get("/").content.decode()
+    page = owner_client.get("/").content.decode()
     words = re.findall(r"<dt>(simulate: [^<]+)</dt>", page)
     assert len(words) == 10
     assert "normal" not in [named_in(said) for said in words]
 
 
-def test_a_nonce_is_made_for_every_page(owners: Client) -> None:
-    nonces = {nonce_in(owners.get("/").content) for _page in range(2)}
+def test_a_nonce_is_made_for_every_page(owner_client: Client) -> None:
+    nonces = {nonce_from(owner_client.get("/").content) for _page in range(2)}
     assert len(nonces) == 2
     assert str(uuid4()) not in nonces
 
@@ -375,4 +385,4 @@ def test_of_a_huge_file_no_more_is_written_than_can_be_right() -> None:
     kept = handler.file_complete(50 * len(chunk))
     assert kept
     assert kept.size == 50 * len(chunk)
-    assert kept.seek(0, 2) <= REFERENCE_MOST_BYTES + len(chunk)
+    assert kept.seek(0, 2) <= MAX_REFERENCE_BYTES + len(chunk)

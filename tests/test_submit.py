@@ -17,7 +17,14 @@ from generations.worker.dispatch import PreparedSubmission
 from generations.worker.lease import LeasedLoop
 from tests.builders import make_generation, make_submission
 from tests.simulator import Simulator
-from tests.worker_driver import FAR_AWAY, NOBODY, SOMEBODY_ELSE, drive, let_the_gap_pass, work
+from tests.worker_driver import (
+    DEAD_HOLDER,
+    REMOTE_HOLDER,
+    REUSED_PID_HOLDER,
+    make_probe_due,
+    run_loops,
+    run_worker,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -40,19 +47,19 @@ def posts(upstream: Simulator) -> list[dict[str, Any]]:
 def test_a_refused_key_burns_nothing_and_the_line_opens_by_itself(upstream: Simulator) -> None:
     upstream.settings(key="another-key")
     make_queue(5)
-    drive()
+    run_worker()
     assert statuses() == [Status.QUEUED] * 5
     assert UpstreamGate.now().hold_reason == UpstreamGate.HoldReason.KEY
 
     tried = len(posts(upstream))
-    let_the_gap_pass()
-    drive()
+    make_probe_due()
+    run_worker()
     assert len(posts(upstream)) == tried, "a free question told that it is refused still"
     assert statuses() == [Status.QUEUED] * 5
 
     upstream.settings(key=upstream.key)
-    let_the_gap_pass()
-    drive()
+    make_probe_due()
+    run_worker()
     assert statuses() == [Status.SUCCEEDED] * 5
     assert not UpstreamGate.now().is_held
 
@@ -60,7 +67,7 @@ def test_a_refused_key_burns_nothing_and_the_line_opens_by_itself(upstream: Simu
 def test_three_submits_in_a_row_without_an_answer_hold_the_line(upstream: Simulator) -> None:
     upstream.scenario("html-200", times=None)
     make_queue(5)
-    drive()
+    run_worker()
     assert statuses() == [Status.UNCONFIRMED] * 3 + [Status.QUEUED] * 2
     assert UpstreamGate.now().hold_reason == UpstreamGate.HoldReason.UNREACHED
     assert len(posts(upstream)) == 3
@@ -71,16 +78,16 @@ def test_a_wrong_address_is_asked_for_nothing_more_that_costs(
 ) -> None:
     settings.UPSTREAM_URL = f"{upstream.url}/wrong"  # 200 and HTML, whatever one asks
     make_queue(5)
-    drive()
+    run_worker()
     parked = [Status.UNCONFIRMED] * 3 + [Status.QUEUED] * 2
     assert statuses() == parked
-    let_the_gap_pass()
-    work("submit")
+    make_probe_due()
+    run_loops("submit")
     assert statuses() == parked
     assert UpstreamGate.now().is_held
     settings.UPSTREAM_URL = upstream.url
-    let_the_gap_pass()
-    drive()
+    make_probe_due()
+    run_worker()
     assert statuses() == [Status.UNCONFIRMED] * 3 + [Status.SUCCEEDED] * 2
 
 
@@ -92,7 +99,7 @@ def test_an_answer_in_between_shows_that_the_address_is_right(
     upstream.scenario("normal")
     upstream.scenario("html-200", times=2)
     make_queue(5)
-    drive()
+    run_worker()
     unknown, made = Status.UNCONFIRMED, Status.SUCCEEDED
     assert statuses() == [unknown, unknown, made, unknown, unknown]
     assert not UpstreamGate.now().is_held
@@ -103,10 +110,10 @@ def test_a_busy_upstream_that_gives_no_reason_for_minutes_holds_the_line(
 ) -> None:
     upstream.scenario("empty-429", times=None)
     make_generation()
-    work("submit")
+    run_loops("submit")
     assert not UpstreamGate.now().is_held
     UpstreamGate.objects.update(busy_since=timezone.now() - timedelta(minutes=6))
-    drive()
+    run_worker()
     assert UpstreamGate.now().hold_reason == UpstreamGate.HoldReason.BUSY
     assert statuses() == [Status.QUEUED]
 
@@ -116,9 +123,9 @@ def test_an_upstream_that_says_it_has_no_free_slot_is_waited_for_however_long(
 ) -> None:
     upstream.scenario("too-many", times=None)
     make_generation()
-    work("submit")
+    run_loops("submit")
     UpstreamGate.objects.update(busy_since=timezone.now() - timedelta(minutes=6))
-    work("submit")
+    run_loops("submit")
     assert not UpstreamGate.now().is_held
     assert len(posts(upstream)) > 1
 
@@ -129,16 +136,16 @@ def test_an_upstream_that_says_it_has_no_free_slot_is_waited_for_however_long(
 def test_a_retry_after_silences_submits_and_polls(upstream: Simulator) -> None:
     upstream.scenario("never-ends")
     make_generation(prompt="it is watched")
-    work("submit")
-    work("poll")
+    run_loops("submit")
+    run_loops("poll")
     upstream.scenario("too-fast-retry-after", match="busy", retry_after=1, refusals=1)
     make_generation(prompt="busy, once")
-    work("submit")
+    run_loops("submit")
     refused = upstream.requests()[-1]
     assert refused["status"] == 429
 
-    drive(lambda: len(upstream.tasks()) == 2, "the second is accepted")
-    work("poll")
+    run_worker(lambda: len(upstream.tasks()) == 2, "the second is accepted")
+    run_loops("poll")
     later = upstream.requests(since=refused["index"] + 1)
     assert {request["kind"] for request in later} >= {"submit", "query"}
     assert min(request["wall"] for request in later) >= refused["wall"] + 1
@@ -152,7 +159,7 @@ def test_a_burst_of_refusals_is_one_reason_to_wait(
     upstream.scenario("normal", times=7)  # so that several are under way when it turns
     upstream.scenario("too-many", times=None)
     make_queue(16)
-    work("submit", seconds=2)
+    run_loops("submit", seconds=2)
     refused = [post["status"] for post in posts(upstream)].count(429)
     assert refused > 1
     assert UpstreamGate.now().refusals_in_a_row < refused
@@ -170,7 +177,7 @@ def test_the_wait_doubles_with_each_refusal_in_a_row_up_to_a_minute() -> None:
 def test_code_5000_is_sent_again_twice_and_then_nobody_knows(upstream: Simulator) -> None:
     upstream.scenario("submit-5000", times=None)
     make_generation()
-    drive()
+    run_worker()
     assert statuses() == [Status.UNCONFIRMED]
     assert len(posts(upstream)) == 3
 
@@ -181,13 +188,13 @@ def test_what_was_not_sent_is_queued_again_and_made_at_last(
     with socket.create_server(("127.0.0.1", 0)) as closing:
         settings.UPSTREAM_URL = f"http://127.0.0.1:{closing.getsockname()[1]}"
     row = make_generation()
-    drive(lambda: row.submissions.count() > 1, "it was tried twice")
-    drive(lambda: statuses() == [Status.QUEUED], "it is queued again")
+    run_worker(lambda: row.submissions.count() > 1, "it was tried twice")
+    run_worker(lambda: statuses() == [Status.QUEUED], "it is queued again")
     outcomes = set(row.submissions.values_list("outcome", flat=True))
     assert outcomes == {Submission.Outcome.POSTPONED}
 
     settings.UPSTREAM_URL = upstream.url
-    drive()
+    run_worker()
     assert statuses() == [Status.SUCCEEDED]
     assert len(posts(upstream)) == 1
 
@@ -195,7 +202,9 @@ def test_what_was_not_sent_is_queued_again_and_made_at_last(
 # --- answers that come late, or to nobody ---------------------------------------------------------
 
 
-@pytest.mark.parametrize("holder", [NOBODY, SOMEBODY_ELSE], ids=["gone", "number used again"])
+@pytest.mark.parametrize(
+    "holder", [DEAD_HOLDER, REUSED_PID_HOLDER], ids=["gone", "number used again"]
+)
 def test_what_a_dead_worker_sent_is_unconfirmed(holder: str) -> None:
     row = make_generation(Status.SUBMITTING, attempt=1)
     in_time = timezone.now() + timedelta(minutes=1)
@@ -204,7 +213,7 @@ def test_what_a_dead_worker_sent_is_unconfirmed(holder: str) -> None:
     assert statuses() == [Status.UNCONFIRMED]
 
 
-@pytest.mark.parametrize("holder", [this_process(), FAR_AWAY], ids=["this one", "far away"])
+@pytest.mark.parametrize("holder", [this_process(), REMOTE_HOLDER], ids=["this one", "far away"])
 def test_a_worker_that_may_live_is_waited_for_until_the_deadline(holder: str) -> None:
     row = make_generation(Status.SUBMITTING, attempt=1)
     in_time = timezone.now() + timedelta(minutes=1)
@@ -218,7 +227,7 @@ def test_a_worker_that_may_live_is_waited_for_until_the_deadline(holder: str) ->
 
 def test_the_sweep_knows_the_attempt_it_sweeps() -> None:
     row = make_generation(Status.SUBMITTING, attempt=2)
-    make_submission(row, attempt=1, holder=NOBODY)
+    make_submission(row, attempt=1, holder=DEAD_HOLDER)
     submit.sweep()
     assert statuses() == [Status.SUBMITTING]
 
@@ -239,7 +248,7 @@ def test_an_answer_that_comes_after_the_sweep_still_counts(
     monkeypatch.setattr(submit, "_take", take_late)
     upstream.scenario(scenario)
     make_generation()
-    drive(lambda: statuses() == [end], f"it is {end}")
+    run_worker(lambda: statuses() == [end], f"it is {end}")
     assert len(posts(upstream)) == 1
 
 
@@ -255,7 +264,7 @@ def test_an_answer_that_the_database_does_not_take_at_first_is_saved_later(
 
     monkeypatch.setattr(Generation, "mark_running", refuse_twice)
     make_generation()
-    drive()
+    run_worker()
     assert statuses() == [Status.SUCCEEDED]
     assert len(posts(upstream)) == 1
 
@@ -269,13 +278,13 @@ def test_whatever_ends_the_sending_the_answers_under_way_are_still_saved(
     before_the_post = iter([True])
 
     def break_off(*args: object) -> bool:
-        if is_early := next(before_the_post, False):
-            return is_early
+        if is_eager := next(before_the_post, False):
+            return is_eager
         raise SystemExit("as django-q2 does to a task that is out of time")
 
     monkeypatch.setattr(LeasedLoop, "renew", break_off)
     with pytest.raises(SystemExit):
-        work("submit")
+        run_loops("submit")
     assert sorted(statuses()) == [Status.QUEUED, Status.RUNNING]
     (task,) = upstream.tasks()
     assert Generation.objects.filter(upstream_task_id=task["task_id"]).exists()
@@ -295,25 +304,25 @@ def test_an_answer_that_cannot_be_saved_is_told_with_its_id_and_never_sent_again
     with monkeypatch.context() as broken:
         broken.setattr(Generation, "mark_running", refuse)
         row = make_generation()
-        work("submit")
+        run_loops("submit")
     (task,) = upstream.tasks()
     assert task["task_id"] in caplog.text
-    row.submissions.update(holder=NOBODY)
-    drive()
+    row.submissions.update(holder=DEAD_HOLDER)
+    run_worker()
     assert statuses() == [Status.UNCONFIRMED]
     assert len(posts(upstream)) == 1
 
 
 def test_every_post_opens_a_connection_of_its_own(upstream: Simulator) -> None:
     make_queue(3)
-    drive()
+    run_worker()
     assert len({post["remote_port"] for post in posts(upstream)}) == 3
 
 
 def test_the_answer_is_kept_as_it_came(upstream: Simulator) -> None:
     upstream.scenario("bad-parameter")
     row = make_generation()
-    drive()
+    run_worker()
     submission = row.submissions.get()
     assert (submission.outcome, submission.http_status, submission.code) == ("refused", 400, "1201")
     assert "aspect_ratio value" in submission.response

@@ -13,7 +13,7 @@ from generations.models import Generation, Lease, Status, UpstreamGate
 from generations.worker import tasks
 from tests.builders import make_generation
 from tests.simulator import Simulator
-from tests.worker_driver import ALIVE, NOBODY, drive
+from tests.worker_driver import DEAD_HOLDER, LIVE_HOLDER, run_worker
 
 pytestmark = pytest.mark.django_db
 
@@ -133,7 +133,7 @@ def test_the_beat_wakes_what_has_work_and_only_that(
 
 
 @pytest.mark.parametrize(
-    ("holder", "woken"), [(ALIVE, []), (NOBODY, ["submit"])], ids=["alive", "dead"]
+    ("holder", "woken"), [(LIVE_HOLDER, []), (DEAD_HOLDER, ["submit"])], ids=["alive", "dead"]
 )
 def test_the_beat_leaves_a_line_alone_that_somebody_works_at(holder: str, woken: list[str]) -> None:
     make_generation()
@@ -145,7 +145,7 @@ def test_the_beat_leaves_a_line_alone_that_somebody_works_at(holder: str, woken:
 
 def test_the_beat_is_a_sign_of_life_and_sweeps() -> None:
     row = make_generation(Status.SUBMITTING, attempt=1)
-    row.submissions.create(attempt=1, holder=NOBODY, deadline_at=timezone.now())
+    row.submissions.create(attempt=1, holder=DEAD_HOLDER, deadline_at=timezone.now())
     tasks.heartbeat()
     row.refresh_from_db()
     assert row.status == Status.UNCONFIRMED
@@ -180,7 +180,7 @@ def test_the_tasks_kick_one_another_until_the_pictures_are_here(upstream: Simula
             getattr(tasks, task)()
         return Generation.objects.get().is_final
 
-    drive(is_made, "the queue alone has made it", lease_names=())
+    run_worker(is_made, "the queue alone has made it", lease_names=())
     row.refresh_from_db()
     assert row.status == Status.SUCCEEDED
 
@@ -188,7 +188,7 @@ def test_the_tasks_kick_one_another_until_the_pictures_are_here(upstream: Simula
 def test_a_task_leaves_a_line_alone_that_somebody_works_at(upstream: Simulator) -> None:
     make_generation()
     until = timezone.now() + timedelta(seconds=10)
-    Lease.objects.create(name="submit", holder=ALIVE, expires_at=until)
+    Lease.objects.create(name="submit", holder=LIVE_HOLDER, expires_at=until)
     tasks.submit()
     assert queued() == []
     assert upstream.requests() == []

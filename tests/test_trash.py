@@ -43,7 +43,7 @@ def lying(client: Client, address: str = "/trash/") -> list[int]:
 
 def restore(client: Client, keys: list[Any]) -> str:
     press = {"picture": keys, "next": "/trash/"}
-    answer = client.post("/pictures/do/restore", press, follow=True)
+    answer = client.post("/pictures/bulk/restore", press, follow=True)
     assert answer.redirect_chain == [("/trash/", 302)]
     return unescape(answer.content.decode())
 
@@ -56,53 +56,57 @@ def delete(client: Client, keys: list[Any], **fields: str) -> Any:
 
 
 def test_each_finds_their_own_and_an_admin_what_is_shared(
-    owners: Client, strangers: Client, admins: Client, owner: Member, stranger: Member
+    owner_client: Client,
+    stranger_client: Client,
+    admin_client: Client,
+    owner: Member,
+    stranger: Member,
 ) -> None:
     shared, private = thrown(owner), thrown(owner, is_private=True)
     of_stranger = thrown(stranger)
-    assert set(lying(owners)) == {*shared, *private}
-    assert lying(strangers) == of_stranger
-    assert set(lying(admins)) == {*shared, *of_stranger}
+    assert set(lying(owner_client)) == {*shared, *private}
+    assert lying(stranger_client) == of_stranger
+    assert set(lying(admin_client)) == {*shared, *of_stranger}
 
 
-def test_what_is_on_the_wall_is_not_there(owners: Client, owner: Member) -> None:
+def test_what_is_on_the_wall_is_not_there(owner_client: Client, owner: Member) -> None:
     make_generation(Status.SUCCEEDED, owner=owner)
-    assert lying(owners) == []
-    assert "The trash is empty" in text_of(owners)
+    assert lying(owner_client) == []
+    assert "The trash is empty" in text_of(owner_client)
 
 
 def test_it_tells_what_it_was_who_put_it_there_and_until_when(
-    owners: Client, owner: Member
+    owner_client: Client, owner: Member
 ) -> None:
     thrown(owner, days_ago=2, prompt="Dunes <i>")
-    page = text_of(owners)
+    page = text_of(owner_client)
     when, until = timezone.now() - timedelta(days=2), timezone.now() + timedelta(days=28)
     assert "Dunes <i>" in page
     assert f"owner put it here on {when:%-d %b %Y}" in page
     assert f"Can be taken back until {until:%-d %b %Y}" in page
-    assert "Dunes <i>" not in owners.get("/trash/").content.decode()
+    assert "Dunes <i>" not in owner_client.get("/trash/").content.decode()
 
 
 def test_after_thirty_days_it_is_the_admins_alone(
-    owners: Client, admins: Client, owner: Member
+    owner_client: Client, admin_client: Client, owner: Member
 ) -> None:
     [pk] = thrown(owner, days_ago=31)
-    assert lying(owners) == []
-    assert "0 pictures are back" in restore(owners, [pk])
-    assert "Only admins can take it back now" in text_of(admins)
-    assert "1 picture is back" in restore(admins, [pk])
+    assert lying(owner_client) == []
+    assert "0 pictures are back" in restore(owner_client, [pk])
+    assert "Only admins can take it back now" in text_of(admin_client)
+    assert "1 picture is back" in restore(admin_client, [pk])
 
 
 def test_its_pages_join_without_a_gap(
-    owners: Client, owner: Member, monkeypatch: pytest.MonkeyPatch
+    owner_client: Client, owner: Member, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("generations.web.trash.PICTURES_A_PAGE", 3)
+    monkeypatch.setattr("generations.web.gallery.trash.PICTURES_A_PAGE", 3)
     for days in (3, 1, 2):
         thrown(owner, n=3, days_ago=days)
     seen, address = [], "/trash/"
     while address:
-        seen += lying(owners, address)
-        older = re.search(r'href="(\?before=[^"]+)"', text_of(owners, address))
+        seen += lying(owner_client, address)
+        older = re.search(r'href="(\?before=[^"]+)"', text_of(owner_client, address))
         address = f"/trash/{older[1]}" if older else ""
     in_order = Picture.objects.order_by("-trashed_at", "-pk").values_list("pk", flat=True)
     assert seen == list(in_order)
@@ -110,17 +114,17 @@ def test_its_pages_join_without_a_gap(
 
 
 @pytest.mark.parametrize("key", ["x", "1", "-1", "9" * 50 + "-1"])
-def test_a_broken_key_is_a_404(owners: Client, key: str) -> None:
-    assert owners.get("/trash/", {"before": key}).status_code == 404
+def test_a_broken_key_is_a_404(owner_client: Client, key: str) -> None:
+    assert owner_client.get("/trash/", {"before": key}).status_code == 404
 
 
 def test_it_asks_as_often_for_many_as_for_one(
-    owners: Client, owner: Member, django_assert_num_queries: DjangoAssertNumQueries
+    owner_client: Client, owner: Member, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     for _row in range(4):
         thrown(owner, n=2)
     with django_assert_num_queries(4):
-        owners.get("/trash/")
+        owner_client.get("/trash/")
 
 
 def test_nobody_looks_without_signing_in(client: Client) -> None:
@@ -131,82 +135,82 @@ def test_nobody_looks_without_signing_in(client: Client) -> None:
 # --- back again -------------------------------------------------------------------------------
 
 
-def test_one_or_all_chosen_come_back(owners: Client, owner: Member) -> None:
+def test_one_or_all_chosen_come_back(owner_client: Client, owner: Member) -> None:
     first, *others = thrown(owner, n=4)
-    assert "1 picture is back" in restore(owners, [first])
-    assert lying(owners) == others[::-1]
-    assert "3 pictures are back" in restore(owners, others)
+    assert "1 picture is back" in restore(owner_client, [first])
+    assert lying(owner_client) == others[::-1]
+    assert "3 pictures are back" in restore(owner_client, others)
     assert Picture.objects.available().count() == 4
 
 
 def test_what_is_private_to_others_is_not_taken_back(
-    strangers: Client, admins: Client, owner: Member
+    stranger_client: Client, admin_client: Client, owner: Member
 ) -> None:
     private = thrown(owner, is_private=True)
-    for client in (strangers, admins):
+    for client in (stranger_client, admin_client):
         assert "0 pictures are back" in restore(client, private)
     assert not Picture.objects.available().exists()
 
 
-def test_none_chosen_is_said(owners: Client, admins: Client, owner: Member) -> None:
+def test_none_chosen_is_said(owner_client: Client, admin_client: Client, owner: Member) -> None:
     thrown(owner)
-    assert "Choose a picture first" in restore(owners, [])
-    answer = delete(admins, ["x"])
+    assert "Choose a picture first" in restore(owner_client, [])
+    answer = delete(admin_client, ["x"])
     assert answer["Location"] == "/trash/"
-    assert "Choose a picture first" in text_of(admins)
+    assert "Choose a picture first" in text_of(admin_client)
 
 
 # --- for ever ---------------------------------------------------------------------------------
 
 
 def test_only_admins_are_offered_the_end(
-    owners: Client, admins: Client, owner: Member, admin: Member
+    owner_client: Client, admin_client: Client, owner: Member, admin: Member
 ) -> None:
     keys = thrown(owner)
-    assert "/trash/delete" in text_of(admins)
-    assert "/trash/delete" not in text_of(owners)
-    assert delete(owners, keys, sure="1").status_code == 403
-    assert admins.get("/trash/delete").status_code == 405
-    assert lying(owners) == keys
+    assert "/trash/delete" in text_of(admin_client)
+    assert "/trash/delete" not in text_of(owner_client)
+    assert delete(owner_client, keys, sure="1").status_code == 403
+    assert admin_client.get("/trash/delete").status_code == 405
+    assert lying(owner_client) == keys
 
 
-def test_the_first_press_only_asks(admins: Client, owner: Member) -> None:
+def test_the_first_press_only_asks(admin_client: Client, owner: Member) -> None:
     keys = thrown(owner, n=2)
-    page = delete(admins, keys).content.decode()
+    page = delete(admin_client, keys).content.decode()
     assert "Delete 2 pictures for ever?" in page
     assert "This cannot be undone" in page
     assert sorted(re.findall(r'name="picture" value="(\d+)"', page)) == sorted(map(str, keys))
-    assert sorted(lying(admins)) == keys
+    assert sorted(lying(admin_client)) == keys
 
 
-def test_of_many_some_are_shown_and_all_are_counted(admins: Client, owner: Member) -> None:
+def test_of_many_some_are_shown_and_all_are_counted(admin_client: Client, owner: Member) -> None:
     keys = thrown(owner, n=9) + thrown(owner, n=9)
-    page = delete(admins, keys).content.decode()
+    page = delete(admin_client, keys).content.decode()
     assert "Delete 18 pictures for ever?" in page
     assert "And 6 more" in page
 
 
 def test_the_second_press_removes_the_files_and_keeps_the_rows(
-    admins: Client, owner: Member
+    admin_client: Client, owner: Member
 ) -> None:
     keys = thrown(owner, n=2)
     names = [name for picture in Picture.objects.all() for name in picture.file_names]
     assert all(default_storage.exists(name) for name in names)
-    answer = delete(admins, keys, sure="1")
+    answer = delete(admin_client, keys, sure="1")
     assert answer["Location"] == "/trash/"
-    assert "2 pictures are deleted for ever" in text_of(admins)
+    assert "2 pictures are deleted for ever" in text_of(admin_client)
     assert not any(default_storage.exists(name) for name in names)
     states = Picture.objects.filter(pk__in=keys).values_list("state", flat=True)
     assert set(states) == {Picture.State.DELETED}
 
 
 def test_nothing_private_to_others_and_nothing_on_the_wall_is_deleted(
-    admins: Client, owner: Member
+    admin_client: Client, owner: Member
 ) -> None:
     private = thrown(owner, is_private=True)
     shown = make_generation(Status.SUCCEEDED, owner=owner).pictures.get()
     keys = [*private, shown.pk]
-    assert delete(admins, keys)["Location"] == "/trash/"
-    assert "None of these is in the trash any more" in text_of(admins)
-    delete(admins, keys, sure="1")
+    assert delete(admin_client, keys)["Location"] == "/trash/"
+    assert "None of these is in the trash any more" in text_of(admin_client)
+    delete(admin_client, keys, sure="1")
     assert Picture.objects.filter(state=Picture.State.STORED).count() == 2

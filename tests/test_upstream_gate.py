@@ -10,7 +10,7 @@ from generations.models import Member, Status, UpstreamGate
 from generations.worker import dispatch, submit
 from tests.builders import make_generation
 from tests.simulator import Simulator
-from tests.worker_driver import drive, let_the_gap_pass, work
+from tests.worker_driver import make_probe_due, run_loops, run_worker
 
 pytestmark = pytest.mark.django_db
 
@@ -94,7 +94,7 @@ def test_an_upstream_with_fewer_slots_than_our_budget_still_makes_all(
     settings.CONCURRENCY_LIMIT, settings.CONCURRENCY_GROW_SECONDS = 20, 0.1
     upstream.settings(units=4)
     rows = [make_generation(prompt=f"a narrow door {number}", n=2) for number in range(8)]
-    drive()
+    run_worker()
     for row in rows:
         row.refresh_from_db()
     assert {row.status for row in rows} == {Status.SUCCEEDED}
@@ -115,16 +115,16 @@ def test_a_paused_line_sends_nothing_and_keeps_the_queue(
     assert not submit.has_work()
     # and a resume lets it go
     UpstreamGate.resume()
-    drive()
+    run_worker()
     row.refresh_from_db()
     assert row.status == Status.SUCCEEDED
 
 
 def test_what_is_under_way_is_watched_through_a_pause(upstream: Simulator, admin: Member) -> None:
     row = make_generation()
-    drive(lambda: row.submissions.exclude(upstream_task_id="").exists())
+    run_worker(lambda: row.submissions.exclude(upstream_task_id="").exists())
     UpstreamGate.pause(admin, "Lunch")
-    drive()
+    run_worker()
     row.refresh_from_db()
     assert row.status == Status.SUCCEEDED
     assert timezone.now() - (UpstreamGate.now().paused_at or timezone.now()) < timedelta(minutes=1)
@@ -136,9 +136,9 @@ def test_a_hold_that_a_query_can_judge_ends_by_itself_without_anything_queued(
 ) -> None:
     UpstreamGate.hold(trouble, gap_seconds=3600)
     assert not submit.has_work()
-    let_the_gap_pass()
+    make_probe_due()
     assert submit.has_work()
-    work("submit")
+    run_loops("submit")
     assert not UpstreamGate.now().is_held
     assert upstream.requests("submit") == []
 
@@ -149,8 +149,8 @@ def test_a_key_that_is_still_refused_risks_no_post(upstream: Simulator, settings
     make_generation()
     UpstreamGate.hold(UpstreamGate.HoldReason.KEY, gap_seconds=60)
     for probes in (1, 2):
-        let_the_gap_pass()
-        work("submit")
+        make_probe_due()
+        run_loops("submit")
         gate = UpstreamGate.now()
         assert gate.hold_reason == UpstreamGate.HoldReason.KEY
         assert gate.probes == probes
@@ -162,11 +162,11 @@ def test_a_key_that_is_still_refused_risks_no_post(upstream: Simulator, settings
 
 def test_an_account_that_no_query_can_judge_waits_for_a_row(upstream: Simulator) -> None:
     UpstreamGate.hold(UpstreamGate.HoldReason.ACCOUNT, gap_seconds=3600)
-    let_the_gap_pass()
+    make_probe_due()
     assert not submit.has_work()
     row = make_generation()
     assert submit.has_work()
-    drive()
+    run_worker()
     row.refresh_from_db()
     assert row.status == Status.SUCCEEDED
     assert not UpstreamGate.now().is_held

@@ -11,7 +11,7 @@ import requests  # noqa: TID251
 from PIL import Image
 from playwright.sync_api import Browser, Request, expect
 
-from tests.house import ADMIN_PASSWORD, House, wait_until
+from tests.installation import ADMIN_PASSWORD, Installation, wait_until
 from tests.simulator import Simulator
 
 PERIOD_SECONDS = 2
@@ -24,35 +24,43 @@ def upstream() -> Iterator[Simulator]:
 
 
 @pytest.fixture(scope="module")
-def house(upstream: Simulator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+def installation(
+    upstream: Simulator, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Installation]:
     folder = tmp_path_factory.mktemp("house")
-    with House(folder, upstream_url=upstream.url, poll_seconds="0.5,1,1,1").prepare() as house:
-        house.open()
-        yield house
+    with Installation(
+        folder, upstream_url=upstream.url, poll_seconds="0.5,1,1,1"
+    ).prepare() as installation:
+        installation.open()
+        yield installation
 
 
-def _only_row(house: House, prompt: str) -> dict[str, object]:
-    (row,) = house.rows("SELECT * FROM generations_generation WHERE prompt = ?", prompt)
+def _only_row(installation: Installation, prompt: str) -> dict[str, object]:
+    (row,) = installation.rows("SELECT * FROM generations_generation WHERE prompt = ?", prompt)
     return row
 
 
-def test_a_press_becomes_pictures_in_the_card(house: House, upstream: Simulator) -> None:
-    person = house.sign_in()
+def test_a_press_becomes_pictures_in_the_card(
+    installation: Installation, upstream: Simulator
+) -> None:
+    person = installation.sign_in()
     answer = person.make("two quiet hills", n=2, aspect_ratio="3:2")
-    row = _only_row(house, "two quiet hills")
+    row = _only_row(installation, "two quiet hills")
     assert answer.url.endswith(f"/#generation-{row['id']}")
     assert f'id="generation-{row["id"]}"' in answer.text
 
-    wait_until(house.is_at_rest, what="the row is final")
+    wait_until(installation.is_idle, what="the row is final")
     card = person.get(f"/generations/{row['id']}/").text
     assert 'data-status="succeeded"' in card
-    pictures = house.rows("SELECT * FROM generations_picture WHERE generation_id = ?", row["id"])
+    pictures = installation.rows(
+        "SELECT * FROM generations_picture WHERE generation_id = ?", row["id"]
+    )
     assert [picture["state"] for picture in pictures] == ["stored", "stored"]
     for picture in pictures:
         address = f"/files/{picture['id']}/original"
         stored = person.get(address)
         assert stored.headers["Content-Type"] == "image/png"
-        kept = house.folder / "files" / picture["file"]
+        kept = installation.folder / "files" / picture["file"]
         assert stored.content == kept.read_bytes()
         with Image.open(kept) as image:
             assert (image.width, image.height) == (picture["width"], picture["height"])
@@ -60,41 +68,41 @@ def test_a_press_becomes_pictures_in_the_card(house: House, upstream: Simulator)
     (sent,) = [one for one in upstream.requests("submit") if one["prompt"] == "two quiet hills"]
     assert sent["authorization"]
     assert sorted(sent["body_keys"]) == ["aspect_ratio", "n", "prompt"]
-    moves = house.rows("SELECT to_status FROM generations_transition ORDER BY id")
+    moves = installation.rows("SELECT to_status FROM generations_transition ORDER BY id")
     story = ["queued", "submitting", "running", "fetching", "succeeded"]
     assert [move["to_status"] for move in moves] == story
 
 
-def test_a_stranger_sees_nothing_of_it(house: House) -> None:
-    (picture,) = house.rows("SELECT id FROM generations_picture ORDER BY id LIMIT 1")
+def test_a_stranger_sees_nothing_of_it(installation: Installation) -> None:
+    (picture,) = installation.rows("SELECT id FROM generations_picture ORDER BY id LIMIT 1")
     for path in ("/", "/generations/1/", f"/files/{picture['id']}/original", "/cards/changes"):
-        answer = requests.get(house.url + path, allow_redirects=False, timeout=10)
+        answer = requests.get(installation.url + path, allow_redirects=False, timeout=10)
         assert answer.status_code == 302
         assert "/accounts/login/" in answer.headers["Location"]
 
 
 def test_twenty_parallel_posts_of_one_form_make_one_row_and_one_submit(
-    house: House, upstream: Simulator
+    installation: Installation, upstream: Simulator
 ) -> None:
-    person = house.sign_in()
+    person = installation.sign_in()
     nonce = str(uuid4())
     with ThreadPoolExecutor(20) as presses:
         answers = list(
             presses.map(lambda _press: person.make("one door", nonce=nonce), range(20))
         )  # fmt: skip
     assert [answer.status_code for answer in answers] == [200] * 20
-    row = _only_row(house, "one door")
-    wait_until(house.is_at_rest, what="the row is final")
+    row = _only_row(installation, "one door")
+    wait_until(installation.is_idle, what="the row is final")
     assert len([one for one in upstream.requests("submit") if one["prompt"] == "one door"]) == 1
-    assert {answer.url for answer in answers} == {f"{house.url}/#generation-{row['id']}"}
+    assert {answer.url for answer in answers} == {f"{installation.url}/#generation-{row['id']}"}
 
 
 def test_ten_cards_refresh_in_a_browser_with_one_request_a_period(
-    house: House, upstream: Simulator, chromium: Browser
+    installation: Installation, upstream: Simulator, chromium: Browser
 ) -> None:
     upstream.settings(seconds=[12, 16])
     page = chromium.new_page()
-    page.goto(f"{house.url}/accounts/login/")
+    page.goto(f"{installation.url}/accounts/login/")
     page.get_by_label("Name").fill("admin")
     page.get_by_label("Password").fill(ADMIN_PASSWORD)
     page.get_by_role("button", name="Sign in").click()
@@ -127,7 +135,9 @@ def _note_refresh(request: Request, refreshes: list[tuple[float, int]]) -> None:
         refreshes.append((time.monotonic(), len(asked.split(","))))
 
 
-def test_health_tells_that_both_are_alive(house: House) -> None:
-    wait_until(lambda: requests.get(f"{house.url}/healthz", timeout=10).ok, what="all is well")
-    told = requests.get(f"{house.url}/healthz", timeout=10).json()
+def test_health_tells_that_both_are_alive(installation: Installation) -> None:
+    wait_until(
+        lambda: requests.get(f"{installation.url}/healthz", timeout=10).ok, what="all is well"
+    )
+    told = requests.get(f"{installation.url}/healthz", timeout=10).json()
     assert set(told.values()) == {"ok"}

@@ -7,7 +7,7 @@ import psutil
 import pytest
 from django.conf import settings
 
-from tests.house import House, Visitor, wait_until
+from tests.installation import Installation, Visitor, wait_until
 from tests.simulator import Simulator
 
 WORKERS = settings.Q_CLUSTER[
@@ -23,26 +23,28 @@ def upstream() -> Iterator[Simulator]:
 
 
 @pytest.fixture(scope="module")
-def house(upstream: Simulator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+def installation(
+    upstream: Simulator, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Installation]:
     folder = tmp_path_factory.mktemp("watched")
-    with House(
+    with Installation(
         folder, upstream_url=upstream.url, poll_seconds="0.3,1,1,1",
         watchdog_heartbeat_seconds=1, watchdog_timeout_seconds=8, log_level="ERROR",
-    ).prepare() as house:  # fmt: skip
-        house.open()
-        yield house
+    ).prepare() as installation:  # fmt: skip
+        installation.open()
+        yield installation
 
 
 @pytest.fixture(scope="module")
-def person(house: House) -> Visitor:
-    return house.sign_in()
+def person(installation: Installation) -> Visitor:
+    return installation.sign_in()
 
 
 class Cluster:
     """The processes of one django-q2 cluster, by what they do."""
 
-    def __init__(self, house: House) -> None:
-        watchdog, *members = house.family("worker")
+    def __init__(self, installation: Installation) -> None:
+        watchdog, *members = installation.family("worker")
         self.members = sorted(members, key=lambda member: member.pid)
         (self.parent,) = watchdog.children()
         (self.sentinel,) = self.parent.children()
@@ -60,20 +62,24 @@ def _is_alive(process: psutil.Process) -> bool:
         return False
 
 
-def make(house: House, person: Visitor, prompt: str) -> None:
+def make(installation: Installation, person: Visitor, prompt: str) -> None:
     """Queue one, and wait for its picture."""
     person.make(prompt)
-    wait_until(lambda: row(house, prompt)["status"] == "succeeded", SOON, f"{prompt!r} is made")
+    wait_until(
+        lambda: row(installation, prompt)["status"] == "succeeded", SOON, f"{prompt!r} is made"
+    )
 
 
-def row(house: House, prompt: str) -> dict[str, object]:
-    (found,) = house.rows("SELECT * FROM generations_generation WHERE prompt = ?", prompt)
+def row(installation: Installation, prompt: str) -> dict[str, object]:
+    (found,) = installation.rows("SELECT * FROM generations_generation WHERE prompt = ?", prompt)
     return found
 
 
-def is_idle(house: House) -> bool:
+def is_idle(installation: Installation) -> bool:
     """Nothing is to be done, and nobody works at any line."""
-    return house.is_at_rest() and not house.rows("SELECT 1 FROM generations_slot WHERE holder<>''")
+    return installation.is_idle() and not installation.rows(
+        "SELECT 1 FROM generations_slot WHERE holder<>''"
+    )
 
 
 HARM: dict[str, Callable[[Cluster], None]] = {
@@ -101,74 +107,76 @@ def kill(*processes: psutil.Process) -> None:
 
 @pytest.mark.parametrize("harm", HARM)
 def test_the_cluster_works_again_and_nothing_of_the_old_one_lives(
-    house: House, person: Visitor, harm: str
+    installation: Installation, person: Visitor, harm: str
 ) -> None:
-    make(house, person, f"before {harm}")
-    wait_until(lambda: is_idle(house), SOON, "the cluster is idle")
-    cluster = Cluster(house)
+    make(installation, person, f"before {harm}")
+    wait_until(lambda: is_idle(installation), SOON, "the cluster is idle")
+    cluster = Cluster(installation)
     HARM[harm](cluster)
     wait_until(cluster.is_gone, SOON, "nothing of the old cluster is left")
-    make(house, person, f"after {harm}")
+    make(installation, person, f"after {harm}")
 
 
 def test_busy_workers_that_are_killed_are_replaced(
-    house: House, person: Visitor, upstream: Simulator
+    installation: Installation, person: Visitor, upstream: Simulator
 ) -> None:
     upstream.settings(seconds=[3, 3])
     for number in range(5):
         person.make(f"busy {number}")
-    wait_until(lambda: house.statuses().get("running"), SOON, "they are watched")
-    kill(*Cluster(house).workers)
-    wait_until(house.is_at_rest, SOON, "all are at rest")
+    wait_until(lambda: installation.statuses().get("running"), SOON, "they are watched")
+    kill(*Cluster(installation).workers)
+    wait_until(installation.is_idle, SOON, "all are at rest")
     upstream.settings(seconds=[0.1, 0.2])
-    ends = [row(house, f"busy {number}")["status"] for number in range(5)]
+    ends = [row(installation, f"busy {number}")["status"] for number in range(5)]
     assert set(ends) <= {"succeeded", "unconfirmed"}
     tasks = [task["prompt"] for task in upstream.tasks()]
     assert len(tasks) == len(set(tasks)), "paid twice"
-    make(house, person, "after the busy ones were killed")
+    make(installation, person, "after the busy ones were killed")
 
 
 def test_two_groups_of_workers_do_no_harm_and_one_takes_over(
-    house: House, person: Visitor, upstream: Simulator
+    installation: Installation, person: Visitor, upstream: Simulator
 ) -> None:
-    with House(house.folder) as other:
-        other.environment = house.environment
+    with Installation(installation.folder) as other:
+        other.environment = installation.environment
         other.start("worker")
         for number in range(30):
             person.make(f"for two groups {number}")
-        wait_until(lambda: house.statuses().get("running"), SOON, "they are watched")
+        wait_until(lambda: installation.statuses().get("running"), SOON, "they are watched")
         other.kill("worker")
-        wait_until(house.is_at_rest, SOON, "all are at rest")
+        wait_until(installation.is_idle, SOON, "all are at rest")
     tasks = [task["prompt"] for task in upstream.tasks()]
     assert len(tasks) == len(set(tasks)), "paid twice"
-    ends = [row(house, f"for two groups {number}")["status"] for number in range(30)]
+    ends = [row(installation, f"for two groups {number}")["status"] for number in range(30)]
     assert set(ends) <= {"succeeded", "unconfirmed"}
 
 
-def test_a_killed_pusher_is_replaced_by_the_cluster_itself(house: House, person: Visitor) -> None:
-    make(house, person, "before the pusher is killed")
-    kill(Cluster(house).pusher)
-    make(house, person, "after the pusher is killed")
+def test_a_killed_pusher_is_replaced_by_the_cluster_itself(
+    installation: Installation, person: Visitor
+) -> None:
+    make(installation, person, "before the pusher is killed")
+    kill(Cluster(installation).pusher)
+    make(installation, person, "after the pusher is killed")
 
 
 def test_a_stop_waits_for_the_post_under_way_and_saves_its_answer(
-    house: House, person: Visitor, upstream: Simulator
+    installation: Installation, person: Visitor, upstream: Simulator
 ) -> None:
     upstream.settings(submit_seconds=3)
     prompt = "sent while it stops"
     person.make(prompt)
     wait_until(lambda: posts(upstream, prompt), SOON, "the POST has left")
-    members = house.family("worker")
-    assert house.stop("worker", SOON) == 0
+    members = installation.family("worker")
+    assert installation.stop("worker", SOON) == 0
 
-    saved = row(house, prompt)
+    saved = row(installation, prompt)
     (task,) = [task for task in upstream.tasks() if task["prompt"] == prompt]
     assert (saved["status"], saved["upstream_task_id"]) == ("running", task["task_id"])
     assert not any(map(_is_alive, members))
 
     upstream.settings(submit_seconds=0)
-    house.start("worker")
-    wait_until(lambda: row(house, prompt)["status"] == "succeeded", SOON, "it goes on")
+    installation.start("worker")
+    wait_until(lambda: row(installation, prompt)["status"] == "succeeded", SOON, "it goes on")
     assert len(posts(upstream, prompt)) == 1
 
 

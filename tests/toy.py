@@ -25,7 +25,7 @@ def waiting(database: str) -> list[str]:
         return [prompt for (prompt,) in found]
 
 
-def work(database: str, url: str, key: str) -> None:
+def run_loops(database: str, url: str, key: str) -> None:
     def submit(prompt: str) -> None:
         answer = requests.post(
             f"{url}/kling/v1/images/generations",
@@ -44,4 +44,4 @@ def work(database: str, url: str, key: str) -> None:
 
 
 if __name__ == "__main__":
-    work(*sys.argv[1:])
+    run_loops(*sys.argv[1:])

@@ -18,10 +18,10 @@ from tests.scripted import Script, Scripted
 from tests.simulator import Simulator
 
 # Holders of a slot or a submission, as `this_process` names them.
-ALIVE = _identity(os.getppid())
-NOBODY = f"{socket.gethostname()}:4194305:1.00"  # above the highest process number of Linux
-SOMEBODY_ELSE = f"{socket.gethostname()}:{os.getpid()}:1.00"  # a number that was used again
-FAR_AWAY = "another-machine:17:1.00"
+LIVE_HOLDER = _identity(os.getppid())
+DEAD_HOLDER = f"{socket.gethostname()}:4194305:1.00"  # above the highest process number of Linux
+REUSED_PID_HOLDER = f"{socket.gethostname()}:{os.getpid()}:1.00"  # a number that was used again
+REMOTE_HOLDER = "another-machine:17:1.00"
 
 PATIENCE_SECONDS = 30
 STINT_SECONDS = 0.2  # one line's, before the next has its turn
@@ -66,7 +66,7 @@ def connect(simulator: Simulator, settings: Settings, monkeypatch: pytest.Monkey
     monkeypatch.setattr(poll_schedule, "MAX_RETRY_SECONDS", 0.05)
 
 
-def work(*lease_names: str, seconds: float = STINT_SECONDS) -> None:
+def run_loops(*lease_names: str, seconds: float = STINT_SECONDS) -> None:
     """One shift of each of these lines, whether there is work or not; without a name, of all."""
     for lease_name in lease_names or LOOPS:
         with LeasedLoop(lease_name, _call_nobody, seconds) as loop:
@@ -74,7 +74,7 @@ def work(*lease_names: str, seconds: float = STINT_SECONDS) -> None:
             LOOPS[lease_name].run(loop)
 
 
-def is_at_rest() -> bool:
+def is_idle() -> bool:
     """Nothing moves any more before a person, an answer or the end of a hold moves it."""
     moving = Generation.objects.live().filter(lost_at=None)
     if UpstreamGate.now().is_held and not dispatch.opens_soon():
@@ -82,22 +82,22 @@ def is_at_rest() -> bool:
     return not moving.exists()
 
 
-def drive(
-    until: Callable[[], bool] = is_at_rest,
+def run_worker(
+    until: Callable[[], bool] = is_idle,
     what: str = "all rows are at rest",
     lease_names: Iterable[str] = LOOPS,
 ) -> None:
     """Work as a worker does, line after line, until then."""
     ends_at = time.monotonic() + PATIENCE_SECONDS
     while not until():
-        assert time.monotonic() < ends_at, f"never: {what}; {told()}"
+        assert time.monotonic() < ends_at, f"never: {what}; {describe_rows()}"
         submit.sweep()
         for lease_name in lease_names:
             if LOOPS[lease_name].has_work():
-                work(lease_name)
+                run_loops(lease_name)
 
 
-def told() -> str:
+def describe_rows() -> str:
     """How everything stands, for whoever reads a failure."""
     rows = Generation.objects.order_by("pk")[:20]
     stories = [
@@ -106,7 +106,7 @@ def told() -> str:
     return "\n".join([f"the line: {vars(UpstreamGate.now())}", *stories])
 
 
-def let_the_gap_pass() -> None:
+def make_probe_due() -> None:
     """The next row may try a held line, as if its gap were over."""
     UpstreamGate.objects.update(probe_at=timezone.now())
 

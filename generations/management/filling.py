@@ -126,7 +126,7 @@ def _draw() -> dict[str, list[dict[str, Any]]]:
     for file in sorted((DEMO / "pictures").glob("*.webp")):
         developed = imaging.process(file.read_bytes())
         ratio = min(
-            catalog.SHAPES,
+            catalog.ASPECT_RATIOS,
             key=lambda shape: abs(shape.width / shape.height - developed.width / developed.height),
         ).ratio
         if len(drawn.get(ratio, ())) < FILES_OF_A_SHAPE:

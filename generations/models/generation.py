@@ -12,7 +12,7 @@ from django.db.models import F, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from generations.catalog import SHAPE_OF, Shape
+from generations.catalog import ASPECT_RATIO_BY_NAME, AspectRatio
 
 from .generation_queryset import GenerationQuerySet
 from .library import Collection
@@ -210,8 +210,8 @@ class Generation(models.Model):
         return f"klingweb-{uuid5(self.idempotency_key, str(self.owner_id))}"
 
     @property
-    def shape(self) -> Shape:
-        return SHAPE_OF[self.aspect_ratio]
+    def shape(self) -> AspectRatio:
+        return ASPECT_RATIO_BY_NAME[self.aspect_ratio]
 
     @property
     def took_seconds(self) -> int | None:

@@ -112,14 +112,14 @@ class GenerationQuerySet(models.QuerySet["Generation"]):
         )
         return self.for_current_upstream().filter(taken).aggregate(images=Sum("n"))["images"] or 0
 
-    def request(self, *, owner: Member, nonce: UUID, **wish: Any) -> tuple["Generation", bool]:
+    def request(self, *, owner: Member, nonce: UUID, **params: Any) -> tuple["Generation", bool]:
         """T0: the one verb that creates. The same nonce again gives the same row and False.
 
         Call it inside the transaction that also enqueues the kick.
         """
         with transaction.atomic():
             generation, created = self.get_or_create(
-                owner=owner, idempotency_key=nonce, defaults=wish
+                owner=owner, idempotency_key=nonce, defaults=params
             )
             if created:
                 generation.transitions.create(

@@ -15,7 +15,7 @@ from django.views.decorators.http import require_safe
 
 from generations.models import Member, Picture, ReferenceImage
 
-from .access import MemberRequest
+from .middleware.access import MemberRequest
 
 # What a browser may show from our own address; anything else is only ever downloaded.
 SHOWN_TYPES = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp"}

@@ -20,13 +20,13 @@ from django.views.decorators.http import require_http_methods, require_POST
 from generations.models import Generation, Lease, Status, UpstreamGate
 from generations.worker import tasks
 
-from .access import MemberRequest
-from .cards import current_gate
-from .changes import count_open, which_pause
+from .cards.card import current_gate
+from .cards.changes import count_open, pause_id
+from .middleware.access import MemberRequest
 
 logger = logging.getLogger(__name__)
 
-MOST_COUNTED = 1000  # of each status: how many more there are is not worth a longer look
+MAX_COUNT = 1000  # of each status: how many more there are is not worth a longer look
 COUNTED = (Status.QUEUED, Status.SUBMITTING, Status.RUNNING, Status.FETCHING, Status.UNCONFIRMED)
 
 
@@ -68,7 +68,7 @@ def resume(request: MemberRequest) -> HttpResponse:
     """The pause that was on the page, or a hold, ends by hand; the queue goes on at once."""
     _admins_only(request)
     with transaction.atomic():
-        pause = which_pause(UpstreamGate.lock())
+        pause = pause_id(UpstreamGate.lock())
         is_same = not pause or request.POST.get("pause") == pause
         if is_same:
             UpstreamGate.resume()
@@ -108,5 +108,5 @@ def _busy_until(now: UpstreamGate) -> datetime | None:
 def _count(status: Status) -> Count:
     # The end says nothing more of these, but the index is of the open ones.
     rows = Generation.objects.for_current_upstream().filter(status=status, finished_at=None)
-    found = rows[: MOST_COUNTED + 1].count()
-    return Count(status, min(found, MOST_COUNTED), found > MOST_COUNTED)
+    found = rows[: MAX_COUNT + 1].count()
+    return Count(status, min(found, MAX_COUNT), found > MAX_COUNT)

@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 
 from generations.models import Generation, Member, Picture
 
-from .frames import file_addresses, picture_address
+from .picture_views import file_urls, picture_url
 
 # The boxes that the style sheet knows, by width over height: those of the eight shapes, and steps
 # between them for pictures that took the shape of a reference.
@@ -24,7 +24,7 @@ SHOWN = ("generation", "index", "state", "width", "height", "colour", "size_byte
 @dataclass(frozen=True)
 class Tile:
     pk: int
-    address: str
+    url: str
     thumbnail: str
     preview: str
     srcset: str
@@ -44,7 +44,7 @@ class Tile:
         shape = row.shape
         return cls(
             pk=row.pk,
-            address=reverse("generation", args=(row.pk,)),
+            url=reverse("generation", args=(row.pk,)),
             thumbnail="",
             preview="",
             srcset="",
@@ -61,12 +61,12 @@ class Tile:
 
     @classmethod
     def of(cls, picture: Picture, row: Generation, viewer: Member, query: str = "") -> "Tile":
-        _original, preview, thumbnail, srcset = file_addresses(picture.pk)
-        address = picture_address(picture.pk)
+        _original, preview, thumbnail, srcset = file_urls(picture.pk)
+        address = picture_url(picture.pk)
         width, height = picture.width or 1, picture.height or 1
         return cls(
             pk=picture.pk,
-            address=f"{address}?{query}" if query else address,
+            url=f"{address}?{query}" if query else address,
             thumbnail=thumbnail,
             preview=preview,
             srcset=srcset,

@@ -3,41 +3,26 @@
 from django.contrib.auth import views as auth_views
 from django.urls import URLPattern, path
 
-from . import (
-    actions,
-    alike,
-    changes,
-    choose,
-    collections,
-    compare,
-    download,
-    files,
-    gallery,
-    generation,
-    health,
-    history,
-    picture,
-    preferences,
-    queue,
-    remix,
-    studio,
-    trash,
-)
+from . import files, health, queue
+from .account import preferences
+from .cards import actions, changes, generation_page
+from .gallery import bulk, collections, compare, download, gallery, picture, trash
+from .studio import prompt_history, reuse, similar, studio
 
 urlpatterns: list[URLPattern] = [
     path("", studio.studio, name="studio"),
     path("cards/changes", changes.changes, name="changes"),
-    path("generations/<int:pk>/", generation.generation, name="generation"),
-    path("generations/<int:pk>/vary/", remix.vary, name="vary"),
-    path("generations/<int:pk>/name-task/", actions.name_task, name="name-task"),
-    path("generations/<int:pk>/<slug:verb>/", actions.act, name="act"),
+    path("generations/<int:pk>/", generation_page.generation, name="generation"),
+    path("generations/<int:pk>/variations/", reuse.variations, name="variations"),
+    path("generations/<int:pk>/enter-task-id/", actions.enter_task_id, name="enter-task-id"),
+    path("generations/<int:pk>/<slug:action>/", actions.run_action, name="action"),
     path("queue/", queue.queue, name="queue"),
     path("queue/resume", queue.resume, name="resume-queue"),
-    path("alike", alike.alike, name="alike"),
-    path("history/", history.history, name="history"),
+    path("similar", similar.similar, name="similar"),
+    path("history/", prompt_history.prompt_history, name="history"),
     path("gallery/", gallery.gallery, name="gallery"),
     path("pictures/<int:pk>/", picture.picture, name="picture"),
-    path("pictures/do/<slug:verb>", choose.choose, name="choose"),
+    path("pictures/bulk/<slug:action>", bulk.bulk_action, name="bulk"),
     path("pictures/download", download.download, name="download"),
     path("compare/", compare.compare, name="compare"),
     path("collections/", collections.collections, name="collections"),

@@ -17,7 +17,7 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
-from generations import kling, wire
+from generations.engines import http_client, kling
 from generations.models import Generation, Picture, Status
 
 from . import imaging, store, upstream
@@ -31,7 +31,7 @@ TIMEOUT_SECONDS = int(LOOP_SECONDS) + DRAIN_SECONDS
 ROW_LEASE_SECONDS = 200.0
 TICK_SECONDS = 0.1
 DOWNLOAD_SECONDS = 60.0
-MOST_BYTES = 60 * 1024 * 1024
+MAX_BYTES = 60 * 1024 * 1024
 OUR_TROUBLE_SECONDS = 30.0  # a full disk, a bug: the picture waits until it is mended
 CRASHES_FORGIVEN = 20  # a kill in the middle of a fetch is not the picture's fault
 EXPIRED = {401, 403, 404, 410}
@@ -133,7 +133,7 @@ class Fetcher:
         self.client = upstream.client(pool_size=settings.FETCH_THREADS)
         # Only the simulator's own address may be plain http or on this machine.
         origin = settings.UPSTREAM_URL if _is_local(settings.UPSTREAM_URL) else ""
-        self.session = wire.session(
+        self.session = http_client.session(
             pool_size=settings.FETCH_THREADS, guarded=True, allow_origin=origin
         )
 
@@ -164,7 +164,7 @@ class Fetcher:
         """
         try:
             with (
-                wire.deadline(DOWNLOAD_SECONDS),
+                http_client.deadline(DOWNLOAD_SECONDS),
                 self.session.get(
                     url, stream=True, allow_redirects=True, timeout=(10, 30)
                 ) as response,
@@ -177,10 +177,10 @@ class Fetcher:
                         final=gone and is_fresh,
                         expired=gone and not is_fresh,
                     )
-                body = wire.read_body(response, MOST_BYTES)
-        except wire.Forbidden as error:
+                body = http_client.read_body(response, MAX_BYTES)
+        except http_client.Forbidden as error:
             raise NotFetched(f"refused: {error}", final=True) from error
-        except wire.TooLarge as error:
+        except http_client.TooLarge as error:
             raise NotFetched(str(error), final=True) from error
         except requests.exceptions.RequestException as error:
             raise NotFetched(f"the file host failed: {type(error).__name__}") from error

@@ -10,7 +10,7 @@ from PIL import Image
 
 from generations import catalog
 
-MOST_PIXELS = 80_000_000
+MAX_PIXELS = 80_000_000
 TYPES = {
     "PNG": ("image/png", "png"),
     "JPEG": ("image/jpeg", "jpg"),
@@ -42,7 +42,7 @@ def process(original: bytes) -> ProcessedImage:
     """Decode every pixel, so that a truncated or forged file is found before it is kept."""
     try:
         with Image.open(io.BytesIO(original), formats=["PNG", "JPEG", "WEBP"]) as image:
-            if image.width * image.height > MOST_PIXELS:
+            if image.width * image.height > MAX_PIXELS:
                 raise InvalidImage(f"too large: {image.width} x {image.height} pixels")
             content_type, extension = TYPES[image.format or ""]
             image.load()

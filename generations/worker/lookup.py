@@ -18,7 +18,7 @@ from typing import TypeVar
 from django.conf import settings
 from django.utils import timezone
 
-from generations import kling
+from generations.engines import kling
 from generations.models import Generation, Submission, TaskTaken, UpstreamGate
 
 from . import upstream

@@ -17,8 +17,15 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from generations import kling
-from generations.models import Failure, Generation, Status, TransitionReason, UpstreamGate, pace
+from generations.engines import kling
+from generations.models import (
+    Failure,
+    Generation,
+    Status,
+    TransitionReason,
+    UpstreamGate,
+    durations,
+)
 
 from . import upstream
 from .lease import LeasedLoop
@@ -259,7 +266,7 @@ def _watch(generation: Generation, claimed: datetime, failures: int) -> Row | No
         return None
     # Later than usual: for its kind, and by any measure.
     if generation.late_at is None and age > max(
-        settings.LATE_SECONDS, LATE_FACTOR * pace.pace_of(generation).p90
+        settings.LATE_SECONDS, LATE_FACTOR * durations.stats_for(generation).p90
     ):
         generation.mark_late()
     at = timezone.now() + timedelta(seconds=next_poll(age, failures))

@@ -12,7 +12,7 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.utils import timezone
 
-from generations import kling
+from generations.engines import kling
 from generations.models import (
     Failure,
     Generation,
@@ -240,10 +240,10 @@ def _note(item: PreparedSubmission, outcome: Submission.Outcome, answer: str, **
 
 def _too_often(item: PreparedSubmission, error: kling.SlowDown) -> bool:
     """Some answers may be taken for "try again" only so often; then nobody knows any more."""
-    if error.most_attempts is None:
+    if error.max_attempts is None:
         return False
     same = item.generation.submissions.filter(code=error.code)
-    return same.count() >= error.most_attempts
+    return same.count() >= error.max_attempts
 
 
 def _may_be_there(item: PreparedSubmission) -> bool:

@@ -2,7 +2,7 @@
 
 from django.conf import settings
 
-from generations import kling
+from generations.engines import kling
 
 
 def client(*, pool_size: int = 1) -> kling.Client:

@@ -3,7 +3,7 @@
 const byId = (id) => document.getElementById(id);
 const openCards = () => [...document.querySelectorAll("article[data-open]")];
 const isPoll = (event) => event.detail.elt?.id === "poller";
-const MOST_CARDS = 50;
+const MAX_CARDS = 50;
 const AWAY_MS = 15_000;
 
 // --- asking -----------------------------------------------------------------------------------
@@ -15,7 +15,7 @@ let askedAt = 0;
 document.addEventListener("htmx:configRequest", (event) => {
   if (!isPoll(event)) return;
   // Read from the page at this moment, so that a card put in meanwhile is not forgotten.
-  const seen = openCards().slice(0, MOST_CARDS);
+  const seen = openCards().slice(0, MAX_CARDS);
   const numbers = seen.map((card) => `${card.id.split("-")[1]}.${card.dataset.stamp}`);
   event.detail.parameters.k = numbers.join(",");
   event.detail.parameters.p = byId("poller").dataset.pageStamp;
@@ -72,8 +72,8 @@ function pollerChanges(poller, fresh) {
 
 function cardChanges(card, fresh) {
   keepFocus(card);
-  if (fresh.dataset.look !== card.dataset.look) {
-    announce(fresh.dataset.announcement, GOOD.includes(fresh.dataset.look));
+  if (fresh.dataset.state !== card.dataset.state) {
+    announce(fresh.dataset.announcement, GOOD.includes(fresh.dataset.state));
   }
   for (const image of fresh.querySelectorAll("img")) {
     if (!byId(image.id)) image.classList.add("arrives");

@@ -111,7 +111,7 @@ function askAlike() {
 }
 
 async function showAlike(signal) {
-  const place = byId("alike");
+  const place = byId("similar");
   if (byId("image").files.length || byId("picture")?.checked) return place.replaceChildren();
   const wished = new URLSearchParams();
   const fields = new FormData(form());

@@ -20,7 +20,7 @@ from tests.bench.gallery import gallery
 from tests.bench.lighthouse import lighthouse
 from tests.bench.say import at, cpu_seconds, pss_megabytes, say, seconds_of
 from tests.bench.soak import soak
-from tests.house import House, Visitor, wait_until
+from tests.installation import Installation, Visitor, wait_until
 from tests.simulator import Simulator
 
 POLL_SECONDS = "2,5,5,5"
@@ -83,19 +83,19 @@ def whole_requests(settings: dict[str, object]) -> None:
     with (
         tempfile.TemporaryDirectory() as folder,
         Simulator(seconds=UPSTREAM_SECONDS) as simulator,
-        House(
+        Installation(
             Path(folder), upstream_url=simulator.url, poll_seconds=POLL_SECONDS,
             concurrency_limit=0, **settings,
-        ) as house,
+        ) as installation,
     ):  # fmt: skip
-        house.start("run")
-        house.wait_for_web()
-        idle(house)
-        visitor = house.sign_in()
+        installation.start("run")
+        installation.wait_for_web()
+        idle(installation)
+        visitor = installation.sign_in()
         visitor.session.headers["HX-Request"] = "true"
         bare = Bare(simulator.url, simulator.key, 2.0, Path(folder))
-        one_at_a_time(house, simulator, visitor, bare)
-        many_at_once(house, simulator, visitor, bare)
+        one_at_a_time(installation, simulator, visitor, bare)
+        many_at_once(installation, simulator, visitor, bare)
 
 
 def submits(settings: dict[str, object]) -> None:
@@ -103,25 +103,26 @@ def submits(settings: dict[str, object]) -> None:
     with (
         tempfile.TemporaryDirectory() as folder,
         Simulator(submit_seconds=1, seconds=UPSTREAM_SECONDS) as simulator,
-        House(Path(folder), upstream_url=simulator.url, concurrency_limit=0, **settings).prepare()
-        as house,
-    ):  # fmt: skip
-        house.start("web")
-        house.wait_for_web()
-        visitor = house.sign_in()
+        Installation(
+            Path(folder), upstream_url=simulator.url, concurrency_limit=0, **settings
+        ).prepare() as installation,
+    ):
+        installation.start("web")
+        installation.wait_for_web()
+        visitor = installation.sign_in()
         for number in range(MANY):
             visitor.make(f"bench submit {number}")
-        house.start("worker")
+        installation.start("worker")
         wait_until(lambda: len(simulator.requests("submit")) >= MANY, 120, "all are sent")
         walls = [sent["wall"] for sent in simulator.requests("submit")]
         took = max(walls) - min(walls)
         say(f"{MANY} queued, POST takes 1 s: first to last POST", f"{took:.1f} s", "< 15 s")
 
 
-def idle(house: House) -> None:
+def idle(installation: Installation) -> None:
     """Nothing to do: what the whole costs, without the simulator."""
     time.sleep(IDLE_SETTLE_SECONDS)
-    family = house.family("run")
+    family = installation.family("run")
     before = cpu_seconds(family)
     time.sleep(IDLE_SECONDS)
     cpu = (cpu_seconds(family) - before) / IDLE_SECONDS
@@ -130,33 +131,37 @@ def idle(house: House) -> None:
     say(f"idle, whole install: memory, {len(family)} processes", f"{pss:.0f} MB", "< 250 MB")
 
 
-def one_at_a_time(house: House, simulator: Simulator, visitor: Visitor, bare: Bare) -> None:
+def one_at_a_time(
+    installation: Installation, simulator: Simulator, visitor: Visitor, bare: Bare
+) -> None:
     """Each upstream time once through klingweb and once through the bare script, in turn."""
     ours, theirs = [], []
     for seconds in SINGLES:
         simulator.settings(seconds=[seconds, seconds])
         started = time.perf_counter()
         visitor.make(f"bench single {seconds}")
-        wait_until(house.is_at_rest, 120, "the single is final")
+        wait_until(installation.is_idle, 120, "the single is final")
         ours.append(time.perf_counter() - started)
         theirs.append(bare.make(f"bare single {seconds}"))
     simulator.settings(seconds=list(UPSTREAM_SECONDS))
     compare("whole request, one at a time", ours, theirs)
 
 
-def many_at_once(house: House, simulator: Simulator, visitor: Visitor, bare: Bare) -> None:
+def many_at_once(
+    installation: Installation, simulator: Simulator, visitor: Visitor, bare: Bare
+) -> None:
     prompts = [f"bench many {number}" for number in range(MANY)]
     presses = []
     for prompt in prompts:
         started = time.perf_counter()
         assert visitor.make(prompt, nonce=uuid4()).ok
         presses.append(time.perf_counter() - started)
-    wait_until(house.is_at_rest, 180, "all are final")
-    rows = house.rows(
+    wait_until(installation.is_idle, 180, "all are final")
+    rows = installation.rows(
         "SELECT prompt, created_at, finished_at, status FROM generations_generation "
         "WHERE prompt LIKE 'bench many %'"
     )
-    assert {row["status"] for row in rows} == {"succeeded"}, house.statuses()
+    assert {row["status"] for row in rows} == {"succeeded"}, installation.statuses()
     created = {row["prompt"]: seconds_of(row["created_at"]) for row in rows}
     finished = {row["prompt"]: seconds_of(row["finished_at"]) for row in rows}
     tasks = {task["prompt"]: task for task in simulator.tasks()}

@@ -23,7 +23,7 @@ import psutil
 import urllib3  # noqa: TID251
 
 from tests.bench.say import at, cpu_seconds, pss_megabytes, seconds_of
-from tests.house import House, wait_until
+from tests.installation import Installation, wait_until
 from tests.simulator import PATH, Simulator
 
 UPSTREAM_SECONDS = (20, 60)
@@ -92,24 +92,24 @@ def _upstream(many: int) -> Iterator[tuple[Simulator, list[str]]]:
 def _ours(many: int, **settings: object) -> Figures:
     with tempfile.TemporaryDirectory() as folder:
         poll_seconds = ",".join(map(str, POLL_SECONDS))
-        house = House(
+        installation = Installation(
             Path(folder),
             upstream_url="http://127.0.0.1:9",
             poll_seconds=poll_seconds,
             fetch_threads=1,
             **settings,
         ).prepare()
-        with _upstream(many) as (simulator, ids), house:
-            house.environment["KLINGWEB_UPSTREAM_URL"] = simulator.url
+        with _upstream(many) as (simulator, ids), installation:
+            installation.environment["KLINGWEB_UPSTREAM_URL"] = simulator.url
             path = Path(folder) / "ids.json"
             path.write_text(json.dumps(ids))
-            house.start("worker")
-            house.manage("shell", "-c", INSERT.format(path=str(path)))
+            installation.start("worker")
+            installation.manage("shell", "-c", INSERT.format(path=str(path)))
             wait_until(lambda: _polls(simulator) > many, 60, "each was asked for once")
-            load = _full_load(simulator, house.family("worker"))
-            wait_until(lambda: not house.statuses().get("running"), 240, "all are noticed")
+            load = _full_load(simulator, installation.family("worker"))
+            wait_until(lambda: not installation.statuses().get("running"), 240, "all are noticed")
             done = {task["task_id"]: task["done_at"] for task in simulator.tasks()}
-            rows = house.rows(
+            rows = installation.rows(
                 "SELECT g.upstream_task_id AS id, m.at AS at FROM generations_transition m "
                 "JOIN generations_generation g ON g.id = m.generation_id WHERE m.reason = 'made'"
             )

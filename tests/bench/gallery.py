@@ -5,7 +5,7 @@ import subprocess
 import sys
 import tempfile
 
-from tests.house import ROOT
+from tests.installation import ROOT
 
 TARGETS = """
 Targets: a list page <= 15 ms of processor; 100,000 rows at most 1.2 x of 1,000; 1,000,000 <= 30 ms;

@@ -11,7 +11,7 @@ from typing import Any
 from playwright.sync_api import sync_playwright
 
 from tests.bench.say import say
-from tests.house import House, free_port
+from tests.installation import Installation, free_port
 
 VERSION = "lighthouse@12"
 CHROMIUM = "/usr/bin/chromium"
@@ -26,14 +26,17 @@ def lighthouse() -> None:
     if not shutil.which("npx"):
         print("\nLighthouse: npx is not here, so it was not run.")
         return
-    with tempfile.TemporaryDirectory() as folder, House(Path(folder)).prepare() as house:
-        house.manage("demo", "--verbosity", "0")
-        visitor = house.open()
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Installation(Path(folder)).prepare() as installation,
+    ):
+        installation.manage("demo", "--verbosity", "0")
+        visitor = installation.open()
         cookies = [
-            {"name": name, "value": value, "url": house.url}
+            {"name": name, "value": value, "url": installation.url}
             for name, value in visitor.session.cookies.items()
         ]
-        [picture] = house.rows("SELECT id FROM generations_picture ORDER BY id LIMIT 1")
+        [picture] = installation.rows("SELECT id FROM generations_picture ORDER BY id LIMIT 1")
         print("\nLighthouse, phone profile, demo data")
         for name, address, carried in (
             ("sign-in", "/accounts/login/", []),
@@ -41,7 +44,7 @@ def lighthouse() -> None:
             ("gallery", "/gallery/", cookies),
             ("picture", f"/pictures/{picture['id']}/", cookies),
         ):
-            _say(name, _ask(house.url + address, carried))
+            _say(name, _ask(installation.url + address, carried))
 
 
 def _ask(address: str, cookies: list[Any]) -> dict[str, Any]:

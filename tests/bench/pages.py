@@ -24,8 +24,8 @@ from django.test import Client, RequestFactory  # noqa: E402
 from django.test.utils import CaptureQueriesContext  # noqa: E402
 
 from generations.models import Collection, Generation, Member, Picture, Status, Tag  # noqa: E402
-from generations.web.filters import Filter  # noqa: E402
-from generations.web.gallery import ROWS_A_PAGE  # noqa: E402
+from generations.web.gallery.filters import Filter  # noqa: E402
+from generations.web.gallery.gallery import ROWS_A_PAGE  # noqa: E402
 from tests.bench.say import at  # noqa: E402
 
 WARM, MEASURED = 5, 30

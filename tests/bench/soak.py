@@ -7,7 +7,7 @@ from pathlib import Path
 import psutil
 
 from tests.bench.say import pss_megabytes, say
-from tests.house import House
+from tests.installation import Installation
 from tests.simulator import Simulator
 
 SETTLE_SECONDS = 180  # by then every worker has done all it learns to do
@@ -18,21 +18,21 @@ def soak(minutes: int, **settings: object) -> None:
     with (
         tempfile.TemporaryDirectory() as folder,
         Simulator(seconds=(5, 20)) as simulator,
-        House(
+        Installation(
             Path(folder), upstream_url=simulator.url, poll_seconds="2,5,5,5", concurrency_limit=0,
             **settings,
-        ).prepare() as house,
+        ).prepare() as installation,
     ):  # fmt: skip
-        visitor = house.open()
+        visitor = installation.open()
         began, made, first = time.monotonic(), 0, (0.0, 0)
         while (passed := time.monotonic() - began) < minutes * 60:
             visitor.make(f"soak {made}")
             made += 1
             if not first[1] and passed > SETTLE_SECONDS:
-                first = _load(house)
+                first = _load(installation)
             time.sleep(GAP_SECONDS)
-        last = _load(house)
-        print(f"\nSoak of {minutes} min, {made} generations: {house.statuses()}")
+        last = _load(installation)
+        print(f"\nSoak of {minutes} min, {made} generations: {installation.statuses()}")
         for what, unit, before, after in (
             ("memory of the worker (PSS)", "MB", first[0], last[0]),
             ("open files of the worker", "", float(first[1]), float(last[1])),
@@ -40,8 +40,8 @@ def soak(minutes: int, **settings: object) -> None:
             say(what, f"{before:.0f} -> {after:.0f} {unit}", f"{after / before - 1:+.1%}, < 10 %")
 
 
-def _load(house: House) -> tuple[float, int]:
-    family = house.family("worker")
+def _load(installation: Installation) -> tuple[float, int]:
+    family = installation.family("worker")
     return pss_megabytes(family), sum(_files(process) for process in family)
 
 

@@ -40,7 +40,7 @@ HOSTILE = (
 
 
 @pytest.fixture
-def house(settings: Settings, tmp_path: Path, transactional_db: None) -> Member:
+def installation(settings: Settings, tmp_path: Path, transactional_db: None) -> Member:
     """An admin with a card in every state, prompts that nobody wishes for, and a full library."""
     settings.MEDIA_ROOT = tmp_path
     admin = make_admin("a-name-that-is-longer-than-any-name-ought-to-be")
@@ -77,7 +77,7 @@ def house(settings: Settings, tmp_path: Path, transactional_db: None) -> Member:
     ids=lambda each: f"{each[0]}-{each[1]}",
 )
 def window(
-    request: pytest.FixtureRequest, chromium: Browser, live_server: LiveServer, house: Member
+    request: pytest.FixtureRequest, chromium: Browser, live_server: LiveServer, installation: Member
 ) -> Iterator[BrowserContext]:
     color_scheme, width = request.param
     context = chromium.new_context(
@@ -87,12 +87,12 @@ def window(
         bypass_csp=True,  # axe is put in by script; the policy itself is tested elsewhere
         reduced_motion="reduce",  # colours are judged as they stand, not on their way
     )
-    sign_in(context, house)
+    sign_in(context, installation)
     yield context
     context.close()
 
 
-def pages(house: Member) -> dict[str, str]:
+def pages(installation: Member) -> dict[str, str]:
     first = Picture.objects.available()[0]
     failed = Generation.objects.filter(status=Status.FAILED)[0]
     unconfirmed = Generation.objects.get(status=Status.UNCONFIRMED)
@@ -115,7 +115,7 @@ def pages(house: Member) -> dict[str, str]:
         "settings": "/settings/",
         "line": "/queue/",
         "made": f"/generations/{first.generation_id}/",
-        "varied": f"/generations/{first.generation_id}/vary/",
+        "varied": f"/generations/{first.generation_id}/variations/",
         "failed": f"/generations/{failed.pk}/",
         "unconfirmed": f"/generations/{unconfirmed.pk}/",
         "not found": "/pictures/999999/",
@@ -131,17 +131,17 @@ def findings(page: Page) -> list[str]:
     ]
 
 
-def test_axe_finds_nothing_on_any_page(window: BrowserContext, house: Member) -> None:
+def test_axe_finds_nothing_on_any_page(window: BrowserContext, installation: Member) -> None:
     page = window.pages[0]
     found = {}
-    for name, address in pages(house).items():
+    for name, address in pages(installation).items():
         page.goto(address)
         if wrong := findings(page):
             found[name] = wrong
     assert found == {}
 
 
-def test_axe_finds_nothing_in_what_opens(window: BrowserContext, house: Member) -> None:
+def test_axe_finds_nothing_in_what_opens(window: BrowserContext, installation: Member) -> None:
     page = window.pages[0]
     found = {}
 
@@ -200,15 +200,15 @@ def test_axe_finds_nothing_before_one_is_signed_in(
 
 
 def test_no_page_is_wider_than_a_small_screen(
-    chromium: Browser, live_server: LiveServer, house: Member
+    chromium: Browser, live_server: LiveServer, installation: Member
 ) -> None:
     context = chromium.new_context(
         base_url=live_server.url, viewport={"width": 320, "height": 700}, bypass_csp=True
     )
-    sign_in(context, house)
+    sign_in(context, installation)
     page = context.pages[0]
     wide = {}
-    for name, address in pages(house).items():
+    for name, address in pages(installation).items():
         page.goto(address)
         over = page.evaluate("document.documentElement.scrollWidth - innerWidth")
         if over > 0:

@@ -69,7 +69,7 @@ def test_find_by_words_and_filter_and_send_the_address_on(gallery: Page) -> None
 def test_the_next_page_comes_by_itself_and_back_finds_the_same_place(
     page: Page, wall: list[Generation], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("generations.web.gallery.ROWS_A_PAGE", 6)
+    monkeypatch.setattr("generations.web.gallery.gallery.ROWS_A_PAGE", 6)
     page.goto("/gallery/")
     last = page.locator(f"#p{wall[-1].pictures.order_by('index').last().pk}")  # type: ignore[union-attr]
     while not last.count():
@@ -170,7 +170,7 @@ def test_a_month_is_chosen_whole_though_the_page_ends_within_it(
     page: Page, owner: Member, wall: list[Generation], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing more is loaded by scrolling: what is not on the page is meant all the same."""
-    monkeypatch.setattr("generations.web.gallery.ROWS_A_PAGE", 4)
+    monkeypatch.setattr("generations.web.gallery.gallery.ROWS_A_PAGE", 4)
     month = timezone.now().replace(year=2024, month=2, day=10)
     for day in range(6):
         make_generation(

@@ -7,7 +7,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from generations.management import filling
 
-MOST = 5_000_000
+MAX_GENERATIONS = 5_000_000
 
 
 class Command(BaseCommand):
@@ -23,8 +23,10 @@ class Command(BaseCommand):
             gone = filling.remove()
             self.stdout.write(f"{gone:,} generations removed in {time.monotonic() - began:.0f} s.")
             return
-        if not 0 < many <= MOST:
-            raise CommandError(f"Say how many: --generations 1 to {MOST:,}, or --remove.")
+        if not 0 < many <= MAX_GENERATIONS:
+            raise CommandError(
+                f"Say how many: --generations 1 to {MAX_GENERATIONS:,}, or --remove."
+            )
         done = filling.Filled(0, 0)
         for done in filling.fill(many):
             if options["verbosity"] and self.stdout.isatty():

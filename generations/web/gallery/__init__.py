@@ -1,0 +1,1 @@
+"""The gallery: images, filters, collections, bulk actions, downloads and the trash."""

@@ -1,0 +1,1 @@
+"""Middleware: access, errors and compression."""

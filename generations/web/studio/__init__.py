@@ -1,0 +1,1 @@
+"""The studio: the composer, its form and uploads, and what fills it."""

@@ -1,0 +1,204 @@
+"""The whole product as tests and bench use it: real processes on a data folder of its own."""
+
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+from uuid import uuid4
+
+import psutil
+import psycopg
+import requests  # noqa: TID251
+from psycopg.rows import dict_row
+
+ROOT = Path(__file__).resolve().parent.parent
+TICK_SECONDS = 0.05
+ADMIN_PASSWORD = "a-password-for-tests"
+
+
+def free_port() -> int:
+    with closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def wait_until(condition: Callable[[], Any], seconds: float = 60, what: str = "") -> Any:
+    """The first true answer of `condition`; fails with `what` when none comes in time."""
+    until = time.monotonic() + seconds
+    while not (answer := condition()):
+        assert time.monotonic() < until, f"not within {seconds} s: {what or condition}"
+        time.sleep(TICK_SECONDS)
+    return answer
+
+
+class Installation:
+    """A migrated data folder, and its parts as processes: `start("worker")`, `start("web")`.
+
+    Settings are environment variables without their prefix, in lower case:
+    `House(tmp_path, upstream_url=..., poll_seconds="0.5,1,1,1")`.
+    """
+
+    def __init__(self, folder: Path, **settings: object) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        given = {f"KLINGWEB_{name.upper()}": str(value) for name, value in settings.items()}
+        kept = {k: v for k, v in os.environ.items() if not k.startswith("KLINGWEB_")}  # noqa: TID251
+        self.environment = {
+            **kept,
+            "DJANGO_SETTINGS_MODULE": "klingweb.settings",  # not those of the tests
+            "PORT": str(self.port),
+            "KLINGWEB_URL": self.url,
+            "KLINGWEB_DATA_DIR": str(folder),
+            "KLINGWEB_ADMIN_PASSWORD": ADMIN_PASSWORD,
+            "KLINGWEB_UPSTREAM_KEY": "test-key",
+            "KLINGWEB_LOG_LEVEL": "WARNING",
+            **given,
+        }
+        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+
+    # --- processes -----------------------------------------------------------------------------
+
+    def manage(self, *command: str) -> str:
+        """Run a management command to its end; returns what it printed."""
+        done = subprocess.run(
+            [sys.executable, "manage.py", *command],
+            cwd=ROOT, env=self.environment, check=True, stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        return done.stdout
+
+    def prepare(self) -> Self:
+        self.manage("migrate", "--verbosity", "0")
+        self.manage("collectstatic", "--verbosity", "0", "--no-input")
+        self.manage(
+            "shell", "-c",
+            "from generations.models import Member; "
+            f"Member.objects.create_user('admin', password='{ADMIN_PASSWORD}', role='admin')",
+        )  # fmt: skip
+        return self
+
+    def start(self, part: str, *arguments: str) -> subprocess.Popen[bytes]:
+        process = subprocess.Popen(
+            [sys.executable, "manage.py", part, *arguments],
+            cwd=ROOT, env=self.environment, start_new_session=True,
+        )  # fmt: skip
+        self.processes[part] = process
+        return process
+
+    def family(self, part: str) -> list[psutil.Process]:
+        """The process of that part and everything below it."""
+        process = self.processes[part]
+        try:
+            parent = psutil.Process(process.pid)
+            return [parent, *parent.children(recursive=True)]
+        except psutil.NoSuchProcess:
+            return []
+
+    def kill(self, part: str) -> None:
+        """SIGKILL to the whole family at once, as a power cut or the OOM killer would."""
+        for member in self.family(part):
+            try:
+                member.send_signal(signal.SIGKILL)
+            except psutil.NoSuchProcess:
+                continue
+        self.processes.pop(part).wait()
+
+    def stop(self, part: str, seconds: float = 30) -> int:
+        process = self.processes.pop(part)
+        process.terminate()
+        return process.wait(seconds)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for part in list(self.processes):
+            self.kill(part)
+
+    # --- the web, as a browser without JavaScript ------------------------------------------------
+
+    def wait_for_web(self) -> None:
+        wait_until(self._answers, what="the web server answers")
+
+    def _answers(self) -> bool:
+        try:
+            return requests.get(f"{self.url}/accounts/login/", timeout=5).ok
+        except requests.ConnectionError:
+            return False
+
+    def open(self) -> "Visitor":
+        """Web and worker run; the admin is signed in."""
+        self.start("web")
+        self.start("worker")
+        self.wait_for_web()
+        return self.sign_in()
+
+    def sign_in(self) -> "Visitor":
+        return Visitor(self.url).sign_in("admin", ADMIN_PASSWORD)
+
+    # --- the rows ------------------------------------------------------------------------------
+
+    def rows(self, query: str, *values: object) -> list[dict[str, Any]]:
+        """Read the database file itself, past every layer of ours."""
+        if server := self.environment.get("KLINGWEB_DATABASE_URL"):
+            with psycopg.connect(server, row_factory=dict_row) as connection:
+                return connection.execute(query.replace("?", "%s"), values).fetchall()
+        with self._database() as database:
+            return [dict(row) for row in database.execute(query, values)]
+
+    @contextmanager
+    def _database(self) -> Iterator[sqlite3.Connection]:
+        path = f"file:{self.folder / 'klingweb.db'}?mode=ro"
+        with closing(sqlite3.connect(path, uri=True, timeout=20)) as database:
+            database.row_factory = sqlite3.Row
+            yield database
+
+    def statuses(self) -> dict[str, int]:
+        counted = self.rows("SELECT status, count(*) AS n FROM generations_generation GROUP BY 1")
+        return {row["status"]: row["n"] for row in counted}
+
+    def is_idle(self) -> bool:
+        return not {"queued", "submitting", "running", "fetching"} & self.statuses().keys()
+
+
+class Visitor:
+    """A signed-in person whose browser runs no script: forms, redirects, cookies."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.session = requests.Session()
+        self.session.trust_env = False
+
+    def sign_in(self, name: str, password: str) -> Self:
+        self.get("/accounts/login/")
+        answer = self.post("/accounts/login/", username=name, password=password)
+        assert "/accounts/login/" not in answer.url, "not signed in"
+        return self
+
+    def get(self, path: str, **more: Any) -> requests.Response:
+        return self.session.get(self.url + path, timeout=30, **more)
+
+    def post(self, path: str, **fields: Any) -> requests.Response:
+        token = self.session.cookies.get("csrftoken", "")
+        fields["csrfmiddlewaretoken"] = token
+        headers = {"Referer": self.url + path}
+        return self.session.post(self.url + path, data=fields, headers=headers, timeout=30)
+
+    def make(self, prompt: str, **fields: Any) -> requests.Response:
+        """Send the studio's form once; a second press of the same form has the same `nonce`."""
+        usual = {"n": 1, "aspect_ratio": "1:1", "negative_prompt": "", "nonce": uuid4()}
+        return self.post("/", prompt=prompt, **{**usual, **fields})

@@ -1,0 +1,190 @@
+"""What the console brings along: a picture of ours as reference, the last settings, where it is
+saved, what was already made, and one's own earlier prompts."""
+
+import re
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+from pytest_django import Settings
+
+from generations.models import Collection, Generation, Member, Picture, ReferenceImage, Status
+from tests.builders import make_generation, png_bytes
+from tests.forms import HTMX, form_data, nonce_from
+
+
+@pytest.fixture(autouse=True)
+def _files(settings: Settings, tmp_path: Any) -> None:
+    settings.MEDIA_ROOT = tmp_path
+
+
+def picture_of(row: Generation) -> Picture:
+    return row.pictures.get(index=0)
+
+
+# --- a picture of ours as the reference -----------------------------------------
+
+
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP"])
+def test_any_picture_of_ours_becomes_the_reference(
+    owner_client: Client, owner: Member, stranger: Member, form: str
+) -> None:
+    row = make_generation(
+        Status.SUCCEEDED, owner=stranger, image=lambda _index: png_bytes(form=form)
+    )
+    source = picture_of(row)
+    page = owner_client.get(f"/?use={source.pk}").content.decode()
+    assert 'name="picture" id="picture"' in page
+    assert f"/files/{source.pk}/thumbnail" in page
+    owner_client.post("/", form_data(picture=source.pk))
+    reference = Generation.objects.get(owner=owner).reference
+    assert reference
+    assert (reference.picture, reference.owner) == (source, owner)
+    owner_client.post("/", form_data(picture=source.pk, prompt="Another"))
+    assert ReferenceImage.objects.count() == 1
+
+
+def test_a_picture_that_is_too_small_is_refused_beside_it(
+    owner_client: Client, stranger: Member
+) -> None:
+    row = make_generation(
+        Status.SUCCEEDED, owner=stranger, image=lambda _index: png_bytes(edge=200)
+    )
+    answer = owner_client.post("/", form_data(picture=picture_of(row).pk))
+    assert answer.status_code == 422
+    assert 'id="picture-error"' in answer.content.decode()
+    assert not Generation.objects.exclude(pk=row.pk).exists()
+
+
+def test_it_is_kept_when_another_field_is_wrong(owner_client: Client, stranger: Member) -> None:
+    source = picture_of(make_generation(Status.SUCCEEDED, owner=stranger))
+    answer = owner_client.post("/", form_data(picture=source.pk, prompt=""))
+    kept = ReferenceImage.objects.get()
+    assert 'name="reference" id="reference"' in answer.content.decode()
+    owner_client.post("/", form_data(reference=kept.pk))
+    assert Generation.objects.latest("pk").reference == kept
+
+
+def test_anothers_private_picture_is_no_reference(owner_client: Client, stranger: Member) -> None:
+    hidden = make_generation(Status.SUCCEEDED, owner=stranger, is_private=True)
+    source = picture_of(hidden)
+    assert owner_client.get(f"/?use={source.pk}").status_code == 404
+    assert owner_client.post("/", form_data(picture=source.pk)).status_code == 422
+
+
+@pytest.mark.parametrize("query", ["use=x", "use=-1", "use=" + "9" * 40, "again=1&use=2"])
+def test_an_address_of_nothing_is_not_found(owner_client: Client, query: str) -> None:
+    assert owner_client.get(f"/?{query}").status_code == 404
+
+
+def test_a_lost_file_is_told(owner_client: Client, stranger: Member) -> None:
+    source = picture_of(make_generation(Status.SUCCEEDED, owner=stranger))
+    source.file.delete(save=False)
+    answer = owner_client.post("/", form_data(picture=source.pk))
+    assert "The file of that picture cannot be read." in answer.content.decode()
+
+
+# --- the last settings, and where it is saved -----------------------------------------
+
+
+def test_the_form_comes_as_one_left_it(owner_client: Client, owner: Member) -> None:
+    spring = Collection.objects.create(name="Spring", created_by=owner)
+    make_generation(owner=owner, n=4, aspect_ratio="16:9", is_private=True, collection=spring)
+    page = owner_client.get("/").content.decode()
+    assert re.search(r'name="n" value="4"[^>]* checked', page)
+    assert re.search(r'value="16:9"[^>]* checked', page)
+    assert re.search(r'id="is_private" value="1" checked', page)
+    assert re.search(rf'<option value="{spring.pk}" selected', page)
+
+
+def test_it_is_saved_where_one_said(owner_client: Client, owner: Member) -> None:
+    press = form_data(new_collection="Ridges", is_private="1")
+    owner_client.post("/", press)
+    owner_client.post("/", press)
+    row = Generation.objects.get()
+    assert row.is_private
+    assert row.collection == Collection.objects.get(name="Ridges", created_by=owner)
+    owner_client.post("/", form_data(collection=row.collection.pk, prompt="More"))
+    assert Generation.objects.latest("pk").collection == row.collection
+
+
+def test_another_place_is_another_wish(owner_client: Client, owner: Member) -> None:
+    press = form_data()
+    owner_client.post("/", press)
+    owner_client.post("/", press | {"is_private": "1"})
+    assert Generation.objects.count() == 2
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("new_collection", "x" * 81), ("collection", "99"), ("collection", "x")]
+)
+def test_a_wrong_place_is_told_beside_it(
+    owner_client: Client, owner: Member, field: str, value: str
+) -> None:
+    Collection.objects.create(name="Spring", created_by=owner)
+    answer = owner_client.post("/", form_data(**{field: value}))
+    assert answer.status_code == 422
+    assert f'id="{field}-error"' in answer.content.decode()
+    assert Collection.objects.count() == 1
+
+
+# --- already made -----------------------------------------
+
+
+def alike(client: Client, prompt: str, **more: str) -> list[int]:
+    page = client.get("/similar", {"prompt": prompt, "aspect_ratio": "3:2", **more}, headers=HTMX)
+    assert page.status_code == 200
+    return [int(pk) for pk in re.findall(r'href="/pictures/(\d+)/"', page.content.decode())]
+
+
+def test_the_same_and_nearly_the_same_are_shown(owner_client: Client, stranger: Member) -> None:
+    prompt = "A red bicycle against a white wall in the hard light of noon"
+    made = picture_of(make_generation(Status.SUCCEEDED, owner=stranger, prompt=prompt))
+    assert alike(owner_client, prompt) == [made.pk]
+    assert alike(owner_client, prompt.upper()) == [made.pk]
+    assert alike(owner_client, prompt.replace("bicycle", "tricycle")) == [made.pk]
+    assert alike(owner_client, "A red bicycle") == []
+    assert alike(owner_client, "red bicycle") == []
+    assert alike(owner_client, prompt, aspect_ratio="1:1") == []
+    assert alike(owner_client, prompt, image_url="https://x.example/1.png") == []
+    assert alike(owner_client, prompt, aspect_ratio="nonsense", reference="x") == []
+
+
+def test_what_is_private_or_gone_is_not_offered(owner_client: Client, stranger: Member) -> None:
+    prompt = "A red bicycle against a white wall"
+    make_generation(Status.SUCCEEDED, owner=stranger, prompt=prompt, is_private=True)
+    gone = make_generation(Status.SUCCEEDED, owner=stranger, prompt=prompt)
+    Picture.objects.filter(generation=gone).trash(stranger)
+    make_generation(Status.FAILED, owner=stranger, prompt=prompt)
+    assert alike(owner_client, prompt) == []
+
+
+# --- earlier prompts -----------------------------------------
+
+
+def test_ones_own_prompts_are_found_again(
+    owner_client: Client, owner: Member, stranger: Member
+) -> None:
+    now = timezone.now()
+    for days, prompt in enumerate(("Dunes", "A pear", "A pear", "Cà phê")):
+        make_generation(
+            Status.SUCCEEDED, owner=owner, prompt=prompt, created_at=now - timedelta(days)
+        )
+    make_generation(Status.SUCCEEDED, owner=stranger, prompt="A pear of another")
+    page = owner_client.get("/history/").content.decode()
+    told = re.findall(r'<p class="prompt" dir="auto">([^<]+)<', page)
+    assert told == ["Dunes", "A pear", "Cà phê"]
+    assert "2 times" in page
+    assert "Cà phê" in owner_client.get("/history/?q=ca").content.decode()
+    assert "None of your prompts has" in owner_client.get("/history/?q=zebra").content.decode()
+    assert owner_client.get("/history/?q=%00&before=x").status_code == 404
+
+
+def test_a_refused_form_keeps_all_that_was_said(owner_client: Client, owner: Member) -> None:
+    answer = owner_client.post("/", form_data(prompt="", new_collection="Ridges", is_private="1"))
+    page = answer.content.decode()
+    assert 'value="Ridges"' in page
+    assert 'id="is_private" value="1" checked' in page
+    assert nonce_from(answer.content)
