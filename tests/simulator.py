@@ -30,8 +30,8 @@ class Simulator:
     """A simulator of its own for a test, by default on a free port, plain and fast.
 
     Options are those of `python -m klingweb.simulator` with underscores, such as
-    `seconds=(0.2, 0.4)`, `units=5`, `data_dir=tmp_path`, `plain=False`. The port is kept from
-    one start to the next, so that a restart is found under the same `url`.
+    `seconds=(0.2, 0.4)`, `concurrency_limit=5`, `data_dir=tmp_path`, `plain=False`. The port
+    stays the same after a restart, and so does `url`.
     """
 
     def __init__(self, **options: Option) -> None:
@@ -108,7 +108,7 @@ class Simulator:
         self._control("POST", "scenario", json=order)
 
     def settings(self, **values: Any) -> dict[str, Any]:
-        """Change key, seconds, submit_seconds, query_seconds or units; returns all of them."""
+        """Change settings (`klingweb.simulator.settings.Settings`) and return all of them."""
         answer: dict[str, Any] = self._control("POST", "settings", json=values)
         return answer
 

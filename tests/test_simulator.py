@@ -208,7 +208,7 @@ def test_a_body_that_is_no_object_is_refused(simulator: Simulator) -> None:
 
 
 def test_slots_are_counted_by_n(simulator: Simulator) -> None:
-    simulator.settings(units=5, seconds=[60, 60])
+    simulator.settings(concurrency_limit=5, seconds=[60, 60])
     assert simulator.submit(n=3).status_code == 200
     refused = simulator.submit(n=3)
     assert (refused.status_code, refused.json()["code"]) == (429, 1303)
@@ -216,7 +216,7 @@ def test_slots_are_counted_by_n(simulator: Simulator) -> None:
 
 
 def test_slots_are_free_again_when_a_task_has_ended(simulator: Simulator) -> None:
-    simulator.settings(units=3)
+    simulator.settings(concurrency_limit=3)
     simulator.submit(n=3)
     simulator.wait_for("succeed")
     assert simulator.submit(n=3).status_code == 200
@@ -266,7 +266,7 @@ def test_settings_change_at_run_time_and_reset_takes_them_back(simulator: Simula
         ("scenario", {"name": "no-such-scenario"}),
         ("scenario", {"name": "normal", "params": {"secnods_to": 3}}),
         ("scenario", {}),
-        ("settings", {"units": "many"}),
+        ("settings", {"concurrency_limit": "many"}),
         ("no-such-call", {}),
     ],
 )

@@ -46,7 +46,7 @@ def test_a_file_is_said_to_be_where_nobody_should_look(
 
 def test_a_redirect_leads_where_it_was_ordered_to(simulator: Simulator) -> None:
     target = f"{simulator.url}/somewhere"
-    (url,) = urls(simulator.ended(simulator.make("file-redirect-private", to=target)))
+    (url,) = urls(simulator.ended(simulator.make("file-redirect-private", redirect_to=target)))
     assert requests.get(url, timeout=10).url == target
 
 
@@ -55,7 +55,7 @@ def test_a_url_grows_old_and_a_query_gives_a_fresh_one(simulator: Simulator) -> 
     (old,) = urls(simulator.ended(task_id))
     (fresh,) = urls(simulator.query(task_id).json())
     assert [requests.get(url, timeout=10).status_code for url in (old, fresh)] == [403, 200]
-    (dated,) = urls(simulator.ended(simulator.make("file-403-later", lives_seconds=0)))
+    (dated,) = urls(simulator.ended(simulator.make("file-403-later", url_seconds=0)))
     assert requests.get(dated, timeout=10).status_code == 403
 
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import requests  # noqa: TID251
 
-from klingweb.simulator import SCENARIOS
-from klingweb.simulator.replies import OFFICIAL
+from klingweb.simulator.engines.kling.errors import ERROR_CODES
+from klingweb.simulator.scenarios import DESCRIPTIONS, SCENARIOS
 from tests.simulator import Simulator, urls
 
 Json = dict[str, Any]
@@ -38,7 +38,7 @@ def test_a_scenario_is_reached_by_words_and_by_a_control_call(
 
 
 def test_the_scenarios_are_told(simulator: Simulator) -> None:
-    assert list(simulator.scenarios().items()) == list(SCENARIOS.items())
+    assert list(simulator.scenarios().items()) == list(DESCRIPTIONS.items())
 
 
 def test_words_that_name_nothing_are_just_a_prompt(simulator: Simulator) -> None:
@@ -73,20 +73,20 @@ def test_a_burst_named_in_a_prompt_passes(simulator: Simulator) -> None:
     assert [simulator.submit(prompt).status_code for _ in range(4)] == [429, 429, 429, 200]
 
 
-@pytest.mark.parametrize("code", OFFICIAL)
+@pytest.mark.parametrize("code", ERROR_CODES)
 def test_every_official_code_can_refuse_a_submit(simulator: Simulator, code: int) -> None:
     simulator.scenario(f"submit-{code}")
     refused = simulator.submit()
-    assert (refused.status_code, refused.json()["code"]) == (OFFICIAL[code][0], code)
+    assert (refused.status_code, refused.json()["code"]) == (ERROR_CODES[code][0], code)
     assert "data" not in refused.json()
     assert len(simulator.tasks()) == (code == 5002)
 
 
-@pytest.mark.parametrize("code", OFFICIAL)
+@pytest.mark.parametrize("code", ERROR_CODES)
 def test_every_official_code_can_disturb_a_query(simulator: Simulator, code: int) -> None:
     task_id = simulator.make(f"query-{code}")
     statuses = [simulator.query(task_id).status_code for _ in range(3)]
-    assert statuses == [OFFICIAL[code][0]] * 2 + [200]
+    assert statuses == [ERROR_CODES[code][0]] * 2 + [200]
 
 
 @pytest.mark.parametrize(
