@@ -153,7 +153,7 @@ class Server:
             invalid = await asyncio.to_thread(has_invalid_size, body["image"])
             active = ActiveScenario.with_defaults("failed-pixel") if invalid else active
         entry.scenario = active.name
-        half = backend.settings.submit_seconds / 2
+        half = backend.settings.submit_seconds / 2  # the task is created halfway
         await asyncio.sleep(half)
         refusal = backend.scenario_queue.refusal(active, entry.prompt)
         refusal = refusal or backend.concurrency_error(body.get("n", 1))

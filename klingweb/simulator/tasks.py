@@ -82,9 +82,9 @@ class Task:
         return float(self.params.get(name, default))
 
     def is_query_replaced(self, now: float, next_polls: int = 0) -> bool:
-        """Whether the scenario's response replaces the query response after `polls` polls.
+        """Whether the scenario's response replaces that of the current poll, already counted.
 
-        `next_polls` of 1 asks the same about the next poll.
+        With `next_polls` 1: whether it will replace that of the next poll.
         """
         return self.polls + next_polls <= self.number("polls") or (
             now < self.created_at + self.number("for_seconds")

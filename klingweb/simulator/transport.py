@@ -10,7 +10,7 @@ from klingweb.simulator.responses import CannedResponse
 async def respond(
     request: web.BaseRequest, canned: CannedResponse, headers: Mapping[str, str] | None = None
 ) -> web.StreamResponse:
-    """Send a prepared response, cut short where the response says so."""
+    """Send a prepared response: all of it, its `share`, or nothing if it has `cut`."""
     if canned.cut:
         return abort_connection(request)
     body = canned.body()
