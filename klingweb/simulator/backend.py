@@ -10,7 +10,6 @@ from urllib.parse import quote
 
 from klingweb.simulator.drawing import DrawingRequest
 from klingweb.simulator.engines.gateway import TASK_NOT_FOUND
-from klingweb.simulator.engines.kling.errors import kling_error
 from klingweb.simulator.picture_cache import PictureCache
 from klingweb.simulator.request_log import RequestLog
 from klingweb.simulator.responses import CannedResponse
@@ -59,19 +58,10 @@ class Backend:
         """Stop drawing."""
         self._pictures.close()
 
-    def duplicate_id_error(self, body: Json) -> str | None:
-        """Return an error message if the external id is taken (docs/upstream.md, section 2.3)."""
-        external_id = body.get("external_task_id")
-        if external_id and self.tasks.has_external_id(external_id):
-            return f"external_task_id is not unique: {external_id}"
-        return None
-
-    def concurrency_error(self, n: int) -> CannedResponse | None:
-        """Return error 1303 if n more images exceed the limit (docs/upstream.md, section 3.2)."""
+    def exceeds_limit(self, n: int) -> bool:
+        """Whether n more images in progress would exceed the concurrency limit."""
         limit = self.settings.concurrency_limit
-        if limit and self.tasks.images_in_progress(time.time()) + n > limit:
-            return kling_error(1303)
-        return None
+        return bool(limit) and self.tasks.images_in_progress(time.time()) + n > limit
 
     def create_task(self, body: Json, active: ActiveScenario) -> Task:
         """Create and store the task of a valid request body."""

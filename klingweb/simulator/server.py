@@ -145,7 +145,7 @@ class Server:
         self, request: web.BaseRequest, entry: LogEntry, body: Json
     ) -> web.StreamResponse:
         backend = self._backend
-        message = validation_error(body) or backend.duplicate_id_error(body)
+        message = validation_error(body) or self._duplicate_id_error(body)
         if message:
             return await self._respond(request, entry, kling_error(1201, message))
         active = backend.scenario_queue.next_for(entry.prompt)
@@ -156,7 +156,8 @@ class Server:
         half = backend.settings.submit_seconds / 2  # the task is created halfway
         await asyncio.sleep(half)
         refusal = backend.scenario_queue.refusal(active, entry.prompt)
-        refusal = refusal or backend.concurrency_error(body.get("n", 1))
+        if refusal is None and backend.exceeds_limit(body.get("n", 1)):
+            refusal = kling_error(1303)
         if refusal and not active.number("accepted"):
             await asyncio.sleep(half)
             return await self._respond(request, entry, refusal, active.number("retry_after"))
@@ -166,6 +167,12 @@ class Server:
         if refusal:
             return await self._respond(request, entry, refusal)
         return self._ok(entry, backend.submit_body(task))
+
+    def _duplicate_id_error(self, body: Json) -> str | None:
+        external_id = body.get("external_task_id")
+        if external_id and self._backend.tasks.has_external_id(external_id):
+            return f"external_task_id is not unique: {external_id}"
+        return None
 
     async def _file(self, request: web.BaseRequest, file_name: str) -> web.StreamResponse:
         entry = self._log_request(request, "file")

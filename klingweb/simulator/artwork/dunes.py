@@ -36,7 +36,8 @@ PALETTES = (
          "#ffeec4"),
     ),
 )  # fmt: skip
-Steps = NDArray[np.int32]
+IntField = NDArray[np.int32]
+# The terrain is cut into slices parallel to the image plane, at distances from NEAR to FAR.
 SLICES = 700
 NEAR, FAR = 0.55, 34.0
 ROWS_PER_PIXEL = 3  # crests are nearly horizontal, so only rows need supersampling
@@ -52,18 +53,20 @@ def draw(scene: Scene) -> Field:
     # Shadows fall from the left, also from dunes outside the picture.
     outside = width * 2 // 5
     across = (np.arange(-outside, width, dtype=np.float32) - width / 2) / lens
-    away = np.geomspace(NEAR, FAR, SLICES, dtype=np.float32)[:, None]
-    x = across[None, :] * away
-    sand = _heights(rng, x, away)
-    light = _light(sand, x, away)
+    distances = np.geomspace(NEAR, FAR, SLICES, dtype=np.float32)[:, None]
+    x = across[None, :] * distances
+    sand = _heights(rng, x, distances)
+    light = _light(sand, x, distances)
     visible = slice(outside, outside + width)
     camera = float(np.quantile(sand[:330, visible], 0.97)) + rng.uniform(0.45, 0.65)
-    line = (horizon * height + lens * (camera - sand[:, visible]) / away) * ROWS_PER_PIXEL
-    index, fraction = _first_visible(line, height * ROWS_PER_PIXEL)
-    tone = _gather(light[:, visible], index, fraction)
-    depth = _gather(np.broadcast_to(away, (SLICES, width)), index, fraction)
-    beside = depth * across[None, visible]
-    ripple = np.sin(95 * (beside * 0.5 + depth) + 5 * np.sin(2.1 * beside + 1.3 * depth))
+    surface_rows = (
+        horizon * height + lens * (camera - sand[:, visible]) / distances
+    ) * ROWS_PER_PIXEL
+    index, fraction = _first_visible(surface_rows, height * ROWS_PER_PIXEL)
+    tone = _sample_slices(light[:, visible], index, fraction)
+    depth = _sample_slices(np.broadcast_to(distances, (SLICES, width)), index, fraction)
+    sideways = depth * across[None, visible]
+    ripple = np.sin(95 * (sideways * 0.5 + depth) + 5 * np.sin(2.1 * sideways + 1.3 * depth))
     tone = tone + 0.035 * ripple * np.exp(-depth / 1.9) * smoothstep(0.25, 0.6, tone)
     haze = 1 - np.exp(-((depth / 15) ** 1.25))
     land = mix(ramp(colours[4:8], np.clip(tone, 0, 1)), lab(colours[3]), haze.astype(np.float32))
@@ -83,9 +86,9 @@ def _sky(scene: Scene, colours: tuple[str, ...], horizon: float) -> Field:
     x, y = rng.uniform(0.1, 0.34) * width, (horizon - rng.uniform(0.07, 0.16)) * height
     radius = 0.03 * min(width, height)
     columns = np.arange(width, dtype=np.float32)[None, :]
-    off = np.hypot(columns - x, rows * height - y)
-    glow = 0.5 * np.exp(-off / (radius * 3.5)) + 0.25 * np.exp(-off / (radius * 12))
-    return mix(pixels, lab(colours[8]), np.maximum(glow, np.clip(radius - off, 0, 1)))
+    distance = np.hypot(columns - x, rows * height - y)
+    glow = 0.5 * np.exp(-distance / (radius * 3.5)) + 0.25 * np.exp(-distance / (radius * 12))
+    return mix(pixels, lab(colours[8]), np.maximum(glow, np.clip(radius - distance, 0, 1)))
 
 
 def _heights(rng: np.random.Generator, x: Field, z: Field) -> Field:
@@ -128,42 +131,49 @@ def _light(sand: Field, x: Field, z: Field) -> Field:
     return np.asarray(sky + 0.58 * direct, np.float32)
 
 
-def _first_visible(line: Field, rows: int) -> tuple[Steps, Field]:
-    """Return the nearest slice that reaches each row and column, and the fraction within it."""
-    slices, width = line.shape
-    line = _sharpened(line)
-    reach = np.minimum.accumulate(line, axis=0)
-    wanted = np.arange(rows, dtype=np.float32)
+def _first_visible(surface_rows: Field, rows: int) -> tuple[IntField, Field]:
+    """Return the nearest slice visible at each row and column, and the position before it.
+
+    The position is 0 at the slice before and 1 at the slice itself. `surface_rows` is the
+    picture row of the surface for each slice and column.
+    """
+    slices, width = surface_rows.shape
+    surface_rows = _sharpened(surface_rows)
+    reach = np.minimum.accumulate(surface_rows, axis=0)
+    row_numbers = np.arange(rows, dtype=np.float32)
     index = np.empty((rows, width), np.int32)
     for column in range(width):
-        index[:, column] = np.searchsorted(-reach[:, column], -wanted)
-    here = np.clip(index, 1, slices - 1)
+        index[:, column] = np.searchsorted(-reach[:, column], -row_numbers)
+    current = np.clip(index, 1, slices - 1)
     columns = np.arange(width)[None, :]
-    before, after = line[here - 1, columns], line[here, columns]
-    visible = reach[here - 1, columns] >= before
-    fraction = (before - wanted[:, None]) / np.maximum(before - after, 1e-3)
+    before, after = surface_rows[current - 1, columns], surface_rows[current, columns]
+    visible = reach[current - 1, columns] >= before
+    fraction = (before - row_numbers[:, None]) / np.maximum(before - after, 1e-3)
     # The last slice of a crest may be behind it, in shadow: use the slice in front.
-    fraction = np.where(line[np.minimum(here + 1, slices - 1), columns] > after, 0, fraction)
+    fraction = np.where(
+        surface_rows[np.minimum(current + 1, slices - 1), columns] > after, 0, fraction
+    )
     return index, np.where(visible, np.clip(fraction, 0, 1), 1).astype(np.float32)
 
 
-def _sharpened(line: Field) -> Field:
-    """Return the lines with crests raised to their true height between two slices.
+def _sharpened(surface_rows: Field) -> Field:
+    """Return the rows with crests raised to their true height between two slices.
 
     A crest is where the slopes on its two sides, extended, meet.
     """
-    sharp = line.copy()
-    for lines, raised in ((line, sharp), (line[::-1], sharp[::-1])):
-        before, here, after, beyond = lines[:-3], lines[1:-2], lines[2:-1], lines[3:]
-        rising, falling = before - here, beyond - after
-        meet = (here - after + falling) / np.maximum(rising + falling, 1e-3)
-        kink = (rising > 0) & (falling > 0) & (here <= after) & (meet > 0) & (meet < 1)
+    sharp = surface_rows.copy()
+    for lines, raised in ((surface_rows, sharp), (surface_rows[::-1], sharp[::-1])):
+        before, current, after, beyond = lines[:-3], lines[1:-2], lines[2:-1], lines[3:]
+        rising, falling = before - current, beyond - after
+        meet = (current - after + falling) / np.maximum(rising + falling, 1e-3)
+        kink = (rising > 0) & (falling > 0) & (current <= after) & (meet > 0) & (meet < 1)
         raised[1:-2] -= np.where(kink, rising * meet, 0)
     return sharp
 
 
-def _gather(values: Field, index: Steps, fraction: Field) -> Field:
-    here = np.clip(index, 1, len(values) - 1)
+def _sample_slices(values: Field, index: IntField, fraction: Field) -> Field:
+    """Interpolate values between each visible slice and the one before it."""
+    current = np.clip(index, 1, len(values) - 1)
     columns = np.arange(values.shape[1])[None, :]
-    before, after = values[here - 1, columns], values[here, columns]
+    before, after = values[current - 1, columns], values[current, columns]
     return np.asarray(before + (after - before) * fraction, np.float32)

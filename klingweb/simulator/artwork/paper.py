@@ -63,9 +63,9 @@ def _shadow(mask: Field, short: int) -> Field:
     # Shadows have no fine detail, so half the resolution is enough.
     small = resize(mask, width // 2, height // 2, Image.Resampling.BOX)
     unit = short / 2
-    far = blur(translate(small, round(unit * 0.011), round(unit * 0.02)), unit * 0.017)
-    close = blur(translate(small, round(unit * 0.003), round(unit * 0.006)), unit * 0.004)
-    return resize(0.17 * far + 0.07 * close, width, height, Image.Resampling.BILINEAR)
+    wide = blur(translate(small, round(unit * 0.011), round(unit * 0.02)), unit * 0.017)
+    narrow = blur(translate(small, round(unit * 0.003), round(unit * 0.006)), unit * 0.004)
+    return resize(0.17 * wide + 0.07 * narrow, width, height, Image.Resampling.BILINEAR)
 
 
 def _relief(scene: Scene) -> Field:

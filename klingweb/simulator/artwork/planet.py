@@ -106,21 +106,21 @@ def _paint_sphere(
         return
     rows, columns = np.mgrid[top:bottom, left:right].astype(np.float32)
     u, v = (columns - sphere.x) / sphere.radius, (rows - sphere.y) / sphere.radius
-    far = np.hypot(u, v)
-    w = np.sqrt(np.clip(1 - far * far, 0, 1))
+    distance = np.hypot(u, v)
+    w = np.sqrt(np.clip(1 - distance * distance, 0, 1))
     sx, sy, sz = (float(part) for part in sun)
     lit = u * sx + v * sy + w * sz
     # The atmosphere glows beyond the rim, on the sunlit side only.
-    facing = (u * sx + v * sy) / np.maximum(far, 1e-3)
-    air = np.exp(-np.clip(far - 1, 0, None) * 16) * smoothstep(-0.55, 0.8, facing)
+    facing = (u * sx + v * sy) / np.maximum(distance, 1e-3)
+    air = np.exp(-np.clip(distance - 1, 0, None) * 16) * smoothstep(-0.55, 0.8, facing)
     space = pixels[top:bottom, left:right]
-    background = mix(space, lab(colours[7]), 0.5 * air * smoothstep(1.39, 1.2, far))
+    background = mix(space, lab(colours[7]), 0.5 * air * smoothstep(1.39, 1.2, distance))
     ground, cloud = _surface(rng, u, v, w, sphere.radius, banded)
     face = mix(ramp(colours[2:6], ground), lab(colours[6]), cloud)
-    rim = np.clip(far, 0, 1) ** 5 * smoothstep(-0.1, 0.7, lit)
+    rim = np.clip(distance, 0, 1) ** 5 * smoothstep(-0.1, 0.7, lit)
     face = mix(face, lab(colours[7]), 0.5 * rim)
     face = mix(lab(colours[0]), face, smoothstep(-0.1, 0.75, lit) ** 0.8)
-    mask = np.clip((1 - far) * sphere.radius + 0.5, 0, 1)
+    mask = np.clip((1 - distance) * sphere.radius + 0.5, 0, 1)
     pixels[top:bottom, left:right] = mix(background, face, mask)
 
 
@@ -186,18 +186,17 @@ def _ring(scene: Scene, sphere: Sphere, sun: Floats) -> tuple[Field, Field, Fiel
     u, v = (columns - sphere.x) / sphere.radius, (rows - sphere.y) / sphere.radius
     along = u * math.cos(turn) + v * math.sin(turn)
     over = (v * math.cos(turn) - u * math.sin(turn)) / flat
-    far = np.hypot(along, over)
+    distance = np.hypot(along, over)
     lanes = noise_1d(rng, RING_SAMPLES, 13, 3, 0.6)
-    lane = np.interp(
-        np.clip((far - 1.3) / 0.85, 0, 1) * (RING_SAMPLES - 1), np.arange(RING_SAMPLES), lanes
-    )
-    edge = smoothstep(1.3, 1.36, far) * smoothstep(2.15, 2.05, far)
+    position = np.clip((distance - 1.3) / 0.85, 0, 1) * (RING_SAMPLES - 1)
+    lane = np.interp(position, np.arange(RING_SAMPLES), lanes)
+    edge = smoothstep(1.3, 1.36, distance) * smoothstep(2.15, 2.05, distance)
     opacity = edge * np.clip(0.62 + 0.5 * lane, 0.05, 0.95)
-    gap = np.abs(far - 1.82)
+    gap = np.abs(distance - 1.82)
     opacity = opacity * smoothstep(0.012, 0.03, gap)
     # The sphere's shadow on the ring is a cylinder that points away from the sun.
     towards = u * float(sun[0]) + v * float(sun[1]) + over * math.sqrt(1 - flat**2) * float(sun[2])
-    beside = np.sqrt(np.clip(far * far - towards * towards, 0, None))
+    beside = np.sqrt(np.clip(distance * distance - towards * towards, 0, None))
     shade = smoothstep(1.03, 0.95, beside) * smoothstep(0, -0.2, towards)
     tone = np.clip(0.45 + 0.35 * lane, 0, 1)
     opacity = opacity * (1 - 0.93 * shade)

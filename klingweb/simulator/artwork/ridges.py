@@ -44,8 +44,8 @@ def draw(scene: Scene) -> Field:
     """Draw layered ridges."""
     rng, width, height = scene.rng, scene.width, scene.height
     *sky, far, between, before, near, mist, sun = scene.colours(PALETTES)
-    wide = width / height
-    horizon = rng.uniform(0.36, 0.44) if wide > 1 else rng.uniform(0.42, 0.5)
+    aspect = width / height
+    horizon = rng.uniform(0.36, 0.44) if aspect > 1 else rng.uniform(0.42, 0.5)
     pixels = _sky(scene, sky, sun, horizon)
     rows = np.arange(height, dtype=np.float32)[:, None]
     layers = int(rng.integers(7, 10))
@@ -59,7 +59,7 @@ def draw(scene: Scene) -> Field:
         colour = ramp([far, between, before, near], np.array([t**1.1]))[0]
         depth = (rows[top:] - smooth[None, :]) / height
         foot = smoothstep(0.0, 0.26 - 0.04 * t, depth) * (0.72 - 0.5 * t)
-        foot *= 1 + 0.35 * noise(rng, width, height, (2.5 * wide, 4), 3)[top:]
+        foot *= 1 + 0.35 * noise(rng, width, height, (2.5 * aspect, 4), 3)[top:]
         light = mix(lab(mist), colour, 0.62 * t**0.7)
         pixels[top:] = mix(pixels[top:], mix(colour, light, foot), body[top:])
     return pixels
@@ -73,20 +73,20 @@ def _sky(scene: Scene, colours: list[str], sun: str, horizon: float) -> Field:
     x, y = rng.uniform(0.24, 0.76) * width, (horizon - rng.uniform(0.1, 0.2)) * height
     radius = 0.043 * min(width, height) * rng.uniform(0.9, 1.25)
     columns = np.arange(width, dtype=np.float32)[None, :]
-    away = np.hypot(columns - x, rows * height - y)
-    glow = 0.4 * np.exp(-away / (radius * 3.2)) + 0.22 * np.exp(-away / (radius * 9))
+    distance = np.hypot(columns - x, rows * height - y)
+    glow = 0.4 * np.exp(-distance / (radius * 3.2)) + 0.22 * np.exp(-distance / (radius * 9))
     pixels = mix(pixels, lab(sun), glow.astype(np.float32))
-    return mix(pixels, lab(sun), np.clip(radius - away + 0.5, 0, 1).astype(np.float32))
+    return mix(pixels, lab(sun), np.clip(radius - distance + 0.5, 0, 1).astype(np.float32))
 
 
 def _ridge(scene: Scene, t: float, horizon: float) -> tuple[Field, Field]:
     """Return the ridge line in pixels from the top, and the same line without fine detail."""
     rng, width, height = scene.rng, scene.width, scene.height
-    wide = width / height
+    aspect = width / height
     base = horizon + (0.99 - horizon) * t**0.92
     amplitude = 0.045 + 0.125 * np.sin(np.pi * (0.12 + 0.78 * t))
     state = rng.integers(2**32)
-    cells = wide * (2.6 - 0.7 * t)
+    cells = aspect * (2.6 - 0.7 * t)
     smooth = noise_1d(np.random.default_rng(state), width, cells, 2)
     rough = noise_1d(np.random.default_rng(state), width, cells, 6)
     return (base - amplitude * rough) * height, (base - amplitude * smooth) * height

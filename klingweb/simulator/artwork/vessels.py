@@ -219,10 +219,10 @@ def _paint_opening(
 ) -> Field:
     """Paint the opening: the lip, and the dark inside, lit on the right."""
     tall = vessel.height
-    far = np.hypot(x, (s - tall) / TILT)
+    distance = np.hypot(x, (s - tall) / TILT)
     lip = radius * 0.1 + tall * 0.004
-    outer = np.clip((radius - far) * scale * 0.5 + 0.5, 0, 1)
-    inner = np.clip((radius - lip - far) * scale * 0.5 + 0.5, 0, 1)
+    outer = np.clip((radius - distance) * scale * 0.5 + 0.5, 0, 1)
+    inner = np.clip((radius - lip - distance) * scale * 0.5 + 0.5, 0, 1)
     shade, body, light = (lab(c) for c in vessel.colours)
     u = x / radius
     rim_tone = np.clip(0.62 - 0.3 * u, 0, 1).astype(np.float32)

@@ -119,23 +119,23 @@ def draw(scene: Scene) -> Field:
 
 def _courtyard(scene: Scene) -> Courtyard:
     rng, shared = scene.rng, scene.shared_rng
-    wide = scene.width / scene.height
+    aspect = scene.width / scene.height
     mentioned = [kind for kind in ("arcade", "moon", "door", "arch") if scene.count_mentions(kind)]
     kind = mentioned[0] if mentioned else str(shared.choice(KINDS))
     half = {"arch": 0.74, "arcade": 0.52, "moon": 1.0, "door": 0.62}[kind] * rng.uniform(0.9, 1.1)
     # A portrait picture shows less at the sides and more wall above.
-    extra = max(0.0, 1.0 - wide) * 1.5
-    reach = 2.35 * min(wide, 1.8) if wide > 1 else 1.95 * wide + 0.4
+    extra = max(0.0, 1.0 - aspect) * 1.5
+    reach = 2.35 * min(aspect, 1.8) if aspect > 1 else 1.95 * aspect + 0.4
     half = min(half, 0.48 * reach)
     top = rng.uniform(2.55, 2.8) + extra
-    slant = min(1.0, 0.15 + 0.62 * wide)
+    slant = min(1.0, 0.15 + 0.62 * aspect)
     distance, turn = rng.uniform(4.5, 5.1), rng.uniform(-0.08, 0.2)
     aside = 0.8 * distance * turn
     return Courtyard(
         eye=(0.0, 1.3, -distance),
         turn=turn,
         sun=(rng.uniform(0.6, 0.78) * slant, rng.uniform(0.62, 0.8), -rng.uniform(0.45, 0.62)),
-        corner=aside + reach * (rng.uniform(0.5, 0.74) + 0.2 * (wide < 1)),
+        corner=aside + reach * (rng.uniform(0.5, 0.74) + 0.2 * (aspect < 1)),
         top=top,
         side_end=-rng.uniform(1.1, 2.2),
         kind=kind,
@@ -157,12 +157,12 @@ def _trace_rays(courtyard: Courtyard, width: int, height: int) -> View:
     with np.errstate(divide="ignore"):
         to_floor = np.where(v < 0, -ey / v, np.float32(1e6))
         to_side = np.where(dx > 0, (courtyard.corner - ex) / dx, np.float32(1e6))
-    far = np.minimum(np.minimum(-ez / dz, to_floor), to_side)
-    x, y, z = ex + far * dx, ey + far * v, ez + far * dz
-    side = to_side <= far
-    floor = (to_floor <= far) & ~side
+    distance = np.minimum(np.minimum(-ez / dz, to_floor), to_side)
+    x, y, z = ex + distance * dx, ey + distance * v, ez + distance * dz
+    side = to_side <= distance
+    floor = (to_floor <= distance) & ~side
     across = np.broadcast_to(dx / dz, x.shape)
-    sky = np.clip((y - courtyard.top) * lens / far + 0.5, 0, 1)
+    sky = np.clip((y - courtyard.top) * lens / distance + 0.5, 0, 1)
     return View(x, y, z, across, v / dz, side, floor, sky)
 
 
