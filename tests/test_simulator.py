@@ -326,16 +326,18 @@ def test_drawn_picture_survives_a_restart(tmp_path: Path) -> None:
 
 
 def test_process_ends_with_its_parent() -> None:
+    code = (
+        "import time; from tests.simulator import Simulator; "
+        "print(Simulator().start().pid, flush=True); time.sleep(60)"
+    )
     parent = subprocess.Popen(
-        [sys.executable, "-c", "from tests.simulator import Simulator; import time\n"
-         "print(Simulator().start().pid, flush=True); time.sleep(60)"],
-        cwd=ROOT, stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
+        [sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    )
     assert parent.stdout
     with parent:
-        orphan = int(parent.stdout.readline())
+        pid = int(parent.stdout.readline())
         parent.kill()
     deadline = time.monotonic() + WAIT_SECONDS
-    while Path(f"/proc/{orphan}").exists() and time.monotonic() < deadline:
+    while Path(f"/proc/{pid}").exists() and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert not Path(f"/proc/{orphan}").exists()
+    assert not Path(f"/proc/{pid}").exists()

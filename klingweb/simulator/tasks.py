@@ -1,4 +1,4 @@
-"""The tasks of the simulator. The state of a task depends on the time only."""
+"""The tasks of the simulator. A task's state is computed from the time: there are no timers."""
 
 import itertools
 from collections import Counter
@@ -24,7 +24,8 @@ class Task:
     `submitted_seconds` is the time in state `submitted`. `seconds` is the time from acceptance
     to the end, None for a task that never ends. `fails_with` is the reason of a failure, None
     for a task that succeeds. A task succeeds no earlier than `drawn_at`, when its last picture
-    was drawn.
+    was drawn. `polls`, `successes_reported` and `downloads` count responses; `downloads` is by
+    image index. `cached_responses` holds query responses by state and host.
     """
 
     task_id: str

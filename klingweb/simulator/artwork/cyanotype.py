@@ -34,21 +34,21 @@ def draw(scene: Scene) -> Field:
     soft = blur(coverage, short * 0.006)
     coverage = coverage + (soft - coverage) * (0.25 + 0.75 * lifted)
     print_ = mix(ground, lab(white), np.clip(coverage, 0, 1) * (0.97 - 0.05 * wash.clip(0, 1)))
-    tooth = noise(rng, width, height, 240, 2, 0.7)
+    texture = noise(rng, width, height, 240, 2, 0.7)
     bare = np.broadcast_to(lab(paper), print_.shape)
-    pixels = mix(bare, print_, _coating(scene, tooth))
-    pixels[..., 0] += 0.008 * tooth
+    pixels = mix(bare, print_, _coating(scene, texture))
+    pixels[..., 0] += 0.008 * texture
     return pixels
 
 
-def _coating(scene: Scene, tooth: Field) -> Field:
+def _coating(scene: Scene, texture: Field) -> Field:
     """Return where the paper is coated, 0 to 1: everywhere except at a rough rim."""
     rng, width, height = scene.rng, scene.width, scene.height
     short = min(width, height)
     rim = 0.042 * short
     rows, columns = np.mgrid[0:height, 0:width].astype(np.float32)
     inside = np.minimum.reduce([columns, width - columns, rows, height - rows]) - rim
-    ragged = 0.0075 * noise(rng, width, height, 11, 4, 0.5) + 0.0012 * tooth
+    ragged = 0.0075 * noise(rng, width, height, 11, 4, 0.5) + 0.0012 * texture
     away = inside / short + ragged
     body = smoothstep(-0.0015, 0.0025, away)
     # The coating is darker along its edge, where the liquid dried.

@@ -44,14 +44,14 @@ def draw(scene: Scene) -> Field:
     """Draw one print with a margin of paper."""
     rng, width, height = scene.rng, scene.width, scene.height
     paper, *inks = scene.colours(PALETTES)
-    tooth = noise(rng, width, height, 270, 2, 0.7)
+    texture = noise(rng, width, height, 270, 2, 0.7)
     patchy = noise(rng, width, height, 5, 5, 0.6)
     pixels = np.broadcast_to(lab(paper), (height, width, 3)).copy()
-    pixels[..., 0] += 0.007 * tooth + 0.006 * patchy
+    pixels[..., 0] += 0.007 * texture + 0.006 * patchy
     uneven = patchy[..., None] * np.array([0.01, 0, 0], np.float32)
     for ink, stencil in zip(inks, _printing_plates(scene), strict=True):
         # Thin spots in the ink, where the paper texture shows through.
-        cover = stencil.mask() * (0.97 - 0.26 * smoothstep(0.55, 1.2, tooth + 0.5 * patchy))
+        cover = stencil.mask() * (0.97 - 0.26 * smoothstep(0.55, 1.2, texture + 0.5 * patchy))
         pixels = mix(pixels, lab(ink) + uneven, cover)
     return pixels
 
@@ -74,7 +74,7 @@ def _printing_plates(scene: Scene) -> list[Stencil]:
     left, top, edge, columns, rows = _grid(scene)
     plates = [Stencil(scene.width, scene.height) for _ in range(5)]
     shapes = [SHAPES[i] for i in shared.permutation(len(SHAPES))[:6]]
-    last = np.full((rows + 2, columns + 2), PAPER)
+    printed = np.full((rows + 2, columns + 2), PAPER)
     taken = np.zeros((rows + 1, columns + 1), bool)
     taken[rows], taken[:, columns] = True, True
     for row, column in np.ndindex(rows, columns):
@@ -84,25 +84,25 @@ def _printing_plates(scene: Scene) -> list[Stencil]:
         span = 2 if rng.random() < 0.24 and free else 1
         taken[row : row + span, column : column + span] = True
         cell = (left + column * edge, top + row * edge, edge * span)
-        near = [last[row, column + 1], last[row + 1, column], last[row, column]]
-        ground = _choose_ink(rng, near, bare=0.42)
-        figure = _choose_ink(rng, [ground, *near[:2]], bare=0.0 if ground == PAPER else 0.3)
-        last[row + 1 : row + 1 + span, column + 1 : column + 1 + span] = figure
+        neighbours = [printed[row, column + 1], printed[row + 1, column], printed[row, column]]
+        ground = _choose_ink(rng, neighbours, bare=0.42)
+        figure = _choose_ink(rng, [ground, *neighbours[:2]], bare=0.0 if ground == PAPER else 0.3)
+        printed[row + 1 : row + 1 + span, column + 1 : column + 1 + span] = figure
         shape = shapes[int(rng.integers(len(shapes)))](cell, int(rng.integers(4)))
         _add_cell(plates, ground, _square(cell), figure, shape)
     return plates
 
 
-def _choose_ink(rng: np.random.Generator, near: list[int], bare: float) -> int:
+def _choose_ink(rng: np.random.Generator, neighbours: list[int], bare: float) -> int:
     """Choose an ink, rarely one of a neighbouring cell; `bare` is the probability of none."""
-    if rng.random() < bare and near[0] != PAPER:
+    if rng.random() < bare and neighbours[0] != PAPER:
         return PAPER
     weights = np.array([0.32, 0.25, 0.21, 0.13, 0.09])
-    for ink in near:
+    for ink in neighbours:
         if ink != PAPER:
             weights[ink] *= 0.12
-    if near[0] != PAPER:
-        weights[near[0]] = 0
+    if neighbours[0] != PAPER:
+        weights[neighbours[0]] = 0
     return int(rng.choice(5, p=weights / weights.sum()))
 
 
@@ -124,7 +124,7 @@ def _square(cell: Cell) -> Outline:
     return [(x, y), (x + edge, y), (x + edge, y + edge), (x, y + edge)]
 
 
-def _round(x: float, y: float, radius: float, start: float = 0, end: float = 360) -> Outline:
+def _arc_points(x: float, y: float, radius: float, start: float = 0, end: float = 360) -> Outline:
     angles = np.radians(np.linspace(start, end, 90))
     return [(float(x + radius * np.cos(a)), float(y + radius * np.sin(a))) for a in angles]
 
@@ -132,7 +132,7 @@ def _round(x: float, y: float, radius: float, start: float = 0, end: float = 360
 def _arc(cell: Cell, turn: int, radius: float) -> Outline:
     """Return a quarter circle around corner `turn`; the radius is a fraction of the edge."""
     x, y = _square(cell)[turn % 4]
-    return _round(x, y, radius * cell[2], 90 * turn, 90 * turn + 90)
+    return _arc_points(x, y, radius * cell[2], 90 * turn, 90 * turn + 90)
 
 
 def _quarter(cell: Cell, turn: int) -> list[Outline]:
@@ -150,15 +150,15 @@ def _rainbow(cell: Cell, turn: int) -> list[Outline]:
 
 def _disc(cell: Cell, turn: int) -> list[Outline]:
     x, y, edge = cell
-    return [_round(x + edge / 2, y + edge / 2, edge * (0.5, 0.36, 0.5, 0.3)[turn])]
+    return [_arc_points(x + edge / 2, y + edge / 2, edge * (0.5, 0.36, 0.5, 0.3)[turn])]
 
 
 def _halves(cell: Cell, turn: int) -> list[Outline]:
     x, y, edge = cell
     half = edge / 2
     if turn % 2:
-        return [_round(x + half, y + at, half, 180, 360) for at in (half, edge)]
-    return [_round(x + at, y + half, half, 90, 270) for at in (half, edge)]
+        return [_arc_points(x + half, y + at, half, 180, 360) for at in (half, edge)]
+    return [_arc_points(x + at, y + half, half, 90, 270) for at in (half, edge)]
 
 
 def _stripes(cell: Cell, turn: int) -> list[Outline]:
@@ -181,7 +181,7 @@ def _wedge(cell: Cell, turn: int) -> list[Outline]:
 def _dots(cell: Cell, turn: int) -> list[Outline]:
     x, y, edge = cell
     thirds = (edge / 6, edge / 2, edge * 5 / 6)
-    return [_round(x + across, y + down, edge * 0.1) for down in thirds for across in thirds]
+    return [_arc_points(x + across, y + down, edge * 0.1) for down in thirds for across in thirds]
 
 
 SHAPES: tuple[Shape, ...] = (

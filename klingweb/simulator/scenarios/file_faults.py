@@ -1,4 +1,4 @@
-"""Faults of the file host (scenario 22)."""
+"""Faults of the file host (scenario 22 of docs/upstream.md, section 6.7)."""
 
 import asyncio
 import io

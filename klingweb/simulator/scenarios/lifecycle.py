@@ -1,4 +1,4 @@
-"""Task duration, outcome and id (scenarios 1 to 4, 24 and 25)."""
+"""Task duration, outcome and id (scenarios 1 to 4, 24, 25 of docs/upstream.md, section 6.7)."""
 
 from klingweb.simulator.engines.kling import task_ids
 from klingweb.simulator.scenarios.scenario import Scenario

@@ -1,4 +1,7 @@
-"""Responses to a query other than the task's state (scenario 16, and every error code)."""
+"""Responses to a query other than the task's state, and every error code.
+
+Scenario 16 of docs/upstream.md, section 6.7.
+"""
 
 import json
 

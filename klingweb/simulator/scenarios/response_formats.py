@@ -1,4 +1,7 @@
-"""Unusual formats of a task and of its image list (scenarios 17 to 21)."""
+"""Unusual formats of a task and of its image list.
+
+Scenarios 17 to 21 of docs/upstream.md, section 6.7.
+"""
 
 from klingweb.simulator.engines.kling import formats
 from klingweb.simulator.engines.kling.formats import with_code, with_statuses

@@ -1,4 +1,7 @@
-"""Responses to a submit other than a new task (scenarios 5 to 15, and every error code)."""
+"""Responses to a submit other than a new task, and every error code.
+
+Scenarios 5 to 15 of docs/upstream.md, section 6.7.
+"""
 
 from klingweb.simulator.engines import gateway
 from klingweb.simulator.engines.gateway import openai_error, task_error, wrapped_error
@@ -22,7 +25,7 @@ def _temporary(
 
 
 def _once(description: str, response: CannedResponse) -> Scenario:
-    return _temporary(description, response, refusals=1)
+    return _temporary(f"{description}; a second submit is accepted", response, refusals=1)
 
 
 def _ambiguous(description: str, response: CannedResponse, task_exists: bool) -> Scenario:
@@ -47,7 +50,7 @@ def _by_code(code: int) -> Scenario:
         return _permanent(description, kling_error(code))
     if code in _TEMPORARY_CODES:
         return _temporary(f"{description} twice, then accepted", kling_error(code))
-    return _once(f"{description} once, then accepted", kling_error(code))
+    return _once(description, kling_error(code))
 
 
 _HALF_A_BODY = '{"code": 0, "message": "SUCCEED", "data": {"task_id": "Q2hhcmxpZV'

@@ -1,6 +1,6 @@
 """Response formats for a task: the documented envelope, and the variants of other gateways.
 
-The section numbers are those of docs/upstream.md.
+Section numbers, and source names such as CRAZY, are those of docs/upstream.md.
 """
 
 from collections.abc import Callable, Mapping
