@@ -1,4 +1,4 @@
-"""The simulator as the tests use it: a process of its own, spoken to over real HTTP."""
+"""Runs the simulator in its own process and calls it over HTTP."""
 
 import os
 import subprocess
@@ -15,9 +15,9 @@ from requests import Response, Session  # noqa: TID251
 Option = str | int | float | bool | Path | Sequence[float]
 
 ROOT = Path(__file__).resolve().parent.parent
-STOP_SECONDS = 10
-CALL_SECONDS = 30
-PATIENCE_SECONDS = 20
+STOP_TIMEOUT_SECONDS = 10
+CALL_TIMEOUT_SECONDS = 30
+WAIT_SECONDS = 20
 
 PATH = "/kling/v1/images/generations"
 
@@ -27,23 +27,23 @@ def _argument(value: Option) -> str:
 
 
 class Simulator:
-    """A simulator of its own for a test, by default on a free port, plain and fast.
+    """A simulator process, by default on a free port, with plain pictures and short tasks.
 
     Options are those of `python -m klingweb.simulator` with underscores, such as
-    `seconds=(0.2, 0.4)`, `units=5`, `data_dir=tmp_path`, `plain=False`. The port is kept from
-    one start to the next, so that a restart is found under the same `url`.
+    `seconds=(0.2, 0.4)`, `concurrency_limit=5`, `data_dir=tmp_path`, `plain=False`. The port
+    stays the same after a restart, and so does `url`.
     """
 
     def __init__(self, **options: Option) -> None:
-        usual: dict[str, Option] = {"port": 0, "plain": True, "seconds": (0.2, 0.4)}
-        self._options = {**usual, "submit_seconds": 0, "key": "test-key", **options}
+        defaults: dict[str, Option] = {"port": 0, "plain": True, "seconds": (0.2, 0.4)}
+        self._options = {**defaults, "submit_seconds": 0, "key": "test-key", **options}
         self._process: subprocess.Popen[str] | None = None
         self._session = Session()
         self.url = ""
 
     @property
     def key(self) -> str:
-        """The API key it was started with."""
+        """The accepted API key."""
         return str(self._options["key"])
 
     @property
@@ -53,7 +53,7 @@ class Simulator:
         return self._process.pid
 
     def start(self, **options: Option) -> Self:
-        """Start it, with changed options if any are given, and wait until it listens."""
+        """Start the process with changed options, and wait until it listens."""
         assert self._process is None, "already started"
         self._options.update(options)
         command = [sys.executable, "-m", "klingweb.simulator"]
@@ -73,11 +73,11 @@ class Simulator:
         return self
 
     def stop(self) -> int:
-        """Ask it to stop and return its exit status."""
+        """Terminate the process and return its exit status."""
         return self._end(kill=False)
 
     def kill(self) -> int:
-        """End it as a power cut would."""
+        """Kill the process and return its exit status."""
         return self._end(kill=True)
 
     def _end(self, kill: bool) -> int:
@@ -85,7 +85,7 @@ class Simulator:
         process, self._process = self._process, None
         process.kill() if kill else process.terminate()
         with process:
-            return process.wait(STOP_SECONDS)
+            return process.wait(STOP_TIMEOUT_SECONDS)
 
     def __enter__(self) -> Self:
         return self if self._process else self.start()
@@ -103,44 +103,44 @@ class Simulator:
     def scenario(
         self, name: str, *, times: int | None = 1, match: str | None = None, **params: float | str
     ) -> None:
-        """Let the next submits meet a scenario; `times=None` is until the reset."""
-        order = {"name": name, "times": times, "match": match, "params": params}
-        self._control("POST", "scenario", json=order)
+        """Apply a scenario to the next submits; `times=None` means until the reset."""
+        queued = {"name": name, "times": times, "match": match, "params": params}
+        self._control("POST", "scenario", json=queued)
 
     def settings(self, **values: Any) -> dict[str, Any]:
-        """Change key, seconds, submit_seconds, query_seconds or units; returns all of them."""
-        answer: dict[str, Any] = self._control("POST", "settings", json=values)
-        return answer
+        """Change settings (`klingweb.simulator.settings.Settings`) and return all of them."""
+        changed: dict[str, Any] = self._control("POST", "settings", json=values)
+        return changed
 
     def requests(self, kind: str | None = None, since: int = 0) -> list[dict[str, Any]]:
-        """Every request received: of kind submit, query, list, file or other, or of all."""
-        asked = {"since": since} | ({"kind": kind} if kind else {})
-        answer: list[dict[str, Any]] = self._control("GET", "requests", params=asked)
-        return answer
+        """Return the requests of one kind (submit, query, list, file, other) or of all kinds."""
+        params = {"since": since} | ({"kind": kind} if kind else {})
+        entries: list[dict[str, Any]] = self._control("GET", "requests", params=params)
+        return entries
 
     def tasks(self) -> list[dict[str, Any]]:
-        """Every task that was created, oldest first; times are Unix seconds."""
-        answer: list[dict[str, Any]] = self._control("GET", "tasks")
-        return answer
+        """Return every task, oldest first; times are Unix seconds."""
+        tasks: list[dict[str, Any]] = self._control("GET", "tasks")
+        return tasks
 
     def stats(self) -> dict[str, Any]:
-        """Counters, cheap under load."""
-        answer: dict[str, Any] = self._control("GET", "stats")
-        return answer
+        """Return counters; cheap under load."""
+        counters: dict[str, Any] = self._control("GET", "stats")
+        return counters
 
     def scenarios(self) -> dict[str, str]:
-        """Name and sentence of every scenario."""
-        answer: dict[str, str] = self._control("GET", "scenarios")
-        return answer
+        """Return name and description of every scenario."""
+        descriptions: dict[str, str] = self._control("GET", "scenarios")
+        return descriptions
 
     def reset(self) -> None:
-        """Forget tasks, record, ordered scenarios and changed settings."""
+        """Delete tasks, request log, queued scenarios and changed settings."""
         self._control("POST", "reset")
 
     def submit(
-        self, prompt: str = "a red door", timeout: float = CALL_SECONDS, **fields: object
+        self, prompt: str = "a red door", timeout: float = CALL_TIMEOUT_SECONDS, **fields: object
     ) -> Response:
-        """The plainest client: one POST of a prompt and other fields."""
+        """Send one submit without any client library."""
         return self._session.post(
             self.url + PATH,
             json={"prompt": prompt, **fields},
@@ -149,28 +149,28 @@ class Simulator:
         )
 
     def query(self, task_id: str) -> Response:
-        """The plainest client: one question about a task."""
+        """Send one query without any client library."""
         return self._session.get(
             f"{self.url}{PATH}/{quote(task_id, safe='')}",
             headers={"Authorization": f"Bearer {self.key}"},
-            timeout=CALL_SECONDS,
+            timeout=CALL_TIMEOUT_SECONDS,
         )
 
-    def make(self, scenario: str = "normal", n: int = 1, **params: Any) -> str:
-        """The id of a new task that lives in a scenario which tells of it."""
+    def create_task(self, scenario: str = "normal", n: int = 1, **params: Any) -> str:
+        """Create a task in a scenario that accepts it, and return its id."""
         self.scenario(scenario, **params)
         assert self.submit(n=n).status_code == 200
         return str(self.tasks()[-1]["task_id"])
 
-    def ended(self, task_id: str) -> dict[str, Any]:
-        """What the first query after the end of all tasks is told about one."""
+    def query_when_ended(self, task_id: str) -> dict[str, Any]:
+        """Wait until all tasks have ended, and return the response to a query about one."""
         self.wait_for("succeed", "failed")
-        told: dict[str, Any] = self.query(task_id).json()
-        return told
+        body: dict[str, Any] = self.query(task_id).json()
+        return body
 
     def wait_for(self, *states: str) -> list[dict[str, Any]]:
-        """All tasks, once there are some and each is in one of `states`; waits a bounded time."""
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        """Wait until there are tasks and each is in one of `states`, and return them."""
+        deadline = time.monotonic() + WAIT_SECONDS
         while time.monotonic() < deadline:
             tasks = self.tasks()
             if tasks and all(task["state"] in states for task in tasks):
@@ -178,14 +178,14 @@ class Simulator:
             time.sleep(0.02)
         raise AssertionError(f"never {' or '.join(states)}: {self.tasks()}")
 
-    def _control(self, method: str, call: str, **sent: Any) -> Any:
+    def _control(self, method: str, call: str, **options: Any) -> Any:
         response = self._session.request(
-            method, f"{self.url}/_control/{call}", timeout=CALL_SECONDS, **sent
+            method, f"{self.url}/_control/{call}", timeout=CALL_TIMEOUT_SECONDS, **options
         )
         assert response.ok, response.text
         return response.json()
 
 
-def urls(answer: dict[str, Any]) -> list[str]:
-    """Where the pictures of a finished task are, in the documented envelope."""
-    return [image["url"] for image in answer["data"]["task_result"]["images"]]
+def image_urls(body: dict[str, Any]) -> list[str]:
+    """Return the image URLs of a documented query response."""
+    return [image["url"] for image in body["data"]["task_result"]["images"]]

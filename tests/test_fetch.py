@@ -15,7 +15,7 @@ from generations.models import Generation, Lease, Picture, Status
 from generations.worker import fetch
 from generations.worker.lease import LeasedLoop
 from tests.builders import make_generation, png_bytes, store_picture
-from tests.scripted import Scripted, says
+from tests.scripted_server import ScriptedServer, reply
 from tests.simulator import Simulator
 from tests.worker_driver import DEAD_HOLDER, run_loops, run_worker
 
@@ -26,7 +26,7 @@ def the_picture() -> Picture:
     return Picture.objects.get()
 
 
-def wanted_from(server: Scripted, **columns: object) -> Picture:
+def wanted_from(server: ScriptedServer, **columns: object) -> Picture:
     """The one picture of a generation, at a file host of the test."""
     row = make_generation(Status.FETCHING)
     due = {"upstream_url": f"{server.url}/0.png", "next_try_at": timezone.now()}
@@ -108,7 +108,7 @@ def test_a_failing_host_is_tried_again_after_growing_delays_and_then_given_up(
     upstream: Simulator, settings: Settings
 ) -> None:
     settings.FETCH_RETRY_SECONDS = [5, 10, 20, 40]
-    with Scripted(says(500)) as server:
+    with ScriptedServer(reply(500)) as server:
         settings.UPSTREAM_URL = server.url
         picture = wanted_from(server)
         for delay in (5, 10, 20, 40):
@@ -135,7 +135,7 @@ def test_an_expired_address_is_asked_anew_once_and_the_picture_comes(upstream: S
     assert len(upstream.requests("query")) == polled + 1
     assert len(upstream.requests("file")) == 2
     assert the_picture().is_stored
-    assert the_picture().upstream_url.endswith("?told=2")
+    assert the_picture().upstream_url.endswith("?response=2")
 
 
 @pytest.mark.parametrize("scenario", ["file-404", "file-410"])
@@ -155,12 +155,12 @@ def test_a_file_that_is_gone_at_its_fresh_address_too_is_lost_at_once(
 def test_an_upstream_that_cannot_say_the_fresh_address_now_is_asked_again(
     upstream: Simulator, settings: Settings
 ) -> None:
-    gone, broken, content = says(403), says(502, "<html>"), says(200, png_bytes())
-    with Scripted(gone, broken, gone, content) as server:
+    gone, broken, content = reply(403), reply(502, "<html>"), reply(200, png_bytes())
+    with ScriptedServer(gone, broken, gone, content) as server:
         settings.UPSTREAM_URL = server.url
         image = {"index": 0, "url": f"{server.url}/fresh.png"}
         data = {"task_id": "t", "task_status": "succeed", "task_result": {"images": [image]}}
-        server.answers.insert(3, says(200, {"code": 0, "data": data}))
+        server.responses.insert(3, reply(200, {"code": 0, "data": data}))
         wanted_from(server)
         run_worker()
     assert the_picture().is_stored
@@ -168,7 +168,7 @@ def test_an_upstream_that_cannot_say_the_fresh_address_now_is_asked_again(
 
 
 def test_a_picture_that_kills_its_fetcher_comes_to_an_end(upstream: Simulator) -> None:
-    with Scripted(says(200, png_bytes())) as server:
+    with ScriptedServer(reply(200, png_bytes())) as server:
         wanted_from(server, claims=fetch.CRASHES_FORGIVEN)
         run_worker()
         assert server.requests == []
@@ -180,7 +180,7 @@ def test_what_a_dead_fetcher_had_claimed_is_fetched_at_once(
 ) -> None:
     later = timezone.now() + timedelta(seconds=100)
     Lease.objects.create(name="fetch", holder=DEAD_HOLDER, expires_at=later)
-    with Scripted(says(200, png_bytes())) as server:
+    with ScriptedServer(reply(200, png_bytes())) as server:
         settings.UPSTREAM_URL = server.url
         wanted_from(server, next_try_at=later)
         run_loops("fetch")
@@ -240,7 +240,7 @@ def test_the_bytes_stay_untouched_and_the_previews_are_made_once(
     thumbnail: tuple[int, int],
 ) -> None:
     original = png_bytes(ratio, edge=edge, form=form)
-    with Scripted(says(200, original)) as server:
+    with ScriptedServer(reply(200, original)) as server:
         settings.UPSTREAM_URL = server.url
         wanted_from(server)
         run_worker()
@@ -260,7 +260,7 @@ def test_the_placeholder_is_the_mean_colour(upstream: Simulator, settings: Setti
     half.paste((100, 0, 40), (0, 0, 32, 64))
     kept = io.BytesIO()
     half.save(kept, "PNG")
-    with Scripted(says(200, kept.getvalue())) as server:
+    with ScriptedServer(reply(200, kept.getvalue())) as server:
         settings.UPSTREAM_URL = server.url
         wanted_from(server)
         run_worker()
@@ -270,7 +270,7 @@ def test_the_placeholder_is_the_mean_colour(upstream: Simulator, settings: Setti
 def test_a_second_copy_that_came_too_late_is_thrown_away(
     upstream: Simulator, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with Scripted(says(200, png_bytes())) as server:
+    with ScriptedServer(reply(200, png_bytes())) as server:
         settings.UPSTREAM_URL = server.url
         picture = wanted_from(server)
 

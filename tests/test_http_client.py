@@ -15,7 +15,15 @@ import pytest
 import requests  # noqa: TID251
 
 from generations.engines import http_client
-from tests.scripted import Script, Scripted, after, cuts, drips, floods, says
+from tests.scripted_server import (
+    ScriptedResponse,
+    ScriptedServer,
+    delayed,
+    disconnect,
+    flood,
+    reply,
+    trickle,
+)
 
 SOON = 0.2
 HEAD = b"HTTP/1.1 200 OK\r\n"
@@ -100,22 +108,22 @@ def public(monkeypatch: pytest.MonkeyPatch) -> str:
 # --- it cannot hang -----------------------------------------------------------------------------
 
 
-SLOW: dict[str, Script] = {
+SLOW: dict[str, ScriptedResponse] = {
     "silence": lambda _: time.sleep(5),
-    "a header that never ends": drips(HEAD + b"X-Slow: "),
-    "headers that never end": drips(HEAD, b"X: 1\r\n"),
-    "a body that drips": drips(HEAD + b"Content-Length: 900\r\n\r\n"),
-    "a body of no length that drips": drips(HEAD + b"\r\n"),
-    "chunks that drip": drips(CHUNKED, b"1\r\nx\r\n"),
-    "a chunk that never starts": drips(CHUNKED, b"1"),
-    "continue, for ever": drips(b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
-    "continue, at once and for ever": floods(b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+    "a header that never ends": trickle(HEAD + b"X-Slow: "),
+    "headers that never end": trickle(HEAD, b"X: 1\r\n"),
+    "a body that drips": trickle(HEAD + b"Content-Length: 900\r\n\r\n"),
+    "a body of no length that drips": trickle(HEAD + b"\r\n"),
+    "chunks that drip": trickle(CHUNKED, b"1\r\nx\r\n"),
+    "a chunk that never starts": trickle(CHUNKED, b"1"),
+    "continue, for ever": trickle(b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+    "continue, at once and for ever": flood(b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
 }
 
 
 @pytest.mark.parametrize("name", SLOW)
 def test_a_slow_answer_is_cut_at_the_deadline(name: str) -> None:
-    with Scripted(SLOW[name]) as server:
+    with ScriptedServer(SLOW[name]) as server:
         assert fails(
             http_client.deadline(SOON), http_client.TooSlow, http_client.HttpConnection(server.url)
         )
@@ -124,13 +132,13 @@ def test_a_slow_answer_is_cut_at_the_deadline(name: str) -> None:
 @pytest.mark.parametrize("name", SLOW)
 def test_a_slow_answer_over_tls_is_too_slow(name: str, tls: ssl.SSLContext, resolves: Any) -> None:
     resolves("127.0.0.1")
-    with Scripted(SLOW[name], tls=tls) as server:
+    with ScriptedServer(SLOW[name], tls=tls) as server:
         line = http_client.HttpConnection(f"https://{NAME}:{server.port}")
         assert fails(http_client.deadline(SOON), http_client.TooSlow, line)
 
 
 def test_a_cut_answer_of_no_length_is_not_taken_for_a_whole_one() -> None:
-    with Scripted(drips(HEAD + b"\r\n")) as server, pytest.raises(http_client.TooSlow):  # noqa: SIM117
+    with ScriptedServer(trickle(HEAD + b"\r\n")) as server, pytest.raises(http_client.TooSlow):  # noqa: SIM117
         with http_client.deadline(SOON):
             http_client.read_body(http_client.session().get(server.url, stream=True), 1000)
 
@@ -147,7 +155,7 @@ def test_sending_may_take_longer_than_connecting() -> None:
         time.sleep(SOON)
         while not accepted.recv(1_000_000).endswith(b"end"):
             pass
-        accepted.sendall(says(200, "ok"))
+        accepted.sendall(reply(200, "ok"))
 
     with socket.create_server(("127.0.0.1", 0)) as listening, http_client.deadline(5):
         threading.Thread(target=reads_late, args=(listening,), daemon=True).start()
@@ -160,7 +168,7 @@ def test_sending_may_take_longer_than_connecting() -> None:
 
 
 def test_the_deadline_of_one_call_spares_the_next_on_its_connection() -> None:
-    with Scripted(says(200), after(3 * SOON, says(200, "whole"))) as server:
+    with ScriptedServer(reply(200), delayed(3 * SOON, reply(200, "whole"))) as server:
         line = http_client.HttpConnection(server.url)
         with pytest.raises(http_client.TooSlow), http_client.deadline(SOON):
             ask(line)
@@ -178,7 +186,7 @@ def ask_within(line: http_client.HttpConnection, seconds: float = 5) -> http_cli
 
 
 def test_many_calls_share_one_thread_and_leave_nothing_behind() -> None:
-    with Scripted(says(200)) as server:
+    with ScriptedServer(reply(200)) as server:
         line = http_client.HttpConnection(server.url)
         for _ in range(200):
             ask_within(line)
@@ -229,7 +237,7 @@ def test_nothing_is_sent_in_a_tls_handshake_that_hangs(tls: ssl.SSLContext) -> N
 
 
 def test_nothing_is_sent_to_who_speaks_no_tls() -> None:
-    with Scripted(says(200)) as server:
+    with ScriptedServer(reply(200)) as server:
         line = http_client.HttpConnection(server.url.replace("http:", "https:"))
         assert not fails(http_client.deadline(5), requests.ConnectionError, line, body=b"paid")
     assert not server.requests
@@ -237,7 +245,7 @@ def test_nothing_is_sent_to_who_speaks_no_tls() -> None:
 
 def test_nothing_is_sent_to_whom_we_do_not_trust(tls: ssl.SSLContext, resolves: Any) -> None:
     resolves("127.0.0.1")
-    with Scripted(says(200), tls=tls) as server:
+    with ScriptedServer(reply(200), tls=tls) as server:
         line = http_client.HttpConnection(
             f"https://127.0.0.1:{server.port}"
         )  # the certificate is for NAME
@@ -245,7 +253,7 @@ def test_nothing_is_sent_to_whom_we_do_not_trust(tls: ssl.SSLContext, resolves: 
 
 
 def test_a_connection_cut_after_the_request_counts_as_sent() -> None:
-    with Scripted(cuts) as server:
+    with ScriptedServer(disconnect) as server:
         assert fails(
             http_client.deadline(5),
             requests.ConnectionError,
@@ -257,17 +265,17 @@ def test_a_connection_cut_after_the_request_counts_as_sent() -> None:
 # --- it cannot flood us ---------------------------------------------------------------------------
 
 
-FLOODS: dict[str, Script] = {
-    "a long body": says(200, b"x" * 2000),
-    "a body that never ends": floods(HEAD + b"\r\n"),
-    "a chunk that never ends": floods(CHUNKED + b"ffffffffff\r\n"),
-    "gzip": says(200, gzip.compress(bytes(100_000_000)), Content_Encoding="gzip"),
+FLOODS: dict[str, ScriptedResponse] = {
+    "a long body": reply(200, b"x" * 2000),
+    "a body that never ends": flood(HEAD + b"\r\n"),
+    "a chunk that never ends": flood(CHUNKED + b"ffffffffff\r\n"),
+    "gzip": reply(200, gzip.compress(bytes(100_000_000)), Content_Encoding="gzip"),
 }
 
 
 @pytest.mark.parametrize("name", FLOODS)
 def test_a_body_is_read_up_to_the_cap(name: str) -> None:
-    with Scripted(FLOODS[name]) as server:
+    with ScriptedServer(FLOODS[name]) as server:
         assert fails(
             http_client.deadline(5), http_client.TooLarge, http_client.HttpConnection(server.url)
         )
@@ -276,7 +284,7 @@ def test_a_body_is_read_up_to_the_cap(name: str) -> None:
 
 
 def test_a_line_before_a_chunk_has_an_end() -> None:
-    with Scripted(floods(CHUNKED)) as server:
+    with ScriptedServer(flood(CHUNKED)) as server:
         assert fails(
             http_client.deadline(5),
             requests.ConnectionError,
@@ -285,7 +293,7 @@ def test_a_line_before_a_chunk_has_an_end() -> None:
 
 
 def test_the_endless_body_of_a_redirect_is_not_read() -> None:
-    with Scripted(floods(b"HTTP/1.1 302 Found\r\nLocation: /there\r\n\r\n")) as server:
+    with ScriptedServer(flood(b"HTTP/1.1 302 Found\r\nLocation: /there\r\n\r\n")) as server:
         response = http_client.session().get(server.url, stream=True)
         assert (response.status_code, http_client.read_body(response, 10)) == (302, b"")
     assert [request.path for request in server.requests] == ["/"]
@@ -293,13 +301,13 @@ def test_the_endless_body_of_a_redirect_is_not_read() -> None:
 
 def test_what_was_not_read_is_not_the_answer_of_the_next_call() -> None:
     def in_two(accepted: socket.socket) -> None:
-        whole = says(200, b"x" * 200_000)
+        whole = reply(200, b"x" * 200_000)
         first = whole.index(b"x") + 65536  # as much as is read at once: nothing seems to be left
         accepted.sendall(whole[:first])
         time.sleep(SOON / 2)
         accepted.sendall(whole[first:])
 
-    with Scripted(in_two, says(200, "next")) as server:
+    with ScriptedServer(in_two, reply(200, "next")) as server:
         line = http_client.HttpConnection(server.url)
         assert fails(http_client.deadline(5), http_client.TooLarge, line)
         assert ask_within(line).body == b"next"
@@ -313,7 +321,7 @@ def test_the_environment_has_no_say(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:1")
     monkeypatch.setenv("HOME", str(tmp_path))
-    with Scripted(says(200, Set_Cookie="a=b")) as server:
+    with ScriptedServer(reply(200, Set_Cookie="a=b")) as server:
         session = http_client.session()
         session.get(server.url)
         session.get(server.url)
@@ -322,7 +330,7 @@ def test_the_environment_has_no_say(monkeypatch: pytest.MonkeyPatch, tmp_path: P
 
 
 def test_calls_share_a_connection_that_the_other_side_keeps() -> None:
-    with Scripted(says(200)) as server:
+    with ScriptedServer(reply(200)) as server:
         line = http_client.HttpConnection(server.url + "/base/")
         assert [ask_within(line).http_status for _ in range(3)] == [200, 200, 200]
     assert (server.connections, server.requests[0].path) == (1, "/base/x")
@@ -330,10 +338,10 @@ def test_calls_share_a_connection_that_the_other_side_keeps() -> None:
 
 def test_a_connection_that_was_closed_meanwhile_is_not_used() -> None:
     def says_and_leaves(accepted: socket.socket) -> None:
-        accepted.sendall(says(200))
+        accepted.sendall(reply(200))
         accepted.shutdown(socket.SHUT_RDWR)
 
-    with Scripted(says_and_leaves) as server:
+    with ScriptedServer(says_and_leaves) as server:
         line = http_client.HttpConnection(server.url)
         for _ in range(3):
             ask_within(line)
@@ -347,7 +355,7 @@ def _asks_as_a_child(line: http_client.HttpConnection, slow: http_client.HttpCon
 
 
 def test_a_forked_child_has_its_own_connections_and_deadlines() -> None:
-    with Scripted(says(200)) as server, Scripted(drips(HEAD)) as dripping:
+    with ScriptedServer(reply(200)) as server, ScriptedServer(trickle(HEAD)) as dripping:
         line = http_client.HttpConnection(server.url)
         ask_within(line)
         child = multiprocessing.get_context("fork").Process(
@@ -396,7 +404,7 @@ def test_the_guard_lets_the_public_internet_pass(address: str) -> None:
 def test_a_name_of_this_machine_is_refused_before_connecting(host: str, resolves: Any) -> None:
     resolves("127.0.0.1")
     call = http_client.deadline(5)
-    with Scripted(says(200)) as server:
+    with ScriptedServer(reply(200)) as server:
         with pytest.raises(http_client.Forbidden), call:
             http_client.session(guarded=True).get(f"https://{host}:{server.port}/")
         time.sleep(0.02)
@@ -413,7 +421,7 @@ def test_it_connects_to_the_checked_address_under_the_name(
     tls: ssl.SSLContext, certificate: Path, resolves: Any, public: str
 ) -> None:
     asked = resolves("127.0.0.1", public)
-    with Scripted(says(200, "ok"), host=public, tls=tls) as server:
+    with ScriptedServer(reply(200, "ok"), host=public, tls=tls) as server:
         session = http_client.session(guarded=True)
         session.verify = str(certificate)
         response = session.get(f"https://{NAME}:{server.port}/a?b=c")
@@ -430,9 +438,9 @@ def test_the_guard_holds_after_a_redirect(
     target: str, tls: ssl.SSLContext, certificate: Path, resolves: Any, public: str
 ) -> None:
     resolves(public)
-    with Scripted(says(200)) as inside:
-        leads = says(302, Location=target.format(port=inside.port))
-        with Scripted(leads, host=public, tls=tls) as server:
+    with ScriptedServer(reply(200)) as inside:
+        leads = reply(302, Location=target.format(port=inside.port))
+        with ScriptedServer(leads, host=public, tls=tls) as server:
             session = http_client.session(guarded=True)
             session.verify = str(certificate)
             with pytest.raises(http_client.Forbidden):
@@ -441,21 +449,21 @@ def test_the_guard_holds_after_a_redirect(
 
 
 def test_a_redirect_is_followed_when_asked_for() -> None:
-    with Scripted(says(302, Location="/there"), says(200, "ok")) as server:
+    with ScriptedServer(reply(302, Location="/there"), reply(200, "ok")) as server:
         session = http_client.session(guarded=True, allow_origin=server.url)
         assert session.get(server.url).status_code == 302
-        server.answers.insert(0, says(302, Location="/there"))
+        server.responses.insert(0, reply(302, Location="/there"))
         assert session.get(server.url, allow_redirects=True).text == "ok"
 
 
 @pytest.fixture
-def simulator() -> Iterator[Scripted]:
-    with Scripted(says(200, "ok")) as server:
+def simulator() -> Iterator[ScriptedServer]:
+    with ScriptedServer(reply(200, "ok")) as server:
         yield server
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:{port}", "HTTP://127.0.0.1:{port}/x?y"])
-def test_the_one_allowed_origin_is_reached(url: str, simulator: Scripted) -> None:
+def test_the_one_allowed_origin_is_reached(url: str, simulator: ScriptedServer) -> None:
     session = http_client.session(guarded=True, allow_origin=simulator.url)
     assert session.get(url.format(port=simulator.port)).text == "ok"
 
@@ -465,7 +473,7 @@ def test_the_one_allowed_origin_is_reached(url: str, simulator: Scripted) -> Non
     ["http://127.0.0.1:{port}0/", "http://127.0.0.1:{port}@10.0.0.1/", "http://127.0.0.1/",
      "http://localhost:{port}/", "https://127.0.0.1:{port}/", "http://me@127.0.0.1:{port}/"],
 )  # fmt: skip
-def test_nothing_beside_the_allowed_origin_is_reached(url: str, simulator: Scripted) -> None:
+def test_nothing_beside_the_allowed_origin_is_reached(url: str, simulator: ScriptedServer) -> None:
     session = http_client.session(guarded=True, allow_origin=simulator.url)
     with pytest.raises((http_client.Forbidden, requests.exceptions.InvalidURL)):
         session.get(url.format(port=simulator.port))

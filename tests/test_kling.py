@@ -25,7 +25,15 @@ from generations.engines.kling import (
     Task,
     Unanswered,
 )
-from tests.scripted import Script, Scripted, after, cuts, drips, floods, says
+from tests.scripted_server import (
+    ScriptedResponse,
+    ScriptedServer,
+    delayed,
+    disconnect,
+    flood,
+    reply,
+    trickle,
+)
 
 KEY = "sk-Abc123/def456+ghi"
 WISH = ImageRequest("a red fox")
@@ -35,8 +43,8 @@ A, B, C = "https://files.example/0.png?x=1", "https://files.example/1.png", "htt
 Outcome = Task | kling.KlingError
 
 
-def asks(script: Script, verb: Callable[[Client], Task], **options: Any) -> Outcome:
-    with Scripted(script) as server:
+def asks(script: ScriptedResponse, verb: Callable[[Client], Task], **options: Any) -> Outcome:
+    with ScriptedServer(script) as server:
         client = Client(server.url, KEY, **options)
         try:
             return verb(client)
@@ -46,11 +54,11 @@ def asks(script: Script, verb: Callable[[Client], Task], **options: Any) -> Outc
             client.close()
 
 
-def submit(script: Script, wish: ImageRequest = WISH, **options: Any) -> Outcome:
+def submit(script: ScriptedResponse, wish: ImageRequest = WISH, **options: Any) -> Outcome:
     return asks(script, lambda client: client.submit(wish), **options)
 
 
-def query(script: Script, **options: Any) -> Outcome:
+def query(script: ScriptedResponse, **options: Any) -> Outcome:
     return asks(script, lambda client: client.task("CjAb-c_1"), **options)
 
 
@@ -78,8 +86,8 @@ def nested(inner: object) -> dict[str, Any]:
 
 def test_a_submit_is_one_documented_post() -> None:
     wish = ImageRequest("a fox", n=2, aspect_ratio="3:2", image="aGk=", image_fidelity=0.0)
-    with Scripted(
-        says(200, official(0, data={"task_id": "t", "task_status": "submitted"}))
+    with ScriptedServer(
+        reply(200, official(0, data={"task_id": "t", "task_status": "submitted"}))
     ) as server:
         Client(server.url + "/", KEY).submit(wish)
     (asked,) = server.requests
@@ -107,14 +115,14 @@ def test_the_extended_fields_go_out_under_their_profile_only() -> None:
      ("a/b?c#d e%", "a%2Fb%3Fc%23d%20e%25"), ("số", "s%E1%BB%91")],
 )  # fmt: skip
 def test_an_id_is_quoted_in_the_path(upstream_task_id: str, path: str) -> None:
-    with Scripted(says(200, official(0, data={"task_status": ""}))) as server:
+    with ScriptedServer(reply(200, official(0, data={"task_status": ""}))) as server:
         Client(server.url, KEY).task(upstream_task_id)
     assert server.requests[0].path == f"/kling/v1/images/generations/{path}"
 
 
 def test_each_submit_has_a_fresh_connection_and_queries_share_theirs() -> None:
-    answer = says(200, official(0, data={"task_id": "t", "task_status": "submitted"}))
-    with Scripted(answer) as server:
+    answer = reply(200, official(0, data={"task_id": "t", "task_status": "submitted"}))
+    with ScriptedServer(answer) as server:
         client = Client(server.url, KEY)
         for _ in range(3):
             client.task("t")
@@ -153,7 +161,7 @@ ACCEPTED: dict[str, tuple[object, str, State]] = {
 @pytest.mark.parametrize("name", ACCEPTED)
 def test_an_answer_with_an_id_is_accepted(name: str) -> None:
     body, upstream_task_id, state = ACCEPTED[name]
-    task = submit(says(200, body))
+    task = submit(reply(200, body))
     assert isinstance(task, Task)
     assert (task.upstream_task_id, task.state) == (upstream_task_id, state)
     assert json.loads(task.answer) == body
@@ -254,7 +262,7 @@ NOT_ACCEPTED: dict[str, tuple[int, object, tuple[Any, ...]]] = {
 @pytest.mark.parametrize("name", NOT_ACCEPTED)
 def test_an_answer_without_an_id_means_one_thing(name: str) -> None:
     status, body, meaning = NOT_ACCEPTED[name]
-    outcome = submit(says(status, body))
+    outcome = submit(reply(status, body))
     assert facts(outcome) == meaning
     assert isinstance(outcome, kling.KlingError)
     assert outcome.http_status == status
@@ -262,7 +270,7 @@ def test_an_answer_without_an_id_means_one_thing(name: str) -> None:
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_a_redirect_is_not_followed_and_proves_nothing(status: int) -> None:
-    with Scripted(says(status, "moved", Location="/elsewhere")) as server:
+    with ScriptedServer(reply(status, "moved", Location="/elsewhere")) as server:
         with pytest.raises(Unanswered) as raised:
             Client(server.url, KEY).submit(WISH)
         with pytest.raises(Unanswered):
@@ -273,7 +281,7 @@ def test_a_redirect_is_not_followed_and_proves_nothing(status: int) -> None:
 
 def test_a_missing_right_is_the_models_fault_when_we_named_one() -> None:
     wish = ImageRequest("a fox", extended={"model_name": "kling-v3"})
-    script = says(403, official(1103))
+    script = reply(403, official(1103))
     assert facts(submit(script, wish, profile="extended")) == (Refused, "input")
     assert facts(submit(script, wish)) == (OnHold, "rights")
 
@@ -281,7 +289,7 @@ def test_a_missing_right_is_the_models_fault_when_we_named_one() -> None:
 def test_only_an_internal_error_has_a_limit_of_attempts() -> None:
     limits = {}
     for code in (1302, 1303, 5000, 5001):
-        outcome = submit(says(429, official(code)))
+        outcome = submit(reply(429, official(code)))
         assert isinstance(outcome, SlowDown)
         limits[code] = outcome.max_attempts
     assert limits == {1302: None, 1303: None, 5000: 2, 5001: None}
@@ -293,7 +301,7 @@ def test_only_an_internal_error_has_a_limit_of_attempts() -> None:
      (429, official(1303), True), (503, openai("no", code="model_not_found"), True)],
 )  # fmt: skip
 def test_a_bare_429_does_not_say_why(status: int, body: object, known: bool) -> None:
-    outcome = submit(says(status, body))
+    outcome = submit(reply(status, body))
     assert isinstance(outcome, SlowDown)
     assert outcome.reason_known is known
 
@@ -305,21 +313,21 @@ def test_a_bare_429_does_not_say_why(status: int, body: object, known: bool) -> 
      ("Wed, 99 Oct 2015 07:28:00 GMT", None)],
 )  # fmt: skip
 def test_the_wait_is_read_in_every_form(header: str, seconds: float | None) -> None:
-    outcome = submit(says(429, official(1302), Retry_After=header))
+    outcome = submit(reply(429, official(1302), Retry_After=header))
     assert isinstance(outcome, SlowDown)
     assert outcome.wait_seconds == seconds
 
 
 def test_the_wait_until_a_date_is_counted_from_now() -> None:
     date = format_datetime(datetime.now(UTC) + timedelta(seconds=60), usegmt=True)
-    outcome = query(says(429, "", Retry_After=date))
+    outcome = query(reply(429, "", Retry_After=date))
     assert isinstance(outcome, SlowDown)
     assert 50 < (outcome.wait_seconds or 0) <= 60
 
 
 def test_a_refusal_keeps_the_upstreams_words_and_its_answer() -> None:
     body = nested(official(1301, "content is not allowed"))
-    outcome = submit(says(400, body))
+    outcome = submit(reply(400, body))
     assert isinstance(outcome, Refused)
     assert (outcome.message, outcome.code) == ("content is not allowed", "1301")
     assert str(outcome) == "content is not allowed (HTTP 400, code 1301)"
@@ -373,7 +381,7 @@ DONE: dict[str, tuple[object, tuple[str, ...]]] = {
 @pytest.mark.parametrize("name", DONE)
 def test_a_finished_task_lists_its_pictures(name: str) -> None:
     body, urls = DONE[name]
-    task = query(says(200, body))
+    task = query(reply(200, body))
     assert isinstance(task, Task)
     assert (task.state, task.image_urls, task.reason) == (State.DONE, urls, "")
 
@@ -389,7 +397,7 @@ def test_a_finished_task_lists_its_pictures(name: str) -> None:
 )  # fmt: skip
 def test_every_spelling_of_a_status_is_known(state: State, words: str) -> None:
     for word in words.split():
-        task = query(says(200, one(f" {word} ", created_at=1)))
+        task = query(reply(200, one(f" {word} ", created_at=1)))
         assert isinstance(task, Task)
         assert (task.state, task.status_text) == (state, word)
 
@@ -405,7 +413,7 @@ OPEN: dict[str, object] = {
 
 @pytest.mark.parametrize("name", OPEN)
 def test_what_is_not_finished_is_open(name: str) -> None:
-    task = query(says(200, OPEN[name]))
+    task = query(reply(200, OPEN[name]))
     assert isinstance(task, Task)
     assert (task.state, task.image_urls) == (State.OPEN, ())
 
@@ -437,7 +445,7 @@ FAILED: dict[str, tuple[object, str]] = {
 @pytest.mark.parametrize("name", FAILED)
 def test_a_failed_task_says_why_in_the_upstreams_words(name: str) -> None:
     body, reason = FAILED[name]
-    task = query(says(200, body))
+    task = query(reply(200, body))
     assert isinstance(task, Task)
     assert (task.state, task.reason, task.image_urls) == (State.FAILED, reason, ())
 
@@ -491,7 +499,7 @@ NOT_TOLD: dict[str, tuple[int, object, tuple[Any, ...]]] = {
 @pytest.mark.parametrize("name", NOT_TOLD)
 def test_an_odd_answer_never_ends_a_task(name: str) -> None:
     status, body, meaning = NOT_TOLD[name]
-    outcome = query(says(status, body))
+    outcome = query(reply(status, body))
     assert facts(outcome) == meaning
     assert isinstance(outcome, kling.KlingError)
     assert outcome.http_status == status
@@ -503,7 +511,7 @@ def test_an_odd_answer_never_ends_a_task(name: str) -> None:
      (True, None), (101, None), ("half", None), ([], None)],
 )  # fmt: skip
 def test_progress_is_a_hint(said: object, progress: int | None) -> None:
-    task = query(says(200, one("processing", progress=said)))
+    task = query(reply(200, one("processing", progress=said)))
     assert isinstance(task, Task)
     assert task.progress == progress
 
@@ -511,17 +519,17 @@ def test_progress_is_a_hint(said: object, progress: int | None) -> None:
 # --- the wire -------------------------------------------------------------------------------------
 
 HEAD = b"HTTP/1.1 200 OK\r\n"
-BROKEN: dict[str, Script] = {
-    "cut after the request": cuts,
-    "half a body": says(200, one("succeed"))[:-20],
-    "slow headers": drips(HEAD + b"X: "),
-    "a slow body": drips(HEAD + b"Content-Length: 5000\r\n\r\n"),
-    "a late answer": after(0.5, says(200, one("succeed"))),
-    "an endless body": floods(HEAD + b"\r\n"),
+BROKEN: dict[str, ScriptedResponse] = {
+    "cut after the request": disconnect,
+    "half a body": reply(200, one("succeed"))[:-20],
+    "slow headers": trickle(HEAD + b"X: "),
+    "a slow body": trickle(HEAD + b"Content-Length: 5000\r\n\r\n"),
+    "a late answer": delayed(0.5, reply(200, one("succeed"))),
+    "an endless body": flood(HEAD + b"\r\n"),
     "no HTTP": b"SSH-2.0-OpenSSH_9.6\r\n\r\n",
     "a broken length": HEAD + b"Content-Length: x\r\nContent-Length: 9\r\n\r\n{}",
     "broken chunks": HEAD + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n",
-    "broken gzip": says(200, b"no gzip", Content_Encoding="gzip"),
+    "broken gzip": reply(200, b"no gzip", Content_Encoding="gzip"),
 }
 
 
@@ -536,7 +544,7 @@ def test_sent_without_a_readable_answer_is_unanswered(name: str) -> None:
 
 
 def test_what_never_left_is_not_sent() -> None:
-    with Scripted(says(200)) as gone:
+    with ScriptedServer(reply(200)) as gone:
         url = gone.url
     with pytest.raises(NotSent):
         Client(url, KEY).submit(WISH)
@@ -549,21 +557,21 @@ def test_what_never_left_is_not_sent() -> None:
 def test_the_environment_has_no_say(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:1")
-    assert isinstance(query(says(200, one("processing"))), Task)
+    assert isinstance(query(reply(200, one("processing"))), Task)
 
 
 # --- no secret comes out --------------------------------------------------------------------------
 
-ECHOES: dict[str, Script] = {
-    "in words": says(401, openai(f"invalid key {KEY}")),
-    "without sk-": says(403, openai(f"token [{KEY[3:]}] may not")),
-    "spelled otherwise": says(400, json.dumps(official(1201, KEY)).replace("/", "\\/")),
-    "spelled in numbers": says(400, json.dumps(official(1201, KEY)).replace("k-", "\\u006b-")),
-    "in a page": says(502, f"<pre>Authorization: Bearer {KEY}</pre>"),
-    "in a failed task": says(200, one("failed", task_status_msg=KEY, created_at=1)),
-    "in a status": says(200, one(KEY, id=KEY)),
-    "in a code": says(400, official(KEY)),
-    "in a redirect": says(302, "", Location=f"https://x/?key={KEY}"),
+ECHOES: dict[str, ScriptedResponse] = {
+    "in words": reply(401, openai(f"invalid key {KEY}")),
+    "without sk-": reply(403, openai(f"token [{KEY[3:]}] may not")),
+    "spelled otherwise": reply(400, json.dumps(official(1201, KEY)).replace("/", "\\/")),
+    "spelled in numbers": reply(400, json.dumps(official(1201, KEY)).replace("k-", "\\u006b-")),
+    "in a page": reply(502, f"<pre>Authorization: Bearer {KEY}</pre>"),
+    "in a failed task": reply(200, one("failed", task_status_msg=KEY, created_at=1)),
+    "in a status": reply(200, one(KEY, id=KEY)),
+    "in a code": reply(400, official(KEY)),
+    "in a redirect": reply(302, "", Location=f"https://x/?key={KEY}"),
 }  # fmt: skip
 
 
@@ -587,15 +595,15 @@ def test_a_key_that_cannot_be_sent_is_not_told_either() -> None:
 
 
 def test_what_a_database_does_not_take_is_left_out() -> None:
-    task = query(says(200, one("failed", task_status_msg="a\0b\ud800", created_at=1)))
-    page = query(says(502, b"<p>\0\xff"))
+    task = query(reply(200, one("failed", task_status_msg="a\0b\ud800", created_at=1)))
+    page = query(reply(502, b"<p>\0\xff"))
     assert isinstance(task, Task)
     assert isinstance(page, Unanswered)
     assert (task.reason, page.answer) == ("ab?", "<p>\N{REPLACEMENT CHARACTER}")
 
 
 def test_long_texts_are_cut() -> None:
-    outcome = submit(says(400, official(1201, "x" * 9000)))
+    outcome = submit(reply(400, official(1201, "x" * 9000)))
     assert isinstance(outcome, Refused)
     assert (len(outcome.message), len(outcome.answer)) == (500, 4000)
     assert "aGk" not in repr(ImageRequest("a fox", image="aGk="))

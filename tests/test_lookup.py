@@ -22,15 +22,15 @@ from generations.models import (
 from generations.worker import dispatch, lookup, submit
 from generations.worker.upstream import client
 from tests.builders import make_admin, make_generation, make_submission
-from tests.scripted import Scripted, says
+from tests.scripted_server import ScriptedServer, reply
 from tests.simulator import Simulator
 from tests.worker_driver import DEAD_HOLDER, Answers, is_idle, run_loops, run_worker
 
 pytestmark = pytest.mark.django_db
 
 HOUR = 3600.0
-DENIED = says(400, {"code": "task_not_exist", "message": "task_not_exist", "data": None})
-BROKEN = says(502, "<html>Bad Gateway</html>", Content_Type="text/html")
+DENIED = reply(400, {"code": "task_not_exist", "message": "task_not_exist", "data": None})
+BROKEN = reply(502, "<html>Bad Gateway</html>", Content_Type="text/html")
 
 # Scenarios 13 to 15 of the upstream notes, and whether the task exists all the same.
 LOST_ANSWERS = {
@@ -213,13 +213,13 @@ def test_a_demo_row_is_never_looked_for_at_the_real_upstream(
     "answer",
     [
         BROKEN,
-        says(200, "<html>Dashboard</html>"),
-        says(200, b""),
-        says(500, {"code": 5000, "message": "Internal server error"}),
-        says(429, {"code": 1302, "message": "Too many requests"}),
-        says(404, {"error": {"message": "Invalid URL", "type": "invalid_request_error"}}),
-        says(200, {"code": 0, "message": "SUCCEED", "data": {}}),
-        says(200, {"code": 0, "message": "SUCCEED", "data": []}),
+        reply(200, "<html>Dashboard</html>"),
+        reply(200, b""),
+        reply(500, {"code": 5000, "message": "Internal server error"}),
+        reply(429, {"code": 1302, "message": "Too many requests"}),
+        reply(404, {"error": {"message": "Invalid URL", "type": "invalid_request_error"}}),
+        reply(200, {"code": 0, "message": "SUCCEED", "data": {}}),
+        reply(200, {"code": 0, "message": "SUCCEED", "data": []}),
         DENIED,  # every name, even that of the task it took before
     ],
     ids=["502", "page", "empty", "5000", "429", "wrong-path", "no-id", "no-tasks", "denies-all"],
@@ -260,7 +260,7 @@ def test_the_gaps_between_vain_questions_grow(settings: Settings) -> None:
 
 def test_a_retry_after_silences_the_whole_key(asked: Simulator, answers: Answers) -> None:
     lose_the_answer()
-    server = answers.are(says(429, {"code": 1302, "message": "slow"}, Retry_After="600"))
+    server = answers.are(reply(429, {"code": 1302, "message": "slow"}, Retry_After="600"))
     run_worker(lambda: UpstreamGate.now().silent_until is not None, "silence was asked for")
     told = len(server.requests)
     Generation.objects.filter(status=Status.UNCONFIRMED).update(next_poll_at=timezone.now())
@@ -271,7 +271,7 @@ def test_a_retry_after_silences_the_whole_key(asked: Simulator, answers: Answers
 
 def test_a_refused_key_holds_the_line(asked: Simulator, answers: Answers) -> None:
     row = lose_the_answer()
-    answers.are(says(401, {"code": 1002, "message": "Authorization is invalid"}))
+    answers.are(reply(401, {"code": 1002, "message": "Authorization is invalid"}))
     run_worker(lambda: UpstreamGate.now().is_held, "the line is held")
     row.refresh_from_db()
     assert (row.status, UpstreamGate.now().hold_reason) == (
@@ -305,7 +305,7 @@ def task(task_id: str, name: str = "", made_at: datetime | None = None) -> dict[
 
 
 def page(*tasks: Any) -> bytes:
-    return says(200, {"code": 0, "message": "SUCCEED", "data": list(tasks)})
+    return reply(200, {"code": 0, "message": "SUCCEED", "data": list(tasks)})
 
 
 def test_a_task_that_another_generation_has_is_never_bound_again(
@@ -345,7 +345,7 @@ def test_a_task_under_another_name_is_not_ours(
     settings.UPSTREAM_LOOKUP = "reference"
     row = lose_the_answer()
     stranger = task("somebody-elses", "another-name")
-    answers.are(says(200, {"code": 0, "message": "SUCCEED", "data": stranger}))
+    answers.are(reply(200, {"code": 0, "message": "SUCCEED", "data": stranger}))
     run_worker(lambda: Generation.objects.get(pk=row.pk).poll_failures >= 2, "it was asked in vain")
     row.refresh_from_db()
     assert row.status == Status.UNCONFIRMED
@@ -565,7 +565,7 @@ def ago(minutes: float) -> datetime:
 
 def read(*pages: bytes, since: datetime = TEN_MINUTES_AGO) -> tuple[kling.Listing, int]:
     """The listing of these pages, and how many were asked for."""
-    with Scripted(*pages) as server:
+    with ScriptedServer(*pages) as server:
         client = kling.Client(server.url, "test-key")
         listing = client.listing(since)
         client.close()
@@ -609,7 +609,7 @@ def test_a_list_that_shows_no_order_or_does_not_go_back_reaches_nowhere(
 def test_other_gateways_lists_are_read_too() -> None:
     seconds = {"id": 17, "external_task_id": "ours", "created_at": ago(11).timestamp()}
     nested = {"data": {"total": 1, "items": [{"task_id": "outer", "data": seconds}]}}
-    listing, _asked = read(says(200, {"code": "success", "message": "", **nested}))
+    listing, _asked = read(reply(200, {"code": "success", "message": "", **nested}))
     assert listing.task_ids == {"ours": ("outer",)}
     assert listing.reaches(ago(10))
 
@@ -618,14 +618,14 @@ def test_other_gateways_lists_are_read_too() -> None:
     ("answer", "error"),
     [
         (BROKEN, kling.Unanswered),
-        (says(200, "<html>"), kling.Unanswered),
-        (says(200, {"code": 0, "data": None}), kling.Unanswered),
-        (says(200, {"code": 0, "data": ["a", "b"]}), kling.Unanswered),
-        (says(200, {"code": 0, "data": [{"no": "id"}]}), kling.Unanswered),
-        (says(200, {"code": 5000, "message": "broken", "data": []}), kling.Unanswered),
-        (says(400, {"code": 1201, "message": "pageSize"}), kling.Unanswered),
-        (says(429, {"code": 1303, "message": "slow"}, Retry_After="3"), kling.SlowDown),
-        (says(401, {"code": 1002, "message": "key"}), kling.OnHold),
+        (reply(200, "<html>"), kling.Unanswered),
+        (reply(200, {"code": 0, "data": None}), kling.Unanswered),
+        (reply(200, {"code": 0, "data": ["a", "b"]}), kling.Unanswered),
+        (reply(200, {"code": 0, "data": [{"no": "id"}]}), kling.Unanswered),
+        (reply(200, {"code": 5000, "message": "broken", "data": []}), kling.Unanswered),
+        (reply(400, {"code": 1201, "message": "pageSize"}), kling.Unanswered),
+        (reply(429, {"code": 1303, "message": "slow"}, Retry_After="3"), kling.SlowDown),
+        (reply(401, {"code": 1002, "message": "key"}), kling.OnHold),
     ],
 )
 def test_a_page_that_cannot_be_read_is_no_list(answer: bytes, error: type[Exception]) -> None:

@@ -14,7 +14,7 @@ from generations.models.generation_queryset import GenerationQuerySet
 from generations.worker import poll
 from generations.worker.poll_schedule import next_poll
 from tests.builders import make_generation, make_member
-from tests.scripted import says
+from tests.scripted_server import reply
 from tests.simulator import Simulator
 from tests.worker_driver import DEAD_HOLDER, Answers, run_loops, run_worker
 
@@ -31,7 +31,7 @@ def running(**columns: Any) -> Generation:
 
 def state(status: str, **more: Any) -> bytes:
     data = {"task_id": TASK, "task_status": status, "created_at": 1764000000000, **more}
-    return says(200, {"code": 0, "message": "SUCCEED", "data": data})
+    return reply(200, {"code": 0, "message": "SUCCEED", "data": data})
 
 
 def made(*urls: str) -> bytes:
@@ -42,8 +42,8 @@ def made(*urls: str) -> bytes:
 PROCESSING = state("processing")
 WITHOUT_PICTURES = made()
 MADE = made("https://files.example/0.png")
-DENIED = says(400, {"code": "task_not_exist", "message": "task_not_exist", "data": None})
-BROKEN = says(500, "<html>")
+DENIED = reply(400, {"code": "task_not_exist", "message": "task_not_exist", "data": None})
+BROKEN = reply(500, "<html>")
 
 
 def watch(row: Generation, *ends: Status) -> None:
@@ -147,7 +147,7 @@ def test_a_late_one_is_still_watched_and_bumps_its_card_once(answers: Answers) -
 def test_a_refused_key_holds_the_submits_keeps_the_task_and_opens_with_a_good_poll(
     answers: Answers,
 ) -> None:
-    answers.are(says(401, {"code": 1002, "message": "Authorization is invalid"}))
+    answers.are(reply(401, {"code": 1002, "message": "Authorization is invalid"}))
     row = running()
     run_worker(lambda: UpstreamGate.now().is_held, "the line is held")
     assert UpstreamGate.now().hold_reason == UpstreamGate.HoldReason.KEY

@@ -8,7 +8,7 @@ from pytest_django import Settings
 
 from generations.models import Failure, Generation, Picture, Status, UpstreamGate
 from generations.worker import fetch
-from klingweb.simulator import SCENARIOS
+from klingweb.simulator.scenarios import SCENARIOS
 from tests.builders import make_admin, make_generation
 from tests.conftest import browser_of
 from tests.simulator import Simulator

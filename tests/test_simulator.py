@@ -1,4 +1,4 @@
-"""The simulator keeps the promises of the upstream notes: wire, rules, record, restart."""
+"""The simulator: protocol (docs/upstream.md), validation, request log, control API, restart."""
 
 import base64
 import io
@@ -14,33 +14,33 @@ import pytest
 import requests  # noqa: TID251
 from PIL import Image
 
-from tests.simulator import PATH, PATIENCE_SECONDS, ROOT, Simulator
+from tests.simulator import PATH, ROOT, WAIT_SECONDS, Simulator
 
 
 @pytest.fixture(scope="module")
-def running() -> Iterator[Simulator]:
-    with Simulator(seconds=(0.05, 0.1)) as started:
-        yield started
+def shared_simulator() -> Iterator[Simulator]:
+    with Simulator(seconds=(0.05, 0.1)) as simulator:
+        yield simulator
 
 
 @pytest.fixture
-def simulator(running: Simulator) -> Simulator:
-    running.reset()
-    return running
+def simulator(shared_simulator: Simulator) -> Simulator:
+    shared_simulator.reset()
+    return shared_simulator
 
 
-def picture(width: int, height: int) -> str:
-    held = io.BytesIO()
-    Image.new("RGB", (width, height), "teal").save(held, "PNG")
-    return base64.b64encode(held.getvalue()).decode()
+def base64_png(width: int, height: int) -> str:
+    buffer = io.BytesIO()
+    Image.new("RGB", (width, height), "teal").save(buffer, "PNG")
+    return base64.b64encode(buffer.getvalue()).decode()
 
 
-def test_a_task_is_submitted_processed_and_told_with_its_pictures(simulator: Simulator) -> None:
-    told = simulator.submit(n=2, aspect_ratio="3:2").json()
-    data = told["data"]
-    assert told["code"] == 0
-    assert told["message"] == "YEScale - Kling Image - Submit: SUCCEED"
-    assert told["request_id"] == data["task_id"]
+def test_task_is_submitted_processed_and_succeeds_with_images(simulator: Simulator) -> None:
+    body = simulator.submit(n=2, aspect_ratio="3:2").json()
+    data = body["data"]
+    assert body["code"] == 0
+    assert body["message"] == "YEScale - Kling Image - Submit: SUCCEED"
+    assert body["request_id"] == data["task_id"]
     assert data["task_status"] == "submitted"
     assert data["created_at"] == data["updated_at"] > 1_700_000_000_000
 
@@ -52,7 +52,7 @@ def test_a_task_is_submitted_processed_and_told_with_its_pictures(simulator: Sim
     assert [image["index"] for image in done["task_result"]["images"]] == [0, 1]
 
 
-def test_the_pictures_are_pngs_in_the_asked_ratio(simulator: Simulator) -> None:
+def test_pictures_are_pngs_in_the_requested_ratio(simulator: Simulator) -> None:
     task_id = simulator.submit(aspect_ratio="1:1").json()["data"]["task_id"]
     simulator.wait_for("succeed")
     done = simulator.query(task_id).json()["data"]
@@ -62,41 +62,41 @@ def test_the_pictures_are_pngs_in_the_asked_ratio(simulator: Simulator) -> None:
         assert image.size[0] == image.size[1]
 
 
-def test_a_running_task_is_told_without_pictures(simulator: Simulator) -> None:
+def test_running_task_has_no_images(simulator: Simulator) -> None:
     simulator.settings(seconds=[60, 60])
     task_id = simulator.submit().json()["data"]["task_id"]
-    told = simulator.query(task_id).json()["data"]
-    assert (told["task_status"], told["task_result"]) == ("submitted", {})
+    data = simulator.query(task_id).json()["data"]
+    assert (data["task_status"], data["task_result"]) == ("submitted", {})
 
 
-def listed(simulator: Simulator, page: int, size: int) -> list[str]:
-    asked = {"pageNum": page, "pageSize": size}
-    key = {"Authorization": f"Bearer {simulator.key}"}
-    told = requests.get(simulator.url + PATH, params=asked, headers=key, timeout=10).json()
-    return [task["task_id"] for task in told["data"]]
+def list_task_ids(simulator: Simulator, page: int, size: int) -> list[str]:
+    params = {"pageNum": page, "pageSize": size}
+    headers = {"Authorization": f"Bearer {simulator.key}"}
+    response = requests.get(simulator.url + PATH, params=params, headers=headers, timeout=10)
+    return [task["task_id"] for task in response.json()["data"]]
 
 
-def test_the_list_is_paged_newest_first(simulator: Simulator) -> None:
-    made = [simulator.submit().json()["data"]["task_id"] for _ in range(3)]
-    assert listed(simulator, 2, size=2) == made[:1]
+def test_list_is_paged_newest_first(simulator: Simulator) -> None:
+    task_ids = [simulator.submit().json()["data"]["task_id"] for _ in range(3)]
+    assert list_task_ids(simulator, 2, size=2) == task_ids[:1]
 
 
-def test_what_a_query_would_deny_is_not_listed(simulator: Simulator) -> None:
-    made = simulator.submit().json()["data"]["task_id"]
-    simulator.make("query-not-exist-10s")
-    simulator.make("query-never-exists")
-    known_again = simulator.make("query-not-exist-10s", for_seconds=0)
-    assert listed(simulator, 1, size=9) == [known_again, made]
+def test_list_omits_tasks_that_a_query_does_not_find(simulator: Simulator) -> None:
+    first = simulator.submit().json()["data"]["task_id"]
+    simulator.create_task("query-not-exist-10s")
+    simulator.create_task("query-never-exists")
+    found_again = simulator.create_task("query-not-exist-10s", for_seconds=0)
+    assert list_task_ids(simulator, 1, size=9) == [found_again, first]
 
 
-def test_a_task_is_found_by_the_name_that_we_gave_it(simulator: Simulator) -> None:
-    made = simulator.submit(external_task_id="ours").json()["data"]["task_id"]
-    assert simulator.query("ours").json()["data"]["task_id"] == made
+def test_query_finds_a_task_by_its_external_id(simulator: Simulator) -> None:
+    task_id = simulator.submit(external_task_id="ours").json()["data"]["task_id"]
+    assert simulator.query("ours").json()["data"]["task_id"] == task_id
 
 
 @pytest.mark.parametrize("header", [{}, {"Authorization": "Bearer wrong"}])
 @pytest.mark.parametrize(("method", "path"), [("POST", ""), ("GET", ""), ("GET", "/some-task")])
-def test_nobody_gets_in_without_the_key(
+def test_request_without_the_key_is_refused(
     simulator: Simulator, method: str, path: str, header: dict[str, str]
 ) -> None:
     response = requests.request(
@@ -107,7 +107,7 @@ def test_nobody_gets_in_without_the_key(
     assert simulator.tasks() == []
 
 
-def test_an_unknown_task_is_denied_in_the_words_of_the_gateway(simulator: Simulator) -> None:
+def test_unknown_task_gets_the_error_of_the_gateway(simulator: Simulator) -> None:
     response = simulator.query("no-such-task")
     assert (response.status_code, response.json()["code"]) == (400, "task_not_exist")
 
@@ -122,7 +122,7 @@ def test_an_unknown_task_is_denied_in_the_words_of_the_gateway(simulator: Simula
         ("/files/none_0.png", 404, "text/html"),
     ],
 )
-def test_a_wrong_path_gets_the_dashboard(
+def test_other_paths_get_a_page_or_an_error(
     simulator: Simulator, path: str, status: int, kind: str
 ) -> None:
     response = requests.get(simulator.url + path, timeout=10)
@@ -159,19 +159,19 @@ def test_a_wrong_path_gets_the_dashboard(
         ({"watermark_info": "no"}, "watermark_info"),
     ],
 )
-def test_a_wrong_field_is_refused_with_a_message(
+def test_invalid_field_is_refused_with_a_message(
     simulator: Simulator, fields: dict[str, object], word: str
 ) -> None:
     response = simulator.submit(**fields)  # type: ignore[arg-type]
-    refusal = response.json()
-    assert (response.status_code, refusal["code"]) == (400, 1201)
-    assert word in refusal["message"]
+    error = response.json()
+    assert (response.status_code, error["code"]) == (400, 1201)
+    assert word in error["message"]
     assert simulator.tasks() == []
 
 
-def test_all_fields_of_both_profiles_are_taken(simulator: Simulator) -> None:
+def test_all_fields_of_both_profiles_are_accepted(simulator: Simulator) -> None:
     response = simulator.submit(
-        image=picture(400, 300),
+        image=base64_png(400, 300),
         image_fidelity=0.4,
         negative_prompt="",
         n=3,
@@ -187,42 +187,42 @@ def test_all_fields_of_both_profiles_are_taken(simulator: Simulator) -> None:
     assert response.status_code == 200, response.text
 
 
-def test_a_task_is_found_by_its_external_id_which_is_taken_once(simulator: Simulator) -> None:
-    made = simulator.submit(external_task_id="ours-1").json()["data"]["task_id"]
-    assert simulator.query("ours-1").json()["data"]["task_id"] == made
+def test_duplicate_external_id_is_refused(simulator: Simulator) -> None:
+    task_id = simulator.submit(external_task_id="ours-1").json()["data"]["task_id"]
+    assert simulator.query("ours-1").json()["data"]["task_id"] == task_id
     assert simulator.submit(external_task_id="ours-1").json()["code"] == 1201
 
 
 @pytest.mark.parametrize("size", [(200, 400), (900, 300)])
-def test_a_picture_of_bad_size_is_accepted_and_fails_late(
+def test_image_of_invalid_size_is_accepted_and_fails_later(
     simulator: Simulator, size: tuple[int, int]
 ) -> None:
-    assert simulator.submit(image=picture(*size)).status_code == 200
+    assert simulator.submit(image=base64_png(*size)).status_code == 200
     assert simulator.tasks()[0]["scenario"] == "failed-pixel"
 
 
-def test_a_body_that_is_no_object_is_refused(simulator: Simulator) -> None:
-    key = {"Authorization": f"Bearer {simulator.key}"}
-    response = requests.post(simulator.url + PATH, data="[1", headers=key, timeout=10)
+def test_body_that_is_not_an_object_is_refused(simulator: Simulator) -> None:
+    headers = {"Authorization": f"Bearer {simulator.key}"}
+    response = requests.post(simulator.url + PATH, data="[1", headers=headers, timeout=10)
     assert (response.status_code, "error" in response.json()) == (400, True)
 
 
-def test_slots_are_counted_by_n(simulator: Simulator) -> None:
-    simulator.settings(units=5, seconds=[60, 60])
+def test_concurrency_limit_counts_images(simulator: Simulator) -> None:
+    simulator.settings(concurrency_limit=5, seconds=[60, 60])
     assert simulator.submit(n=3).status_code == 200
     refused = simulator.submit(n=3)
     assert (refused.status_code, refused.json()["code"]) == (429, 1303)
     assert simulator.submit(n=2).status_code == 200
 
 
-def test_slots_are_free_again_when_a_task_has_ended(simulator: Simulator) -> None:
-    simulator.settings(units=3)
+def test_ended_task_does_not_count_against_the_concurrency_limit(simulator: Simulator) -> None:
+    simulator.settings(concurrency_limit=3)
     simulator.submit(n=3)
     simulator.wait_for("succeed")
     assert simulator.submit(n=3).status_code == 200
 
 
-def test_every_request_is_on_record(simulator: Simulator) -> None:
+def test_request_log_has_every_request(simulator: Simulator) -> None:
     task_id = simulator.submit("a red door", n=2).json()["data"]["task_id"]
     simulator.wait_for("succeed")
     url = simulator.query(task_id).json()["data"]["task_result"]["images"][1]["url"]
@@ -242,7 +242,7 @@ def test_every_request_is_on_record(simulator: Simulator) -> None:
     assert simulator.stats()["requests"] == {"submit": 1, "query": 1, "file": 1}
 
 
-def test_a_task_is_described_with_its_polls_and_end(simulator: Simulator) -> None:
+def test_control_api_lists_tasks_with_polls_and_end(simulator: Simulator) -> None:
     task_id = simulator.submit(n=4).json()["data"]["task_id"]
     simulator.query(task_id)
     simulator.query(task_id)
@@ -251,7 +251,7 @@ def test_a_task_is_described_with_its_polls_and_end(simulator: Simulator) -> Non
     assert task["created_at"] < task["done_at"] <= time.time()
 
 
-def test_settings_change_at_run_time_and_reset_takes_them_back(simulator: Simulator) -> None:
+def test_reset_restores_changed_settings(simulator: Simulator) -> None:
     assert simulator.settings(key="other", query_seconds=0.01)["key"] == "other"
     assert simulator.submit().status_code == 401
     simulator.reset()
@@ -266,31 +266,33 @@ def test_settings_change_at_run_time_and_reset_takes_them_back(simulator: Simula
         ("scenario", {"name": "no-such-scenario"}),
         ("scenario", {"name": "normal", "params": {"secnods_to": 3}}),
         ("scenario", {}),
-        ("settings", {"units": "many"}),
+        ("settings", {"concurrency_limit": "many"}),
         ("no-such-call", {}),
     ],
 )
-def test_a_control_call_that_makes_no_sense_is_told_so(
+def test_invalid_control_call_is_refused(
     simulator: Simulator, call: str, body: dict[str, object]
 ) -> None:
     response = requests.post(f"{simulator.url}/_control/{call}", json=body, timeout=10)
     assert response.status_code == 400
 
 
-def test_a_task_exists_although_its_client_went_away(simulator: Simulator) -> None:
+def test_task_is_created_although_the_client_disconnected(simulator: Simulator) -> None:
     simulator.settings(submit_seconds=0.4)
     with pytest.raises(requests.ReadTimeout):
         simulator.submit(timeout=0.05)
     assert simulator.wait_for("submitted", "processing", "succeed")[0]["prompt"] == "a red door"
 
 
-@pytest.mark.parametrize("signalled", [signal.SIGTERM, signal.SIGINT])
-def test_it_stops_cleanly(capfd: pytest.CaptureFixture[str], signalled: signal.Signals) -> None:
+@pytest.mark.parametrize("stop_signal", [signal.SIGTERM, signal.SIGINT])
+def test_signal_stops_the_process_cleanly(
+    capfd: pytest.CaptureFixture[str], stop_signal: signal.Signals
+) -> None:
     with Simulator() as simulator:
         simulator.settings(submit_seconds=30)
         with pytest.raises(requests.ReadTimeout):
             simulator.submit(timeout=0.05)
-        os.kill(simulator.pid, signalled)
+        os.kill(simulator.pid, stop_signal)
         assert simulator.stop() == 0
     assert capfd.readouterr().err == ""
 
@@ -300,7 +302,7 @@ def test_tasks_survive_a_kill(tmp_path: Path) -> None:
         before = simulator.submit(n=2, external_task_id="ours-1").json()["data"]
         simulator.kill()
         with (tmp_path / "tasks.jsonl").open("a") as journal:
-            journal.write('{"task_id": "torn')
+            journal.write('{"task_id": "incomplete')
         simulator.start()
         (task,) = simulator.wait_for("succeed")
         assert task["task_id"] == before["task_id"]
@@ -309,31 +311,33 @@ def test_tasks_survive_a_kill(tmp_path: Path) -> None:
         assert len(after["task_result"]["images"]) == 2
 
 
-def test_a_drawn_picture_is_kept_over_a_restart(tmp_path: Path) -> None:
+def test_drawn_picture_survives_a_restart(tmp_path: Path) -> None:
     options = {"plain": False, "long_edge": 96, "data_dir": tmp_path, "seconds": (0, 0)}
     with Simulator(**options) as simulator:  # type: ignore[arg-type]
         task_id = simulator.submit("a red door, oil on canvas").json()["data"]["task_id"]
         simulator.wait_for("succeed")
         url = simulator.query(task_id).json()["data"]["task_result"]["images"][0]["url"]
-        drawn = requests.get(url, timeout=10).content
+        before = requests.get(url, timeout=10).content
         simulator.stop()
         simulator.start()
-        assert requests.get(url, timeout=10).content == drawn
-    with Image.open(io.BytesIO(drawn)) as image:
+        assert requests.get(url, timeout=10).content == before
+    with Image.open(io.BytesIO(before)) as image:
         assert (image.format, max(image.size)) == ("PNG", 96)
 
 
-def test_it_dies_with_the_process_that_started_it() -> None:
+def test_process_ends_with_its_parent() -> None:
+    code = (
+        "import time; from tests.simulator import Simulator; "
+        "print(Simulator().start().pid, flush=True); time.sleep(60)"
+    )
     parent = subprocess.Popen(
-        [sys.executable, "-c", "from tests.simulator import Simulator; import time\n"
-         "print(Simulator().start().pid, flush=True); time.sleep(60)"],
-        cwd=ROOT, stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
+        [sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    )
     assert parent.stdout
     with parent:
-        orphan = int(parent.stdout.readline())
+        pid = int(parent.stdout.readline())
         parent.kill()
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while Path(f"/proc/{orphan}").exists() and time.monotonic() < deadline:
+    deadline = time.monotonic() + WAIT_SECONDS
+    while Path(f"/proc/{pid}").exists() and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert not Path(f"/proc/{orphan}").exists()
+    assert not Path(f"/proc/{pid}").exists()

@@ -1,4 +1,4 @@
-"""Each scenario of the simulator does what its sentence says."""
+"""Each scenario of the simulator does what its description says."""
 
 import contextlib
 import re
@@ -7,47 +7,45 @@ from typing import Any
 import pytest
 import requests  # noqa: TID251
 
-from klingweb.simulator import SCENARIOS
-from klingweb.simulator.replies import OFFICIAL
-from tests.simulator import Simulator, urls
+from klingweb.simulator.engines.kling.errors import ERROR_CODES
+from klingweb.simulator.scenarios import DESCRIPTIONS, SCENARIOS
+from tests.simulator import Simulator, image_urls
 
 Json = dict[str, Any]
 
 SOON: Json = {"seconds_from": 0.05, "seconds_to": 0.05}
 
 
-def meet(simulator: Simulator, prompt: str) -> None:
-    """Submit, whatever is told."""
+def submit(simulator: Simulator, prompt: str) -> None:
+    """Submit and ignore the response or a connection error."""
     with contextlib.suppress(requests.RequestException):
         simulator.submit(prompt, timeout=0.5)
 
 
-def met(simulator: Simulator) -> list[str]:
-    """The scenarios the submits met."""
+def applied_scenarios(simulator: Simulator) -> list[str]:
+    """Return the scenario of each submit."""
     return [entry["scenario"] for entry in simulator.requests("submit")]
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_a_scenario_is_reached_by_words_and_by_a_control_call(
-    simulator: Simulator, name: str
-) -> None:
-    meet(simulator, f"a red door, Simulate: {name.replace('-', ' ').upper()}, at noon")
+def test_scenario_applies_by_prompt_and_by_control_call(simulator: Simulator, name: str) -> None:
+    submit(simulator, f"a red door, Simulate: {name.replace('-', ' ').upper()}, at noon")
     simulator.scenario(name, answer_seconds=0)
-    meet(simulator, "a red door")
-    assert met(simulator) == [name, name]
+    submit(simulator, "a red door")
+    assert applied_scenarios(simulator) == [name, name]
 
 
-def test_the_scenarios_are_told(simulator: Simulator) -> None:
-    assert list(simulator.scenarios().items()) == list(SCENARIOS.items())
+def test_control_api_lists_all_scenarios(simulator: Simulator) -> None:
+    assert list(simulator.scenarios().items()) == list(DESCRIPTIONS.items())
 
 
-def test_words_that_name_nothing_are_just_a_prompt(simulator: Simulator) -> None:
-    meet(simulator, "simulate: a storm, simulate: normality, simulate file-404")
-    meet(simulator, "simulate:file-404")
-    assert met(simulator) == ["normal", "file-404"]
+def test_unknown_scenario_in_a_prompt_is_ignored(simulator: Simulator) -> None:
+    submit(simulator, "simulate: a storm, simulate: normality, simulate file-404")
+    submit(simulator, "simulate:file-404")
+    assert applied_scenarios(simulator) == ["normal", "file-404"]
 
 
-def test_an_ordered_scenario_is_met_as_often_as_it_says_and_where_it_matches(
+def test_queued_scenario_applies_to_matching_prompts_the_given_number_of_times(
     simulator: Simulator,
 ) -> None:
     simulator.scenario("submit-5000", times=2, match="door")
@@ -61,32 +59,32 @@ def test_an_ordered_scenario_is_met_as_often_as_it_says_and_where_it_matches(
     ]
 
 
-def test_without_a_number_it_is_met_until_the_reset(simulator: Simulator) -> None:
+def test_queued_scenario_without_a_number_applies_until_the_reset(simulator: Simulator) -> None:
     simulator.scenario("pack-empty", times=None)
     assert {simulator.submit().status_code for _ in range(5)} == {429}
     simulator.reset()
     assert simulator.submit().status_code == 200
 
 
-def test_a_burst_named_in_a_prompt_passes(simulator: Simulator) -> None:
+def test_rate_limit_in_a_prompt_ends_after_three_refusals(simulator: Simulator) -> None:
     prompt = "a red door, simulate: too fast"
     assert [simulator.submit(prompt).status_code for _ in range(4)] == [429, 429, 429, 200]
 
 
-@pytest.mark.parametrize("code", OFFICIAL)
-def test_every_official_code_can_refuse_a_submit(simulator: Simulator, code: int) -> None:
+@pytest.mark.parametrize("code", ERROR_CODES)
+def test_error_code_refuses_a_submit(simulator: Simulator, code: int) -> None:
     simulator.scenario(f"submit-{code}")
     refused = simulator.submit()
-    assert (refused.status_code, refused.json()["code"]) == (OFFICIAL[code][0], code)
+    assert (refused.status_code, refused.json()["code"]) == (ERROR_CODES[code][0], code)
     assert "data" not in refused.json()
     assert len(simulator.tasks()) == (code == 5002)
 
 
-@pytest.mark.parametrize("code", OFFICIAL)
-def test_every_official_code_can_disturb_a_query(simulator: Simulator, code: int) -> None:
-    task_id = simulator.make(f"query-{code}")
+@pytest.mark.parametrize("code", ERROR_CODES)
+def test_error_code_replaces_two_query_responses(simulator: Simulator, code: int) -> None:
+    task_id = simulator.create_task(f"query-{code}")
     statuses = [simulator.query(task_id).status_code for _ in range(3)]
-    assert statuses == [OFFICIAL[code][0]] * 2 + [200]
+    assert statuses == [ERROR_CODES[code][0]] * 2 + [200]
 
 
 @pytest.mark.parametrize(
@@ -112,21 +110,21 @@ def test_every_official_code_can_disturb_a_query(simulator: Simulator, code: int
         ("saturated", 429, "饱和", 0),
     ],
 )
-def test_a_submit_is_told_something_else(
+def test_submit_response_is_replaced(
     simulator: Simulator, name: str, status: int, word: str, tasks: int
 ) -> None:
     simulator.scenario(name)
-    told = simulator.submit()
-    assert told.status_code == status
-    assert word in told.content.decode()
-    assert bool(told.content) == bool(word)
+    response = simulator.submit()
+    assert response.status_code == status
+    assert word in response.content.decode()
+    assert bool(response.content) == bool(word)
     assert len(simulator.tasks()) == tasks
 
 
 @pytest.mark.parametrize(
     ("name", "tasks"), [("cut-after-accept", 1), ("cut-before-accept", 0), ("half-answer", 1)]
 )
-def test_a_cut_line_leaves_a_task_behind_or_not(
+def test_cut_connection_creates_a_task_in_some_scenarios(
     simulator: Simulator, name: str, tasks: int
 ) -> None:
     simulator.scenario(name)
@@ -135,36 +133,39 @@ def test_a_cut_line_leaves_a_task_behind_or_not(
     assert len(simulator.tasks()) == tasks
 
 
-def test_whether_a_hidden_task_exists_can_be_ordered(simulator: Simulator) -> None:
+def test_accepted_parameter_creates_a_task_despite_an_error(simulator: Simulator) -> None:
     simulator.scenario("html-502", accepted=1)
     assert simulator.submit().status_code == 502
     assert len(simulator.tasks()) == 1
 
 
-def test_a_late_answer_has_a_task_long_before(simulator: Simulator) -> None:
+def test_task_ends_before_a_late_submit_response(simulator: Simulator) -> None:
     simulator.scenario("answer-late", answer_seconds=60)
     with pytest.raises(requests.ReadTimeout):
         simulator.submit(timeout=0.3)
-    assert simulator.ended(simulator.tasks()[0]["task_id"])["data"]["task_status"] == "succeed"
+    assert (
+        simulator.query_when_ended(simulator.tasks()[0]["task_id"])["data"]["task_status"]
+        == "succeed"
+    )
 
 
-def test_a_failed_task_is_told_with_code_zero(simulator: Simulator) -> None:
-    told = simulator.ended(simulator.make("failed-pixel", **SOON))
-    assert (told["code"], told["message"]) == (0, "SUCCEED")
-    assert told["data"]["task_status"] == "failed"
-    assert told["data"]["task_status_msg"] == "Image pixel is invalid"
-    assert told["data"]["task_result"] == {}
+def test_failed_task_has_code_zero(simulator: Simulator) -> None:
+    body = simulator.query_when_ended(simulator.create_task("failed-pixel", **SOON))
+    assert (body["code"], body["message"]) == (0, "SUCCEED")
+    assert body["data"]["task_status"] == "failed"
+    assert body["data"]["task_status_msg"] == "Image pixel is invalid"
+    assert body["data"]["task_result"] == {}
 
 
-def test_a_success_is_taken_back_and_comes_again(simulator: Simulator) -> None:
-    task_id = simulator.make("status-regression")
+def test_status_goes_back_to_processing_twice(simulator: Simulator) -> None:
+    task_id = simulator.create_task("status-regression")
     simulator.wait_for("succeed")
-    told = [simulator.query(task_id).json()["data"]["task_status"] for _ in range(4)]
-    assert told == ["succeed", "processing", "processing", "succeed"]
+    statuses = [simulator.query(task_id).json()["data"]["task_status"] for _ in range(4)]
+    assert statuses == ["succeed", "processing", "processing", "succeed"]
 
 
 @pytest.mark.parametrize(
-    ("name", "form"),
+    ("name", "pattern"),
     [
         ("normal", r"[\w-]{22}"),
         ("id-base64url", r"-[\w-]{20}_"),
@@ -175,12 +176,15 @@ def test_a_success_is_taken_back_and_comes_again(simulator: Simulator) -> None:
         ("id-unsafe", r".+/.+"),
     ],
 )
-def test_ids_of_every_form_lead_to_the_task_and_its_files(
-    simulator: Simulator, name: str, form: str
+def test_task_id_of_every_form_finds_task_and_file(
+    simulator: Simulator, name: str, pattern: str
 ) -> None:
-    task_id = simulator.make(name)
-    assert re.fullmatch(form, task_id)
-    assert requests.get(urls(simulator.ended(task_id))[0], timeout=10).status_code == 200
+    task_id = simulator.create_task(name)
+    assert re.fullmatch(pattern, task_id)
+    assert (
+        requests.get(image_urls(simulator.query_when_ended(task_id))[0], timeout=10).status_code
+        == 200
+    )
 
 
 @pytest.mark.parametrize(
@@ -194,34 +198,34 @@ def test_ids_of_every_form_lead_to_the_task_and_its_files(
         ("query-never-exists", (400, "task_not_exist"), 400),
     ],
 )
-def test_two_queries_are_told_something_else(
+def test_two_query_responses_are_replaced(
     simulator: Simulator, name: str, first: tuple[int, str], later: int
 ) -> None:
-    task_id = simulator.make(name)
-    told = [simulator.query(task_id) for _ in range(3)]
-    for disturbed in told[:2]:
-        assert disturbed.status_code == first[0]
-        assert first[1] in disturbed.text
-    assert told[2].status_code == later
-    assert (task_id in told[2].text) == (later == 200)
+    task_id = simulator.create_task(name)
+    responses = [simulator.query(task_id) for _ in range(3)]
+    for replaced in responses[:2]:
+        assert replaced.status_code == first[0]
+        assert first[1] in replaced.text
+    assert responses[2].status_code == later
+    assert (task_id in responses[2].text) == (later == 200)
 
 
-def test_a_task_is_denied_for_a_time(simulator: Simulator) -> None:
-    task_id = simulator.make("query-not-exist-10s", for_seconds=60)
+def test_task_is_not_found_for_a_time(simulator: Simulator) -> None:
+    task_id = simulator.create_task("query-not-exist-10s", for_seconds=60)
     assert simulator.query(task_id).json()["code"] == "task_not_exist"
-    task_id = simulator.make("query-not-exist-10s", for_seconds=0)
+    task_id = simulator.create_task("query-not-exist-10s", for_seconds=0)
     assert simulator.query(task_id).json()["code"] == 0
 
 
-def test_a_wait_is_asked_for(simulator: Simulator) -> None:
-    task_id = simulator.make("query-429-retry-after", retry_after=7, polls=1)
-    told = simulator.query(task_id)
-    assert (told.status_code, told.headers["Retry-After"]) == (429, "7")
+def test_query_response_has_retry_after(simulator: Simulator) -> None:
+    task_id = simulator.create_task("query-429-retry-after", retry_after=7, polls=1)
+    response = simulator.query(task_id)
+    assert (response.status_code, response.headers["Retry-After"]) == (429, "7")
     assert simulator.query(task_id).status_code == 200
 
 
 @pytest.mark.parametrize(
-    ("name", "path", "value"),
+    ("name", "path", "expected"),
     [
         ("normal", "data.task_status", "succeed"),
         ("spelling-crazy", "data.status", "succeeded"),
@@ -240,31 +244,31 @@ def test_a_wait_is_asked_for(simulator: Simulator) -> None:
         ("failed-anyf", "data.fail_reason", "content moderation failed"),
     ],
 )
-def test_an_end_is_spelled_in_many_ways(
-    simulator: Simulator, name: str, path: str, value: str | None
+def test_final_status_of_each_format(
+    simulator: Simulator, name: str, path: str, expected: str | None
 ) -> None:
-    found: Any = simulator.ended(simulator.make(name, **SOON))
+    value: Any = simulator.query_when_ended(simulator.create_task(name, **SOON))
     for step in path.split("."):
-        found = found[step]
-    assert found == value
+        value = value[step]
+    assert value == expected
 
 
-def test_a_submit_is_spelled_without_envelope(simulator: Simulator) -> None:
+def test_flat_format_has_no_envelope_on_submit(simulator: Simulator) -> None:
     simulator.scenario("spelling-crazy")
-    told = simulator.submit().json()
-    assert (told["id"], told["status"], "data" in told) == (told["task_id"], "", False)
+    body = simulator.submit().json()
+    assert (body["id"], body["status"], "data" in body) == (body["task_id"], "", False)
 
 
-def test_times_are_seconds_or_missing(simulator: Simulator) -> None:
-    in_seconds = simulator.ended(simulator.make("seconds"))["data"]["created_at"]
+def test_times_can_be_in_seconds_or_missing(simulator: Simulator) -> None:
+    in_seconds = simulator.query_when_ended(simulator.create_task("seconds"))["data"]["created_at"]
     assert in_seconds < 10**10
-    bare = simulator.ended(simulator.make("bare"))
+    bare = simulator.query_when_ended(simulator.create_task("bare"))
     assert "request_id" not in bare
     assert "created_at" not in bare["data"]
 
 
-def test_a_reason_can_be_the_url_of_a_success(simulator: Simulator) -> None:
-    data = simulator.ended(simulator.make("fail-reason-url"))["data"]
+def test_fail_reason_of_a_success_can_be_a_url(simulator: Simulator) -> None:
+    data = simulator.query_when_ended(simulator.create_task("fail-reason-url"))["data"]
     assert data["status"] == "SUCCESS"
     assert data["fail_reason"].startswith("http://")
 
@@ -280,17 +284,17 @@ def test_a_reason_can_be_the_url_of_a_success(simulator: Simulator) -> None:
         ("image-odd-scheme", [0, 1, 2]),
     ],
 )
-def test_pictures_are_listed_oddly(
-    simulator: Simulator, name: str, indexes: list[int | None]
-) -> None:
-    answer = simulator.ended(simulator.make(name, n=3))
-    images = answer["data"]["task_result"]["images"]
+def test_image_list_is_changed(simulator: Simulator, name: str, indexes: list[int | None]) -> None:
+    body = simulator.query_when_ended(simulator.create_task(name, n=3))
+    images = body["data"]["task_result"]["images"]
     assert [image.get("index") for image in images] == indexes
-    assert (len(set(urls(answer))) < len(images)) == (name == "image-duplicate")
-    assert any(not url.startswith("http") for url in urls(answer)) == (name == "image-odd-scheme")
+    assert (len(set(image_urls(body))) < len(images)) == (name == "image-duplicate")
+    assert any(not url.startswith("http") for url in image_urls(body)) == (
+        name == "image-odd-scheme"
+    )
 
 
-def test_pictures_can_come_after_the_success(simulator: Simulator) -> None:
-    task_id = simulator.make("image-none-at-first")
+def test_first_successful_responses_have_no_images(simulator: Simulator) -> None:
+    task_id = simulator.create_task("image-none-at-first")
     simulator.wait_for("succeed")
-    assert [len(urls(simulator.query(task_id).json())) for _ in range(3)] == [0, 0, 1]
+    assert [len(image_urls(simulator.query(task_id).json())) for _ in range(3)] == [0, 0, 1]

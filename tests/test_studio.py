@@ -362,12 +362,12 @@ def test_the_demo_says_that_it_is_one(owner_client: Client, settings: Settings) 
 
 
 def test_the_demo_names_faults_that_the_simulator_knows(owner_client: Client) -> None:
-    from klingweb.simulator.scenarios import named_in
+    from klingweb.simulator.scenarios import scenario_in_prompt
 
     page = owner_client.get("/").content.decode()
     words = re.findall(r"<dt>(simulate: [^<]+)</dt>", page)
     assert len(words) == 10
-    assert "normal" not in [named_in(said) for said in words]
+    assert "normal" not in [scenario_in_prompt(said) for said in words]
 
 
 def test_a_nonce_is_made_for_every_page(owner_client: Client) -> None:

@@ -92,7 +92,7 @@ def test_an_upstream_with_fewer_slots_than_our_budget_still_makes_all(
     upstream: Simulator, settings: Settings
 ) -> None:
     settings.CONCURRENCY_LIMIT, settings.CONCURRENCY_GROW_SECONDS = 20, 0.1
-    upstream.settings(units=4)
+    upstream.settings(concurrency_limit=4)
     rows = [make_generation(prompt=f"a narrow door {number}", n=2) for number in range(8)]
     run_worker()
     for row in rows:

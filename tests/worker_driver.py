@@ -14,7 +14,7 @@ from generations.models.process import _identity
 from generations.worker import dispatch, fetch, poll, poll_schedule, submit
 from generations.worker.lease import LeasedLoop
 from generations.worker.tasks import LOOPS
-from tests.scripted import Script, Scripted
+from tests.scripted_server import ScriptedResponse, ScriptedServer
 from tests.simulator import Simulator
 
 # Holders of a slot or a submission, as `this_process` names them.
@@ -32,11 +32,11 @@ class Answers:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.server: Scripted | None = None
+        self.server: ScriptedServer | None = None
 
-    def are(self, *script: Script) -> Scripted:
+    def are(self, *script: ScriptedResponse) -> ScriptedServer:
         self.close()
-        self.server = Scripted(*script)
+        self.server = ScriptedServer(*script)
         self.server.__enter__()
         self.settings.UPSTREAM_URL = self.server.url
         return self.server

@@ -1,8 +1,4 @@
-"""The other end of the wire: a Kling reseller that answers over real HTTP and costs nothing.
+"""Gateway simulator for the demo and for tests: a Kling reseller over real HTTP, free of charge.
 
-It knows only HTTP and imports nothing of ours; nothing of ours imports it.
+It imports nothing from the rest of the project, and nothing there imports it.
 """
-
-from klingweb.simulator.scenarios import SCENARIOS
-
-__all__ = ["SCENARIOS"]

@@ -1,4 +1,7 @@
-"""The process that draws: a wish a line in, its PNG out, for as long as somebody listens."""
+"""Draws pictures in a process of its own: one JSON request per input line, one PNG per request.
+
+Each PNG on standard output follows its length as a big-endian number of `LENGTH_BYTES` bytes.
+"""
 
 import io
 import json
@@ -11,8 +14,11 @@ NICENESS = 10
 
 
 @dataclass(frozen=True)
-class Wish:
-    """Everything a picture depends on. `long_edge` is in pixels."""
+class DrawingRequest:
+    """Everything a picture depends on. `long_edge` is in pixels.
+
+    `plain` asks for a gradient that is cheap to draw, for load tests.
+    """
 
     prompt: str
     aspect_ratio: str
@@ -21,42 +27,43 @@ class Wish:
     model: str = ""
     plain: bool = False
 
-    def as_line(self) -> bytes:
-        """The form in which it travels to the drawing process."""
+    def to_json_line(self) -> bytes:
+        """Return the request as the drawing process reads it."""
         return json.dumps(asdict(self)).encode() + b"\n"
 
 
-def render(wish: Wish) -> bytes:
-    """Draw one PNG."""
-    # Imported where it is drawn: the serving process stays small and starts fast.
+def render(request: DrawingRequest) -> bytes:
+    """Draw one picture and return it as PNG."""
+    # Imported here, so that the server process does not load numpy.
     from klingweb.simulator import artwork
 
-    if wish.plain:
-        edge = wish.long_edge
-        image = artwork.plain(wish.prompt, wish.aspect_ratio, wish.index, long_edge=edge)
+    if request.plain:
+        image = artwork.plain(
+            request.prompt, request.aspect_ratio, request.index, long_edge=request.long_edge
+        )
     else:
         image = artwork.draw(
-            wish.prompt,
-            wish.aspect_ratio,
-            wish.index,
-            long_edge=wish.long_edge,
-            model=wish.model,
+            request.prompt,
+            request.aspect_ratio,
+            request.index,
+            long_edge=request.long_edge,
+            model=request.model,
         )
-    held = io.BytesIO()
-    image.save(held, "PNG")
-    return held.getvalue()
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return buffer.getvalue()
 
 
 def main() -> None:
-    """Draw until the other end of the pipe is gone."""
+    """Draw until either pipe is closed."""
     os.nice(NICENESS)
     for line in sys.stdin.buffer:
-        png = render(Wish(**json.loads(line)))
+        png = render(DrawingRequest(**json.loads(line)))
         try:
             sys.stdout.buffer.write(len(png).to_bytes(LENGTH_BYTES) + png)
             sys.stdout.buffer.flush()
         except BrokenPipeError:
-            # At once: an ordinary exit would try to flush again, and complain.
+            # A normal exit would flush again and print another error.
             os._exit(0)
 
 

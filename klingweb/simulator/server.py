@@ -1,4 +1,4 @@
-"""The HTTP of the simulator: who may ask, which path means what, and the record of it."""
+"""The HTTP server of the simulator: routing, authentication and request log."""
 
 import asyncio
 import json
@@ -7,178 +7,196 @@ from urllib.parse import parse_qs, unquote
 
 from aiohttp import web
 
-from klingweb.simulator import envelopes, frontpage, replies
-from klingweb.simulator.control import Control
-from klingweb.simulator.orders import named
-from klingweb.simulator.provider import Provider
-from klingweb.simulator.record import Entry
-from klingweb.simulator.replies import Reply
-from klingweb.simulator.scenarios import CATALOG
-from klingweb.simulator.validation import bad_pixels, complaint, given
-from klingweb.simulator.wire import hang_up, say
+from klingweb.simulator import control_api, responses
+from klingweb.simulator.backend import Backend
+from klingweb.simulator.control_api import ControlApi
+from klingweb.simulator.engines import gateway, kling
+from klingweb.simulator.engines.kling import formats
+from klingweb.simulator.engines.kling.errors import kling_error
+from klingweb.simulator.engines.kling.validation import (
+    drop_empty,
+    has_invalid_size,
+    validation_error,
+)
+from klingweb.simulator.index_page import INDEX_PAGE
+from klingweb.simulator.request_log import LogEntry
+from klingweb.simulator.responses import CannedResponse
+from klingweb.simulator.scenario_queue import ActiveScenario
+from klingweb.simulator.scenarios import SCENARIOS
+from klingweb.simulator.tasks import Json
+from klingweb.simulator.transport import abort_connection, respond
 
-PATH = "/kling/v1/images/generations"
-LARGEST_BODY = 32 * 1024 * 1024
+FILES_PATH = "/files/"
+MAX_BODY_BYTES = 32 * 1024 * 1024
 
-_JSON = {"Content-Type": replies.JSON}
+_JSON = {"Content-Type": responses.JSON}
 _PNG = {"Content-Type": "image/png"}
 
 
 class Server:
-    """One provider, served. `handle` is what aiohttp calls for each request.
+    """Serves one backend. aiohttp calls `handle` for each request.
 
-    There is no router and no application around it: a query passes through as few hands as
-    possible, for the load of a bench.
+    Routes by hand instead of with an aiohttp application, because a query must stay cheap in
+    benchmarks with thousands of tasks.
     """
 
-    def __init__(self, provider: Provider) -> None:
-        self._provider = provider
-        self._control = Control(provider)
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+        self._control = ControlApi(backend)
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer any request."""
         path, _, query = request.raw_path.partition("?")
-        if path.startswith(PATH):
-            if path == PATH:
+        if path.startswith(kling.PATH):
+            if path == kling.PATH:
                 if request.method == "POST":
                     return await self._submit(request)
                 if request.method == "GET":
                     return await self._list(request, query)
-            elif path[len(PATH)] == "/" and request.method == "GET":
-                return await self._query(request, unquote(path[len(PATH) + 1 :]))
-        elif path.startswith("/files/"):
-            return await self._file(request, unquote(path.removeprefix("/files/")))
-        elif path.startswith("/_control"):
+            elif path[len(kling.PATH)] == "/" and request.method == "GET":
+                return await self._query(request, unquote(path[len(kling.PATH) + 1 :]))
+        elif path.startswith(FILES_PATH):
+            return await self._file(request, unquote(path.removeprefix(FILES_PATH)))
+        elif path.startswith(control_api.PATH):
             return await self._control.handle(request, path, query)
-        return await self._elsewhere(request, path)
+        return await self._other(request, path)
 
-    def _note(self, request: web.BaseRequest, kind: str, task_id: str = "") -> Entry:
+    def _log_request(self, request: web.BaseRequest, kind: str, task_id: str = "") -> LogEntry:
         peer = request.transport.get_extra_info("peername") if request.transport else None
         has_key = "Authorization" in request.headers
-        return self._provider.record.arrived(kind, task_id, has_key, peer[1] if peer else 0)
+        port = peer[1] if peer else 0
+        return self._backend.request_log.log_request(kind, task_id, has_key, port)
 
-    def _answer(
-        self, entry: Entry, body: bytes, headers: Mapping[str, str] = _JSON
-    ) -> web.Response:
-        self._provider.record.answered(entry, 200)
+    def _ok(self, entry: LogEntry, body: bytes, headers: Mapping[str, str] = _JSON) -> web.Response:
+        self._backend.request_log.log_response(entry, 200)
         return web.Response(body=body, headers=headers)
 
-    async def _say(
-        self, request: web.BaseRequest, entry: Entry, reply: Reply, retry_after: float = 0
+    async def _respond(
+        self,
+        request: web.BaseRequest,
+        entry: LogEntry,
+        canned: CannedResponse,
+        retry_after: float = 0,
     ) -> web.StreamResponse:
-        self._provider.record.answered(entry, reply.status)
+        self._backend.request_log.log_response(entry, canned.status)
         headers = {"Retry-After": f"{retry_after:g}"} if retry_after else {}
-        return await say(request, reply, headers)
+        return await respond(request, canned, headers)
 
-    def _unknown_asker(self, request: web.BaseRequest) -> Reply | None:
+    def _authentication_error(self, request: web.BaseRequest) -> CannedResponse | None:
         token = request.headers.get("Authorization")
-        if token == f"Bearer {self._provider.settings.key}":
+        if token == f"Bearer {self._backend.settings.key}":
             return None
-        return replies.BAD_TOKEN if token else replies.NO_TOKEN
+        return gateway.INVALID_TOKEN if token else gateway.NO_TOKEN
 
     async def _query(self, request: web.BaseRequest, task_id: str) -> web.StreamResponse:
-        entry = self._note(request, "query", task_id)
-        provider = self._provider
-        if provider.settings.query_seconds:
-            await asyncio.sleep(provider.settings.query_seconds)
-        refusal = self._unknown_asker(request)
-        if refusal:
-            return await self._say(request, entry, refusal)
-        task = provider.tasks.get(task_id)
+        entry = self._log_request(request, "query", task_id)
+        backend = self._backend
+        if backend.settings.query_seconds:
+            await asyncio.sleep(backend.settings.query_seconds)
+        error = self._authentication_error(request)
+        if error:
+            return await self._respond(request, entry, error)
+        task = backend.tasks.get(task_id)
         if task is None:
-            return await self._say(request, entry, replies.TASK_NOT_EXIST)
-        answer = provider.query_answer(task, request.headers.get("Host", ""))
-        if isinstance(answer, bytes):
-            return self._answer(entry, answer)
+            return await self._respond(request, entry, gateway.TASK_NOT_FOUND)
+        response = backend.query_response(task, request.headers.get("Host", ""))
+        if isinstance(response, bytes):
+            return self._ok(entry, response)
         await asyncio.sleep(task.number("silent_seconds"))
-        return await self._say(request, entry, answer, task.number("retry_after"))
+        return await self._respond(request, entry, response, task.number("retry_after"))
 
     async def _list(self, request: web.BaseRequest, query: str) -> web.StreamResponse:
-        entry = self._note(request, "list")
-        refusal = self._unknown_asker(request)
-        if refusal:
-            return await self._say(request, entry, refusal)
-        asked = parse_qs(query)
+        entry = self._log_request(request, "list")
+        error = self._authentication_error(request)
+        if error:
+            return await self._respond(request, entry, error)
+        params = parse_qs(query)
         try:
-            number = int(asked.get("pageNum", ["1"])[0])
-            size = int(asked.get("pageSize", ["30"])[0])
+            page = int(params.get("pageNum", ["1"])[0])
+            size = int(params.get("pageSize", ["30"])[0])
         except ValueError:
-            number = size = 0
-        if not 1 <= number <= 1000 or not 1 <= size <= 500:
-            limits = "pageNum must be 1 to 1000, pageSize 1 to 500"
-            return await self._say(request, entry, replies.official(1201, limits))
+            page = size = 0
+        if not 1 <= page <= 1000 or not 1 <= size <= 500:
+            message = "pageNum must be 1 to 1000, pageSize 1 to 500"
+            return await self._respond(request, entry, kling_error(1201, message))
         host = request.headers.get("Host", "")
-        page = [envelopes.kling_task(task) for task in self._provider.page(number, size, host)]
-        told = envelopes.envelope(page, replies.fresh_id())
-        return self._answer(entry, json.dumps(told).encode())
+        tasks = [formats.task_json(task) for task in self._backend.list_tasks(page, size, host)]
+        content = formats.envelope(tasks, responses.new_request_id())
+        return self._ok(entry, json.dumps(content).encode())
 
     async def _submit(self, request: web.BaseRequest) -> web.StreamResponse:
-        entry = self._note(request, "submit")
-        refusal = self._unknown_asker(request)
-        if refusal:
-            return await self._say(request, entry, refusal)
-        if (request.content_length or 0) > LARGEST_BODY:
-            return await self._say(request, entry, replies.TOO_LARGE)
+        entry = self._log_request(request, "submit")
+        error = self._authentication_error(request)
+        if error:
+            return await self._respond(request, entry, error)
+        if (request.content_length or 0) > MAX_BODY_BYTES:
+            return await self._respond(request, entry, responses.TOO_LARGE)
         try:
             body = json.loads(await request.content.read())
         except ValueError:
             body = None
         if not isinstance(body, dict):
-            return await self._say(request, entry, replies.BAD_JSON)
+            return await self._respond(request, entry, gateway.INVALID_JSON)
         entry.body_keys = tuple(body)
         entry.prompt = str(body.get("prompt", ""))
-        return await self._submit_body(request, entry, given(body))
+        return await self._submit_body(request, entry, drop_empty(body))
 
     async def _submit_body(
-        self, request: web.BaseRequest, entry: Entry, body: envelopes.Json
+        self, request: web.BaseRequest, entry: LogEntry, body: Json
     ) -> web.StreamResponse:
-        provider = self._provider
-        wrong = complaint(body) or provider.repeated(body)
-        if wrong:
-            return await self._say(request, entry, replies.official(1201, wrong))
-        chosen = provider.orders.choose(entry.prompt)
-        if chosen.name == "normal" and "image" in body:
-            bad = await asyncio.to_thread(bad_pixels, body["image"])
-            chosen = named("failed-pixel") if bad else chosen
-        entry.scenario = chosen.name
-        half = provider.settings.submit_seconds / 2
+        backend = self._backend
+        message = validation_error(body) or self._duplicate_id_error(body)
+        if message:
+            return await self._respond(request, entry, kling_error(1201, message))
+        active = backend.scenario_queue.next_for(entry.prompt)
+        if active.name == "normal" and "image" in body:
+            invalid = await asyncio.to_thread(has_invalid_size, body["image"])
+            active = ActiveScenario.with_defaults("failed-pixel") if invalid else active
+        entry.scenario = active.name
+        half = backend.settings.submit_seconds / 2  # the task is created halfway
         await asyncio.sleep(half)
-        refusal = provider.orders.refusal(chosen, entry.prompt)
-        refusal = refusal or provider.over_limit(body.get("n", 1))
-        retry_after = chosen.number("retry_after")
-        if refusal and not chosen.number("accepted"):
+        refusal = backend.scenario_queue.refusal(active, entry.prompt)
+        if refusal is None and backend.exceeds_limit(body.get("n", 1)):
+            refusal = kling_error(1303)
+        if refusal and not active.number("accepted"):
             await asyncio.sleep(half)
-            return await self._say(request, entry, refusal, retry_after)
-        task = provider.accept(body, chosen)
+            return await self._respond(request, entry, refusal, active.number("retry_after"))
+        task = backend.create_task(body, active)
         entry.task_id = task.task_id
-        await asyncio.sleep(half + chosen.number("answer_seconds"))
+        await asyncio.sleep(half + active.number("answer_seconds"))
         if refusal:
-            return await self._say(request, entry, refusal)
-        return self._answer(entry, provider.submit_answer(task))
+            return await self._respond(request, entry, refusal)
+        return self._ok(entry, backend.submit_body(task))
 
-    async def _file(self, request: web.BaseRequest, name: str) -> web.StreamResponse:
-        entry = self._note(request, "file")
-        found = self._provider.find_picture(name)
+    def _duplicate_id_error(self, body: Json) -> str | None:
+        external_id = body.get("external_task_id")
+        if external_id and self._backend.tasks.has_external_id(external_id):
+            return f"external_task_id is not unique: {external_id}"
+        return None
+
+    async def _file(self, request: web.BaseRequest, file_name: str) -> web.StreamResponse:
+        entry = self._log_request(request, "file")
+        found = self._backend.find_picture(file_name)
         if found is None:
-            return await self._say(request, entry, replies.page(404, "404 Not Found"))
+            return await self._respond(request, entry, responses.NOT_FOUND)
         task, index = found
         entry.task_id = task.task_id
-        png = await self._provider.png(task, index)
-        fault = CATALOG[task.scenario].file
-        if fault is None or not task.is_withheld(index):
-            return self._answer(entry, png, _PNG)
+        png = await self._backend.picture_png(task, index)
+        fault = SCENARIOS[task.scenario].file_fault
+        if fault is None or not task.count_download(index):
+            return self._ok(entry, png, _PNG)
         try:
             response = await fault(request, task, png)
         except ConnectionResetError:
-            # The client has had enough, which is what some of these files are for.
-            response = hang_up(request)
-        self._provider.record.answered(entry, response.status)
+            # The client gave up, which is the purpose of some file faults.
+            response = abort_connection(request)
+        self._backend.request_log.log_response(entry, response.status)
         return response
 
-    async def _elsewhere(self, request: web.BaseRequest, path: str) -> web.StreamResponse:
-        entry = self._note(request, "other")
+    async def _other(self, request: web.BaseRequest, path: str) -> web.StreamResponse:
+        entry = self._log_request(request, "other")
         if path == "/":
-            return await self._say(request, entry, frontpage.PAGE)
+            return await self._respond(request, entry, INDEX_PAGE)
         if path.startswith(("/v1/", "/api/")):
-            return await self._say(request, entry, replies.WRONG_PATH)
-        return await self._say(request, entry, replies.DASHBOARD)
+            return await self._respond(request, entry, gateway.INVALID_URL)
+        return await self._respond(request, entry, gateway.DASHBOARD)

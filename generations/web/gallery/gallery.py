@@ -276,7 +276,9 @@ def _suggestion(filter: Filter) -> FilterSuggestion | None:
         if name == "q" and len(filter.values) > 1:
             continue
         query_string = filter.without(name)
-        [number] = count_up_to(MAX_COUNT + 1, [Filter(QueryDict(query_string), filter.member).counted()])
+        [number] = count_up_to(
+            MAX_COUNT + 1, [Filter(QueryDict(query_string), filter.member).counted()]
+        )
         if number:
             return FilterSuggestion(str(filter.fields[name].label), query_string, Count(number))
     return None

@@ -1,42 +1,49 @@
-"""Pictures drawn from a prompt, for a studio without Kling: the same words, the same picture."""
+"""Draws pictures from prompts for the demo. The same arguments give the same picture."""
 
 import numpy as np
 from PIL import Image
 
-from . import brief, families
-from .canvas import develop, lab, mix, to_image
+from .canvas import finish, lab, mix, to_image
+from .scene import create_scene
+from .styles import style_for
 
 RATIOS = {
-    "21:9": (21, 9), "16:9": (16, 9), "3:2": (3, 2), "4:3": (4, 3),
-    "1:1": (1, 1), "3:4": (3, 4), "2:3": (2, 3), "9:16": (9, 16),
-}  # fmt: skip
+    "21:9": (21, 9),
+    "16:9": (16, 9),
+    "3:2": (3, 2),
+    "4:3": (4, 3),
+    "1:1": (1, 1),
+    "3:4": (3, 4),
+    "2:3": (2, 3),
+    "9:16": (9, 16),
+}
 
 
 def size(aspect_ratio: str, long_edge: int) -> tuple[int, int]:
-    """Width and height in pixels; a ratio we do not know is taken for 16:9."""
-    across, down = RATIOS.get(aspect_ratio, RATIOS["16:9"])
-    unit = long_edge / max(across, down)
-    return round(across * unit), round(down * unit)
+    """Return width and height in pixels; an unknown ratio counts as 16:9."""
+    columns, rows = RATIOS.get(aspect_ratio, RATIOS["16:9"])
+    unit = long_edge / max(columns, rows)
+    return round(columns * unit), round(rows * unit)
 
 
 def draw(
     prompt: str, aspect_ratio: str, index: int, *, long_edge: int = 1280, model: str = ""
 ) -> Image.Image:
-    """One finished RGB picture; `index` tells the sisters of one request apart.
+    """Draw one RGB picture. `index` distinguishes the pictures of one request.
 
-    Takes up to 1.5 s of processor time at 960 pixels: draw once and keep the file.
+    Takes up to 1.5 s of CPU time at 960 pixels.
     """
-    wish = brief.write(prompt, aspect_ratio, index, model, size(aspect_ratio, long_edge))
-    return develop(families.of(wish).draw(wish), wish.own)
+    scene = create_scene(prompt, aspect_ratio, index, model, size(aspect_ratio, long_edge))
+    return finish(style_for(scene).draw(scene), scene.rng)
 
 
 def plain(prompt: str, aspect_ratio: str, index: int, *, long_edge: int = 512) -> Image.Image:
-    """A flat gradient in the colours `draw` would take, for load tests: under 2 ms."""
-    wish = brief.write(prompt, aspect_ratio, index, "", size(aspect_ratio, long_edge))
-    colours = wish.colours(families.of(wish).palettes)
-    upper, lower = (lab(colours[i]) for i in wish.own.choice(len(colours), 2, replace=False))
-    shift = wish.own.uniform(-0.04, 0.04)  # else two sisters with equal colours would be one
-    rows = np.linspace(0.1 + shift, 0.9 + shift, wish.height)[:, None]
+    """Draw a gradient in colours of the prompt's style in less than 2 ms, for load tests."""
+    scene = create_scene(prompt, aspect_ratio, index, "", size(aspect_ratio, long_edge))
+    colours = scene.colours(style_for(scene).palettes)
+    upper, lower = (lab(colours[i]) for i in scene.rng.choice(len(colours), 2, replace=False))
+    offset = scene.rng.uniform(-0.04, 0.04)  # distinguishes pictures with the same two colours
+    rows = np.linspace(0.1 + offset, 0.9 + offset, scene.height)[:, None]
     return to_image(mix(upper, lower, rows)).resize(
-        (wish.width, wish.height), Image.Resampling.NEAREST
+        (scene.width, scene.height), Image.Resampling.NEAREST
     )

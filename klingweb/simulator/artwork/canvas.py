@@ -1,7 +1,7 @@
-"""Fields and colours: noise, blurs, masks and OKLab, the one space in which colours are mixed.
+"""Noise, blurs, masks and colours. All colours are mixed in OKLab.
 
-A field is an array of floats of (height, width), a sheet one of (height, width, 3) in OKLab,
-with L from 0 to 1. Sheets become pixels only once, in `develop`.
+A field is a float array of shape (height, width). Pixels are a float array of shape
+(height, width, 3) in OKLab, with L from 0 to 1; only `finish` and `to_image` convert to sRGB.
 """
 
 from collections.abc import Sequence
@@ -46,27 +46,27 @@ GAMMA_STEPS = 16384
 
 @cache
 def lab(colour: str) -> Field:
-    """OKLab of one "#rrggbb", shape (3,)."""
+    """Convert "#rrggbb" to OKLab, shape (3,)."""
     srgb = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)]) / 255
     linear = np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
-    made: Field = (LMS_TO_LAB @ np.cbrt(LINEAR_TO_LMS @ linear)).astype(np.float32)
-    made.setflags(write=False)
-    return made
+    result: Field = (LMS_TO_LAB @ np.cbrt(LINEAR_TO_LMS @ linear)).astype(np.float32)
+    result.setflags(write=False)
+    return result
 
 
-def mix(one: Field, other: Field, part: Field | float) -> Field:
-    """From `one` (part 0) to `other` (part 1); a field of parts gains the axis of colour."""
-    if isinstance(part, np.ndarray):
-        part = part[..., None]
-    return one + (other - one) * part
+def mix(start: Field, end: Field, amount: Field | float) -> Field:
+    """Interpolate from `start` (amount 0) to `end` (amount 1), by pixel if given a field."""
+    if isinstance(amount, np.ndarray):
+        amount = amount[..., None]
+    return start + (end - start) * amount
 
 
 def ramp(colours: Sequence[str] | Sequence[Field], position: Field) -> Field:
-    """The colours evenly spread over 0 to 1, looked up at each position: shape (..., 3)."""
+    """Look up positions from 0 to 1 in a gradient of evenly spaced colours: shape (..., 3)."""
     stops = np.stack([lab(c) if isinstance(c, str) else c for c in colours])
-    along = np.linspace(0, 1, RAMP_STEPS)
-    at = np.linspace(0, 1, len(stops))
-    table = np.stack([np.interp(along, at, stops[:, i]) for i in range(3)], -1)
+    positions = np.linspace(0, 1, RAMP_STEPS)
+    stop_positions = np.linspace(0, 1, len(stops))
+    table = np.stack([np.interp(positions, stop_positions, stops[:, i]) for i in range(3)], -1)
     steps = np.clip(position * (RAMP_STEPS - 1), 0, RAMP_STEPS - 1).astype(np.int32)
     return table.astype(np.float32)[steps]
 
@@ -78,20 +78,20 @@ def _gamma() -> NDArray[np.uint8]:
     return np.round(srgb * 255).astype(np.uint8)
 
 
-def develop(sheet: Field, rng: np.random.Generator) -> Image.Image:
-    """The finished RGB picture: a vignette of .05 L, a grain of .8 %, then sRGB."""
-    height, width = sheet.shape[:2]
+def finish(pixels: Field, rng: np.random.Generator) -> Image.Image:
+    """Add a vignette of 0.05 L and a grain of 0.8 %, and convert to an sRGB image."""
+    height, width = pixels.shape[:2]
     x = np.linspace(-1, 1, width, dtype=np.float32)[None, :]
     y = np.linspace(-1, 1, height, dtype=np.float32)[:, None]
     grain = rng.standard_normal((height, width), np.float32)
-    sheet = sheet.copy()
-    sheet[..., 0] += 0.008 * grain - 0.05 * smoothstep(0.35, 2.0, x * x + y * y)
-    return to_image(sheet)
+    pixels = pixels.copy()
+    pixels[..., 0] += 0.008 * grain - 0.05 * smoothstep(0.35, 2.0, x * x + y * y)
+    return to_image(pixels)
 
 
-def to_image(sheet: Field) -> Image.Image:
-    """The sheet as RGB pixels, colours outside sRGB clipped."""
-    lms = sheet @ LAB_TO_LMS.T
+def to_image(pixels: Field) -> Image.Image:
+    """Convert OKLab pixels to an sRGB image, clipping colours outside sRGB."""
+    lms = pixels @ LAB_TO_LMS.T
     linear = (lms * lms * lms) @ LMS_TO_LINEAR.T
     steps = np.clip(linear * (GAMMA_STEPS - 1), 0, GAMMA_STEPS - 1).astype(np.int32)
     return Image.fromarray(_gamma()[steps])
@@ -101,13 +101,13 @@ def to_image(sheet: Field) -> Image.Image:
 
 
 def smoothstep(low: float, high: float, value: Field) -> Field:
-    """0 under `low`, 1 over `high` (or the other way round), smooth between."""
+    """Rise smoothly from 0 at `low` to 1 at `high`; falls if `low` is greater."""
     t: Field = np.clip((value - low) / (high - low), 0, 1)
     return t * t * (3 - 2 * t)
 
 
 def grid(width: int, height: int) -> tuple[Field, Field]:
-    """Columns and rows with the middle at 0 and the shorter edge from -1 to 1."""
+    """Return x and y of each pixel: 0 in the middle, -1 to 1 along the shorter edge."""
     half = min(width, height) / 2
     x = (np.arange(width, dtype=np.float32) + 0.5 - width / 2) / half
     y = (np.arange(height, dtype=np.float32) + 0.5 - height / 2) / half
@@ -122,7 +122,7 @@ def resize(
     how: Image.Resampling = Image.Resampling.BICUBIC,
     box: tuple[float, float, float, float] | None = None,
 ) -> Field:
-    """The field at another size; `box` is the part of it to take, in its own cells."""
+    """Resize a field; `box` crops it first, in its own cells."""
     return np.asarray(Image.fromarray(field).resize((width, height), how, box), np.float32)
 
 
@@ -134,43 +134,43 @@ def noise(
     octaves: int = 4,
     gain: float = 0.45,
 ) -> Field:
-    """Smooth noise around 0, seldom beyond -1 and 1.
+    """Return smooth noise around 0, mostly between -1 and 1.
 
-    `cells` are the bumps across and down; one number means so many along the longer edge.
-    Small random grids are blown up bicubically, each octave twice as fine.
+    `cells` is the number of noise cells (horizontal, vertical), or along the longer edge. Each
+    octave is a random grid, twice as fine as the one before and enlarged bicubically.
     """
     if isinstance(cells, tuple):
-        across, down = cells
+        columns, rows = cells
     else:
-        across, down = cells * width / max(width, height), cells * height / max(width, height)
-    # One number taken whatever the size, so that a picture is the same at every size.
+        columns, rows = cells * width / max(width, height), cells * height / max(width, height)
+    # Uses one number of `rng` at any size, so that a picture looks the same at every size.
     inner = np.random.default_rng(rng.integers(1 << 62))
     total = np.zeros((height, width), np.float32)
     weight = 1.0
     for octave in range(octaves):
-        wide, tall = across * 2.0**octave, down * 2.0**octave
-        if wide > width * 1.5:
+        octave_columns, octave_rows = columns * 2.0**octave, rows * 2.0**octave
+        if octave_columns > width * 1.5:
             break
         left, top = 1 + inner.random(2)
-        seeds = inner.uniform(-1, 1, (int(tall) + 5, int(wide) + 5)).astype(np.float32)
-        box = (left, top, left + wide, top + tall)
-        total += weight * resize(seeds, width, height, box=box)
+        values = inner.uniform(-1, 1, (int(octave_rows) + 5, int(octave_columns) + 5))
+        box = (left, top, left + octave_columns, top + octave_rows)
+        total += weight * resize(values.astype(np.float32), width, height, box=box)
         weight *= gain
     return total
 
 
-def wave(
+def noise_1d(
     rng: np.random.Generator, width: int, cells: float, octaves: int = 5, gain: float = 0.45
 ) -> Field:
-    """The same noise along one line, shape (width,)."""
+    """Return one-dimensional noise, shape (width,)."""
     line: Field = noise(rng, width, 1, (cells, 0.2), octaves, gain)[0]
     return line
 
 
 def blur(mask: Field, radius: float) -> Field:
-    """A mask of 0 to 1 made soft; the radius is in pixels."""
+    """Blur a mask of 0 to 1; the radius is in pixels."""
     small = Image.fromarray((np.clip(mask, 0, 1) * 255).astype(np.uint8))
-    # A wide blur needs no fine pixels, and costs a quarter with every halving.
+    # A wide blur looks the same at a lower resolution, at a quarter of the cost per halving.
     step = max(1, int(radius / 6))
     size = small.size
     if step > 1:
@@ -179,8 +179,8 @@ def blur(mask: Field, radius: float) -> Field:
     return np.asarray(small.resize(size, Image.Resampling.BICUBIC), np.float32) / 255
 
 
-def shift(field: Field, right: int, down: int) -> Field:
-    """The field moved by whole pixels, its edges drawn out."""
+def translate(field: Field, right: int, down: int) -> Field:
+    """Move a field by whole pixels, repeating its edges."""
     height, width = field.shape
     rows = np.clip(np.arange(height) - down, 0, height - 1)
     columns = np.clip(np.arange(width) - right, 0, width - 1)
@@ -188,28 +188,28 @@ def shift(field: Field, right: int, down: int) -> Field:
 
 
 def sample(field: Field, columns: Field, rows: Field) -> Field:
-    """The field read between its cells; beyond its edges it repeats them."""
+    """Read a field at fractional positions (bilinear), repeating its edges."""
     height, width = field.shape
     columns = np.clip(columns, 0, width - 1.001)
     rows = np.clip(rows, 0, height - 1.001)
     left, top = columns.astype(np.int32), rows.astype(np.int32)
     x, y = (columns - left).astype(np.float32), (rows - top).astype(np.float32)
     flat = np.ascontiguousarray(field).ravel()
-    at = top * width + left
-    upper = flat[at] + (flat[at + 1] - flat[at]) * x
-    at += width
-    lower = flat[at] + (flat[at + 1] - flat[at]) * x
-    made: Field = upper + (lower - upper) * y
-    return made
+    offset = top * width + left
+    upper = flat[offset] + (flat[offset + 1] - flat[offset]) * x
+    offset += width
+    lower = flat[offset] + (flat[offset + 1] - flat[offset]) * x
+    result: Field = upper + (lower - upper) * y
+    return result
 
 
-def halve(sheet: Field) -> Field:
-    """Pixels of double size averaged down, for a field or a sheet of even edges."""
-    return (sheet[::2, ::2] + sheet[1::2, ::2] + sheet[::2, 1::2] + sheet[1::2, 1::2]) / 4
+def downsample(pixels: Field) -> Field:
+    """Average 2 x 2 cells of a field or pixels with even edges."""
+    return (pixels[::2, ::2] + pixels[1::2, ::2] + pixels[::2, 1::2] + pixels[1::2, 1::2]) / 4
 
 
 class Stencil:
-    """A mask drawn at double size and averaged down; coordinates are picture pixels."""
+    """An antialiased mask, drawn at double size. Coordinates are pixels of the final picture."""
 
     def __init__(self, width: int, height: int) -> None:
         self._image = Image.new("L", (width * 2, height * 2))
@@ -226,9 +226,11 @@ class Stencil:
     def disc(self, x: float, y: float, radius: float, value: float = 1) -> None:
         self.ellipse(x, y, radius, radius, value)
 
-    def ellipse(self, x: float, y: float, across: float, down: float, value: float = 1) -> None:
-        """A filled ellipse; `across` and `down` are its radii."""
-        box = ((x - across) * 2, (y - down) * 2, (x + across) * 2, (y + down) * 2)
+    def ellipse(
+        self, x: float, y: float, radius_x: float, radius_y: float, value: float = 1
+    ) -> None:
+        """Draw a filled ellipse."""
+        box = ((x - radius_x) * 2, (y - radius_y) * 2, (x + radius_x) * 2, (y + radius_y) * 2)
         self._draw.ellipse(box, int(value * 255))
 
     def mask(self) -> Field:

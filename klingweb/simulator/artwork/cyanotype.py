@@ -1,11 +1,11 @@
-"""Cyanotype: plants laid on coated paper, white where they kept the sun away."""
+"""Cyanotype: white silhouettes of plants on blue light-sensitive paper."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from .brief import Brief, Palette
 from .canvas import Field, Stencil, blur, lab, mix, noise, ramp, smoothstep
+from .scene import Palette, Scene
 
 # Deepest blue, blue, washed blue, the print's white, paper.
 PALETTES = (
@@ -20,44 +20,44 @@ PALETTES = (
 )
 
 
-def draw(brief: Brief) -> Field:
-    """A sheet of three to six stems on a brushed ground with a bare paper edge."""
-    rng, width, height = brief.own, brief.width, brief.height
+def draw(scene: Scene) -> Field:
+    """Draw two to eight stems on a brushed background with a bare paper edge."""
+    rng, width, height = scene.rng, scene.width, scene.height
     short = min(width, height)
-    deep, blue, washed, white, paper = brief.colours(PALETTES)
+    deep, blue, washed, white, paper = scene.colours(PALETTES)
     wash = noise(rng, width, height, 3, 5, 0.55)
     brushed = noise(rng, width, height, (60, 2.5), 3)
     ground = ramp([deep, blue, washed], np.clip(0.36 + 0.2 * wash + 0.035 * brushed, 0, 1))
-    kept = _plants(brief)
-    # Where a leaf did not lie flat, light crept under it.
+    coverage = _plants(scene)
+    # Leaves that were not flat on the paper have blurred edges.
     lifted = smoothstep(-0.1, 0.9, noise(rng, width, height, 4, 2))
-    soft = blur(kept, short * 0.006)
-    kept = kept + (soft - kept) * (0.25 + 0.75 * lifted)
-    print_ = mix(ground, lab(white), np.clip(kept, 0, 1) * (0.97 - 0.05 * wash.clip(0, 1)))
-    tooth = noise(rng, width, height, 240, 2, 0.7)
+    soft = blur(coverage, short * 0.006)
+    coverage = coverage + (soft - coverage) * (0.25 + 0.75 * lifted)
+    print_ = mix(ground, lab(white), np.clip(coverage, 0, 1) * (0.97 - 0.05 * wash.clip(0, 1)))
+    texture = noise(rng, width, height, 240, 2, 0.7)
     bare = np.broadcast_to(lab(paper), print_.shape)
-    sheet = mix(bare, print_, _coating(brief, tooth))
-    sheet[..., 0] += 0.008 * tooth
-    return sheet
+    pixels = mix(bare, print_, _coating(scene, texture))
+    pixels[..., 0] += 0.008 * texture
+    return pixels
 
 
-def _coating(brief: Brief, tooth: Field) -> Field:
-    """Where the paper was brushed: all but a rough rim."""
-    rng, width, height = brief.own, brief.width, brief.height
+def _coating(scene: Scene, texture: Field) -> Field:
+    """Return where the paper is coated, 0 to 1: everywhere except at a rough rim."""
+    rng, width, height = scene.rng, scene.width, scene.height
     short = min(width, height)
     rim = 0.042 * short
     rows, columns = np.mgrid[0:height, 0:width].astype(np.float32)
     inside = np.minimum.reduce([columns, width - columns, rows, height - rows]) - rim
-    ragged = 0.0075 * noise(rng, width, height, 11, 4, 0.5) + 0.0012 * tooth
+    ragged = 0.0075 * noise(rng, width, height, 11, 4, 0.5) + 0.0012 * texture
     away = inside / short + ragged
     body = smoothstep(-0.0015, 0.0025, away)
-    # The brush leaves a darker rim of dried liquid, and a thin wash beyond it.
+    # The coating is darker along its edge, where the liquid dried.
     return np.asarray(body * (0.93 + 0.07 * smoothstep(0.012, 0.002, away)), np.float32)
 
 
 @dataclass(frozen=True)
 class Sprig:
-    """One plant on the paper: its bent stem from the foot upwards, shape (90, 2), in pixels."""
+    """One plant. `spine` is its stem from the bottom up, shape (90, 2), in pixels."""
 
     spine: Field
     body: Stencil
@@ -65,60 +65,60 @@ class Sprig:
     rng: np.random.Generator
 
     @property
-    def long(self) -> float:
+    def length(self) -> float:
         """The length of the stem in pixels."""
         return float(np.hypot(*np.diff(self.spine, axis=0).T).sum())
 
     def at(self, t: float) -> tuple[Field, float]:
-        """The point at part t of the stem, and its heading: 0 is up, positive to the right."""
+        """Return the point at fraction t of the stem, and its heading in radians: 0 is up."""
         place = float(np.clip(t, 0, 1)) * (len(self.spine) - 2)
         first = int(place)
         step = self.spine[first + 1] - self.spine[first]
         return self.spine[first] + step * (place - first), float(np.arctan2(step[0], -step[1]))
 
     def stem(self, width: float) -> None:
-        """Draw the stem, thinner towards its tip."""
+        """Draw the stem, tapering to its tip."""
         half = np.stack([np.linspace(width / 2, width / 8, 90), np.zeros(90)], -1)
         self.body.polygon(_points(self.spine + half, (self.spine - half)[::-1]))
 
 
-def _plants(brief: Brief) -> Field:
-    """How much light the plants kept away, 0 to 1."""
-    rng, shared, width, height = brief.own, brief.shared, brief.width, brief.height
+def _plants(scene: Scene) -> Field:
+    """Return how much light the plants blocked, 0 to 1."""
+    rng, shared, width, height = scene.rng, scene.shared_rng, scene.width, scene.height
     kinds = (_fern, _branch, _umbel)
-    asked = [
-        brief.asks_for("fern frond bracken"),
-        brief.asks_for("leaf leaves branch olive willow eucalyptus lemon tree bamboo"),
-        brief.asks_for("flower blossom umbel seed reed grass meadow heron"),
+    mentions = [
+        scene.count_mentions("fern frond bracken"),
+        scene.count_mentions("leaf leaves branch olive willow eucalyptus lemon tree bamboo"),
+        scene.count_mentions("flower blossom umbel seed reed grass meadow heron"),
     ]
-    likely = np.array(asked, float) if any(asked) else shared.permutation([0.7, 0.3, 0.0])
+    weights = np.array(mentions, float) if any(mentions) else shared.permutation([0.7, 0.3, 0.0])
     count = int(np.clip(round(rng.uniform(2.6, 3.9) * (width / height) ** 0.7), 2, 8))
     total = np.zeros((height, width), np.float32)
     for number in range(count):
         at = (number + 0.5 + rng.uniform(-0.22, 0.22)) / count
-        kind = kinds[int(rng.choice(3, p=likely / likely.sum()))]
-        # Umbels spread at the top and need more air above them.
-        spine = _spine(brief, at, 0.78 if kind is _umbel else 1.0)
+        kind = kinds[int(rng.choice(3, p=weights / weights.sum()))]
+        # Umbels are wide at the top and need more room above.
+        spine = _spine(scene, at, 0.78 if kind is _umbel else 1.0)
         sprig = Sprig(spine, Stencil(width, height), Stencil(width, height), rng)
         kind(sprig)
-        kept = sprig.body.mask() * rng.uniform(0.8, 0.94) * (1 - 0.13 * sprig.veins.mask())
-        total = 1 - (1 - total) * (1 - kept)
+        blocked = sprig.body.mask() * rng.uniform(0.8, 0.94) * (1 - 0.13 * sprig.veins.mask())
+        total = 1 - (1 - total) * (1 - blocked)
     return total
 
 
-def _spine(brief: Brief, at: float, part: float) -> Field:
-    rng, width, height = brief.own, brief.width, brief.height
-    long = height * rng.uniform(0.68, 0.9) * part
+def _spine(scene: Scene, at: float, fraction: float) -> Field:
+    rng, width, height = scene.rng, scene.width, scene.height
+    length = height * rng.uniform(0.68, 0.9) * fraction
     lean = (at - 0.5) * rng.uniform(0.5, 0.9) * min(1.3, width / height) + rng.uniform(-0.1, 0.1)
     bend = lean * rng.uniform(0.4, 1.6) + rng.uniform(-0.4, 0.4)
     start = np.array([width * (0.5 + (at - 0.5) * 0.72), height * 0.985])
-    return _path(start, lean + bend * np.linspace(0, 1, 90) ** 1.6, long)
+    return _path(start, lean + bend * np.linspace(0, 1, 90) ** 1.6, length)
 
 
-def _path(start: Field, headings: Field, long: float) -> Field:
-    """The points of a line that turns as it goes."""
+def _path(start: Field, headings: Field, length: float) -> Field:
+    """Return the points of a line with the given heading at each step."""
     steps = np.stack([np.sin(headings), -np.cos(headings)], -1)
-    return np.asarray(start + np.cumsum(steps, 0) * long / len(headings))
+    return np.asarray(start + np.cumsum(steps, 0) * length / len(headings))
 
 
 def _points(*lines: Field) -> list[tuple[float, float]]:
@@ -126,41 +126,43 @@ def _points(*lines: Field) -> list[tuple[float, float]]:
 
 
 def _fern(sprig: Sprig) -> None:
-    """A frond of pinnae, each made of small rounded teeth."""
-    rng, long = sprig.rng, sprig.long
+    """Draw a fern frond whose leaflets have small rounded teeth."""
+    rng, length = sprig.rng, sprig.length
     pairs = int(rng.integers(24, 31))
-    wide = long * rng.uniform(0.2, 0.27)
-    sprig.stem(long * 0.006)
+    wide = length * rng.uniform(0.2, 0.27)
+    sprig.stem(length * 0.006)
     for pair in range(pairs):
         u = (pair / pairs) ** 0.92
         for side in (-1, 1):
             here, heading = sprig.at(0.16 + 0.835 * u + 0.006 * side)
             reach = wide * min(1, 0.5 + 2.4 * u) * (1 - u) ** 0.75 * rng.uniform(0.92, 1.06)
             turn = heading + side * (1.22 - 0.45 * u + rng.normal(0, 0.035))
-            thick = long * 0.017 * (1 - 0.5 * u) + reach * 0.07
+            thick = length * 0.017 * (1 - 0.5 * u) + reach * 0.07
             t = np.linspace(0, 1, 44)
             teeth = 0.72 + 0.28 * np.abs(np.sin(t * np.pi * max(4, round(reach / thick * 2.6))))
             half = thick * (1 - t**1.5) ** 0.8 * np.minimum(1, 0.45 + 5 * t) * teeth * 0.5
             middle = _blade(sprig, here, turn, -0.28 * side * t * t, half, reach)
-            sprig.veins.line(_points(middle[:40:3]), long * 0.0016)
+            sprig.veins.line(_points(middle[:40:3]), length * 0.0016)
 
 
-def _blade(sprig: Sprig, base: Field, turn: float, bends: Field, half: Field, long: float) -> Field:
-    """Draw one leaf of the given half widths along its length; gives its middle line."""
+def _blade(
+    sprig: Sprig, base: Field, turn: float, bends: Field, half: Field, length: float
+) -> Field:
+    """Draw one leaf with the given half widths along its length, and return its middle line."""
     headings = turn + bends
-    middle = _path(base, headings, long)
+    middle = _path(base, headings, length)
     across = np.stack([np.cos(headings), np.sin(headings)], -1) * half[:, None]
     sprig.body.polygon(_points(middle + across, (middle - across)[::-1]))
     return middle
 
 
 def _branch(sprig: Sprig) -> None:
-    """A branch of plain pointed leaves."""
-    rng, long = sprig.rng, sprig.long
+    """Draw a branch of pointed leaves."""
+    rng, length = sprig.rng, sprig.length
     pairs = int(rng.integers(9, 14))
-    size = long * rng.uniform(0.2, 0.26)
+    size = length * rng.uniform(0.2, 0.26)
     slim = rng.uniform(0.2, 0.34)
-    sprig.stem(long * 0.006)
+    sprig.stem(length * 0.006)
     places = [
         (0.2 + 0.76 * (pair + 0.3 * (side > 0) + rng.uniform(-0.1, 0.1)) / pairs, side)
         for pair in range(pairs)
@@ -178,25 +180,27 @@ def _branch(sprig: Sprig) -> None:
 
 
 def _umbel(sprig: Sprig) -> None:
-    """A stem that opens into fans of thin rays with tiny flowers."""
-    rng, long, body = sprig.rng, sprig.long, sprig.body
-    sprig.stem(long * 0.007)
+    """Draw a stem with fans of thin rays and tiny flowers."""
+    rng, length, body = sprig.rng, sprig.length, sprig.body
+    sprig.stem(length * 0.007)
     for t, size in ((1.0, 0.3), (0.62, 0.16), (0.45, 0.13)):
         here, heading = sprig.at(t)
         if t < 1:
             heading += rng.choice([-1, 1]) * rng.uniform(0.5, 0.8)
-            joint = _reach(here, heading, long * 0.2)
-            body.line(_points(np.stack([here, joint])), long * 0.004)
+            joint = _endpoint(here, heading, length * 0.2)
+            body.line(_points(np.stack([here, joint])), length * 0.004)
             here = joint
         for ray in np.linspace(-1.05, 1.05, 15):
             turn = heading + ray + rng.normal(0, 0.03)
-            tip = _reach(here, turn, long * size * (1 - 0.28 * abs(ray)) * rng.uniform(0.9, 1.05))
-            body.line(_points(np.stack([here, tip])), long * 0.0028)
+            tip = _endpoint(
+                here, turn, length * size * (1 - 0.28 * abs(ray)) * rng.uniform(0.9, 1.05)
+            )
+            body.line(_points(np.stack([here, tip])), length * 0.0028)
             for small in np.linspace(-1.2, 1.2, 8):
-                end = _reach(tip, turn + small + rng.normal(0, 0.1), long * size * 0.16)
-                body.line(_points(np.stack([tip, end])), long * 0.0016)
-                body.disc(float(end[0]), float(end[1]), long * rng.uniform(0.004, 0.0075))
+                end = _endpoint(tip, turn + small + rng.normal(0, 0.1), length * size * 0.16)
+                body.line(_points(np.stack([tip, end])), length * 0.0016)
+                body.disc(float(end[0]), float(end[1]), length * rng.uniform(0.004, 0.0075))
 
 
-def _reach(start: Field, heading: float, long: float) -> Field:
-    return np.asarray(start + long * np.array([np.sin(heading), -np.cos(heading)]))
+def _endpoint(start: Field, heading: float, length: float) -> Field:
+    return np.asarray(start + length * np.array([np.sin(heading), -np.cos(heading)]))

@@ -1,12 +1,12 @@
-"""Cut paper: sheets of card with holes, each throwing a soft shadow on the one below."""
+"""Cut paper: layers of card with holes, each casting a soft shadow on the layer below."""
 
 import numpy as np
 from PIL import Image
 
-from .brief import Brief, Palette
-from .canvas import Field, blur, grid, mix, noise, ramp, resize, shift, smoothstep
+from .canvas import Field, blur, grid, mix, noise, ramp, resize, smoothstep, translate
+from .scene import Palette, Scene
 
-# From the uppermost sheet to the deepest.
+# From the top layer to the bottom layer.
 PALETTES = (
     Palette(
         "coral plum red warm rose sunset",
@@ -29,51 +29,51 @@ PALETTES = (
         ("#faf3df", "#f3dca6", "#e6b868", "#cf8c45", "#9d5f38", "#63382c", "#2b171a"),
     ),
 )
-SHEETS = 9
+LAYERS = 9
 
 
-def draw(brief: Brief) -> Field:
-    """A sheet of nine cards over one another, the hole smaller in each."""
-    rng, width, height = brief.own, brief.width, brief.height
+def draw(scene: Scene) -> Field:
+    """Draw nine layers, each with a smaller hole than the one above."""
+    rng, width, height = scene.rng, scene.width, scene.height
     short = min(width, height)
-    relief = _relief(brief)
+    relief = _relief(scene)
     slope = np.hypot(*np.gradient(relief)).astype(np.float32) + 1e-6
     down, right = np.gradient(relief)
-    levels = np.quantile(relief[::4, ::4], np.linspace(0.07, 0.9, SHEETS))
-    colours = brief.colours(PALETTES)
-    card = ramp(colours, np.linspace(1, 0, SHEETS + 1, dtype=np.float32))
-    sheet = np.broadcast_to(card[0], (height, width, 3)).copy()
+    levels = np.quantile(relief[::4, ::4], np.linspace(0.07, 0.9, LAYERS))
+    colours = scene.colours(PALETTES)
+    card = ramp(colours, np.linspace(1, 0, LAYERS + 1, dtype=np.float32))
+    pixels = np.broadcast_to(card[0], (height, width, 3)).copy()
     fibre = noise(rng, width, height, 190, 2, 0.7) * 0.010
-    sway = noise(rng, width, height, 3, 2) * 0.013
+    unevenness = noise(rng, width, height, 3, 2) * 0.013
     light = (right + down) / slope * 0.7
     for level, colour in zip(levels, card[1:], strict=True):
         inside = (relief - np.float32(level)) / slope  # pixels into the card
         mask = np.clip(inside + 0.5, 0, 1)
-        sheet[..., 0] -= _shadow(mask, short) * (0.35 + 0.65 * sheet[..., 0])
+        pixels[..., 0] -= _shadow(mask, short) * (0.35 + 0.65 * pixels[..., 0])
         edge = smoothstep(short * 0.0045, 0, np.abs(inside))
         curl = np.exp(-np.clip(inside, 0, None) / (short * 0.03))
-        sheet = mix(sheet, colour, mask)
-        sheet[..., 0] += (fibre + sway + edge * (0.035 - 0.03 * light) + 0.018 * curl) * mask
-    return sheet
+        pixels = mix(pixels, colour, mask)
+        pixels[..., 0] += (fibre + unevenness + edge * (0.035 - 0.03 * light) + 0.018 * curl) * mask
+    return pixels
 
 
 def _shadow(mask: Field, short: int) -> Field:
-    """What a card takes from the light below it: a wide soft shadow and a close one."""
+    """Return how much a layer darkens the one below: a wide soft shadow and a narrow one."""
     height, width = mask.shape
-    # Nothing in a shadow is as small as a pixel, so half the pixels will do.
+    # Shadows have no fine detail, so half the resolution is enough.
     small = resize(mask, width // 2, height // 2, Image.Resampling.BOX)
     unit = short / 2
-    far = blur(shift(small, round(unit * 0.011), round(unit * 0.02)), unit * 0.017)
-    close = blur(shift(small, round(unit * 0.003), round(unit * 0.006)), unit * 0.004)
-    return resize(0.17 * far + 0.07 * close, width, height, Image.Resampling.BILINEAR)
+    wide = blur(translate(small, round(unit * 0.011), round(unit * 0.02)), unit * 0.017)
+    narrow = blur(translate(small, round(unit * 0.003), round(unit * 0.006)), unit * 0.004)
+    return resize(0.17 * wide + 0.07 * narrow, width, height, Image.Resampling.BILINEAR)
 
 
-def _relief(brief: Brief) -> Field:
-    """Low in one or two hollows, high at the edges, with smooth bays between."""
-    rng = brief.own
-    # Its bays are wide: a few cells hold them, and can be smoothed until nothing is angular.
-    long = max(brief.width, brief.height)
-    width, height = (max(16, round(160 * edge / long)) for edge in (brief.width, brief.height))
+def _relief(scene: Scene) -> Field:
+    """Return a height field: one or two hollows with smooth outlines, high at the edges."""
+    rng = scene.rng
+    # Computed at low resolution: the outlines are wide curves, and smoothing is cheap there.
+    long = max(scene.width, scene.height)
+    width, height = (max(16, round(160 * edge / long)) for edge in (scene.width, scene.height))
     x, y = grid(width, height)
     wide, tall = float(x.max()), float(y.max())
     longest = max(wide, tall)
@@ -92,4 +92,4 @@ def _relief(brief: Brief) -> Field:
         padded = np.pad(relief, 1, mode="reflect", reflect_type="odd")
         relief = (padded[:-2] + 2 * padded[1:-1] + padded[2:]) / 4
         relief = (relief[:, :-2] + 2 * relief[:, 1:-1] + relief[:, 2:]) / 4
-    return resize(relief.astype(np.float32), brief.width, brief.height)
+    return resize(relief.astype(np.float32), scene.width, scene.height)

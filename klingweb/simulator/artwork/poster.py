@@ -1,13 +1,13 @@
-"""A poster: quarter circles, discs and stripes on a grid, printed in five inks on paper."""
+"""A poster: geometric shapes on a grid, printed in five inks on paper."""
 
 from collections.abc import Callable
 
 import numpy as np
 
-from .brief import Brief, Palette
 from .canvas import Field, Stencil, lab, mix, noise, smoothstep
+from .scene import Palette, Scene
 
-# Paper, then five inks: the first two carry most of the weight, the last is the accent.
+# Paper, then five inks: the first two cover most of the area, the last is the accent.
 PALETTES = (
     Palette(
         "red black bauhaus graphic",
@@ -40,41 +40,41 @@ Cell = tuple[float, float, float]  # left, top and edge, in pixels
 Shape = Callable[[Cell, int], list[Outline]]
 
 
-def draw(brief: Brief) -> Field:
-    """A sheet of one print with a margin of paper."""
-    rng, width, height = brief.own, brief.width, brief.height
-    paper, *inks = brief.colours(PALETTES)
-    tooth = noise(rng, width, height, 270, 2, 0.7)
+def draw(scene: Scene) -> Field:
+    """Draw one print with a margin of paper."""
+    rng, width, height = scene.rng, scene.width, scene.height
+    paper, *inks = scene.colours(PALETTES)
+    texture = noise(rng, width, height, 270, 2, 0.7)
     patchy = noise(rng, width, height, 5, 5, 0.6)
-    sheet = np.broadcast_to(lab(paper), (height, width, 3)).copy()
-    sheet[..., 0] += 0.007 * tooth + 0.006 * patchy
+    pixels = np.broadcast_to(lab(paper), (height, width, 3)).copy()
+    pixels[..., 0] += 0.007 * texture + 0.006 * patchy
     uneven = patchy[..., None] * np.array([0.01, 0, 0], np.float32)
-    for ink, stencil in zip(inks, _plates(brief), strict=True):
-        # Thin spots where the roller did not reach: the paper's tooth shows through.
-        cover = stencil.mask() * (0.97 - 0.26 * smoothstep(0.55, 1.2, tooth + 0.5 * patchy))
-        sheet = mix(sheet, lab(ink) + uneven, cover)
-    return sheet
+    for ink, stencil in zip(inks, _printing_plates(scene), strict=True):
+        # Thin spots in the ink, where the paper texture shows through.
+        cover = stencil.mask() * (0.97 - 0.26 * smoothstep(0.55, 1.2, texture + 0.5 * patchy))
+        pixels = mix(pixels, lab(ink) + uneven, cover)
+    return pixels
 
 
-def _grid(brief: Brief) -> tuple[float, float, float, int, int]:
-    """Left, top and edge of the cells in pixels, then how many columns and rows."""
-    width, height = brief.width, brief.height
+def _grid(scene: Scene) -> tuple[float, float, float, int, int]:
+    """Return left, top and edge of the cells in pixels, then the number of columns and rows."""
+    width, height = scene.width, scene.height
     short = min(width, height)
     margin = short * 0.07
-    edge = (short - 2 * margin) / int(brief.shared.integers(4, 6))
+    edge = (short - 2 * margin) / int(scene.shared_rng.integers(4, 6))
     columns = max(1, int((width - 2 * margin) / edge + 0.3))
     rows = max(1, int((height - 2 * margin) / edge + 0.3))
     edge = min((width - 1.6 * margin) / columns, (height - 1.6 * margin) / rows)
     return (width - columns * edge) / 2, (height - rows * edge) / 2, edge, columns, rows
 
 
-def _plates(brief: Brief) -> list[Stencil]:
-    """One stencil for each ink, in the order of printing."""
-    rng, shared = brief.own, brief.shared
-    left, top, edge, columns, rows = _grid(brief)
-    plates = [Stencil(brief.width, brief.height) for _ in range(5)]
+def _printing_plates(scene: Scene) -> list[Stencil]:
+    """Return one stencil per ink, in printing order."""
+    rng, shared = scene.rng, scene.shared_rng
+    left, top, edge, columns, rows = _grid(scene)
+    plates = [Stencil(scene.width, scene.height) for _ in range(5)]
     shapes = [SHAPES[i] for i in shared.permutation(len(SHAPES))[:6]]
-    last = np.full((rows + 2, columns + 2), PAPER)
+    printed = np.full((rows + 2, columns + 2), PAPER)
     taken = np.zeros((rows + 1, columns + 1), bool)
     taken[rows], taken[:, columns] = True, True
     for row, column in np.ndindex(rows, columns):
@@ -84,32 +84,32 @@ def _plates(brief: Brief) -> list[Stencil]:
         span = 2 if rng.random() < 0.24 and free else 1
         taken[row : row + span, column : column + span] = True
         cell = (left + column * edge, top + row * edge, edge * span)
-        near = [last[row, column + 1], last[row + 1, column], last[row, column]]
-        ground = _ink(rng, near, bare=0.42)
-        figure = _ink(rng, [ground, *near[:2]], bare=0.0 if ground == PAPER else 0.3)
-        last[row + 1 : row + 1 + span, column + 1 : column + 1 + span] = figure
+        neighbours = [printed[row, column + 1], printed[row + 1, column], printed[row, column]]
+        ground = _choose_ink(rng, neighbours, bare=0.42)
+        figure = _choose_ink(rng, [ground, *neighbours[:2]], bare=0.0 if ground == PAPER else 0.3)
+        printed[row + 1 : row + 1 + span, column + 1 : column + 1 + span] = figure
         shape = shapes[int(rng.integers(len(shapes)))](cell, int(rng.integers(4)))
-        _print(plates, ground, _square(cell), figure, shape)
+        _add_cell(plates, ground, _square(cell), figure, shape)
     return plates
 
 
-def _ink(rng: np.random.Generator, near: list[int], bare: float) -> int:
-    """An ink, seldom one that stands beside it already; `bare` is the chance of none."""
-    if rng.random() < bare and near[0] != PAPER:
+def _choose_ink(rng: np.random.Generator, neighbours: list[int], bare: float) -> int:
+    """Choose an ink, rarely one of a neighbouring cell; `bare` is the probability of none."""
+    if rng.random() < bare and neighbours[0] != PAPER:
         return PAPER
     weights = np.array([0.32, 0.25, 0.21, 0.13, 0.09])
-    for ink in near:
+    for ink in neighbours:
         if ink != PAPER:
             weights[ink] *= 0.12
-    if near[0] != PAPER:
-        weights[near[0]] = 0
+    if neighbours[0] != PAPER:
+        weights[neighbours[0]] = 0
     return int(rng.choice(5, p=weights / weights.sum()))
 
 
-def _print(
+def _add_cell(
     plates: list[Stencil], ground: int, cell: Outline, figure: int, shape: list[Outline]
 ) -> None:
-    """The figure is left out of the ground's plate, so that no ink muddies another."""
+    """Add a cell to the plates; the figure is cut out of the background, so inks never overlap."""
     if ground != PAPER:
         plates[ground].polygon(cell)
         for outline in shape:
@@ -124,15 +124,15 @@ def _square(cell: Cell) -> Outline:
     return [(x, y), (x + edge, y), (x + edge, y + edge), (x, y + edge)]
 
 
-def _round(x: float, y: float, radius: float, start: float = 0, end: float = 360) -> Outline:
+def _arc_points(x: float, y: float, radius: float, start: float = 0, end: float = 360) -> Outline:
     angles = np.radians(np.linspace(start, end, 90))
     return [(float(x + radius * np.cos(a)), float(y + radius * np.sin(a))) for a in angles]
 
 
 def _arc(cell: Cell, turn: int, radius: float) -> Outline:
-    """A quarter turn round the cell's corner number `turn`; the radius in parts of the edge."""
+    """Return a quarter circle around corner `turn`; the radius is a fraction of the edge."""
     x, y = _square(cell)[turn % 4]
-    return _round(x, y, radius * cell[2], 90 * turn, 90 * turn + 90)
+    return _arc_points(x, y, radius * cell[2], 90 * turn, 90 * turn + 90)
 
 
 def _quarter(cell: Cell, turn: int) -> list[Outline]:
@@ -150,15 +150,15 @@ def _rainbow(cell: Cell, turn: int) -> list[Outline]:
 
 def _disc(cell: Cell, turn: int) -> list[Outline]:
     x, y, edge = cell
-    return [_round(x + edge / 2, y + edge / 2, edge * (0.5, 0.36, 0.5, 0.3)[turn])]
+    return [_arc_points(x + edge / 2, y + edge / 2, edge * (0.5, 0.36, 0.5, 0.3)[turn])]
 
 
 def _halves(cell: Cell, turn: int) -> list[Outline]:
     x, y, edge = cell
     half = edge / 2
     if turn % 2:
-        return [_round(x + half, y + at, half, 180, 360) for at in (half, edge)]
-    return [_round(x + at, y + half, half, 90, 270) for at in (half, edge)]
+        return [_arc_points(x + half, y + at, half, 180, 360) for at in (half, edge)]
+    return [_arc_points(x + at, y + half, half, 90, 270) for at in (half, edge)]
 
 
 def _stripes(cell: Cell, turn: int) -> list[Outline]:
@@ -181,9 +181,18 @@ def _wedge(cell: Cell, turn: int) -> list[Outline]:
 def _dots(cell: Cell, turn: int) -> list[Outline]:
     x, y, edge = cell
     thirds = (edge / 6, edge / 2, edge * 5 / 6)
-    return [_round(x + across, y + down, edge * 0.1) for down in thirds for across in thirds]
+    return [_arc_points(x + across, y + down, edge * 0.1) for down in thirds for across in thirds]
 
 
 SHAPES: tuple[Shape, ...] = (
-    _quarter, _rainbow, _band, _disc, _halves, _stripes, _leaf, _wedge, _quarter, _dots
-)  # fmt: skip
+    _quarter,
+    _rainbow,
+    _band,
+    _disc,
+    _halves,
+    _stripes,
+    _leaf,
+    _wedge,
+    _quarter,
+    _dots,
+)

@@ -1,9 +1,9 @@
-"""Ridge behind ridge with mist between them, a pale sun, and spruces on the near ones."""
+"""Layers of mountain ridges with mist between them, a pale sun and spruces in front."""
 
 import numpy as np
 
-from .brief import Brief, Palette
-from .canvas import Field, Stencil, lab, mix, noise, ramp, smoothstep, wave
+from .canvas import Field, Stencil, lab, mix, noise, noise_1d, ramp, smoothstep
+from .scene import Palette, Scene
 
 # Sky from top to horizon, far ridge, two between, near ridge, mist, sun.
 PALETTES = (
@@ -40,62 +40,62 @@ PALETTES = (
 )  # fmt: skip
 
 
-def draw(brief: Brief) -> Field:
-    """A sheet of layered ridges."""
-    rng, width, height = brief.own, brief.width, brief.height
-    *sky, far, between, before, near, mist, sun = brief.colours(PALETTES)
-    wide = width / height
-    horizon = rng.uniform(0.36, 0.44) if wide > 1 else rng.uniform(0.42, 0.5)
-    sheet = _sky(brief, sky, sun, horizon)
+def draw(scene: Scene) -> Field:
+    """Draw layered ridges."""
+    rng, width, height = scene.rng, scene.width, scene.height
+    *sky, far, between, before, near, mist, sun = scene.colours(PALETTES)
+    aspect = width / height
+    horizon = rng.uniform(0.36, 0.44) if aspect > 1 else rng.uniform(0.42, 0.5)
+    pixels = _sky(scene, sky, sun, horizon)
     rows = np.arange(height, dtype=np.float32)[:, None]
     layers = int(rng.integers(7, 10))
     for layer in range(layers):
         t = layer / (layers - 1)
-        ridge, smooth = _ridge(brief, t, horizon)
+        ridge, smooth = _ridge(scene, t, horizon)
         body = np.clip(rows - ridge[None, :] + 0.5, 0, 1)
         if t > 0.6:
-            body = np.maximum(body, _spruces(brief, ridge, t))
+            body = np.maximum(body, _spruces(scene, ridge, t))
         top = max(0, int(ridge.min() - height * 0.13))
         colour = ramp([far, between, before, near], np.array([t**1.1]))[0]
         depth = (rows[top:] - smooth[None, :]) / height
         foot = smoothstep(0.0, 0.26 - 0.04 * t, depth) * (0.72 - 0.5 * t)
-        foot *= 1 + 0.35 * noise(rng, width, height, (2.5 * wide, 4), 3)[top:]
+        foot *= 1 + 0.35 * noise(rng, width, height, (2.5 * aspect, 4), 3)[top:]
         light = mix(lab(mist), colour, 0.62 * t**0.7)
-        sheet[top:] = mix(sheet[top:], mix(colour, light, foot), body[top:])
-    return sheet
+        pixels[top:] = mix(pixels[top:], mix(colour, light, foot), body[top:])
+    return pixels
 
 
-def _sky(brief: Brief, colours: list[str], sun: str, horizon: float) -> Field:
-    rng, width, height = brief.own, brief.width, brief.height
+def _sky(scene: Scene, colours: list[str], sun: str, horizon: float) -> Field:
+    rng, width, height = scene.rng, scene.width, scene.height
     rows = np.arange(height, dtype=np.float32)[:, None] / height
     streaks = noise(rng, width, height, (2, 9), 4)
-    sheet = ramp(colours, np.clip(rows / (horizon + 0.12) + 0.05 * streaks, 0, 1))
+    pixels = ramp(colours, np.clip(rows / (horizon + 0.12) + 0.05 * streaks, 0, 1))
     x, y = rng.uniform(0.24, 0.76) * width, (horizon - rng.uniform(0.1, 0.2)) * height
     radius = 0.043 * min(width, height) * rng.uniform(0.9, 1.25)
     columns = np.arange(width, dtype=np.float32)[None, :]
-    away = np.hypot(columns - x, rows * height - y)
-    glow = 0.4 * np.exp(-away / (radius * 3.2)) + 0.22 * np.exp(-away / (radius * 9))
-    sheet = mix(sheet, lab(sun), glow.astype(np.float32))
-    return mix(sheet, lab(sun), np.clip(radius - away + 0.5, 0, 1).astype(np.float32))
+    distance = np.hypot(columns - x, rows * height - y)
+    glow = 0.4 * np.exp(-distance / (radius * 3.2)) + 0.22 * np.exp(-distance / (radius * 9))
+    pixels = mix(pixels, lab(sun), glow.astype(np.float32))
+    return mix(pixels, lab(sun), np.clip(radius - distance + 0.5, 0, 1).astype(np.float32))
 
 
-def _ridge(brief: Brief, t: float, horizon: float) -> tuple[Field, Field]:
-    """The height of the line in pixels from the top, and the same without its small teeth."""
-    rng, width, height = brief.own, brief.width, brief.height
-    wide = width / height
+def _ridge(scene: Scene, t: float, horizon: float) -> tuple[Field, Field]:
+    """Return the ridge line in pixels from the top, and the same line without fine detail."""
+    rng, width, height = scene.rng, scene.width, scene.height
+    aspect = width / height
     base = horizon + (0.99 - horizon) * t**0.92
     amplitude = 0.045 + 0.125 * np.sin(np.pi * (0.12 + 0.78 * t))
     state = rng.integers(2**32)
-    cells = wide * (2.6 - 0.7 * t)
-    smooth = wave(np.random.default_rng(state), width, cells, 2)
-    rough = wave(np.random.default_rng(state), width, cells, 6)
+    cells = aspect * (2.6 - 0.7 * t)
+    smooth = noise_1d(np.random.default_rng(state), width, cells, 2)
+    rough = noise_1d(np.random.default_rng(state), width, cells, 6)
     return (base - amplitude * rough) * height, (base - amplitude * smooth) * height
 
 
-def _spruces(brief: Brief, ridge: Field, t: float) -> Field:
-    rng, width, height = brief.own, brief.width, brief.height
+def _spruces(scene: Scene, ridge: Field, t: float) -> Field:
+    rng, width, height = scene.rng, scene.width, scene.height
     stencil = Stencil(width, height)
-    crowd = wave(rng, width, 5 * width / height, 3)
+    crowd = noise_1d(rng, width, 5 * width / height, 3)
     size = height * (0.02 + 0.05 * (t - 0.6) / 0.4)
     for _ in range(int(150 * width / height)):
         x, chance, tall, slim = rng.random(4)
@@ -114,7 +114,7 @@ def _spruce(
     slim: float,
     teeth: Field,
 ) -> list[tuple[float, float]]:
-    """The outline of one tree: tiers of drooping branches, each wider than the one above."""
+    """Return the outline of one tree: tiers of branches, each wider than the one above."""
     tiers = teeth.shape[1]
     sides: list[list[tuple[float, float]]] = []
     for side, reaches in zip((-1, 1), teeth, strict=True):

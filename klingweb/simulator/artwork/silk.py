@@ -1,13 +1,13 @@
-"""Silk: twice warped folds, lit along their slope."""
+"""Silk: folds from domain-warped noise, shaded by their slope."""
 
 import math
 
 import numpy as np
 
-from .brief import Brief, Palette
 from .canvas import Field, grid, noise, ramp, resize, smoothstep
+from .scene import Palette, Scene
 
-# From the deepest fold to the brightest sheen.
+# From the darkest fold to the brightest highlight.
 PALETTES = (
     Palette(
         "ivory cream pearl white bride",
@@ -40,11 +40,11 @@ PALETTES = (
 )
 
 
-def draw(brief: Brief) -> Field:
-    """A sheet of folded cloth filling the frame."""
-    height_of_cloth = _folds(brief)
-    down, right = np.gradient(height_of_cloth)
-    short = min(brief.width, brief.height)
+def draw(scene: Scene) -> Field:
+    """Draw folded cloth that fills the picture."""
+    cloth = _folds(scene)
+    down, right = np.gradient(cloth)
+    short = min(scene.width, scene.height)
     steep = 0.62 * short / 2
     nx, ny = -right * steep, -down * steep
     nz = 1 / np.sqrt(1 + nx * nx + ny * ny)
@@ -54,31 +54,31 @@ def draw(brief: Brief) -> Field:
     half = np.clip(-0.27 * nx - 0.29 * ny + 0.918 * nz, 0, 1)
     counter = np.clip(0.7 * nx + 0.35 * ny + 0.62 * nz, 0, 1)
     sheen = 0.24 * half**10 + 0.2 * half**60
-    hollow = smoothstep(-1.0, 0.4, height_of_cloth)
+    hollow = smoothstep(-1.0, 0.4, cloth)
     tone = 0.66 * diffuse * (0.62 + 0.38 * hollow) + sheen + 0.12 * counter**5
-    return ramp(brief.colours(PALETTES), np.clip(tone, 0, 1).astype(np.float32))
+    return ramp(scene.colours(PALETTES), np.clip(tone, 0, 1).astype(np.float32))
 
 
-def _folds(brief: Brief) -> Field:
-    """The cloth's height, about -1 to 1, smooth everywhere."""
-    rng = brief.own
-    width, height = brief.width, brief.height
-    # The folds are wide and soft: half the pixels show them as well.
+def _folds(scene: Scene) -> Field:
+    """Return the height of the cloth, about -1 to 1."""
+    rng = scene.rng
+    width, height = scene.width, scene.height
+    # The folds have no fine detail, so half the resolution is enough.
     w, h = width // 2, height // 2
     x, y = grid(w, h)
     longest = float(max(x.max(), y.max()))
 
-    def sway(cells: float, octaves: int) -> Field:
+    def smooth_noise(cells: float, octaves: int) -> Field:
         return noise(rng, w, h, cells * longest, octaves, 0.4)
 
     turn = rng.uniform(0.35, 1.2) * (1 if rng.random() < 0.5 else -1)
     u = x * math.cos(turn) + y * math.sin(turn)
     v = y * math.cos(turn) - x * math.sin(turn)
-    u = u + 0.55 * sway(1.3, 2)
-    v = v + 0.55 * sway(1.3, 2)
-    u = u + 0.22 * np.sin(2.2 * v + 3 * sway(1.0, 1)) + 0.1 * sway(2.6, 2)
+    u = u + 0.55 * smooth_noise(1.3, 2)
+    v = v + 0.55 * smooth_noise(1.3, 2)
+    u = u + 0.22 * np.sin(2.2 * v + 3 * smooth_noise(1.0, 1)) + 0.1 * smooth_noise(2.6, 2)
     folds = 0.52 * np.sin(3.1 * u + rng.uniform(0, 6.28))
     folds += 0.27 * np.sin(6.1 * u + 1.6 * v + rng.uniform(0, 6.28))
-    folds += 0.1 * np.sin(11.3 * u - 2.3 * v + 2 * sway(1.6, 1))
-    folds = folds * (0.75 + 0.5 * sway(1.1, 1)) + 0.24 * sway(1.5, 2)
+    folds += 0.1 * np.sin(11.3 * u - 2.3 * v + 2 * smooth_noise(1.6, 1))
+    folds = folds * (0.75 + 0.5 * smooth_noise(1.1, 1)) + 0.24 * smooth_noise(1.5, 2)
     return resize(folds.astype(np.float32), width, height)

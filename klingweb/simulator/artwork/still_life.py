@@ -1,16 +1,16 @@
-"""A still life: one thing or a few on a seamless ground, light from the upper left."""
+"""A still life: one to three objects on a seamless background, lit from the upper left."""
 
 from dataclasses import replace
 
 import numpy as np
 
-from .brief import Brief, Palette
-from .canvas import Field, Stencil, blur, halve, lab, mix, noise, ramp, smoothstep
+from .canvas import Field, Stencil, blur, downsample, lab, mix, noise, ramp, smoothstep
+from .scene import Palette, Scene
 from .vessels import OUTLINES, TILT, Vessel, paint
 
-Three = tuple[str, str, str]
+Triple = tuple[str, str, str]
 
-# Ground from dark corner to pool of light (three), then thing and companion: shade, body, light.
+# Background from dark to light (three), then hero and companion: shade, body, light (three each).
 PALETTES = (
     Palette(
         "white off-white ceramic pale minimal linen cream studio",
@@ -43,31 +43,31 @@ PALETTES = (
          "#e3ebdf"),
     ),
 )  # fmt: skip
-# A shadow in slices of 64 heights: from, to, softness in parts of the height, darkness.
+# Shadow slices: from and to (of 64 heights), blur as a fraction of the height, darkness.
 CAST = ((0, 10, 0.012, 0.62), (4, 22, 0.03, 0.5), (14, 40, 0.05, 0.36), (30, 64, 0.075, 0.22))
-PEAR: tuple[Three, ...] = (
+PEAR: tuple[Triple, ...] = (
     ("#2c3208", "#97a22c", "#e3e27a"),
     ("#4a2704", "#c98a14", "#f7d05a"),
     ("#3a1208", "#a8452a", "#ecac6a"),
 )
 
 
-def draw(brief: Brief) -> Field:
-    """A sheet of one to three things on a table."""
-    colours = brief.colours(PALETTES)
-    things = _arrange(brief, colours)
-    sheet = _ground(brief, colours[:3], things)
-    sheet = _shadows(brief, sheet, things)
-    for thing in sorted(things, key=lambda t: t.foot):
-        sheet = _place(brief, sheet, thing)
-    return sheet
+def draw(scene: Scene) -> Field:
+    """Draw one to three objects on a table."""
+    colours = scene.colours(PALETTES)
+    vessels = _arrange_vessels(scene, colours)
+    pixels = _ground(scene, colours[:3], vessels)
+    pixels = _shadows(scene, pixels, vessels)
+    for vessel in sorted(vessels, key=lambda vessel: vessel.base):
+        pixels = _paint_vessel(scene, pixels, vessel)
+    return pixels
 
 
-def _arrange(brief: Brief, colours: tuple[str, ...]) -> list[Vessel]:
-    """The hero and its small companions, together in the middle."""
-    rng, width, height = brief.own, brief.width, brief.height
-    outline, skin = _hero(brief)
-    main, second = _three(colours[3:6]), _three(colours[6:9])
+def _arrange_vessels(scene: Scene, colours: tuple[str, ...]) -> list[Vessel]:
+    """Return the hero object and its smaller companions, centred as a group."""
+    rng, width, height = scene.rng, scene.width, scene.height
+    outline, material = _hero_kind(scene)
+    main, second = _as_triple(colours[3:6]), _as_triple(colours[6:9])
     widest = max(radius for _, radius in OUTLINES[outline]) * 2
     count = int(rng.choice([0, 1, 1, 2] if width > height * 0.9 else [0, 0, 1]))
     room = 0.44 if outline in ("pear", "cup", "bowl") else 0.56
@@ -75,70 +75,70 @@ def _arrange(brief: Brief, colours: tuple[str, ...]) -> list[Vessel]:
     if outline in ("cup", "bowl"):
         tall = min(height * 0.4, width * (0.46 - 0.05 * count) / widest)
     foot = height * rng.uniform(0.755, 0.79)
-    wobble = int(rng.integers(1 << 30))
+    seed = int(rng.integers(1 << 30))
     lean = rng.uniform(-0.05, 0.05) if outline == "pear" else 0.0
     tones = PEAR[0] if outline == "pear" else main
-    hero = Vessel(outline, 0, foot, tall, skin, tones, wobble, lean)
+    hero = Vessel(outline, 0, foot, tall, material, tones, seed, lean)
     side = int(rng.choice([-1, 1]))
-    things = [hero, *(_companion(brief, hero, second, side, number) for number in range(count))]
-    left = min(thing.x - float(thing.radii(64).max()) for thing in things)
-    right = max(thing.x + float(thing.radii(64).max()) for thing in things)
-    return [replace(thing, x=thing.x + width / 2 - (left + right) / 2) for thing in things]
+    vessels = [hero, *(_companion(scene, hero, second, side, number) for number in range(count))]
+    left = min(vessel.x - float(vessel.radii(64).max()) for vessel in vessels)
+    right = max(vessel.x + float(vessel.radii(64).max()) for vessel in vessels)
+    return [replace(vessel, x=vessel.x + width / 2 - (left + right) / 2) for vessel in vessels]
 
 
-def _hero(brief: Brief) -> tuple[str, str]:
-    """Outline and skin of the main thing."""
-    if brief.asks_for("pear fruit apple"):
+def _hero_kind(scene: Scene) -> tuple[str, str]:
+    """Return outline and material of the hero object."""
+    if scene.count_mentions("pear fruit apple"):
         return "pear", "fruit"
-    if brief.asks_for("bottle wine perfume glass lemonade"):
-        return str(brief.shared.choice(["bottle", "flask"])), "glass"
-    if brief.asks_for("cup mug coffee tea"):
+    if scene.count_mentions("bottle wine perfume glass lemonade"):
+        return str(scene.shared_rng.choice(["bottle", "flask"])), "glass"
+    if scene.count_mentions("cup mug coffee tea"):
         return "cup", "clay"
-    if brief.asks_for("bowl dish"):
+    if scene.count_mentions("bowl dish"):
         return "bowl", "clay"
-    outline = str(brief.own.choice(["vase", "jar", "slim"]))
-    return outline, str(brief.shared.choice(["clay", "clay", "glaze"]))
+    outline = str(scene.rng.choice(["vase", "jar", "slim"]))
+    return outline, str(scene.shared_rng.choice(["clay", "clay", "glaze"]))
 
 
-def _companion(brief: Brief, hero: Vessel, colours: Three, side: int, number: int) -> Vessel:
-    """The first stands before the hero and may hide a little of it, the second behind."""
-    rng = brief.own
-    half = max(radius for _, radius in OUTLINES[hero.outline]) * hero.tall
+def _companion(scene: Scene, hero: Vessel, colours: Triple, side: int, number: int) -> Vessel:
+    """Return a companion: the first partly in front of the hero, the second behind it."""
+    rng = scene.rng
+    half = max(radius for _, radius in OUTLINES[hero.outline]) * hero.height
     if hero.outline == "pear":
-        kind, skin, colours = "pear", "fruit", PEAR[1 + number % 2]
-        tall = hero.tall * rng.uniform(0.74, 0.86)
+        kind, material, colours = "pear", "fruit", PEAR[1 + number % 2]
+        tall = hero.height * rng.uniform(0.74, 0.86)
     else:
-        kind, skin = str(brief.shared.choice(["ball", "cup", "ball"])), "clay"
+        kind, material = str(scene.shared_rng.choice(["ball", "cup", "ball"])), "clay"
         part = rng.uniform(0.2, 0.27) if kind == "ball" else rng.uniform(0.3, 0.36)
-        tall = max(hero.tall, 1.5 * half) * part
+        tall = max(hero.height, 1.5 * half) * part
     reach = half + max(radius for _, radius in OUTLINES[kind]) * tall
     reach *= rng.uniform(0.82, 1.0) if number == 0 else rng.uniform(1.2, 1.5)
     nearer = rng.uniform(0.02, 0.045) if number == 0 else -0.03
     return Vessel(
         kind,
         x=reach * (side if number == 0 else -side),
-        foot=hero.foot + brief.height * nearer,
-        tall=tall,
-        skin=skin,
+        base=hero.base + scene.height * nearer,
+        height=tall,
+        material=material,
         colours=colours,
-        wobble=hero.wobble + number + 1,
+        seed=hero.seed + number + 1,
         lean=-hero.lean,
     )
 
 
-def _three(colours: tuple[str, ...]) -> Three:
+def _as_triple(colours: tuple[str, ...]) -> Triple:
     shade, body, light = colours
     return shade, body, light
 
 
-def _ground(brief: Brief, colours: tuple[str, ...], things: list[Vessel]) -> Field:
-    rng, width, height = brief.own, brief.width, brief.height
+def _ground(scene: Scene, colours: tuple[str, ...], vessels: list[Vessel]) -> Field:
+    rng, width, height = scene.rng, scene.width, scene.height
     rows, columns = np.mgrid[0:height, 0:width].astype(np.float32)
-    hero = things[0]
+    hero = vessels[0]
     u = (columns - (hero.x - 0.16 * width)) / (0.62 * max(width, 0.9 * height))
-    v = (rows - (hero.foot - 0.62 * hero.tall)) / (0.62 * height)
+    v = (rows - (hero.base - 0.62 * hero.height)) / (0.62 * height)
     pool = np.exp(-(u * u + v * v) * 0.9)
-    bend = hero.foot - 0.1 * height
+    bend = hero.base - 0.1 * height
     floor = smoothstep(bend - 0.09 * height, bend + 0.12 * height, rows)
     near = smoothstep(bend, height * 1.15, rows)
     tone = 0.16 + 0.72 * pool * (1 - 0.25 * floor) + 0.2 * floor * pool - 0.16 * near
@@ -146,57 +146,59 @@ def _ground(brief: Brief, colours: tuple[str, ...], things: list[Vessel]) -> Fie
     return ramp(colours, np.clip(tone, 0, 1))
 
 
-def _shadows(brief: Brief, sheet: Field, things: list[Vessel]) -> Field:
-    """Cast to the right and a little back, softer with the height that casts it."""
-    width, height = brief.width, brief.height
+def _shadows(scene: Scene, pixels: Field, vessels: list[Vessel]) -> Field:
+    """Add shadows to the right, softer for higher parts of an object."""
+    width, height = scene.width, scene.height
     dark = np.zeros((height, width), np.float32)
-    for thing in things:
-        radii = thing.radii(64)
+    for vessel in vessels:
+        radii = vessel.radii(64)
         for low, high, soft, weight in CAST:
             stencil = Stencil(width, height)
             for step in range(low, high):
-                up = thing.tall * step / 63
-                x, y = thing.x + up * 1.05, thing.foot - up * 0.13
+                up = vessel.height * step / 63
+                x, y = vessel.x + up * 1.05, vessel.base - up * 0.13
                 stencil.ellipse(x, y, radii[step], radii[step] * TILT)
-            dark = np.maximum(dark, weight * blur(stencil.mask(), soft * thing.tall + 1))
+            dark = np.maximum(dark, weight * blur(stencil.mask(), soft * vessel.height + 1))
         rest = max(radii[0], 0.6 * radii[5])
         contact = Stencil(width, height)
-        contact.ellipse(thing.x + rest * 0.08, thing.foot, rest * 1.04, rest * TILT * 1.1)
-        dark = np.maximum(dark, 0.8 * blur(contact.mask(), thing.tall * 0.012 + 0.5))
-    sheet = sheet.copy()
-    sheet[..., 0] *= 1 - 0.62 * dark
-    sheet[..., 1:] *= (1 - 0.25 * dark)[..., None]
-    return sheet
+        contact.ellipse(vessel.x + rest * 0.08, vessel.base, rest * 1.04, rest * TILT * 1.1)
+        dark = np.maximum(dark, 0.8 * blur(contact.mask(), vessel.height * 0.012 + 0.5))
+    pixels = pixels.copy()
+    pixels[..., 0] *= 1 - 0.62 * dark
+    pixels[..., 1:] *= (1 - 0.25 * dark)[..., None]
+    return pixels
 
 
-def _place(brief: Brief, sheet: Field, thing: Vessel) -> Field:
-    """Paint the thing at double size into its own box, averaged down."""
-    widest = float(thing.radii().max())
-    left, right = int(thing.x - widest) - 3, int(thing.x + widest) + 4
-    top, bottom = int(thing.foot - thing.tall * 1.25) - 3, int(thing.foot + widest * TILT) + 4
+def _paint_vessel(scene: Scene, pixels: Field, vessel: Vessel) -> Field:
+    """Paint one object at double size within its bounding box, and downsample it."""
+    widest = float(vessel.radii().max())
+    left, right = int(vessel.x - widest) - 3, int(vessel.x + widest) + 4
+    top, bottom = int(vessel.base - vessel.height * 1.25) - 3, int(vessel.base + widest * TILT) + 4
     left, top = max(0, left), max(0, top)
-    right, bottom = min(brief.width, right), min(brief.height, bottom)
+    right, bottom = min(scene.width, right), min(scene.height, bottom)
     if right - left < 2 or bottom - top < 2:
-        return sheet
-    behind = sheet[top:bottom, left:right].repeat(2, 0).repeat(2, 1)
-    painted = paint(thing, behind, left, top, 2)
-    if thing.outline == "pear":
-        painted = _stalk(painted, thing, left, top)
-    sheet[top:bottom, left:right] = halve(painted)
-    return sheet
+        return pixels
+    behind = pixels[top:bottom, left:right].repeat(2, 0).repeat(2, 1)
+    painted = paint(vessel, behind, left, top, 2)
+    if vessel.outline == "pear":
+        painted = _stalk(painted, vessel, left, top)
+    pixels[top:bottom, left:right] = downsample(painted)
+    return pixels
 
 
-def _stalk(sheet: Field, thing: Vessel, left: int, top: int) -> Field:
-    height, width = sheet.shape[:2]
+def _stalk(pixels: Field, vessel: Vessel, left: int, top: int) -> Field:
+    height, width = pixels.shape[:2]
     stencil = Stencil(width, height)
-    rng = np.random.default_rng(thing.wobble)
+    rng = np.random.default_rng(vessel.seed)
     bend = rng.uniform(0.02, 0.07) * rng.choice([-1, 1, 1])
-    x0, y0 = (thing.x - left) * 2, (thing.foot - thing.tall * 0.985 - top) * 2
+    x0, y0 = (vessel.x - left) * 2, (vessel.base - vessel.height * 0.985 - top) * 2
     for t in np.linspace(0, 1, 60):
-        x = x0 + thing.tall * 2 * (thing.lean + bend * t**1.8)
-        y = y0 - thing.tall * 2 * 0.17 * t
-        stencil.disc(x, y, thing.tall * (0.017 + 0.014 * abs(t - 0.35) ** 1.5 + 0.01 * (t > 0.95)))
+        x = x0 + vessel.height * 2 * (vessel.lean + bend * t**1.8)
+        y = y0 - vessel.height * 2 * 0.17 * t
+        stencil.disc(
+            x, y, vessel.height * (0.017 + 0.014 * abs(t - 0.35) ** 1.5 + 0.01 * (t > 0.95))
+        )
     mask = stencil.mask()
     side = np.roll(mask, 3, 1)
     tone = np.clip(0.25 + 0.5 * (mask - side + 0.4 * mask), 0, 1)
-    return mix(sheet, mix(lab("#1d140b"), lab("#86683f"), tone), mask)
+    return mix(pixels, mix(lab("#1d140b"), lab("#86683f"), tone), mask)

@@ -1,31 +1,38 @@
-"""Every way the upstream is known to behave, each with a name one can write into a prompt."""
+"""Scenarios: every known behaviour of the upstream, each with a name that a prompt can contain.
+
+Covers docs/upstream.md, section 6.7, and more.
+"""
 
 import re
 
-from klingweb.simulator.scenarios.files import FILES
-from klingweb.simulator.scenarios.lives import LIVES
-from klingweb.simulator.scenarios.queries import QUERIES
-from klingweb.simulator.scenarios.scenario import PARAMS, Scenario
-from klingweb.simulator.scenarios.spellings import SPELLINGS
-from klingweb.simulator.scenarios.submits import SUBMITS
+from klingweb.simulator.scenarios.file_faults import FILE_FAULTS
+from klingweb.simulator.scenarios.lifecycle import LIFECYCLE
+from klingweb.simulator.scenarios.query_responses import QUERY_RESPONSES
+from klingweb.simulator.scenarios.response_formats import RESPONSE_FORMATS
+from klingweb.simulator.scenarios.scenario import PARAMETERS, Scenario
+from klingweb.simulator.scenarios.submit_responses import SUBMIT_RESPONSES
 
-__all__ = ["CATALOG", "PARAMS", "SCENARIOS", "Scenario", "named_in"]
+__all__ = ["DESCRIPTIONS", "PARAMETERS", "SCENARIOS", "Scenario", "scenario_in_prompt"]
 
-CATALOG: dict[str, Scenario] = {**LIVES, **SUBMITS, **QUERIES, **SPELLINGS, **FILES}
+SCENARIOS: dict[str, Scenario] = {
+    **LIFECYCLE,
+    **SUBMIT_RESPONSES,
+    **QUERY_RESPONSES,
+    **RESPONSE_FORMATS,
+    **FILE_FAULTS,
+}
 
-SCENARIOS: dict[str, str] = {name: scenario.says for name, scenario in CATALOG.items()}
-"""Name and one sentence of every scenario: section 6.7 of the upstream notes, and more."""
+DESCRIPTIONS: dict[str, str] = {name: scenario.description for name, scenario in SCENARIOS.items()}
 
-_LONGEST_FIRST = sorted(CATALOG, key=len, reverse=True)
+_LONGEST_FIRST = sorted(SCENARIOS, key=len, reverse=True)
 _NAMES = "|".join(name.replace("-", r"[\s-]+") for name in _LONGEST_FIRST)
-_WORDS = re.compile(rf"simulate:[\s-]*({_NAMES})(?![\w-])", re.IGNORECASE)
+_SIMULATE = re.compile(rf"simulate:[\s-]*({_NAMES})(?![\w-])", re.IGNORECASE)
 
 
-def named_in(prompt: str) -> str:
-    """The scenario a prompt asks for by `simulate: <name>`, else `normal`.
+def scenario_in_prompt(prompt: str) -> str:
+    """Return the name of the scenario in `simulate: <name>`, else `normal`.
 
-    Hyphens and spaces are the same and case does not matter; words that name nothing are just
-    words of the prompt.
+    Ignores case, treats hyphens and spaces as equal, and ignores unknown names.
     """
-    found = _WORDS.search(prompt)
+    found = _SIMULATE.search(prompt)
     return re.sub(r"[\s-]+", "-", found[1]).lower() if found else "normal"

@@ -1,57 +1,56 @@
-"""What a scenario is made of."""
+"""The definition of a scenario."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 from aiohttp import web
 
-from klingweb.simulator import ids
-from klingweb.simulator.envelopes import DOCUMENTED, Dialect, Json
-from klingweb.simulator.replies import Reply
-from klingweb.simulator.tasks import Param, Task
+from klingweb.simulator.engines.kling import task_ids
+from klingweb.simulator.engines.kling.formats import DOCUMENTED, ResponseFormat
+from klingweb.simulator.responses import CannedResponse
+from klingweb.simulator.tasks import Json, Parameter, Task
 
-Images = Callable[[list[Json], Task], list[Json]]
+ChangeImages = Callable[[list[Json], Task], list[Json]]
 FileFault = Callable[[web.BaseRequest, Task, bytes], Awaitable[web.StreamResponse]]
 
 
-PARAMS = {
-    "accepted": "1: there is a task although the answer to the submit hides it",
-    "refusals": "submits of one prompt that are refused before one is taken; 0: all",
-    "retry_after": "seconds in the header of that name",
-    "answer_seconds": "from the making of the task to the answer of its submit",
-    "seconds_from": "shortest life of the task",
-    "seconds_to": "longest life of the task",
-    "regressions": "polls that deny a success already told",
-    "polls": "polls that are told something else",
-    "for_seconds": "since the submit, in which polls are told something else",
-    "silent_seconds": "before such a poll is answered",
-    "empty_tellings": "successes told without a picture",
-    "only": "index of the one file that is disturbed",
-    "downloads": "downloads of a file that are disturbed; not given: all",
-    "file_seconds": "that a slow file takes",
-    "lives_seconds": "that a URL is good",
-    "to": "address a redirect leads to",
+PARAMETERS = {
+    "accepted": "1: the task is created although the response to the submit is an error",
+    "refusals": "number of refusals per prompt before a submit is accepted; 0: always refused",
+    "retry_after": "value of the Retry-After header in seconds",
+    "answer_seconds": "seconds from creating the task to the response of the submit",
+    "seconds_from": "minimum duration of the task in seconds",
+    "seconds_to": "maximum duration of the task in seconds",
+    "regressions": "number of polls that return `processing` after a success",
+    "polls": "number of polls whose response is replaced",
+    "for_seconds": "seconds since the submit in which responses to polls are replaced",
+    "silent_seconds": "delay of a replaced response in seconds",
+    "empty_successes": "number of successful responses without pictures",
+    "only": "index of the only file that the fault applies to",
+    "downloads": "number of downloads of a file that the fault applies to; unset: all",
+    "file_seconds": "duration of a slow download in seconds",
+    "url_seconds": "seconds until a URL expires",
+    "redirect_to": "target of a redirect",
 }
-"""What a control call may set; an ordered scenario refuses for ever unless it says otherwise."""
+"""What a control call can set. `refusals` defaults to 0 for a queued scenario."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Scenario:
-    """One behaviour; what is not said here is as in the normal case.
+    """One behaviour of the upstream; every default is the normal behaviour.
 
-    `submit` is said instead of the new task, `query` instead of where the task stands, `file`
-    answers in place of the file host, `images` changes the list of a task that succeeded.
-
-    `params` are the usual values of what a control call may change, by the names of `PARAMS`.
+    `submit_response` and `query_response` replace the normal responses, `file_fault` replaces a
+    download, and `change_images` changes the image list of a successful task. `params` are
+    defaults for `PARAMETERS`.
     """
 
-    says: str
-    params: Mapping[str, Param] = field(default_factory=dict)
-    submit: Reply | None = None
-    query: Reply | None = None
-    dialect: Dialect = DOCUMENTED
-    images: Images | None = None
-    file: FileFault | None = None
-    task_id: Callable[[], str] = ids.like_yescale
+    description: str
+    params: Mapping[str, Parameter] = field(default_factory=dict)
+    submit_response: CannedResponse | None = None
+    query_response: CannedResponse | None = None
+    response_format: ResponseFormat = DOCUMENTED
+    change_images: ChangeImages | None = None
+    file_fault: FileFault | None = None
+    task_id: Callable[[], str] = task_ids.base64url
     fails_with: str | None = None
     ends: bool = True

@@ -1,9 +1,10 @@
-"""What a request body must look like; strict, so that a client's slip is seen here first."""
+"""Validates the body of a submit, strictly, so that tests notice a client's mistakes."""
 
 import base64
 import binascii
 import io
-from typing import Any
+
+from klingweb.simulator.tasks import Json
 
 RATIOS = ("16:9", "9:16", "1:1", "4:3", "3:4", "3:2", "2:3", "21:9")
 MODELS = (
@@ -14,12 +15,20 @@ MODELS = (
     "kling-v2-1",
     "kling-v3",
 )
-LONGEST_TEXT = 2500
-LARGEST_IMAGE = 10 * 1024 * 1024
-SHORTEST_SIDE = 300
+MAX_TEXT_CHARACTERS = 2500
+MAX_IMAGE_BYTES = 10 * 1024 * 1024
+MIN_SIDE_PIXELS = 300
+MAX_SIDE_RATIO = 2.5
 
-DOCUMENTED = {"prompt", "negative_prompt", "image", "image_fidelity", "n", "aspect_ratio"}
-EXTENDED = {
+DOCUMENTED_FIELDS = {
+    "prompt",
+    "negative_prompt",
+    "image",
+    "image_fidelity",
+    "n",
+    "aspect_ratio",
+}
+EXTENDED_FIELDS = {
     "model_name",
     "image_reference",
     "human_fidelity",
@@ -29,34 +38,32 @@ EXTENDED = {
     "watermark_info",
 }
 
-Body = dict[str, Any]
 
-
-def given(body: Body) -> Body:
-    """The fields that say something: in the official examples "" is an absent field."""
+def drop_empty(body: Json) -> Json:
+    """Return the body without empty fields: the official examples send "" for an absent one."""
     return {name: value for name, value in body.items() if value not in ("", None)}
 
 
-def complaint(body: Body) -> str | None:
-    """What is wrong with the given fields, in one sentence; None when nothing is.
+def validation_error(body: Json) -> str | None:
+    """Return the first error in a body without empty fields, or None.
 
-    The rules are those of the upstream notes, sections 2.3 to 2.5.
+    Implements docs/upstream.md, sections 2.3 to 2.5.
     """
-    unknown = sorted(set(body) - DOCUMENTED - EXTENDED)
+    unknown = sorted(set(body) - DOCUMENTED_FIELDS - EXTENDED_FIELDS)
     if unknown:
         return f"unknown key: {', '.join(unknown)}"
-    return _about_texts(body) or _about_numbers(body) or _about_image(body) or _about_model(body)
+    return _text_error(body) or _number_error(body) or _image_error(body) or _model_error(body)
 
 
-def _about_texts(body: Body) -> str | None:
+def _text_error(body: Json) -> str | None:
     prompt = body.get("prompt")
     if not isinstance(prompt, str) or not prompt.strip():
         return "prompt is required"
-    if len(prompt) > LONGEST_TEXT:
-        return f"prompt is longer than {LONGEST_TEXT} characters"
+    if len(prompt) > MAX_TEXT_CHARACTERS:
+        return f"prompt is longer than {MAX_TEXT_CHARACTERS} characters"
     negative = body.get("negative_prompt", "")
-    if not isinstance(negative, str) or len(negative) > LONGEST_TEXT:
-        return f"negative_prompt must be a text of at most {LONGEST_TEXT} characters"
+    if not isinstance(negative, str) or len(negative) > MAX_TEXT_CHARACTERS:
+        return f"negative_prompt must be a text of at most {MAX_TEXT_CHARACTERS} characters"
     if negative and "image" in body:
         return "negative_prompt is not supported together with image"
     for name in ("external_task_id", "callback_url"):
@@ -65,7 +72,7 @@ def _about_texts(body: Body) -> str | None:
     return None
 
 
-def _about_numbers(body: Body) -> str | None:
+def _number_error(body: Json) -> str | None:
     n = body.get("n", 1)
     if type(n) is not int or not 1 <= n <= 9:
         return "n must be a whole number from 1 to 9"
@@ -78,7 +85,7 @@ def _about_numbers(body: Body) -> str | None:
     return None
 
 
-def _about_image(body: Body) -> str | None:
+def _image_error(body: Json) -> str | None:
     image = body.get("image")
     if image is None:
         return "image_reference needs image" if "image_reference" in body else None
@@ -92,10 +99,10 @@ def _about_image(body: Body) -> str | None:
         size = len(base64.b64decode(image, validate=True))
     except (binascii.Error, ValueError):
         return "image is neither a URL nor Base64"
-    return "image is larger than 10 MB" if size > LARGEST_IMAGE else None
+    return "image is larger than 10 MB" if size > MAX_IMAGE_BYTES else None
 
 
-def _about_model(body: Body) -> str | None:
+def _model_error(body: Json) -> str | None:
     model = body.get("model_name", "")
     if model and model not in MODELS:
         return f"model_name must be one of {', '.join(MODELS)}"
@@ -116,11 +123,10 @@ def _about_model(body: Body) -> str | None:
     return None
 
 
-def bad_pixels(image: str) -> bool:
-    """Whether a Base64 picture is one that Kling accepts and then fails (section 2.5).
+def has_invalid_size(image: str) -> bool:
+    """Whether Kling would accept this image and fail the task later (docs/upstream.md, 2.5).
 
-    Both sides must have 300 pixels or more, the ratio must lie between 1:2.5 and 2.5:1. A URL is
-    believed.
+    `image` is a URL or Base64; a URL counts as valid and is not downloaded.
     """
     if image.startswith(("http://", "https://")):
         return False
@@ -131,4 +137,4 @@ def bad_pixels(image: str) -> bool:
             short, long = sorted(opened.size)
     except (UnidentifiedImageError, OSError, Image.DecompressionBombError):
         return True
-    return short < SHORTEST_SIDE or long > 2.5 * short
+    return short < MIN_SIDE_PIXELS or long > MAX_SIDE_RATIO * short

@@ -1,70 +1,70 @@
-"""Which family of picture a prompt asks for."""
+"""The styles of pictures, and the choice of one for a prompt."""
 
 from collections.abc import Callable
 from typing import NamedTuple
 
 from . import cyanotype, dunes, paper, planet, poster, ridges, silk, still_life, wall
-from .brief import Brief, Palette, count_words
 from .canvas import Field
+from .scene import Palette, Scene, count_words
 
 
-class Family(NamedTuple):
-    """A kind of picture: the words that ask for it, its palettes and its brush."""
+class Style(NamedTuple):
+    """A kind of picture: the prompt words that select it, its palettes and how to draw it."""
 
     words: str
     palettes: tuple[Palette, ...]
-    draw: Callable[[Brief], Field]
+    draw: Callable[[Scene], Field]
 
 
-FAMILIES: dict[str, Family] = {
-    "ridges": Family(
+STYLES: dict[str, Style] = {
+    "ridges": Style(
         "mountain ridge ridgeline valley fog mist dawn peak hill alps lake forest landscape spruce "
         "horizon sunrise countryside waterfall 山 núi montagne",
         ridges.PALETTES,
         ridges.draw,
     ),
-    "still life": Family(
+    "still life": Style(
         "product bottle vase pear cup mug bowl ceramic pottery still-life fruit coffee tea jar "
         "studio glass jug teapot perfume croissant loaf candle wristwatch notebook bình gốm 茶",
         still_life.PALETTES,
         still_life.draw,
     ),
-    "paper": Family(
+    "paper": Style(
         "paper paper-cut papercut cutout collage layered card origami relief seabed submarine "
         "contour topographic kirigami gouache watercolour 剪纸",
         paper.PALETTES,
         paper.draw,
     ),
-    "silk": Family(
+    "silk": Style(
         "silk satin velvet fabric cloth drapery textile wave abstract ribbon folds curtain "
         "fluid knitted blanket 丝 lụa soie",
         silk.PALETTES,
         silk.draw,
     ),
-    "wall": Family(
+    "wall": Style(
         "wall arch architecture building house courtyard door window interior room plaster facade "
         "stair street station stage bookshop",
         wall.PALETTES,
         wall.draw,
     ),
-    "poster": Family(
+    "poster": Style(
         "poster bauhaus geometric pattern graphic screen-print risograph print vector flat grid "
         "illustration isometric sticker affiche",
         poster.PALETTES,
         poster.draw,
     ),
-    "cyanotype": Family(
+    "cyanotype": Style(
         "cyanotype fern frond leaf leaves botanical herbarium blossom plant blueprint reed flower "
         "linocut garden bamboo 竹 fleurs",
         cyanotype.PALETTES,
         cyanotype.draw,
     ),
-    "dunes": Family(
+    "dunes": Style(
         "dune desert sand sahara caravan oasis beach caravanserai 沙",
         dunes.PALETTES,
         dunes.draw,
     ),
-    "planet": Family(
+    "planet": Style(
         "planet moon star starry galaxy nebula orbit astronaut cosmos saturn mars aurora "
         "eclipse universe spacecraft rocket 星",
         planet.PALETTES,
@@ -73,9 +73,9 @@ FAMILIES: dict[str, Family] = {
 }
 
 
-def of(brief: Brief) -> Family:
-    """The family most words of the prompt ask for; where none does, one by chance."""
-    counts = {name: count_words(brief.prompt, FAMILIES[name].words) for name in FAMILIES}
-    most = max(counts.values())
-    best = [name for name, count in counts.items() if count == most]
-    return FAMILIES[best[int(brief.shared.integers(len(best)))]]
+def style_for(scene: Scene) -> Style:
+    """Return the style with the most words in the prompt; ties are broken at random."""
+    counts = {name: count_words(scene.prompt, STYLES[name].words) for name in STYLES}
+    highest = max(counts.values())
+    best = [name for name, count in counts.items() if count == highest]
+    return STYLES[best[int(scene.shared_rng.integers(len(best)))]]

@@ -1,0 +1,1 @@
+"""What is specific to one image API: paths, validation, errors and response formats."""
