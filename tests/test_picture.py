@@ -108,7 +108,7 @@ def test_made_from_and_used_in_show_only_what_one_may_see(
 def test_the_lightbox_gets_the_stage_alone(owner_client: Client, owner: Member) -> None:
     [pk] = keys(make_generation(Status.SUCCEEDED, owner=owner))
     body = owner_client.get(f"/pictures/{pk}/", headers=HX).content.decode()
-    assert 'id="stage"' in body
+    assert 'id="viewer"' in body
     assert "<html" not in body
 
 

@@ -194,7 +194,7 @@ TOLD: dict[tuple[str, str], tuple[str, str]] = {
 def _its_owner_reads_what_happened(row: Generation, end: End) -> None:
     page = " ".join(browser_of(row.owner).get(f"/generations/{row.pk}/").content.decode().split())
     if end.status == Status.SUCCEEDED:
-        assert page.count('class="frame is-there"') == end.stored
+        assert page.count('class="frame is-stored"') == end.stored
         assert ("1 of 2 came" in page) == (end.stored == 1)
     else:
         headline, money = TOLD[end.status, end.failure or end.mark]

@@ -150,7 +150,7 @@ def test_an_invalid_form_keeps_everything_that_was_typed(owner_client: Client) -
 
 def test_with_htmx_the_form_alone_comes_back(owner_client: Client) -> None:
     answer = owner_client.post("/", form_data(prompt=""), headers=HTMX)
-    assert answer["HX-Retarget"] == "#console"
+    assert answer["HX-Retarget"] == "#composer"
     assert b"<html" not in answer.content
     assert b'aria-invalid="true" autofocus' in answer.content
 

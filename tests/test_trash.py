@@ -37,7 +37,7 @@ def text_of(client: Client, address: str = "/trash/") -> str:
 
 
 def lying(client: Client, address: str = "/trash/") -> list[int]:
-    found = re.findall(r'<li class="place" id="p(\d+)"', text_of(client, address))
+    found = re.findall(r'<li class="item" id="p(\d+)"', text_of(client, address))
     return [int(pk) for pk in found]
 
 

@@ -76,7 +76,7 @@ function cardChanges(card, fresh) {
     announce(fresh.dataset.announcement, GOOD.includes(fresh.dataset.state));
   }
   for (const image of fresh.querySelectorAll("img")) {
-    if (!byId(image.id)) image.classList.add("arrives");
+    if (!byId(image.id)) image.classList.add("is-new");
   }
 }
 
@@ -185,7 +185,7 @@ function tick() {
     const passed = (performance.now() - started.get(scale)) / 1000 + Number(scale.dataset.from);
     scale.lastElementChild.setAttribute("x", Math.min(passed / Number(scale.dataset.scale), 0.99) * 200);
   }
-  for (const element of document.querySelectorAll("time[data-moment]")) {
+  for (const element of document.querySelectorAll("time[data-time]")) {
     const minutes = Math.floor((Date.now() - Date.parse(element.dateTime)) / 60_000);
     if (minutes < 1 || minutes > 59) continue;
     element.textContent = byId("announcer").dataset.ago.replace("%d", minutes);

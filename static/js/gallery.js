@@ -105,12 +105,12 @@ async function show(address) {
     return;
   }
   const had = lightbox.contains(document.activeElement) && document.activeElement.rel;
-  byId("lightbox-stage").innerHTML = await answer.text();
-  if (!byId("stage")) return location.assign(address);
+  byId("lightbox-viewer").innerHTML = await answer.text();
+  if (!byId("viewer")) return location.assign(address);
   if (!lightbox.open) lightbox.showModal();
   document.dispatchEvent(new Event("stage"));
-  document.title = byId("stage").dataset.title;
-  (had && lightbox.querySelector(`[rel=${had}]`) || byId("stage-prompt")).focus();
+  document.title = byId("viewer").dataset.title;
+  (had && lightbox.querySelector(`[rel=${had}]`) || byId("viewer-prompt")).focus();
 }
 
 async function open(address) {
@@ -133,11 +133,11 @@ async function turn(address, rel) {
 
 /** All in one go: a key that is pressed next already finds the focus on the wall. */
 function close() {
-  const stage = byId("stage");
+  const stage = byId("viewer");
   if (!stage) return;
   const tile = byId(`p${stage.dataset.picture}`);
   lightbox.close();
-  byId("lightbox-stage").replaceChildren();
+  byId("lightbox-viewer").replaceChildren();
   document.title = wallTitle;
   tile?.querySelector("a").focus();
   if (history.state?.lightbox) history.back();
@@ -185,9 +185,9 @@ async function press(address, data, focus) {
   const { chosen } = JSON.parse(answer.headers.get("HX-Trigger") ?? "{}");
   if (chosen) apply(chosen);
   toast(await answer.text());
-  if (!lightbox.open || !byId("stage")) return;
+  if (!lightbox.open || !byId("viewer")) return;
   if (chosen?.verb === "trash") return leave();
-  await show(byId("stage").dataset.address);
+  await show(byId("viewer").dataset.address);
   byId(focus)?.focus();
 }
 

@@ -3,31 +3,31 @@
 
 const byId = (id) => document.getElementById(id);
 const tiles = () => byId("tiles");
-const form = byId("choose");
+const form = byId("bulk-bar");
 let choosing = !form.hidden;
 let last = null; // the tile from which a range is drawn
 let pressedMonth = null; // whose own tick was pressed: the rest of it is meant, not of everything
 
 const all = () => [...tiles()?.querySelectorAll(".tile[id]:not([hidden])") ?? []];
-const ticks = () => all().filter((tile) => tile.querySelector(".tick")?.checked);
+const ticks = () => all().filter((tile) => tile.querySelector(".select-box")?.checked);
 
 function addTicks() {
   for (const tile of all()) {
-    if (tile.querySelector(".tick")) continue;
+    if (tile.querySelector(".select-box")) continue;
     const box = tickBox(tile.querySelector("img").alt);
     Object.assign(box, { name: "picture", value: tile.id.slice(1) });
     box.setAttribute("form", "choose");
     tile.prepend(box);
   }
   for (const month of tiles()?.querySelectorAll(".month") ?? []) {
-    if (month.querySelector(".tick")) continue;
-    month.prepend(tickBox(byId("everything-words").dataset.month.replace("%m", nameOf(month))));
+    if (month.querySelector(".select-box")) continue;
+    month.prepend(tickBox(byId("select-all-label").dataset.month.replace("%m", nameOf(month))));
   }
 }
 
 function tickBox(label) {
   const box = document.createElement("input");
-  Object.assign(box, { type: "checkbox", className: "tick", ariaLabel: label });
+  Object.assign(box, { type: "checkbox", className: "select-box", ariaLabel: label });
   return box;
 }
 
@@ -50,21 +50,21 @@ function choose(on) {
   byId("select").setAttribute("aria-pressed", String(on));
   tiles()?.classList.toggle("is-choosing", on);
   if (on) addTicks();
-  else for (const box of document.querySelectorAll(".tick")) box.remove();
+  else for (const box of document.querySelectorAll(".select-box")) box.remove();
   byId("select_all").checked = false;
   last = null;
   tell();
 }
 
 function tick(tile, on) {
-  const box = tile.querySelector(".tick");
+  const box = tile.querySelector(".select-box");
   if (box) box.checked = on;
 }
 
 /** What is not loaded yet can be meant too, once all that is loaded is chosen: of a month, or of all. */
 function offerTheRest(chosen) {
   const everything = byId("select_all");
-  const words = byId("everything-words");
+  const words = byId("select-all-label");
   const last = [...tiles()?.querySelectorAll(".month") ?? []].at(-1);
   const lasts = last ? tilesOf(last) : [];
   const isAll = chosen.length === all().length;
@@ -73,7 +73,7 @@ function offerTheRest(chosen) {
   everything.parentElement.hidden = !offered;
   if (!offered) everything.checked = false;
   everything.value = isMonth ? within(last) : everything.dataset.query;
-  words.textContent = isMonth ? words.dataset.month.replace("%m", nameOf(last)) : words.dataset.words;
+  words.textContent = isMonth ? words.dataset.month.replace("%m", nameOf(last)) : words.dataset.label;
 }
 
 /** The address of what is shown now, narrowed to one month. */
@@ -96,20 +96,20 @@ function tell() {
   const chosen = ticks();
   offerTheRest(chosen);
   const whole = byId("select_all").checked;
-  const figure = byId("chosen-count");
+  const figure = byId("selected-count");
   figure.textContent = whole
-    ? byId("everything-words").textContent
-    : figure.dataset.words.replace("%n", chosen.length);
+    ? byId("select-all-label").textContent
+    : figure.dataset.label.replace("%n", chosen.length);
   const kilobytes = chosen.reduce((sum, tile) => sum + Number(tile.dataset.kb), 0);
-  byId("chosen-size").textContent = whole || !chosen.length ? "" : sizeOf(kilobytes);
+  byId("selected-size").textContent = whole || !chosen.length ? "" : sizeOf(kilobytes);
   for (const month of tiles()?.querySelectorAll(".month") ?? []) {
-    month.querySelector(".tick").checked = tilesOf(month).every((tile) => chosen.includes(tile));
+    month.querySelector(".select-box").checked = tilesOf(month).every((tile) => chosen.includes(tile));
   }
   const mine = chosen.filter((tile) => tile.matches(".mine")).length;
-  for (const button of form.querySelectorAll("[data-fits]")) {
-    const fits = button.dataset.fits === "mine" ? whole || mine > 0 : chosen.length > 1 && chosen.length < 5;
+  for (const button of form.querySelectorAll("[data-requires]")) {
+    const fits = button.dataset.requires === "mine" ? whole || mine > 0 : chosen.length > 1 && chosen.length < 5;
     button.hidden = !fits;
-    const part = button.dataset.fits === "mine" && !whole && mine < chosen.length;
+    const part = button.dataset.requires === "mine" && !whole && mine < chosen.length;
     button.dataset.part = part ? mine : "";
   }
 }
@@ -152,7 +152,7 @@ tiles()?.addEventListener("click", (event) => {
     if (!event.shiftKey) return; // Ctrl opens a tab, as everywhere
     choose(true);
   }
-  const box = tile.querySelector(".tick");
+  const box = tile.querySelector(".select-box");
   if (event.target !== box) {
     event.preventDefault();
     box.checked = !box.checked;
@@ -183,7 +183,7 @@ form.addEventListener("submit", (event) => {
 document.addEventListener("keydown", (event) => {
   const off = document.documentElement.dataset.singleKeyShortcuts === "off";
   if (off || byId("lightbox").open || event.ctrlKey || event.metaKey || event.altKey) return;
-  if (event.target.matches("input:not(.tick), textarea, select")) return;
+  if (event.target.matches("input:not(.select-box), textarea, select")) return;
   const tile = document.activeElement.closest?.(".tile");
   if (event.key === "Escape" && choosing) choose(false);
   if (event.key === "a" && choosing) {
@@ -194,7 +194,7 @@ document.addEventListener("keydown", (event) => {
   if (event.key.toLowerCase() === "x" && tile) {
     event.preventDefault();
     if (!choosing) choose(true);
-    const on = !tile.querySelector(".tick").checked;
+    const on = !tile.querySelector(".select-box").checked;
     if (event.shiftKey && last) range(last, tile, true);
     else tick(tile, on);
     last = tile;

@@ -1,8 +1,8 @@
 // Single keys, on every page of a member. A template says which control a key presses:
 //
-//   data-key="f"        the key presses this button, link or summary; a field gets the focus
-//   data-key="Shift+x"  the same with Shift
-//   data-key="g s"      two keys, one after the other
+//   data-shortcut="f"        the key presses this button, link or summary; a field gets the focus
+//   data-shortcut="Shift+x"  the same with Shift
+//   data-shortcut="g s"      two keys, one after the other
 //   data-item           on a card, or on the link of a picture: what `j` and `k` go to
 //
 // Of many such controls the nearest to the focus is meant: `d` on a picture is for this picture, on
@@ -16,7 +16,7 @@ const SECOND_KEY_MS = 1500;
 const PRESSED = ["checkbox", "radio", "button", "submit"].map((type) => `[type="${type}"]`);
 const FIELD = `textarea, select, [contenteditable], input:not(${PRESSED})`;
 
-const list = document.getElementById("keys");
+const list = document.getElementById("shortcuts");
 const modal = () => document.querySelector("dialog:modal");
 let firstAt = -Infinity;
 
@@ -60,9 +60,9 @@ function nearest(name, top = modal() ?? document.body) {
   const focused = document.activeElement;
   for (let place = top.contains(focused) ? focused : top; ; place = place.parentElement) {
     const item = place.closest(ITEM);
-    const controls = [place, ...place.querySelectorAll("[data-key]")];
+    const controls = [place, ...place.querySelectorAll("[data-shortcut]")];
     const found = controls.find(
-      (one) => one.dataset.key === name && one.closest(ITEM) === item && !one.disabled,
+      (one) => one.dataset.shortcut === name && one.closest(ITEM) === item && !one.disabled,
     );
     if (found || place === top) return found;
   }
@@ -91,7 +91,7 @@ function toggleList() {
   return true;
 }
 
-document.getElementById("open-keys").addEventListener("click", toggleList);
+document.getElementById("open-shortcuts").addEventListener("click", toggleList);
 
 // A press beside the list closes it; so does a link in it, so that its target can take the focus.
 list.addEventListener("click", (event) => {

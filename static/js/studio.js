@@ -1,7 +1,7 @@
 // The console: what the form says of itself while one types. It works without all of this.
 
 const byId = (id) => document.getElementById(id);
-const form = () => byId("console");
+const form = () => byId("composer");
 const TWICE_MS = 1000;
 
 let leftOut = ""; // kept while a reference bars it
@@ -11,18 +11,18 @@ let pressed = { at: 0, wish: "" };
 function count() {
   const figure = byId("prompt-count");
   const length = [...byId("prompt").value.trim()].length; // code points, as the server counts
-  figure.textContent = figure.dataset.words.replace("%n", length);
-  figure.classList.toggle("is-over", length > Number(figure.dataset.limit));
+  figure.textContent = figure.dataset.label.replace("%n", length);
+  figure.classList.toggle("is-over-limit", length > Number(figure.dataset.limit));
 }
 
 function nameButton() {
   const chosen = form().querySelector("[name=n]:checked");
-  if (chosen) byId("make-words").textContent = chosen.dataset.make;
+  if (chosen) byId("generate-label").textContent = chosen.dataset.label;
 }
 
 function say(figure, words, none) {
   figure.textContent = words || none;
-  figure.classList.toggle("is-none", !words);
+  figure.classList.toggle("is-unset", !words);
 }
 
 /** Images that were chosen before: a stored one, or a picture of ours. */
@@ -37,40 +37,40 @@ function showReference() {
   const [file] = byId("image").files;
   const before = kept().find((box) => box.checked);
   const name = file?.name || before?.dataset.name || byId("image_url").value.trim();
-  say(byId("reference-value"), name, byId("reference-value").dataset.none);
+  say(byId("reference-value"), name, byId("reference-value").dataset.emptyLabel);
   URL.revokeObjectURL(preview);
   preview = file ? URL.createObjectURL(file) : "";
   const image = byId("image-preview");
   image.hidden = !file;
   if (file) image.src = preview;
-  byId("closeness").hidden = !hasReference();
+  byId("similarity").hidden = !hasReference();
 }
 
 /** Kling takes no words to leave out beside an image; they wait here until it is gone. */
 function showLeftOut() {
   const words = byId("negative_prompt");
-  const figure = byId("leave-out-value");
+  const figure = byId("negative-prompt-value");
   if (words.value) leftOut = words.value;
   const refused = words.hasAttribute("aria-invalid");
   words.disabled = hasReference() && !refused;
-  if (words.disabled) say(figure, "", figure.dataset.barred);
-  else say(figure, words.value.trim(), figure.dataset.none);
+  if (words.disabled) say(figure, "", figure.dataset.disabledLabel);
+  else say(figure, words.value.trim(), figure.dataset.emptyLabel);
 }
 
 function showCloseness() {
   const closeness = Number(byId("image_fidelity").value);
-  const words = byId("fidelity-figure").dataset.words.split("|");
+  const words = byId("similarity-value").dataset.label.split("|");
   const word = words[Math.min(Math.floor(closeness * words.length), words.length - 1)];
-  byId("fidelity-figure").textContent = `${word}, ${closeness.toFixed(2)}`;
+  byId("similarity-value").textContent = `${word}, ${closeness.toFixed(2)}`;
 }
 
 function showSaveIn() {
-  const figure = byId("save-in-value");
+  const figure = byId("collection-value");
   const chosen = byId("collection")?.selectedOptions[0];
   const named = byId("new_collection").value.trim() || (chosen?.value && chosen.text);
   const seen = byId("is_private").checked ? figure.dataset.private : "";
   figure.textContent = [named, seen].filter(Boolean).join(", ") || figure.dataset.shared;
-  figure.classList.toggle("is-none", !named && !seen);
+  figure.classList.toggle("is-unset", !named && !seen);
 }
 
 function sync() {
@@ -135,7 +135,7 @@ function give(files) {
   carried.items.add(file);
   byId("image").files = carried.files;
   byId("image").closest("details").open = true;
-  if (byId("more").getAttribute("aria-expanded") === "false") fold(byId("more"));
+  if (byId("more-options").getAttribute("aria-expanded") === "false") fold(byId("more-options"));
   check(file);
   sync();
   return true;
@@ -213,18 +213,18 @@ document.addEventListener("htmx:afterRequest", (event) => {
 
 // Asked for anew whenever it opens: a form that was sent is spent.
 document.addEventListener("toggle", ({ target }) => {
-  if (!target.matches("details.vary") || !target.open) return;
+  if (!target.matches("details.variations") || !target.open) return;
   const place = target.querySelector(".menu-list");
   htmx.ajax("GET", target.dataset.address, { target: place, swap: "innerHTML" });
 }, { capture: true });
 
 document.addEventListener("htmx:afterRequest", (event) => {
-  const menu = event.detail.elt.closest?.("details.vary");
+  const menu = event.detail.elt.closest?.("details.variations");
   if (menu && event.detail.requestConfig.verb === "post" && event.detail.successful) menu.open = false;
 });
 
 document.addEventListener("click", (event) => {
-  const more = event.target.closest("#more");
+  const more = event.target.closest("#more-options");
   if (more) fold(more);
 });
 

@@ -8,12 +8,12 @@ const GROUND = "klingweb-ground";
 // --- what only scripts can do ------------------------------------------------------------------
 
 function dress() {
-  const stage = byId("stage");
+  const stage = byId("viewer");
   if (!stage) return;
   byId("copy").hidden = !navigator.clipboard;
-  byId("grounds").hidden = false;
+  byId("backdrops").hidden = false;
   const ground = localStorage.getItem(GROUND) ?? "dark";
-  stage.dataset.ground = ground;
+  stage.dataset.backdrop = ground;
   stage.querySelector(`[name=ground][value=${ground}]`).checked = true;
   for (const image of stage.querySelectorAll("[data-colour]")) {
     image.style.backgroundColor = image.dataset.colour;
@@ -23,7 +23,7 @@ function dress() {
 
 /** How large a pixel of the picture is on this screen. */
 function tellZoom() {
-  const image = document.querySelector(".easel img");
+  const image = document.querySelector(".canvas img");
   if (!image) return;
   const shown = (image.getBoundingClientRect().width * devicePixelRatio) / image.getAttribute("width");
   byId("zoom").textContent = `${Math.round(shown * 100)} %`;
@@ -31,11 +31,11 @@ function tellZoom() {
 
 document.addEventListener("stage", dress);
 window.addEventListener("resize", tellZoom);
-document.addEventListener("load", (event) => event.target.closest?.(".easel") && tellZoom(), true);
+document.addEventListener("load", (event) => event.target.closest?.(".canvas") && tellZoom(), true);
 
 document.addEventListener("change", (event) => {
   if (event.target.name !== "ground") return;
-  byId("stage").dataset.ground = event.target.value;
+  byId("viewer").dataset.backdrop = event.target.value;
   localStorage.setItem(GROUND, event.target.value);
 });
 
@@ -50,13 +50,13 @@ document.addEventListener("click", (event) => {
 
 /** Between the whole picture and its own pixels, around the point that was pressed. */
 function zoom(whole, event) {
-  const easel = whole.closest(".easel");
+  const easel = whole.closest(".canvas");
   const image = whole.firstElementChild;
   const box = image.getBoundingClientRect();
   const [x, y] = event.detail
     ? [(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height]
     : [0.5, 0.5];
-  const isClose = easel.classList.toggle("is-close");
+  const isClose = easel.classList.toggle("is-zoomed");
   image.style.width = isClose ? `${image.getAttribute("width") / devicePixelRatio}px` : "";
   const now = image.getBoundingClientRect();
   easel.scrollTo(x * now.width - easel.clientWidth / 2, y * now.height - easel.clientHeight / 2);
@@ -74,13 +74,13 @@ async function copy(button) {
 // --- to the next one ---------------------------------------------------------------------------
 
 function turn(rel) {
-  document.querySelector(`#stage .arrow[rel=${rel}]`)?.click();
+  document.querySelector(`#viewer .arrow[rel=${rel}]`)?.click();
 }
 
 document.addEventListener("keydown", (event) => {
-  if (!byId("stage") || event.target.matches("input, textarea, select, summary")) return;
+  if (!byId("viewer") || event.target.matches("input, textarea, select, summary")) return;
   if (event.altKey || event.ctrlKey || event.metaKey || event.shiftKey) return;
-  if (document.querySelector(".easel.is-close")?.contains(event.target)) return;
+  if (document.querySelector(".canvas.is-zoomed")?.contains(event.target)) return;
   if (event.key === "ArrowLeft") turn("prev");
   if (event.key === "ArrowRight") turn("next");
 });
@@ -88,7 +88,7 @@ document.addEventListener("keydown", (event) => {
 let from = null;
 
 document.addEventListener("touchstart", (event) => {
-  const free = event.touches.length === 1 && event.target.closest(".easel:not(.is-close)");
+  const free = event.touches.length === 1 && event.target.closest(".canvas:not(.is-zoomed)");
   from = free ? event.touches[0] : null;
 }, { passive: true });
 

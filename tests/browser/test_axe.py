@@ -152,7 +152,7 @@ def test_axe_finds_nothing_in_what_opens(window: BrowserContext, installation: M
     page.goto("/")
     page.get_by_role("button", name="Make").click()
     page.get_by_text("Describe the picture first.").wait_for()
-    for row in page.locator("details.row").all():
+    for row in page.locator("details.composer-row").all():
         row.evaluate("row => { row.open = true; }")
     look("a form that was refused, all rows open")
     page.keyboard.press("Escape")
@@ -161,8 +161,8 @@ def test_axe_finds_nothing_in_what_opens(window: BrowserContext, installation: M
     page.get_by_role("dialog", name="Keys").wait_for()
     look("the keys")
     page.goto("/")
-    page.locator("details.vary summary").first.click()
-    page.locator("form.vary").wait_for()
+    page.locator("details.variations summary").first.click()
+    page.locator("form.variations").wait_for()
     look("one thing to vary")
     page.goto("/gallery/")
     for menu in page.locator(".chips details.menu:not(.months)").all():
@@ -170,11 +170,11 @@ def test_axe_finds_nothing_in_what_opens(window: BrowserContext, installation: M
         look(f"the menu {menu.locator('summary').text_content()}")
     page.keyboard.press("Escape")
     page.locator("#select").click()
-    page.locator(".month .tick").first.check()
+    page.locator(".month .select-box").first.check()
     look("a month chosen")
     page.locator(".tile").first.click()
     look("choosing")
-    page.locator("#choose").get_by_role("button", name="Favourite").click()
+    page.locator("#bulk-bar").get_by_role("button", name="Favourite").click()
     page.locator(".toast").wait_for()
     look("a toast")
     page.goto("/gallery/")

@@ -47,7 +47,7 @@ def test_arranging_by_keyboard_keeps_the_focus(
     page.locator(f"#later-{first}").focus()
     for place, expected in enumerate(([second, first, third], [second, third, first])):
         page.keyboard.press("Enter")
-        expect(page.locator("#places > li").nth(place + 1)).to_have_id(f"p{first}")
+        expect(page.locator("#items > li").nth(place + 1)).to_have_id(f"p{first}")
         expect(page.locator(f"#later-{first}")).to_be_focused()
         assert order(spring) == expected
     page.locator(f"#remove-{third}").focus()
@@ -71,7 +71,7 @@ def test_one_looks_through_it_and_takes_out_what_one_chose(
     expect(page.locator(f"#p{first} a")).to_be_focused()
     page.keyboard.press("x")
     page.locator(f"#p{second}").click()
-    page.locator("#choose summary", has_text="More").click()
+    page.locator("#bulk-bar summary", has_text="More").click()
     page.get_by_role("button", name="Take out of this collection").click()
     expect(page.locator(f"#p{first}")).to_be_hidden()
     expect(page.locator(f"#p{third}")).to_be_visible()

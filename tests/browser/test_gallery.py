@@ -155,7 +155,7 @@ def test_choose_many_and_carry_them_home(gallery: Page, wall: list[Generation]) 
     order.last.click(modifiers=["Shift"])
     expect(gallery.get_by_text("50 selected")).to_be_visible()
     with gallery.expect_download() as waiting:
-        gallery.locator("#choose").get_by_role("button", name="Download").click()
+        gallery.locator("#bulk-bar").get_by_role("button", name="Download").click()
     with zipfile.ZipFile(waiting.value.path()) as archive:
         assert archive.testzip() is None
         names = archive.namelist()
@@ -182,11 +182,11 @@ def test_a_month_is_chosen_whole_though_the_page_ends_within_it(
     page.get_by_label("all of February 2024").check()
     expect(page.get_by_text("4 selected")).to_be_visible()
     page.get_by_role("checkbox", name="all of February 2024").last.check()
-    page.locator("#choose").get_by_role("button", name="Favourite").click()
+    page.locator("#bulk-bar").get_by_role("button", name="Favourite").click()
     expect(page.get_by_text("6 more favourites.")).to_be_visible()
     page.locator(".tile").first.click()
     expect(page.get_by_text("3 selected")).to_be_visible()
-    expect(page.locator("#everything")).not_to_be_checked()
+    expect(page.locator("#select-all")).not_to_be_checked()
 
 
 def test_what_goes_to_the_trash_comes_back_by_undo(gallery: Page, wall: list[Generation]) -> None:
@@ -195,7 +195,7 @@ def test_what_goes_to_the_trash_comes_back_by_undo(gallery: Page, wall: list[Gen
     gallery.keyboard.press("x")
     gallery.locator(f"#p{lans.pk}").click()
     expect(gallery.get_by_text("2 selected")).to_be_visible()
-    gallery.locator("#choose").get_by_role("button", name="Trash").click()
+    gallery.locator("#bulk-bar").get_by_role("button", name="Trash").click()
     expect(gallery.get_by_text("1 picture moved to the trash.")).to_be_visible()
     expect(gallery.locator(f"#p{mine.pk}")).to_be_hidden()
     expect(gallery.locator(f"#p{lans.pk}")).to_be_visible()
@@ -226,7 +226,7 @@ def test_compare_two(gallery: Page, wall: list[Generation]) -> None:
     gallery.get_by_role("button", name="Select").click()
     gallery.locator(".tile").nth(0).click()
     gallery.locator(".tile").nth(1).click()
-    gallery.locator("#choose").get_by_text("More", exact=True).click()
+    gallery.locator("#bulk-bar").get_by_text("More", exact=True).click()
     gallery.get_by_role("button", name="Compare").click()
     expect(gallery.get_by_role("heading", name="Compare")).to_be_visible()
     expect(gallery.locator(".sides > li")).to_have_count(2)
@@ -247,8 +247,8 @@ def test_everything_goes_without_any_script(bare: BrowserContext, wall: list[Gen
     page = bare.pages[0]
     page.goto("/gallery/?select=1")
     mine = first_of(wall[0])
-    page.locator(f"#p{mine.pk} .tick").check()
-    page.locator("#choose").get_by_role("button", name="Favourite").click()
+    page.locator(f"#p{mine.pk} .select-box").check()
+    page.locator("#bulk-bar").get_by_role("button", name="Favourite").click()
     expect(page.get_by_text("1 more favourite.")).to_be_visible()
     page.goto("/gallery/?favourite=1")
     page.locator(f"#p{mine.pk} a").click()

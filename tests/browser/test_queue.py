@@ -20,7 +20,7 @@ def test_an_open_page_learns_of_a_pause_and_of_its_end(
     UpstreamGate.pause(admin, "Lunch")
     expect(page.get_by_role("region", name="The line is paused: Lunch")).to_be_visible()
     UpstreamGate.resume()
-    expect(page.locator("#banner-head")).to_have_count(0)
+    expect(page.locator("#banner-title")).to_have_count(0)
 
 
 def test_an_admin_names_a_task_by_keyboard_and_keeps_the_focus(

@@ -62,7 +62,7 @@ def test_words_to_leave_out_wait_while_an_image_is_chosen(page: Page, tmp_path: 
     page.get_by_label("Image file").set_input_files(tmp_path / "dune.png")
     expect(page.get_by_text("Not with a reference image")).to_be_visible()
     page.get_by_label("Image file").set_input_files([])
-    expect(page.locator("#leave-out-value")).to_have_text("birds")
+    expect(page.locator("#negative-prompt-value")).to_have_text("birds")
 
 
 def test_everything_goes_by_the_keyboard(page: Page) -> None:
@@ -172,7 +172,7 @@ def test_one_thing_is_varied_at_one_press(page: Page, owner: Member) -> None:
         card.get_by_text("Vary", exact=True).click()
         card.get_by_role("button", name="1 to 1, square").click()
         expect(page.locator("#today")).to_have_text(f"{times} open, 1 done")
-        expect(card.locator("details.vary")).not_to_have_attribute("open", "")
+        expect(card.locator("details.variations")).not_to_have_attribute("open", "")
     made = Generation.objects.exclude(pk=before.pk)
     assert {(row.prompt, row.n, row.aspect_ratio, row.remix_of_id) for row in made} == {
         ("A pear\non linen", 2, "1:1", before.pk)
