@@ -19,7 +19,7 @@ def test_what_is_chosen_is_kept_and_said(owner_client: Client, owner: Member) ->
     page = owner_client.get("/settings/").content.decode()
     assert "Saved." in page
     assert 'name="color_scheme" value="dark" checked' in page
-    assert 'name="notification_sound" aria-describedby="sound-means" checked' in page
+    assert 'name="notification_sound" aria-describedby="sound-help" checked' in page
     assert 'name="single_key_shortcuts" aria-describedby="keys-mean">' in page
 
 
@@ -50,7 +50,7 @@ def test_a_scheme_that_is_none_is_refused_beside_its_field(
     page = answer.content.decode()
     assert answer.status_code == 422
     assert '<p class="error" id="color_scheme-error">Choose one of the three.</p>' in page
-    assert 'name="browser_notifications" aria-describedby="notices-mean" checked' in page
+    assert 'name="browser_notifications" aria-describedby="notifications-help" checked' in page
     owner.refresh_from_db()
     assert (owner.color_scheme, owner.browser_notifications) == ("", False)
 

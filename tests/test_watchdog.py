@@ -78,7 +78,7 @@ def row(installation: Installation, prompt: str) -> dict[str, object]:
 def is_idle(installation: Installation) -> bool:
     """Nothing is to be done, and nobody works at any line."""
     return installation.is_idle() and not installation.rows(
-        "SELECT 1 FROM generations_slot WHERE holder<>''"
+        "SELECT 1 FROM generations_lease WHERE holder<>''"
     )
 
 

@@ -161,7 +161,7 @@ document.addEventListener("click", (event) => {
   const link = event.target.closest("a");
   if (!link || !isPlain(event)) return;
   const isTile = link.closest(".tile") && !link.closest(".is-choosing") && link.getAttribute("href").startsWith("/pictures/");
-  const isArrow = link.closest("#lightbox") && (link.matches(".arrow") || "turn" in link.dataset);
+  const isArrow = link.closest("#lightbox") && (link.matches(".arrow") || "navigate" in link.dataset);
   if (!isTile && !isArrow && !(link.closest("#lightbox") && "close" in link.dataset)) return;
   event.preventDefault();
   if (isTile) open(link.href);
@@ -171,7 +171,7 @@ document.addEventListener("click", (event) => {
 
 // A press on one picture: done behind it, and shown where it stands.
 lightbox.addEventListener("submit", (event) => {
-  if (!("verb" in event.target.dataset)) return;
+  if (!("action" in event.target.dataset)) return;
   event.preventDefault();
   const { target, submitter } = event;
   press(target.action, new FormData(target, submitter), submitter.id);
@@ -186,7 +186,7 @@ async function press(address, data, focus) {
   if (chosen) apply(chosen);
   toast(await answer.text());
   if (!lightbox.open || !byId("viewer")) return;
-  if (chosen?.verb === "trash") return leave();
+  if (chosen?.action === "trash") return leave();
   await show(byId("viewer").dataset.address);
   byId(focus)?.focus();
 }
@@ -221,17 +221,17 @@ document.addEventListener("submit", (event) => {
   press(event.target.action, new FormData(event.target));
 });
 
-/** Show on the wall what a verb changed. What went to the trash is only hidden: it may come back. */
-function apply({ verb, pictures }) {
+/** Show on the wall what a action changed. What went to the trash is only hidden: it may come back. */
+function apply({ action, pictures }) {
   for (const pk of pictures) {
     const tile = byId(`p${pk}`);
     if (!tile) continue;
-    if (verb === "trash" || verb === "restore") tile.hidden = verb === "trash";
-    if (verb === "uncollect") tile.hidden = true;
-    if (verb === "favourite") mark(tile, "heart");
-    if (verb === "unfavourite") tile.querySelector(".heart")?.remove();
-    if (verb === "private") mark(tile, "lock");
-    if (verb === "share") tile.querySelector(".lock")?.remove();
+    if (action === "trash" || action === "restore") tile.hidden = action === "trash";
+    if (action === "uncollect") tile.hidden = true;
+    if (action === "favourite") mark(tile, "heart");
+    if (action === "unfavourite") tile.querySelector(".heart")?.remove();
+    if (action === "private") mark(tile, "lock");
+    if (action === "share") tile.querySelector(".lock")?.remove();
   }
   document.dispatchEvent(new Event("changed"));
 }

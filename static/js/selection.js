@@ -16,7 +16,7 @@ function addTicks() {
     if (tile.querySelector(".select-box")) continue;
     const box = tickBox(tile.querySelector("img").alt);
     Object.assign(box, { name: "picture", value: tile.id.slice(1) });
-    box.setAttribute("form", "choose");
+    box.setAttribute("form", "bulk-bar");
     tile.prepend(box);
   }
   for (const month of tiles()?.querySelectorAll(".month") ?? []) {
@@ -51,7 +51,7 @@ function choose(on) {
   tiles()?.classList.toggle("is-choosing", on);
   if (on) addTicks();
   else for (const box of document.querySelectorAll(".select-box")) box.remove();
-  byId("select_all").checked = false;
+  byId("select-all").checked = false;
   last = null;
   tell();
 }
@@ -63,7 +63,7 @@ function tick(tile, on) {
 
 /** What is not loaded yet can be meant too, once all that is loaded is chosen: of a month, or of all. */
 function offerTheRest(chosen) {
-  const everything = byId("select_all");
+  const everything = byId("select-all");
   const words = byId("select-all-label");
   const last = [...tiles()?.querySelectorAll(".month") ?? []].at(-1);
   const lasts = last ? tilesOf(last) : [];
@@ -78,7 +78,7 @@ function offerTheRest(chosen) {
 
 /** The address of what is shown now, narrowed to one month. */
 function within(month) {
-  const query = new URLSearchParams(byId("select_all").dataset.query);
+  const query = new URLSearchParams(byId("select-all").dataset.query);
   const [year, number] = month.id.split("-").slice(1);
   const day = new Date(Date.UTC(year, number, 0)).getUTCDate();
   const [first, last] = [`${year}-${number}-01`, `${year}-${number}-${day}`];
@@ -95,7 +95,7 @@ function tell() {
   if (!choosing) return;
   const chosen = ticks();
   offerTheRest(chosen);
-  const whole = byId("select_all").checked;
+  const whole = byId("select-all").checked;
   const figure = byId("selected-count");
   figure.textContent = whole
     ? byId("select-all-label").textContent
@@ -168,14 +168,14 @@ function range(one, other, on) {
   for (const tile of order.slice(a, b + 1)) tick(tile, on);
 }
 
-byId("select_all").addEventListener("change", tell);
+byId("select-all").addEventListener("change", tell);
 
 form.addEventListener("submit", (event) => {
   const { submitter } = event;
   if ("plain" in submitter.dataset) return;
   event.preventDefault();
   const data = new FormData(form, submitter);
-  if (byId("select_all").checked) data.delete("picture");
+  if (byId("select-all").checked) data.delete("picture");
   press(submitter.getAttribute("formaction") ?? form.action, data);
   submitter.closest("details")?.removeAttribute("open");
 });

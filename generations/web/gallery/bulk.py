@@ -74,7 +74,7 @@ def _answer(
 ) -> HttpResponse:
     if request.htmx:
         response = render(request, "gallery/_toast.html", {"done": done}, status=status)
-        facts = {"verb": action, "pictures": done.changed}
+        facts = {"action": action, "pictures": done.changed}
         return trigger_client_event(response, "chosen", facts)
     (messages.success if status == 200 else messages.error)(request, done.words)
     back = request.POST.get("next", "")

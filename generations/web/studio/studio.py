@@ -75,7 +75,7 @@ def _refuse(request: MemberRequest, form: GenerationForm) -> HttpResponse:
     if not request.htmx:
         return _page(request, form, _rows(request), status=422)
     response = render(request, "studio/_composer.html", _composer(form), status=422)
-    return retarget(reswap(response, "outerHTML"), "#console")
+    return retarget(reswap(response, "outerHTML"), "#composer")
 
 
 def _page(
