@@ -20,7 +20,7 @@ def test_what_is_chosen_is_kept_and_said(owner_client: Client, owner: Member) ->
     assert "Saved." in page
     assert 'name="color_scheme" value="dark" checked' in page
     assert 'name="notification_sound" aria-describedby="sound-help" checked' in page
-    assert 'name="single_key_shortcuts" aria-describedby="keys-mean">' in page
+    assert 'name="single_key_shortcuts" aria-describedby="shortcuts-help">' in page
 
 
 @pytest.mark.parametrize("address", ["/", "/settings/", "/nowhere"])

@@ -147,7 +147,7 @@ function retitle() {
 
 // Done behind the page, which shows it at once where the answer says so.
 document.addEventListener("submit", async (event) => {
-  if (event.target.id !== "hearts") return;
+  if (event.target.id !== "favourite-form") return;
   event.preventDefault();
   const { target, submitter } = event;
   const answer = await fetch(submitter.getAttribute("formaction") ?? target.action, {
