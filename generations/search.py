@@ -12,7 +12,8 @@ from django.db import connections
 from django.db.models import BooleanField
 from django.db.models.expressions import RawSQL
 
-from generations.models.generation_queryset import MAX_SORTED_ROWS, GenerationQuerySet
+from generations.models.generation import GenerationQuerySet
+from generations.models.generation_queryset import MAX_SORTED_ROWS
 from generations.models.search_text import normalize
 
 MAX_SEARCH_LENGTH = 200  # characters

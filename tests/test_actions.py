@@ -59,7 +59,7 @@ def test_an_admin_names_the_task_and_it_is_watched(
     assert (row.status, row.upstream_task_id) == (Status.RUNNING, "task-from-the-log")
     assert row.next_poll_at
     transition = row.transitions.latest("pk")
-    assert (transition.reason, transition.by) == (TransitionReason.NAMED, admin)
+    assert (transition.reason, transition.by) == (TransitionReason.TASK_ID_ENTERED, admin)
     assert [kick.func() for kick in OrmQ.objects.all()] == ["generations.worker.tasks.poll"]
 
 
@@ -141,7 +141,7 @@ def test_looking_is_offered_only_where_looking_is_possible(
     assert "Look again" in words_of(owner_client, row)
     owner_client.post(f"/generations/{row.pk}/search/", {"version": row.version})
     transition = row.transitions.latest("pk")
-    assert (transition.reason, transition.by) == (TransitionReason.LOOKED_AGAIN, owner)
+    assert (transition.reason, transition.by) == (TransitionReason.RECHECKED, owner)
 
 
 def test_a_stranger_has_nobody_looked_for(
@@ -253,7 +253,7 @@ def test_of_what_kling_never_listed_only_the_log_knows(owner_client: Client, own
 def test_what_the_upstream_does_not_have_cost_nothing(
     owner_client: Client, row: Generation
 ) -> None:
-    assert row.mark_not_there(row.submissions.get())
+    assert row.mark_not_found(row.submissions.get())
     page = words_of(owner_client, row)
     assert "Not made: Kling never took it" in page
     assert "Kling was asked for it: it does not have it. Nothing was charged." in page
@@ -314,7 +314,7 @@ def test_what_it_cost_is_asked_once_for_all_cards(
     def end_badly() -> None:
         send_again_and(unconfirmed(owner), Status.FAILED)
         lost = unconfirmed(owner)
-        lost.mark_not_there(lost.submissions.get())
+        lost.mark_not_found(lost.submissions.get())
 
     end_badly()
     UpstreamGate.now()

@@ -104,10 +104,10 @@ def test_every_move_is_told_with_when_why_and_by_whom(
     told = history_of(owner_client, moved)
     at = [f"{transition.at:%-d %b %Y, %H:%M:%S}" for transition in moved.transitions.all()]
     assert told == [
-        f"{at[0]} Waiting in line Asked for, klingweb",
+        f"{at[0]} Queued Requested, klingweb",
         f"{at[1]} Sending Sent to Kling, klingweb",
-        f"{at[2]} Sent, no answer Sent, but no readable answer came, klingweb",
-        f"{at[3]} Given up Given up, {admin.name}",
+        f"{at[2]} Unconfirmed Sent, but no readable answer arrived, klingweb",
+        f"{at[3]} Dismissed Dismissed, {admin.name}",
     ]
 
 
@@ -123,7 +123,7 @@ def test_admins_read_it_in_full(
 def test_who_asked_is_the_first_line(owner_client: Client, owner: Member) -> None:
     owner_client.post("/", form_data())
     assert history_of(owner_client, Generation.objects.get())[0].endswith(
-        f"Asked for, {owner.name}"
+        f"Requested, {owner.name}"
     )
 
 

@@ -107,7 +107,7 @@ def test_what_exists_is_found_and_what_does_not_is_known_not_to_be_there(
         assert row.submissions.get().upstream_task_id == row.upstream_task_id
     else:
         assert (row.status, row.failure) == (Status.FAILED, Failure.OURS)
-        assert whys[-1] == TransitionReason.NOT_THERE
+        assert whys[-1] == TransitionReason.NOT_FOUND
         assert row.submissions.get().outcome == "unanswered"
     assert row.next_poll_at is None
     before = len(asked.requests())
@@ -366,14 +366,14 @@ def test_sent_again_it_is_not_overtaken_by_what_is_told_of_the_first(
     assert row.send_again(by=row.owner, version=row.version)
     assert row.next_poll_at is None
     assert not looked_for.mark_found(first, "the-first")
-    assert not looked_for.mark_not_there(first)
+    assert not looked_for.mark_not_found(first)
     assert not looked_for.reschedule_lookup(5, polls=1, poll_failures=0)
 
     second = row.mark_submitting(60)
     assert second
     row.mark_unconfirmed(second, TransitionReason.NO_ANSWER)
     assert not looked_for.mark_found(first, "the-first")
-    assert not looked_for.mark_not_there(first)
+    assert not looked_for.mark_not_found(first)
     assert not looked_for.reschedule_lookup(5, polls=1, poll_failures=0)
     row.refresh_from_db()
     assert (row.status, row.attempt, row.upstream_task_id) == (Status.UNCONFIRMED, 2, "")
@@ -444,7 +444,7 @@ def test_looking_again_is_fenced_by_the_version_and_recorded(
     assert not row.search_upstream(by=row.owner, version=row.version - 1)
     assert row.search_upstream(by=row.owner, version=row.version)
     last = row.transitions.latest("pk")
-    assert (last.reason, last.by) == (TransitionReason.LOOKED_AGAIN, row.owner)
+    assert (last.reason, last.by) == (TransitionReason.RECHECKED, row.owner)
 
 
 # --- leases ---------------------------------------------------------------------------------------
@@ -503,7 +503,7 @@ def test_an_admin_who_found_its_task_names_it_and_it_is_fetched(
     run_worker()
     row.refresh_from_db()
     assert row.status == Status.SUCCEEDED
-    assert row.transitions.get(reason=TransitionReason.NAMED).by == admin
+    assert row.transitions.get(reason=TransitionReason.TASK_ID_ENTERED).by == admin
     assert row.submissions.get().upstream_task_id == row.upstream_task_id
 
 
@@ -549,7 +549,7 @@ def test_a_mistyped_task_is_doubted_lost_and_can_be_corrected(
     run_worker()
     row.refresh_from_db()
     assert row.status == Status.SUCCEEDED
-    assert row.transitions.filter(reason=TransitionReason.NAMED, by=admin).count() == 2
+    assert row.transitions.filter(reason=TransitionReason.TASK_ID_ENTERED, by=admin).count() == 2
     assert row.submissions.get().upstream_task_id == row.upstream_task_id
 
 

@@ -10,7 +10,7 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from generations.models import Failure, Generation, Lease, Status, TransitionReason, UpstreamGate
-from generations.models.generation_queryset import GenerationQuerySet
+from generations.models.generation import GenerationQuerySet
 from generations.worker import poll
 from generations.worker.poll_schedule import next_poll
 from tests.builders import make_generation, make_member
@@ -119,7 +119,7 @@ def test_after_a_day_nobody_watches_any_more_but_nothing_has_failed(
     run_worker(lambda: Generation.objects.get().is_lost, "it is lost")
     row.refresh_from_db()
     assert row.status == Status.RUNNING
-    assert row.transitions.latest("pk").reason == TransitionReason.ENDLESS
+    assert row.transitions.latest("pk").reason == TransitionReason.WATCH_EXPIRED
 
 
 def test_a_clock_that_jumps_ahead_by_a_day_ends_nothing(answers: Answers) -> None:
@@ -259,7 +259,7 @@ def test_many_that_were_made_are_written_in_as_many_statements_as_a_few(
             row.refresh_from_db()
             assert (row.status, row.last_response, row.version) == (Status.FETCHING, "told", 2)
             assert row.pictures.count() == 1
-            assert row.transitions.latest("pk").reason == TransitionReason.MADE
+            assert row.transitions.latest("pk").reason == TransitionReason.COMPLETED
 
 
 def test_of_many_only_those_that_still_run_are_moved() -> None:

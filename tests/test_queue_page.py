@@ -196,8 +196,8 @@ def test_it_says_how_much_is_where_and_how_wide_it_is(admin_client: Client) -> N
     UpstreamGate.objects.update(concurrency_limit=5, concurrency_limit_changed_at=timezone.now())
     page = page_of(admin_client)
     for words, count in (
-        ("Waiting in line", 3), ("Sending", 1), ("Making", 1), ("Made, fetching", 0),
-        ("Sent, no answer", 1),
+        ("Queued", 3), ("Sending", 1), ("Generating", 1), ("Downloading", 0),
+        ("Unconfirmed", 1),
     ):  # fmt: skip
         assert f"<dt>{words}</dt><dd>{count}</dd>" in page
     assert "4 of 5 pictures" in page
@@ -217,15 +217,15 @@ def test_what_waits_by_the_thousand_is_not_counted_to_its_end(
     monkeypatch.setattr(queue_page, "MAX_COUNT", 2)
     for _row in range(2):
         make_generation(owner=owner)
-    assert "<dt>Waiting in line</dt><dd>2</dd>" in page_of(admin_client)
+    assert "<dt>Queued</dt><dd>2</dd>" in page_of(admin_client)
     make_generation(owner=owner)
-    assert "<dt>Waiting in line</dt><dd>more than 2</dd>" in page_of(admin_client)
+    assert "<dt>Queued</dt><dd>more than 2</dd>" in page_of(admin_client)
 
 
 def test_what_was_asked_of_another_upstream_is_not_of_this_line(admin_client: Client) -> None:
     make_generation()
     Generation.objects.update(upstream="live")
-    assert "<dt>Waiting in line</dt><dd>0</dd>" in page_of(admin_client)
+    assert "<dt>Queued</dt><dd>0</dd>" in page_of(admin_client)
 
 
 def test_a_hold_says_why_since_when_and_when_it_tries_again(

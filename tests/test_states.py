@@ -21,15 +21,15 @@ COMPLETE: dict[str, Any] = {"upstream_task_id": "task-1", "failure": Failure.OUR
 def test_only_the_moves_of_the_table_are_made(before: Status, after: Status) -> None:
     generation = make_generation(status=before)
     if (before, after) not in TRANSITIONS:
-        with pytest.raises(ValueError, match="no generation moves"):
-            generation._transition(before, after, TransitionReason.NAMED)
+        with pytest.raises(ValueError, match="no transition from"):
+            generation._transition(before, after, TransitionReason.TASK_ID_ENTERED)
         generation.refresh_from_db()
         assert (generation.status, generation.version) == (before, 1)
         return
-    assert generation._transition(before, after, TransitionReason.NAMED, **COMPLETE)
+    assert generation._transition(before, after, TransitionReason.TASK_ID_ENTERED, **COMPLETE)
     assert (generation.status, generation.version) == (after, 2)
     assert (generation.finished_at is not None) == (after in FINAL)
-    transition = generation.transitions.get(reason=TransitionReason.NAMED)
+    transition = generation.transitions.get(reason=TransitionReason.TASK_ID_ENTERED)
     assert (transition.from_status, transition.to_status) == (before, after)
 
 
@@ -77,7 +77,7 @@ def test_a_late_answer_repairs_an_unconfirmed_row() -> None:
 def test_a_lost_one_can_be_given_up_and_a_watched_one_cannot() -> None:
     generation = make_generation(status=Status.RUNNING)
     assert not generation.abandon(by=generation.owner, version=generation.version)
-    generation.mark_lost(TransitionReason.DENIED)
+    generation.mark_lost(TransitionReason.NO_LONGER_FOUND)
     assert generation.next_poll_at is None
     assert generation.abandon(by=generation.owner, version=generation.version)
     assert generation.status == Status.ABANDONED
@@ -126,8 +126,8 @@ def test_the_lost_file_of_a_made_row_is_asked_for_again_and_the_row_stays_made()
 def test_the_same_press_gives_the_same_row() -> None:
     owner, nonce = make_member(), uuid4()
     wish = {"prompt": "a door", "aspect_ratio": "1:1", "n": 2}
-    first, is_new = Generation.objects.request(owner=owner, nonce=nonce, **wish)
-    again, is_new_again = Generation.objects.request(owner=owner, nonce=nonce, **wish)
+    first, is_new = Generation.objects.request(owner=owner, idempotency_key=nonce, **wish)
+    again, is_new_again = Generation.objects.request(owner=owner, idempotency_key=nonce, **wish)
     assert (is_new, is_new_again) == (True, False)
     assert first == again
     assert first.transitions.count() == 1

@@ -27,7 +27,7 @@ from generations.models import (
     Transition,
     TransitionReason,
 )
-from generations.models.generation_queryset import GenerationQuerySet
+from generations.models.generation import GenerationQuerySet
 from generations.models.search_text import normalize
 from generations.worker import imaging, store
 

@@ -3,7 +3,7 @@
 import django.contrib.auth.validators
 import django.db.models.deletion
 import django.utils.timezone
-import generations.models.generation
+import generations.models.generation_base
 import generations.models.member
 from django.conf import settings
 from django.db import migrations, models
@@ -60,7 +60,7 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('form_nonce', models.UUIDField(help_text='The same press gives the same row.')),
                 ('created_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('engine', models.CharField(default=generations.models.generation._current_upstream, help_text='Which upstream it is for: what was asked of the simulator is never paid.', max_length=20)),
+                ('engine', models.CharField(default=generations.models.generation_base._current_upstream, help_text='Which upstream it is for: what was asked of the simulator is never paid.', max_length=20)),
                 ('prompt', models.TextField()),
                 ('negative_prompt', models.TextField(blank=True, default='')),
                 ('aspect_ratio', models.CharField(max_length=8)),

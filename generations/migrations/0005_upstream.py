@@ -1,6 +1,6 @@
 from django.db import migrations, models
 
-import generations.models.generation
+import generations.models.generation_base
 
 OLD_TO_NEW = {"kling": "live", "fill": "sample"}
 
@@ -31,7 +31,7 @@ class Migration(migrations.Migration):
                     ("demo", "demo data, never sent"),
                     ("sample", "generated sample data, never sent"),
                 ],
-                default=generations.models.generation._current_upstream,
+                default=generations.models.generation_base._current_upstream,
                 help_text="A request made in the demo is never sent to the paid gateway.",
                 max_length=20,
             ),

@@ -1,13 +1,16 @@
-"""The meeting place: the web writes rows and reads them back, the worker moves them on."""
+"""Data and rules. The database row is the only interface between web and worker."""
 
+from .collection import Collection, CollectionItem
+from .favourite import Favourite
 from .generation import Generation, TaskTaken
 from .lease import Lease
-from .library import Collection, CollectionItem, Favourite, Tag
 from .member import Member
-from .picture import Picture, ReferenceImage
+from .picture import Picture
 from .process import is_dead
+from .reference_image import ReferenceImage
 from .status import Failure, Status
 from .submission import Submission
+from .tag import Tag
 from .transition import Transition, TransitionReason
 from .upstream_gate import UpstreamGate
 

@@ -1,58 +1,58 @@
-"""What may be done to many pictures at once; each verb tells which of them it changed."""
+"""Bulk actions on pictures. Each returns the keys of the pictures that it changed."""
 
 from collections.abc import Sequence
 
 from django.db import transaction
 from django.db.models import F, QuerySet
 
+from .favourite import Favourite
 from .generation import Generation
-from .library import Favourite, Tag
 from .member import Member
 from .picture import Picture
+from .tag import Tag
 
 
 def favourite(pictures: Sequence[int], by: Member) -> list[int]:
-    seen = Picture.objects.visible_to(by).filter(pk__in=pictures)
-    fresh = _keys(seen.exclude(favourites__member=by))
-    hearts = [Favourite(member=by, picture_id=pk) for pk in fresh]
-    Favourite.objects.bulk_create(hearts, ignore_conflicts=True)
-    return fresh
+    visible = Picture.objects.visible_to(by).filter(pk__in=pictures)
+    added = _keys(visible.exclude(favourites__member=by))
+    Favourite.objects.bulk_create(
+        [Favourite(member=by, picture_id=pk) for pk in added], ignore_conflicts=True
+    )
+    return added
 
 
 def unfavourite(pictures: Sequence[int], by: Member) -> list[int]:
-    hearts = Favourite.objects.filter(member=by, picture__in=pictures)
-    gone = sorted(hearts.values_list("picture", flat=True))
-    hearts.delete()
-    return gone
+    favourites = Favourite.objects.filter(member=by, picture__in=pictures)
+    removed = sorted(favourites.values_list("picture", flat=True))
+    favourites.delete()
+    return removed
 
 
 def tag(pictures: Sequence[int], by: Member, name: str) -> list[int]:
-    """Raises ValueError for a name without a letter or a digit."""
-    seen = Picture.objects.visible_to(by).filter(pk__in=pictures)
+    """Raises ValueError if the name has no letter and no digit."""
+    visible = Picture.objects.visible_to(by).filter(pk__in=pictures)
     with transaction.atomic():
-        label = Tag.objects.named(name)
-        fresh = _keys(seen.exclude(tags=label))
-        label.pictures.add(*fresh)
-    return fresh
+        tag = Tag.objects.named(name)
+        added = _keys(visible.exclude(tags=tag))
+        tag.pictures.add(*added)
+    return added
 
 
-def untag(pictures: Sequence[int], by: Member, label: Tag) -> list[int]:
-    seen = Picture.objects.visible_to(by).filter(pk__in=pictures, tags=label)
-    gone = _keys(seen)
-    label.pictures.remove(*gone)
-    return gone
+def untag(pictures: Sequence[int], by: Member, tag: Tag) -> list[int]:
+    removed = _keys(Picture.objects.visible_to(by).filter(pk__in=pictures, tags=tag))
+    tag.pictures.remove(*removed)
+    return removed
 
 
 def set_private(pictures: Sequence[int], by: Member, *, is_private: bool) -> list[int]:
-    """Of whole generations, all sisters together, and only by whom they belong to."""
-    rows = Generation.objects.filter(pictures__in=pictures, owner=by)
+    """Applies to whole generations, with all their pictures; only their owner may do it."""
+    owned = Generation.objects.filter(pictures__in=pictures, owner=by)
     with transaction.atomic():
-        changing = set(rows.exclude(is_private=is_private).values_list("pk", flat=True))
-        Generation.objects.filter(pk__in=changing).update(
+        changed = set(owned.exclude(is_private=is_private).values_list("pk", flat=True))
+        Generation.objects.filter(pk__in=changed).update(
             is_private=is_private, version=F("version") + 1
         )
-        of_them = Picture.objects.available().filter(generation__in=changing)
-        return _keys(of_them)
+        return _keys(Picture.objects.available().filter(generation__in=changed))
 
 
 def _keys(pictures: QuerySet[Picture]) -> list[int]:

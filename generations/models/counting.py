@@ -1,4 +1,4 @@
-"""Counting that cannot grow with the table: no further than a page tells it."""
+"""Counts capped at a limit, so that the cost does not grow with the table."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,19 +8,19 @@ from django.db import connection
 from django.db.models import QuerySet
 
 
-def count_up_to(most: int, questions: Sequence[QuerySet[Any]]) -> list[int]:
-    """How many rows each of these has, at most `most`: one statement for them all."""
-    parts, values = [], list[Any]()
-    for question in questions:
-        limited = question.order_by().values("pk")[:most]
+def count_up_to(limit: int, querysets: Sequence[QuerySet[Any]]) -> list[int]:
+    """Count the rows of each queryset, up to `limit` each, in one SQL statement."""
+    subqueries, values = [], list[Any]()
+    for queryset in querysets:
+        limited = queryset.order_by().values("pk")[:limit]
         try:
             sql, parameters = limited.query.sql_with_params()
-        except EmptyResultSet:  # Django sees that it can have none
+        except EmptyResultSet:  # Django knows without a query that no row matches
             sql, parameters = "SELECT 1 WHERE 1 = 0", ()
-        parts.append(f"(SELECT count(*) FROM ({sql}) AS counted)")  # noqa: S608
+        subqueries.append(f"(SELECT count(*) FROM ({sql}) AS counted)")  # noqa: S608
         values.extend(parameters)
-    if not parts:
+    if not subqueries:
         return []
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT {', '.join(parts)}", values)
+        cursor.execute(f"SELECT {', '.join(subqueries)}", values)
         return list(cursor.fetchone())

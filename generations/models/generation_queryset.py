@@ -1,8 +1,8 @@
-"""Many generations at once: who may see them, whose turn it is, what is due, and the one move."""
+"""Queries over generations: visibility, queue order, due polls and the status transition."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any, Self, TypeVar
 from uuid import UUID
 
 from django.conf import settings
@@ -16,14 +16,11 @@ from .picture import Picture
 from .status import FINAL, LIVE, OPEN, TRANSITIONS, Status
 from .transition import Transition, TransitionReason
 
-if TYPE_CHECKING:
-    from .generation import Generation
-
-# An unconfirmed submit probably holds upstream slots; after this long it surely does not.
+# An unconfirmed request counts as in flight for this long; no task takes longer upstream.
 UNCONFIRMED_IN_FLIGHT = timedelta(minutes=10)
-# So many rows are sorted by date in no time; more are met soon enough on the way back through time.
+# Up to this many rows are read by key and sorted. More are found quickly by reading in date order.
 MAX_SORTED_ROWS = 5000
-# What a poll needs to know of a row: thousands are claimed, and most of them only to be asked.
+# The columns a poll needs. Thousands of rows are claimed, and few of them change.
 POLL_COLUMNS = (
     "id",
     "status",
@@ -45,84 +42,96 @@ POLL_COLUMNS = (
     "n",
 )
 
+# `Generation`: the module of that class imports this one.
+Row = TypeVar("Row", bound=models.Model)
+
 
 def prefetch_pictures(pictures: models.QuerySet[Picture]) -> "models.Prefetch[str]":
-    """Into a list of its own: for `pictures` Django would build a query for each row."""
+    """Prefetch into `shown_pictures`, a plain list.
+
+    Prefetching into `pictures` would build a queryset for each row, which is slow.
+    """
     return models.Prefetch("pictures", pictures, to_attr="shown_pictures")
 
 
-class GenerationQuerySet(models.QuerySet["Generation"]):
-    def visible_to(self, member: Member) -> "GenerationQuerySet":
-        """The team shares what it makes; what somebody keeps private is theirs alone."""
+class BaseGenerationQuerySet(models.QuerySet[Row]):
+    def visible_to(self, member: Member) -> Self:
+        """The member's own, and those of the team that are not private."""
         if not member.is_active:
             return self.none()
         return self.filter(Q(is_private=False) | Q(owner=member))
 
-    def changeable_by(self, member: Member) -> "GenerationQuerySet":
+    def changeable_by(self, member: Member) -> Self:
+        """The member's own; all of them for admins."""
         return self if member.is_admin else self.filter(owner=member)
 
-    def having_pictures(self) -> "GenerationQuerySet":
-        """Made, and at least one of the pictures is neither lost nor in the trash."""
-        here = Picture.objects.available().filter(generation=OuterRef("pk"))
-        return self.filter(Exists(here), status=Status.SUCCEEDED)
+    def having_pictures(self) -> Self:
+        """Succeeded, with at least one available picture."""
+        available = Picture.objects.available().filter(generation=OuterRef("pk"))
+        return self.filter(Exists(available), status=Status.SUCCEEDED)
 
-    def containing(self, pictures: models.QuerySet[Picture]) -> "GenerationQuerySet":
-        """Those with one of these pictures.
+    def containing(self, pictures: models.QuerySet[Picture]) -> Self:
+        """Rows with at least one of these pictures.
 
-        While they are few their keys are read first: else the database walks back through all
-        of time to find them. Of many each row is asked whether it has one.
+        The keys of a few are read first: without them the database would read back through the
+        whole table in date order. With many, it soon finds enough rows that way.
         """
-        few = list(pictures.order_by().values_list("generation", flat=True)[: MAX_SORTED_ROWS + 1])
-        if len(few) <= MAX_SORTED_ROWS:
-            return self.filter(pk__in=few)
+        keys = list(pictures.order_by().values_list("generation", flat=True)[: MAX_SORTED_ROWS + 1])
+        if len(keys) <= MAX_SORTED_ROWS:
+            return self.filter(pk__in=keys)
         return self.filter(Exists(pictures.filter(generation=OuterRef("pk"))))
 
-    def with_pictures_of(self, pictures: models.QuerySet[Picture]) -> "GenerationQuerySet":
-        """Fetch these of their pictures along, as `hung`."""
+    def with_pictures_of(self, pictures: models.QuerySet[Picture]) -> Self:
+        """Prefetch those pictures of each row that are in `pictures`, as `shown_pictures`."""
         return self.prefetch_related(prefetch_pictures(pictures))
 
-    def open(self) -> "GenerationQuerySet":
+    def open(self) -> Self:
         return self.filter(status__in=OPEN)
 
-    def live(self) -> "GenerationQuerySet":
+    def live(self) -> Self:
         return self.filter(status__in=LIVE)
 
-    def for_current_upstream(self) -> "GenerationQuerySet":
-        """Those for the upstream this install has now; a demo's are not paid for later."""
+    def for_current_upstream(self) -> Self:
+        """Rows created for the configured upstream: demo rows are never sent to the paid one."""
         return self.filter(upstream=settings.UPSTREAM_MODE)
 
-    def in_queue_order(self) -> "GenerationQuerySet":
-        """The queue: one of each person in a round, the person served longest ago first."""
-        mine_in_order = Window(RowNumber(), partition_by="owner", order_by=["created_at", "pk"])
-        served = F("owner__last_submitted_at").asc(nulls_first=True)
+    def in_queue_order(self) -> Self:
+        """Queued rows, by rounds of one row per member; annotated with their round as `turn`.
+
+        In each round, members who were served longest ago come first.
+        """
+        turn = Window(RowNumber(), partition_by="owner", order_by=["created_at", "pk"])
+        last_served = F("owner__last_submitted_at").asc(nulls_first=True)
         return (
             self.for_current_upstream()
             .filter(status=Status.QUEUED)
-            .annotate(turn=mine_in_order)
-            .order_by("turn", served, "created_at", "pk")
+            .annotate(turn=turn)
+            .order_by("turn", last_served, "created_at", "pk")
         )
 
     def images_in_flight(self) -> int:
-        """Upstream slots taken by us: n of every row that is, or may be, worked on there."""
-        maybe = Q(status_at__gt=timezone.now() - UNCONFIRMED_IN_FLIGHT)
-        taken = (
+        """Images that the upstream generates now, or may be generating: the sum of `n`."""
+        recent = Q(status_at__gt=timezone.now() - UNCONFIRMED_IN_FLIGHT)
+        in_flight = (
             Q(status=Status.SUBMITTING)
             | Q(status=Status.RUNNING, lost_at=None)
-            | Q(maybe, status=Status.UNCONFIRMED)
+            | Q(recent, status=Status.UNCONFIRMED)
         )
-        return self.for_current_upstream().filter(taken).aggregate(images=Sum("n"))["images"] or 0
+        rows = self.for_current_upstream().filter(in_flight)
+        return rows.aggregate(images=Sum("n"))["images"] or 0
 
-    def request(self, *, owner: Member, nonce: UUID, **params: Any) -> tuple["Generation", bool]:
-        """T0: the one verb that creates. The same nonce again gives the same row and False.
+    def request(self, *, owner: Member, idempotency_key: UUID, **params: Any) -> tuple[Row, bool]:
+        """T0: create a queued generation. With a key used before: that row, and False.
 
-        Call it inside the transaction that also enqueues the kick.
+        Call it in the transaction that also wakes up the submit loop.
         """
         with transaction.atomic():
             generation, created = self.get_or_create(
-                owner=owner, idempotency_key=nonce, defaults=params
+                owner=owner, idempotency_key=idempotency_key, defaults=params
             )
             if created:
-                generation.transitions.create(
+                Transition.objects.create(
+                    generation_id=generation.pk,
                     from_status="",
                     to_status=Status.QUEUED,
                     reason=TransitionReason.REQUESTED,
@@ -130,14 +139,84 @@ class GenerationQuerySet(models.QuerySet["Generation"]):
                 )
         return generation, created
 
-    def claim_due(self, limit: int, lease_seconds: float) -> list["Generation"]:
-        """Lease up to `limit` running rows whose poll is due, oldest first.
+    def transition(
+        self,
+        from_status: Status,
+        to_status: Status,
+        reason: TransitionReason,
+        *,
+        detail: str = "",
+        by: Member | None = None,
+        **changes: Any,
+    ) -> list[int]:
+        """Change the status of those rows that still have `from_status`. Return their keys.
 
-        `next_poll_at` is schedule and lease in one: a crashed pump's rows come due by themselves,
-        and the value written here is the fence of `reschedule`.
+        No other code writes a status. Raises ValueError for a transition that is not in the table.
+        """
+        if (from_status, to_status) not in TRANSITIONS:
+            raise ValueError(f"no transition from {from_status} to {to_status}")
+        now = timezone.now()
+        with transaction.atomic():
+            locked = self.filter(status=from_status).select_for_update()
+            pks = list(locked.values_list("pk", flat=True))
+            if pks:
+                self.model._default_manager.filter(pk__in=pks).update(
+                    status=to_status,
+                    status_at=now,
+                    finished_at=now if to_status in FINAL else None,
+                    version=F("version") + 1,
+                    **changes,
+                )
+                Transition.objects.bulk_create(
+                    Transition(
+                        generation_id=pk,
+                        at=now,
+                        from_status=from_status,
+                        to_status=to_status,
+                        reason=reason,
+                        detail=detail[:300],
+                        by=by,
+                    )
+                    for pk in pks
+                )
+        return pks
+
+    def mark_fetching(self, results: Mapping[int, tuple[Sequence[str], str]]) -> set[int]:
+        """T10 for many rows: by key, the image URLs and the response that listed them.
+
+        Uses a constant number of statements. Returns the keys of the rows that changed.
         """
         now = timezone.now()
-        until = now + timedelta(seconds=lease_seconds)
+        with transaction.atomic():
+            pks = self.filter(pk__in=results).transition(
+                Status.RUNNING,
+                Status.FETCHING,
+                TransitionReason.COMPLETED,
+                next_poll_at=None,
+                lost_at=None,
+            )
+            with connection.cursor() as cursor:
+                cursor.executemany(
+                    "UPDATE generations_generation SET last_response = %s WHERE id = %s",
+                    [(results[pk][1], pk) for pk in pks],
+                )
+            Picture.objects.bulk_create(
+                Picture(generation_id=pk, index=index, upstream_url=url, next_try_at=now)
+                for pk in pks
+                for index, url in enumerate(results[pk][0])
+            )
+        return set(pks)
+
+    # --- Leases of rows: polls and lookups -------------------------------------------------------
+
+    def claim_due(self, limit: int, lease_seconds: float) -> list[Row]:
+        """Lease up to `limit` running rows whose poll is due, oldest first.
+
+        `next_poll_at` is both schedule and lease: rows claimed by a process that died become due
+        again without further action. `reschedule` writes only if the value set here is unchanged.
+        """
+        now = timezone.now()
+        lease_end = now + timedelta(seconds=lease_seconds)
         skip_locked = "FOR UPDATE SKIP LOCKED" if connection.vendor == "postgresql" else ""
         with transaction.atomic():
             return list(
@@ -147,113 +226,14 @@ class GenerationQuerySet(models.QuerySet["Generation"]):
                             WHERE status = 'running' AND next_poll_at <= %s AND upstream = %s
                             ORDER BY next_poll_at LIMIT %s {skip_locked})
                         RETURNING {", ".join(POLL_COLUMNS)}""",  # noqa: S608
-                    [_for_database(until), _for_database(now), settings.UPSTREAM_MODE, limit],
+                    [_for_database(lease_end), _for_database(now), settings.UPSTREAM_MODE, limit],
                 )
             )
-
-    def reset_claims(self, lease_seconds: float) -> None:
-        """Whoever held them is dead: its rows come due now. Asking some too early does no harm."""
-        now = timezone.now()
-        held = (now, now + timedelta(seconds=lease_seconds))
-        self.filter(status=Status.RUNNING, next_poll_at__range=held).update(next_poll_at=now)
-
-    def due_for_lookup(self) -> "GenerationQuerySet":
-        """Sent, without an answer, and due to be asked for where the upstream can be asked."""
-        if not settings.UPSTREAM_LOOKUP:
-            return self.none()
-        return self.for_current_upstream().filter(
-            status=Status.UNCONFIRMED, next_poll_at__lte=timezone.now()
-        )
-
-    def claim_lookups(self, limit: int, lease_seconds: float) -> list["Generation"]:
-        """Lease up to `limit` of those, oldest first; `look_later` fences with what it writes."""
-        until = timezone.now() + timedelta(seconds=lease_seconds)
-        with transaction.atomic():
-            due = self.due_for_lookup().order_by("next_poll_at", "pk")
-            claimed = list(due.select_for_update(skip_locked=True)[:limit])
-            self.filter(pk__in=[row.pk for row in claimed]).update(next_poll_at=until)
-        for row in claimed:
-            row.next_poll_at = until
-        return claimed
-
-    def reset_lookup_claims(self, lease_seconds: float) -> None:
-        """Whoever held them is dead. To look too early ends nothing: only time does."""
-        now = timezone.now()
-        held = (now, now + timedelta(seconds=lease_seconds))
-        self.filter(status=Status.UNCONFIRMED, next_poll_at__range=held).update(next_poll_at=now)
-
-    def transition(
-        self,
-        before: Status,
-        after: Status,
-        reason: TransitionReason,
-        *,
-        detail: str = "",
-        by: Member | None = None,
-        **changes: Any,
-    ) -> list[int]:
-        """The one place where a status moves: those of these rows that still stand at `before`.
-
-        Returns their keys; whoever is not among them was moved by somebody else first.
-        """
-        if (before, after) not in TRANSITIONS:
-            raise ValueError(f"no generation moves from {before} to {after}")
-        now = timezone.now()
-        with transaction.atomic():
-            still = self.filter(status=before).select_for_update()
-            moved = list(still.values_list("pk", flat=True))
-            if moved:
-                self.model.objects.filter(pk__in=moved).update(
-                    status=after,
-                    status_at=now,
-                    finished_at=now if after in FINAL else None,
-                    version=F("version") + 1,
-                    **changes,
-                )
-                Transition.objects.bulk_create(
-                    Transition(
-                        generation_id=pk,
-                        at=now,
-                        from_status=before,
-                        to_status=after,
-                        reason=reason,
-                        detail=detail[:300],
-                        by=by,
-                    )
-                    for pk in moved
-                )
-        return moved
-
-    def mark_fetching(self, made: Mapping[int, tuple[Sequence[str], str]]) -> set[int]:
-        """T10 of many: by key, the pictures the upstream listed and its answer as received.
-
-        A constant number of statements, however many; returns the keys of those it moved.
-        """
-        now = timezone.now()
-        with transaction.atomic():
-            moved = self.filter(pk__in=made).transition(
-                Status.RUNNING,
-                Status.FETCHING,
-                TransitionReason.MADE,
-                next_poll_at=None,
-                lost_at=None,
-            )
-            with connection.cursor() as cursor:
-                cursor.executemany(
-                    "UPDATE generations_generation SET last_response = %s WHERE id = %s",
-                    [(made[pk][1], pk) for pk in moved],
-                )
-            Picture.objects.bulk_create(
-                Picture(generation_id=pk, index=index, upstream_url=url, next_try_at=now)
-                for pk in moved
-                for index, url in enumerate(made[pk][0])
-            )
-        return set(moved)
 
     def reschedule(self, rows: Iterable[tuple[datetime, int, int, datetime]]) -> None:
-        """Write (next_poll_at, poll_failures, id, claimed next_poll_at) in one batch.
+        """Write (next_poll_at, poll_failures, id, next_poll_at as claimed) in one batch.
 
-        A row somebody else moved or claimed meanwhile stays as it is.
+        Skips rows that were changed or claimed in the meantime.
         """
         batch = [
             (_for_database(at), failures, pk, _for_database(claimed))
@@ -268,7 +248,48 @@ class GenerationQuerySet(models.QuerySet["Generation"]):
                     batch,
                 )
 
+    def reset_claims(self, lease_seconds: float) -> None:
+        """Make claimed polls due now, after the process that claimed them died.
+
+        Rows that are merely scheduled within `lease_seconds` become due early, which is harmless.
+        """
+        self._make_due(Status.RUNNING, lease_seconds)
+
+    def due_for_lookup(self) -> Self:
+        """Unconfirmed rows whose lookup is due; none if the upstream supports no lookups."""
+        if not settings.UPSTREAM_LOOKUP:
+            return self.none()
+        return self.for_current_upstream().filter(
+            status=Status.UNCONFIRMED, next_poll_at__lte=timezone.now()
+        )
+
+    def claim_lookups(self, limit: int, lease_seconds: float) -> list[Row]:
+        """Lease up to `limit` rows that are due for lookup, oldest first.
+
+        `Generation.reschedule_lookup` writes only if the `next_poll_at` set here is unchanged.
+        """
+        lease_end = timezone.now() + timedelta(seconds=lease_seconds)
+        with transaction.atomic():
+            due = self.due_for_lookup().order_by("next_poll_at", "pk")
+            locked = due.select_for_update(skip_locked=True)
+            pks = list(locked.values_list("pk", flat=True)[:limit])
+            self.filter(pk__in=pks).update(next_poll_at=lease_end)
+            claimed = self.in_bulk(pks)
+        return [claimed[pk] for pk in pks]
+
+    def reset_lookup_claims(self, lease_seconds: float) -> None:
+        """Make claimed lookups due now, after the process that claimed them died.
+
+        An early lookup is harmless: only elapsed time ends the search, not the number of lookups.
+        """
+        self._make_due(Status.UNCONFIRMED, lease_seconds)
+
+    def _make_due(self, status: Status, lease_seconds: float) -> None:
+        now = timezone.now()
+        claimed = (now, now + timedelta(seconds=lease_seconds))
+        self.filter(status=status, next_poll_at__range=claimed).update(next_poll_at=now)
+
 
 def _for_database(moment: datetime) -> Any:
-    """Raw SQL passes Django's own conversion by: SQLite keeps moments as naive UTC text."""
+    """Convert for raw SQL, which skips Django's conversion: SQLite stores naive UTC text."""
     return connection.ops.adapt_datetimefield_value(moment)

@@ -1,4 +1,4 @@
-"""A person of the team, and what their role lets them do."""
+"""Members of the team and their roles."""
 
 from typing import Any, ClassVar
 
@@ -8,9 +8,9 @@ from django.utils.translation import gettext_lazy as _
 
 
 class MemberManager(UserManager["Member"]):
-    def create_superuser(self, username: str, *args: Any, **more: Any) -> "Member":
-        """Django's command: an admin by role, as all rights here are."""
-        return super().create_superuser(username, *args, **{**more, "role": Member.Role.ADMIN})
+    def create_superuser(self, username: str, *args: Any, **fields: Any) -> "Member":
+        """Give the admin role to users created with the `createsuperuser` command."""
+        return super().create_superuser(username, *args, **{**fields, "role": Member.Role.ADMIN})
 
 
 class Member(AbstractUser):
@@ -28,10 +28,10 @@ class Member(AbstractUser):
         choices=ColorScheme,
         blank=True,
         default="",
-        help_text=_("Empty: as the system."),
+        help_text=_("Empty: the system's setting."),
     )
     single_key_shortcuts = models.BooleanField(
-        default=True, help_text=_("Keys without Ctrl do something.")
+        default=True, help_text=_("Keyboard shortcuts without Ctrl.")
     )
     notification_sound = models.BooleanField(default=False)
     browser_notifications = models.BooleanField(default=False)
@@ -39,14 +39,14 @@ class Member(AbstractUser):
         null=True,
         blank=True,
         editable=False,
-        help_text=_("When the worker last sent something of theirs: whose turn it is."),
+        help_text=_("Queue order: members who were served longest ago come first."),
     )
 
     objects: ClassVar[MemberManager] = MemberManager()
 
     class Meta:
-        verbose_name = _("person")
-        verbose_name_plural = _("people")
+        verbose_name = _("member")
+        verbose_name_plural = _("members")
 
     @property
     def is_admin(self) -> bool:
@@ -54,7 +54,7 @@ class Member(AbstractUser):
 
     @property
     def name(self) -> str:
-        """What others call them: the full name, or the name they sign in with."""
+        """The name shown to others: the full name, or else the username."""
         return self.get_full_name() or self.username
 
     @property
@@ -62,6 +62,6 @@ class Member(AbstractUser):
         return "".join(word[0] for word in self.name.split()[:2]).upper()
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        """The role is the one truth; Django's two flags follow it, so that the panel opens."""
+        """Derive Django's two admin flags from the role, which alone decides."""
         self.is_staff = self.is_superuser = self.is_admin
         super().save(*args, **kwargs)

@@ -1,25 +1,25 @@
-"""The states of a generation and the table of its moves: the whole of it, and nothing else."""
+"""The states of a generation and the transitions between them."""
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 
 class Status(models.TextChoices):
-    QUEUED = "queued", _("Waiting in line")
-    SUBMITTING = "submitting", _("Sending")  # the POST may be on its way
-    RUNNING = "running", _("Making")  # the upstream has it, under upstream_task_id
-    FETCHING = "fetching", _("Made, fetching")  # done upstream, the files are on their way to us
+    QUEUED = "queued", _("Queued")
+    SUBMITTING = "submitting", _("Sending")  # the request may already be on its way
+    RUNNING = "running", _("Generating")  # accepted, in progress under `upstream_task_id`
+    FETCHING = "fetching", _("Downloading")  # done upstream; the worker downloads the images
     SUCCEEDED = "succeeded", _("Done")  # at least one picture is stored
-    FAILED = "failed", _("Not made")  # refused, failed upstream, or no file could be fetched
-    UNCONFIRMED = "unconfirmed", _("Sent, no answer")  # it may have been charged; a person decides
-    ABANDONED = "abandoned", _("Given up")  # by a person, after an unknown or lost end
-    CANCELED = "canceled", _("Canceled")  # nothing was ever sent
+    FAILED = "failed", _("Failed")  # refused, failed upstream, or no image could be downloaded
+    UNCONFIRMED = "unconfirmed", _("Unconfirmed")  # sent, no answer; may have been charged
+    ABANDONED = "abandoned", _("Dismissed")  # by a person, while unconfirmed or lost
+    CANCELED = "canceled", _("Canceled")  # before it was sent
 
 
 LIVE = (Status.QUEUED, Status.SUBMITTING, Status.RUNNING, Status.FETCHING)
 OPEN = (*LIVE, Status.UNCONFIRMED)
 FINAL = (Status.SUCCEEDED, Status.FAILED, Status.ABANDONED, Status.CANCELED)
-# The upstream has given these a task id.
+# States that require an upstream task id.
 WITH_TASK = (Status.RUNNING, Status.FETCHING, Status.SUCCEEDED)
 
 # docs/architecture.md draws this table; T0 is `Generation.objects.request`.
@@ -27,14 +27,14 @@ TRANSITIONS: frozenset[tuple[Status, Status]] = frozenset(
     {
         (Status.QUEUED, Status.SUBMITTING),  # T1
         (Status.SUBMITTING, Status.RUNNING),  # T2
-        (Status.UNCONFIRMED, Status.RUNNING),  # T2, a late answer
+        (Status.UNCONFIRMED, Status.RUNNING),  # T2, after a late answer or a lookup
         (Status.SUBMITTING, Status.FAILED),  # T3
         (Status.SUBMITTING, Status.QUEUED),  # T4, T5
         (Status.SUBMITTING, Status.UNCONFIRMED),  # T6
         (Status.UNCONFIRMED, Status.FAILED),  # T7
         (Status.UNCONFIRMED, Status.QUEUED),  # T8
         (Status.UNCONFIRMED, Status.ABANDONED),  # T9
-        (Status.RUNNING, Status.ABANDONED),  # T9, of a lost one
+        (Status.RUNNING, Status.ABANDONED),  # T9, only when lost
         (Status.RUNNING, Status.FETCHING),  # T10
         (Status.RUNNING, Status.FAILED),  # T11
         (Status.FETCHING, Status.SUCCEEDED),  # T12
@@ -46,12 +46,12 @@ TRANSITIONS: frozenset[tuple[Status, Status]] = frozenset(
 
 
 class Failure(models.TextChoices):
-    """Why nothing came, in the kinds a member can act on."""
+    """Why a generation failed, by what a member can do about it."""
 
-    POLICY = "policy", _("content policy")
-    INPUT = "input", _("something in the form")
-    BALANCE = "balance", _("the account is empty")
-    BUSY = "busy", _("the upstream was too busy")
-    TIME = "time", _("it took too long")
-    OURS = "ours", _("something of ours or the upstream's broke")
-    FILES = "files", _("made, but the files could not be fetched")
+    POLICY = "policy", _("Rejected by the content check")
+    INPUT = "input", _("Invalid request")
+    BALANCE = "balance", _("Account balance too low")
+    BUSY = "busy", _("Kling was too busy")
+    TIME = "time", _("Timed out")
+    OURS = "ours", _("Error in klingweb or at Kling")
+    FILES = "files", _("Images ready, download failed")

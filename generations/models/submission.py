@@ -1,4 +1,4 @@
-"""What really went over the wire: what late answers, the ledger and people stand on."""
+"""Submissions: each request that was sent upstream, and its answer."""
 
 from django.db import models
 from django.utils import timezone
@@ -6,25 +6,27 @@ from django.utils.translation import gettext_lazy as _
 
 
 class Submission(models.Model):
-    """One paid POST. The row is durable before the socket opens."""
+    """One POST that may be charged. The row is committed before the connection is opened."""
 
     class Outcome(models.TextChoices):
-        SENT = "sent", _("no answer yet")
-        ACCEPTED = "accepted", _("accepted, with a task id")
-        REFUSED = "refused", _("refused for good")
-        POSTPONED = "postponed", _("refused for now, or never sent")
-        UNANSWERED = "unanswered", _("sent, no readable answer")
+        SENT = "sent", _("No answer yet")
+        ACCEPTED = "accepted", _("Accepted, with a task ID")
+        REFUSED = "refused", _("Refused")
+        POSTPONED = "postponed", _("Not accepted, queued again")
+        UNANSWERED = "unanswered", _("No readable answer")
 
     generation = models.ForeignKey("Generation", models.CASCADE, related_name="submissions")
     attempt = models.PositiveIntegerField()
     sent_at = models.DateTimeField(default=timezone.now)
-    deadline_at = models.DateTimeField(help_text=_("After this nobody waits for the answer."))
-    holder = models.CharField(max_length=200, help_text=_("The process that sends it."))
+    deadline_at = models.DateTimeField(help_text=_("The sender stops waiting for an answer then."))
+    holder = models.CharField(max_length=200, help_text=_("The process that sends the request."))
     answered_at = models.DateTimeField(null=True)
     outcome = models.CharField(max_length=10, choices=Outcome, default=Outcome.SENT)
     http_status = models.PositiveSmallIntegerField(null=True)
     code = models.CharField(max_length=60, blank=True, default="")
-    response = models.TextField(blank=True, default="", help_text=_("As received, cut."))
+    response = models.TextField(
+        blank=True, default="", help_text=_("The response body, truncated.")
+    )
     upstream_task_id = models.CharField(max_length=200, blank=True, default="")
 
     class Meta:

@@ -1,4 +1,4 @@
-"""The history of a generation: every move, with its reason and whose it was."""
+"""The history of a generation."""
 
 from django.db import models
 from django.utils import timezone
@@ -8,46 +8,51 @@ from .status import Status
 
 
 class TransitionReason(models.TextChoices):
-    """Why a row moved, in words that its owner reads."""
+    """Why a transition happened. Owners read the labels."""
 
-    REQUESTED = "requested", _("Asked for")
+    REQUESTED = "requested", _("Requested")
     SENT = "sent", _("Sent to Kling")
-    ACCEPTED = "accepted", _("Kling accepted it")
-    REFUSED = "refused", _("Kling refused it")
-    NEVER_SENT = "never-sent", _("Could not be sent: its reference image is gone")
-    NOT_REACHED = "not-reached", _("Not sent, Kling was not reached; back to its place in line")
-    BUSY = "busy", _("Kling was busy; back to its place in line")
-    HELD = "held", _("The line went on hold; back to its place")
-    NO_ANSWER = "no-answer", _("Sent, but no readable answer came")
-    SENDER_GONE = "sender-gone", _("The worker that sent it is gone, and its answer with it")
-    FOUND = "found", _("Kling was asked, and has it")
-    NOT_THERE = "not-there", _("Kling was asked, and does not have it")
-    NAMED = "named", _("An admin found it in the gateway’s log")
-    MADE = "made", _("Kling has made it")
-    FAILED = "failed", _("Kling failed at it")
-    STORED = "stored", _("Its files are here")
-    NO_FILE = "no-file", _("No file could be fetched")
-    LATE = "late", _("Later than usual, still watched")
-    DENIED = "denied", _("Kling does not find it any more")
-    ENDLESS = "endless", _("No end in all the time we watch")
-    LOOKED_AGAIN = "looked-again", _("Looked for again")
-    FETCHED_AGAIN = "fetched-again", _("Its files were asked for again")
-    SENT_AGAIN = "sent-again", _("Sent again, knowing that it may be paid twice")
-    GIVEN_UP = "given-up", _("Given up")
+    ACCEPTED = "accepted", _("Accepted by Kling")
+    REFUSED = "refused", _("Refused by Kling")
+    NEVER_SENT = "never-sent", _("Not sent: the reference image is missing")
+    NOT_REACHED = "not-reached", _("Not sent: Kling could not be reached. Queued again")
+    BUSY = "busy", _("Not accepted: Kling was busy. Queued again")
+    HELD = "held", _("Not accepted: generation is on hold. Queued again")
+    NO_ANSWER = "no-answer", _("Sent, but no readable answer arrived")
+    WORKER_DIED = "sender-gone", _("The worker stopped before an answer arrived")
+    FOUND = "found", _("Found at Kling")
+    NOT_FOUND = "not-there", _("Not found at Kling: the request was never accepted")
+    TASK_ID_ENTERED = "named", _("Task ID entered by an admin")
+    COMPLETED = "made", _("Completed by Kling")
+    FAILED = "failed", _("Failed at Kling")
+    STORED = "stored", _("Images stored")
+    NO_FILE = "no-file", _("No image could be downloaded")
+    LATE = "late", _("Marked as late")
+    NO_LONGER_FOUND = "denied", _("No longer found at Kling")
+    WATCH_EXPIRED = "endless", _("No result within the time limit")
+    RECHECKED = "looked-again", _("Checked again by a person")
+    FETCHED_AGAIN = "fetched-again", _("Download started again by a person")
+    SENT_AGAIN = "sent-again", _("Sent again by a person")
+    DISMISSED = "given-up", _("Dismissed")
     CANCELED = "canceled", _("Canceled")
-    DEMO = "demo", _("Came with the demo")
+    DEMO = "demo", _("Created as demo data")
     DEMO_ENDED = "demo-ended", _("The demo has ended")
 
 
 class Transition(models.Model):
-    """One line of a history. A mark (late, lost) has the same status twice."""
+    """One entry of the history.
+
+    An annotation of a row, such as late or lost, has the same status before and after.
+    """
 
     generation = models.ForeignKey("Generation", models.CASCADE, related_name="transitions")
     at = models.DateTimeField(default=timezone.now)
     from_status = models.CharField(max_length=12, blank=True, choices=Status)
     to_status = models.CharField(max_length=12, choices=Status)
     reason = models.CharField(max_length=16, choices=TransitionReason)
-    detail = models.CharField(max_length=300, blank=True, default="", help_text=_("For admins."))
+    detail = models.CharField(
+        max_length=300, blank=True, default="", help_text=_("Shown to admins only.")
+    )
     by = models.ForeignKey("Member", models.SET_NULL, null=True, related_name="+")
 
     class Meta:

@@ -206,7 +206,7 @@ def _not_there(generation: Generation, submission: Submission) -> None:
     if denials < len(looks):
         left = looks[denials] - looks[denials - 1]
     elif left <= 0:
-        generation.mark_not_there(submission)
+        generation.mark_not_found(submission)
         return
     generation.reschedule_lookup(left * random.uniform(1, 1.2), polls=denials, poll_failures=0)
 

@@ -262,7 +262,7 @@ def _watch(generation: Generation, claimed: datetime, failures: int) -> Row | No
     # Looked at often enough, too: a clock that jumps ahead by a day ends nothing.
     looks = settings.WATCH_SECONDS / max(settings.POLL_SECONDS) / 2
     if watched.total_seconds() > settings.WATCH_SECONDS and generation.polls >= looks:
-        generation.mark_lost(TransitionReason.ENDLESS)
+        generation.mark_lost(TransitionReason.WATCH_EXPIRED)
         return None
     # Later than usual: for its kind, and by any measure.
     if generation.late_at is None and age > max(
@@ -290,7 +290,7 @@ def _denied(generation: Generation, claimed: datetime) -> Row | None:
     generation.set_first_not_found(now)
     doubted = now - (generation.first_not_found_at or now)
     if doubted.total_seconds() > settings.DOUBT_SECONDS:
-        generation.mark_lost(TransitionReason.DENIED)
+        generation.mark_lost(TransitionReason.NO_LONGER_FOUND)
         return None
     return _watch(generation, claimed, failures=0)
 

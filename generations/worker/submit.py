@@ -141,7 +141,7 @@ def sweep() -> None:
     now = timezone.now()
     for submission in sent:
         if submission.deadline_at < now or is_dead(submission.holder):
-            submission.generation.mark_unconfirmed(submission, TransitionReason.SENDER_GONE)
+            submission.generation.mark_unconfirmed(submission, TransitionReason.WORKER_DIED)
 
 
 def _take_answers(posts: PendingPosts) -> list[Exception | None]:

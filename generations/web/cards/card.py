@@ -320,7 +320,7 @@ def _not_there(rows: Sequence[Generation]) -> set[int]:
         for row in rows
         if row.failure == Failure.OURS and row.attempt and not row.upstream_task_id
     ]
-    denied = Transition.objects.filter(generation__in=ours, reason=TransitionReason.NOT_THERE)
+    denied = Transition.objects.filter(generation__in=ours, reason=TransitionReason.NOT_FOUND)
     return set(denied.values_list("generation_id", flat=True)) if ours else set()
 
 

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_safe
 
 from generations.models import Generation, Member, Status, UpstreamGate
 from generations.models.counting import count_up_to
-from generations.models.generation_queryset import GenerationQuerySet
+from generations.models.generation import GenerationQuerySet
 from generations.web.middleware.access import MemberRequest
 from generations.worker import tasks
 

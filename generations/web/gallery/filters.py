@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 
 from generations import catalog
 from generations.models import Collection, Generation, Member, Picture, Status, Tag
-from generations.models.generation_queryset import GenerationQuerySet
+from generations.models.generation import GenerationQuerySet
 from generations.models.picture import PictureQuerySet
 from generations.search import MAX_SEARCH_LENGTH, search
 

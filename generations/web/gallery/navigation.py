@@ -10,7 +10,7 @@ from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 
 from generations.models import Collection, CollectionItem, Member, Picture
-from generations.models.generation_queryset import GenerationQuerySet
+from generations.models.generation import GenerationQuerySet
 from generations.models.picture import PictureQuerySet
 from generations.web.keyset import after, before, key_of
 

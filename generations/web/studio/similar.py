@@ -10,7 +10,7 @@ from django.views.decorators.http import require_safe
 
 from generations import catalog
 from generations.models import Generation, Member, Picture
-from generations.models.generation_queryset import GenerationQuerySet
+from generations.models.generation import GenerationQuerySet
 from generations.models.search_text import normalize
 from generations.search import search
 from generations.web.middleware.access import MemberRequest

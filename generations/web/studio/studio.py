@@ -48,7 +48,7 @@ def create(request: MemberRequest) -> HttpResponse:
         params = form.params()
         params["collection"] = form.make_collection() or params["collection"]
         generation, created = Generation.objects.request(
-            owner=request.user, nonce=form.idempotency_key(), **params
+            owner=request.user, idempotency_key=form.idempotency_key(), **params
         )
         if created:
             tasks.enqueue_submit()

@@ -1,0 +1,217 @@
+"""The columns, constraints and properties of a generation."""
+
+from typing import Any
+from uuid import uuid5
+
+from django.conf import settings
+from django.db import models
+from django.db.models import F, Q
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from generations.catalog import ASPECT_RATIO_BY_NAME, AspectRatio
+
+from .member import Member
+from .picture import Picture
+from .search_text import normalize
+from .status import FINAL, LIVE, OPEN, WITH_TASK, Failure, Status
+
+
+def _current_upstream() -> str:
+    upstream: str = settings.UPSTREAM_MODE
+    return upstream
+
+
+class GenerationBase(models.Model):
+    """What a generation is. `Generation` adds how it changes."""
+
+    class Upstream(models.TextChoices):
+        """Where a request is sent. Rows of one upstream are never sent to another."""
+
+        LIVE = "live", _("Gateway (paid)")
+        SIMULATOR = "simulator", _("Simulator")
+        DEMO = "demo", _("Demo data, never sent")
+        SAMPLE = "sample", _("Generated sample data, never sent")
+
+    shown_pictures: list[Picture]  # set by `with_pictures_of`
+
+    owner = models.ForeignKey(Member, models.PROTECT, related_name="generations")
+    idempotency_key = models.UUIDField(
+        help_text=_("A repeated request with the same key creates no second generation.")
+    )
+    created_at = models.DateTimeField(default=timezone.now)
+
+    # The request
+    upstream = models.CharField(
+        max_length=20,
+        choices=Upstream,
+        default=_current_upstream,
+        help_text=_("A request created in the demo is never sent to the paid gateway."),
+    )
+    prompt = models.TextField()
+    negative_prompt = models.TextField(blank=True, default="")
+    aspect_ratio = models.CharField(max_length=8)
+    n = models.PositiveSmallIntegerField(default=1)
+    reference = models.ForeignKey(
+        "generations.ReferenceImage", models.PROTECT, null=True, blank=True
+    )
+    reference_url = models.URLField(max_length=2000, blank=True, default="")
+    image_fidelity = models.FloatField(null=True, blank=True)
+    remix_of = models.ForeignKey("self", models.SET_NULL, null=True, blank=True, related_name="+")
+    collection = models.ForeignKey(
+        "generations.Collection",
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+        help_text=_("Images are added to this collection when they are stored."),
+    )
+    is_private = models.BooleanField(default=False, help_text=_("Visible to its owner only."))
+    search_text = models.TextField(
+        blank=True, default="", editable=False, help_text=_("The prompt, normalized for search.")
+    )
+
+    # The state
+    status = models.CharField(max_length=12, choices=Status, default=Status.QUEUED)
+    status_at = models.DateTimeField(default=timezone.now)
+    version = models.PositiveIntegerField(
+        default=1, help_text=_("Increases with each change that people can see.")
+    )
+    attempt = models.PositiveIntegerField(default=0, help_text=_("How often it has been sent."))
+    submitted_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+    failure = models.CharField(max_length=8, choices=Failure, blank=True, default="")
+    failure_message = models.CharField(
+        max_length=500, blank=True, default="", help_text=_("The message from the upstream.")
+    )
+
+    # The upstream task
+    upstream_task_id = models.CharField(max_length=200, blank=True, default="", db_index=True)
+    next_poll_at = models.DateTimeField(null=True, blank=True)
+    polls = models.PositiveIntegerField(default=0)
+    poll_failures = models.PositiveIntegerField(
+        default=0, help_text=_("Polls in a row without a readable answer.")
+    )
+    results_without_images = models.PositiveSmallIntegerField(
+        default=0, help_text=_("Polls that reported success but listed no images.")
+    )
+    first_not_found_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text=_("When the upstream first reported the task as not found."),
+    )
+    late_at = models.DateTimeField(null=True, blank=True)
+    lost_at = models.DateTimeField(null=True, blank=True)
+    polling_since = models.DateTimeField(null=True, blank=True)
+    last_response = models.TextField(
+        blank=True, default="", help_text=_("The response to the last poll.")
+    )
+
+    class Meta:
+        abstract = True
+        constraints = [
+            models.UniqueConstraint(
+                fields=["owner", "idempotency_key"], name="generation_owner_idempotency_key_uniq"
+            ),
+            models.CheckConstraint(
+                name="generation_finished_at_check",
+                condition=Q(status__in=FINAL, finished_at__isnull=False)
+                | (~Q(status__in=FINAL) & Q(finished_at__isnull=True)),
+            ),
+            models.CheckConstraint(
+                name="generation_upstream_task_id_check",
+                condition=~Q(status__in=WITH_TASK) | ~Q(upstream_task_id=""),
+            ),
+            models.CheckConstraint(
+                name="generation_failure_check", condition=~Q(status="failed") | ~Q(failure="")
+            ),
+            models.CheckConstraint(name="generation_n_check", condition=Q(n__gte=1)),
+        ]
+        indexes = [
+            models.Index(
+                "owner", F("created_at").desc(), F("id").desc(), name="generation_owner_created_idx"
+            ),
+            models.Index(
+                "status",
+                F("created_at").desc(),
+                F("id").desc(),
+                name="generation_status_created_idx",
+            ),
+            models.Index(
+                fields=["owner"],
+                name="generation_owner_open_idx",
+                condition=Q(finished_at__isnull=True),
+            ),
+            models.Index(
+                "aspect_ratio",
+                F("created_at").desc(),
+                F("id").desc(),
+                name="generation_ratio_created_idx",
+            ),
+            models.Index(
+                fields=["next_poll_at"],
+                name="generation_next_poll_at_idx",
+                condition=Q(next_poll_at__isnull=False),
+            ),
+            models.Index(
+                fields=["status", "created_at"],
+                name="generation_open_status_idx",
+                condition=Q(finished_at__isnull=True),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        """Shown in the admin and in logs, so without the prompt of private rows."""
+        text = "private" if self.is_private else self.prompt[:60]
+        return f"generation {self.pk}: {text}"
+
+    def save(self, *args: Any, **options: Any) -> None:
+        if self._state.adding:
+            self.search_text = " ".join(normalize(self.prompt))
+        super().save(*args, **options)
+
+    @property
+    def is_final(self) -> bool:
+        return self.status in FINAL
+
+    @property
+    def is_open(self) -> bool:
+        return self.status in OPEN
+
+    @property
+    def is_live(self) -> bool:
+        return self.status in LIVE
+
+    @property
+    def is_late(self) -> bool:
+        return self.late_at is not None and self.status == Status.RUNNING
+
+    @property
+    def is_lost(self) -> bool:
+        return self.lost_at is not None and self.status == Status.RUNNING
+
+    @property
+    def has_files_to_fetch(self) -> bool:
+        return self.status == Status.FAILED and self.failure == Failure.FILES
+
+    @property
+    def has_reference(self) -> bool:
+        return self.reference_id is not None or bool(self.reference_url)
+
+    @property
+    def external_id(self) -> str:
+        """Our name for the upstream task, the same on every attempt.
+
+        An upstream that supports such names refuses a duplicate, and can be searched by name.
+        """
+        return f"klingweb-{uuid5(self.idempotency_key, str(self.owner_id))}"
+
+    @property
+    def shape(self) -> AspectRatio:
+        return ASPECT_RATIO_BY_NAME[self.aspect_ratio]
+
+    @property
+    def took_seconds(self) -> int | None:
+        if not (self.submitted_at and self.finished_at):
+            return None
+        return round((self.finished_at - self.submitted_at).total_seconds())
