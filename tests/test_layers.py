@@ -1,23 +1,26 @@
-"""The rooms of the house: who may know whom (docs/architecture.md), read from the code itself."""
+"""The layers of docs/architecture.md: which module may import which. Read from the source."""
 
 import ast
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 from tests.installation import ROOT
 
-# The layers, the most specific first, and the other layers that each may import.
+# The layers, the most specific name first, and the other layers that each may import.
 LAYERS: dict[str, set[str]] = {
     "generations.web": {
         "generations.models",
         "generations.catalog",
+        "generations.estimates",
         "generations.search",
         "generations.worker.tasks",
     },
+    "generations.estimates": {"generations.models"},
     "generations.worker.tasks": {"generations.worker", "generations.models"},
     "generations.worker": {
         "generations.worker.tasks",
@@ -65,7 +68,7 @@ def our_files() -> list[Path]:
 
 
 def imports(source: str, module: str) -> Iterator[str]:
-    """Everything a module imports, wherever it does so, with whole names."""
+    """The absolute name of everything that a module imports, at any place in it."""
     package = module.split(".")
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
@@ -91,41 +94,73 @@ def layer_of(name: str) -> str:
     return next((layer for layer in LAYERS if is_in(name, layer)), "")
 
 
+def module_of(path: str) -> str:
+    return path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+
+
 def faults(path: str, source: str) -> list[str]:
-    """What this file, at its place in the house, should not know."""
-    module = path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+    """The imports and uses that are not allowed in this file."""
+    module = module_of(path)
     inside = f"{module}.x" if path.endswith("__init__.py") else module
-    layer, known = layer_of(module), list(imports(source, inside))
+    layer, imported = layer_of(module), list(imports(source, inside))
     found = [
-        f"{path} knows {name}"
-        for name in known
+        f"{path} imports {name}"
+        for name in imported
         if (other := layer_of(name)) and layer and other != layer and other not in LAYERS[layer]
     ]
     if layer == "generations.web":
         used = {
             name.removeprefix("generations.worker.")
-            for name in (*known, *attributes(source))
+            for name in (*imported, *attributes(source))
             if name.startswith(("tasks.", "generations.worker.tasks."))
         }
         found += [f"{path} uses {name}" for name in used if not name.startswith("tasks.enqueue_")]
     found += [
-        f"{path} knows {name}"
-        for name in (*known, *attributes(source))
+        f"{path} imports {name}"
+        for name in (*imported, *attributes(source))
         for banned, places in ONLY_IN.items()
         if is_in(name, banned) and path not in places
     ]
     return found
 
 
-def test_nobody_knows_more_than_the_house_allows() -> None:
+def import_cycle(sources: Mapping[str, str]) -> list[str]:
+    """The modules of one import cycle among these files (path to source); empty if there is none.
+
+    Imports inside functions and under TYPE_CHECKING count too.
+    """
+    modules = {module_of(path) for path in sources}
+    graph = {}
+    for path, source in sources.items():
+        module = module_of(path)
+        inside = f"{module}.x" if path.endswith("__init__.py") else module
+        names = imports(source, inside)
+        graph[module] = {
+            found for name in names if (found := _module_in(modules, name)) not in ("", module)
+        }
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        return list(error.args[1])
+    return []
+
+
+def _module_in(modules: set[str], name: str) -> str:
+    """The module that defines `name`: itself, or its nearest parent."""
+    while name and name not in modules:
+        name = name.rpartition(".")[0]
+    return name
+
+
+def test_modules_import_only_what_their_layer_allows() -> None:
     paths = {str(path.relative_to(ROOT)): path.read_text("utf-8") for path in our_files()}
     assert [fault for path, source in paths.items() for fault in faults(path, source)] == []
 
 
 def test_every_module_has_a_layer() -> None:
     names = (str(path.relative_to(ROOT))[:-3].replace("/", ".") for path in our_files())
-    homeless = {name for name in names if not layer_of(name)}
-    assert {name for name in homeless if not is_in(name, "generations.migrations")} == {
+    without = {name for name in names if not layer_of(name)}
+    assert {name for name in without if not is_in(name, "generations.migrations")} == {
         "manage",
         "generations.__init__",
     }
@@ -154,7 +189,7 @@ def test_every_module_has_a_layer() -> None:
         ("klingweb/simulator/server.py", "from os import getenv"),
     ],
 )
-def test_a_wrong_import_is_found(path: str, source: str) -> None:
+def test_forbidden_import_is_found(path: str, source: str) -> None:
     assert faults(path, source)
 
 
@@ -167,8 +202,45 @@ def test_a_wrong_import_is_found(path: str, source: str) -> None:
         ("generations/models/__init__.py", "from .status import Status"),
     ],
 )
-def test_a_right_import_is_not(path: str, source: str) -> None:
+def test_allowed_import_is_not_reported(path: str, source: str) -> None:
     assert faults(path, source) == []
+
+
+@pytest.mark.parametrize("folder", ["generations/models", "generations/web"])
+def test_modules_do_not_import_each_other_in_a_cycle(folder: str) -> None:
+    paths = (ROOT / folder).rglob("*.py")
+    sources = {str(path.relative_to(ROOT)): path.read_text("utf-8") for path in paths}
+    assert len(sources) > 10
+    assert import_cycle(sources) == []
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("from .b import B", "from .a import A"),
+        ("from generations.models.b import B", "from generations.models import a"),
+        ("from . import b", "def f():\n    from .a import A"),
+        ("from .b import B", "if TYPE_CHECKING:\n    from .a import A"),
+        ("from generations.models import B", ""),
+    ],
+)
+def test_import_cycle_is_found(one: str, other: str) -> None:
+    sources = {
+        "generations/models/__init__.py": "from .a import A\nfrom .b import B",
+        "generations/models/a.py": one,
+        "generations/models/b.py": other,
+        "generations/models/c.py": "from .a import A",
+    }
+    assert import_cycle(sources)
+
+
+def test_imports_in_one_direction_are_not_a_cycle() -> None:
+    sources = {
+        "generations/models/__init__.py": "from .a import A\nfrom .b import B",
+        "generations/models/a.py": "from .b import B",
+        "generations/models/b.py": "from django.db import models",
+    }
+    assert import_cycle(sources) == []
 
 
 @pytest.mark.parametrize(
@@ -182,7 +254,7 @@ def test_a_right_import_is_not(path: str, source: str) -> None:
         "import os\n\nprint(os.getenv('KEY'))",
     ],
 )
-def test_ruff_keeps_the_layers_too(tmp_path: Path, line: str) -> None:
+def test_ruff_reports_banned_imports(tmp_path: Path, line: str) -> None:
     broken = tmp_path / "broken.py"
     broken.write_text(f"{line}\n")
     ruff = Path(sys.executable).with_name("ruff")
