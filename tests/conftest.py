@@ -1,5 +1,4 @@
-"""What most tests begin with: an owner and a stranger, each signed in in a browser of their own,
-and an upstream for the worker."""
+"""Fixtures shared by most tests: members, their signed-in clients, a browser and an upstream."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +8,8 @@ from django.test import Client
 from playwright.sync_api import Browser, sync_playwright
 from pytest_django import Settings
 
-from generations.models import Member, durations
+from generations import estimates
+from generations.models import Member
 from tests import worker_driver
 from tests.builders import make_admin, make_member
 from tests.simulator import Simulator
@@ -56,7 +56,7 @@ def browser_of(member: Member) -> Client:
 
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
-    """The one browser of the run; each test opens windows of its own."""
+    """One browser for the whole run. Each test opens a context of its own."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_ARGUMENTS)
         yield browser
@@ -71,7 +71,7 @@ def running_simulator() -> Iterator[Simulator]:
 
 @pytest.fixture
 def simulator(running_simulator: Simulator) -> Simulator:
-    """A simulator that has seen nothing yet."""
+    """A simulator without tasks and settings of earlier tests."""
     running_simulator.reset()
     return running_simulator
 
@@ -83,7 +83,7 @@ def upstream(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> Simulator:
-    """The same; the worker of this process asks it, impatiently."""
+    """The simulator, connected to the worker of this process, with short waits."""
     settings.MEDIA_ROOT = tmp_path
     worker_driver.connect(simulator, settings, monkeypatch)
     return simulator
@@ -91,13 +91,13 @@ def upstream(
 
 @pytest.fixture
 def answers(upstream: Simulator, settings: Settings) -> Iterator[worker_driver.Answers]:
-    """Instead of the simulator: word for word what the test says."""
+    """An upstream that gives exactly the responses a test sets, in place of the simulator."""
     answers = worker_driver.Answers(settings)
     yield answers
     answers.close()
 
 
 @pytest.fixture(autouse=True)
-def _nothing_is_kept() -> None:
-    """What one test knew of how long things take is nothing to the next."""
-    durations.clear_caches()
+def _clear_caches() -> None:
+    """Figures cached in this process must not reach the next test."""
+    estimates.clear_caches()

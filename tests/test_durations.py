@@ -1,4 +1,4 @@
-"""How long still: the figures of a card, held against a simulated day."""
+"""Durations of past generations and the estimates on cards, checked against a simulated day."""
 
 import random
 from dataclasses import dataclass, field
@@ -6,161 +6,193 @@ from datetime import timedelta
 
 import pytest
 from django.utils import timezone
+from pytest_django import Settings
 
+from generations import estimates
+from generations.estimates import Estimate, Work, estimate_queue
 from generations.models import Generation, Status, durations
-from generations.models.durations import DurationStats, QueuedWork, Range, estimate_queue
+from generations.models.durations import DurationStats, Range
 from tests.builders import make_generation, make_member
 
-BUDGET = 12
+CONCURRENCY_LIMIT = 12
 DAY_SECONDS = 24 * 3600
-PEOPLE = 8
+MEMBERS = 8
 
 
-def test_of_one_that_has_lasted_only_those_that_lasted_longer_tell() -> None:
-    known = DurationStats(tuple(float(second) for second in range(1, 101)))
-    assert known.left(0) == Range(51, 91)
-    assert known.left(50) == Range(26, 46)
-    assert known.left(97) is None
+def test_time_left_depends_on_those_that_took_longer() -> None:
+    stats = DurationStats(tuple(float(second) for second in range(1, 101)))
+    assert stats.left(0) == Range(51, 91)
+    assert stats.left(50) == Range(26, 46)
+    assert stats.left(97) is None
 
 
-def test_too_few_tell_nothing() -> None:
-    assert DurationStats((5.0,) * 19).left(0) is None
-    assert estimate_queue(DurationStats((5.0,) * 19), [], [QueuedWork(0, 1)], 5) == []
+def test_too_few_samples_give_no_estimate() -> None:
+    stats = DurationStats((5.0,) * 19)
+    assert stats.left(0) is None
+    assert estimate_queue([], [Work(1, stats)], 5) == [None]
 
 
-def test_whoever_waits_for_room_waits_for_those_ahead() -> None:
+def test_queued_generations_wait_for_those_ahead() -> None:
     ten = DurationStats((10.0,) * 40)
-    first, second, third = estimate_queue(
-        ten, [QueuedWork(4, 1)], [QueuedWork(0, 1)] * 3, concurrency_limit=1
-    )
-    assert (first, second, third) == (Range(16, 16), Range(26, 26), Range(36, 36))
-    assert (
-        estimate_queue(ten, [QueuedWork(4, 1)], [QueuedWork(0, 1)] * 3, concurrency_limit=0)
-        == [Range(10, 10)] * 3
-    )
+    in_flight, queued = [Work(1, ten)], [Work(1, ten)] * 3
+    ranges = estimate_queue(in_flight, queued, concurrency_limit=1)
+    assert ranges == [Range(25, 40), Range(40, 70), Range(55, 100)]
+    assert estimate_queue(in_flight, queued, concurrency_limit=2)[0] == Range(10, 10)
+
+
+def test_no_generation_waits_without_a_limit() -> None:
+    ten = DurationStats((10.0,) * 40)
+    assert estimate_queue([Work(9, ten)], [Work(1, ten)] * 3, 0) == [Range(10, 10)] * 3
+
+
+def test_request_above_the_limit_waits_only_for_what_is_ahead() -> None:
+    ten = DurationStats((10.0,) * 40)
+    assert estimate_queue([], [Work(9, ten)], 4) == [Range(10, 10)]
+    assert estimate_queue([Work(4, ten)], [Work(9, ten)], 4) == [Range(25, 40)]
+
+
+def test_each_kind_counts_with_its_own_duration() -> None:
+    fast, slow = DurationStats((10.0,) * 40), DurationStats((60.0,) * 40)
+    unknown = DurationStats(())
+    queued = [Work(1, fast), Work(1, unknown), Work(1, fast)]
+    first, second, third = estimate_queue([Work(1, slow)], queued, concurrency_limit=1)
+    assert first == Range(1.5 * 35 + 10, 3 * 35 + 10)  # the mean of one slow and one fast
+    assert second is None
+    assert third == Range(1.5 * 80 + 10, 3 * 80 + 10)  # three times the mean of the known
+
+
+@pytest.mark.parametrize(
+    ("seconds", "rounded"), [(0.2, 1), (6.1, 7), (31, 35), (83, 90), (301, 330)]
+)
+def test_estimates_are_rounded_up(seconds: float, rounded: int) -> None:
+    estimate = Estimate.of(Range(seconds, seconds))
+    assert estimate == Estimate(rounded, rounded)
 
 
 @dataclass
-class Wish:
-    person: int
+class Request:
+    member: int
     n: int
     seconds: float
-    asked_at: float
+    requested_at: float
     sent_at: float = 0
     end: float = 0
 
 
 @dataclass
-class Told:
-    wish: Wish
+class Shown:
+    request: Request
     at: float
     range: Range
 
 
 @dataclass
 class Day:
-    """A day of a team, played second by second with the worker's rules: turns and a budget."""
+    """A day of a team, simulated second by second with the worker's rules for queue and limit."""
 
     rng: random.Random
-    waiting: list[Wish] = field(default_factory=list)
-    under_way: list[Wish] = field(default_factory=list)
-    done: list[Wish] = field(default_factory=list)
-    asked: list[float] = field(default_factory=list)
-    served: dict[int, float] = field(default_factory=dict)
-    told_waiting: list[Told] = field(default_factory=list)
-    told_making: list[Told] = field(default_factory=list)
+    queued: list[Request] = field(default_factory=list)
+    in_flight: list[Request] = field(default_factory=list)
+    done: list[Request] = field(default_factory=list)
+    requested: list[float] = field(default_factory=list)
+    last_served: dict[int, float] = field(default_factory=dict)
+    shown_queued: list[Shown] = field(default_factory=list)
+    shown_in_flight: list[Shown] = field(default_factory=list)
 
-    def play(self) -> None:
+    def run(self) -> None:
         for now in range(DAY_SECONDS):
             self._end(now)
-            self._ask(now)
+            self._request(now)
             self._send(now)
             if now > 3600 and now % 97 == 0:
-                self._tell(now)
+                self._show(now)
 
-    def _ask(self, now: float) -> None:
-        """Busy hours and quiet ones; now and then somebody wants many at once."""
+    def _request(self, now: float) -> None:
+        """Busy and quiet hours; now and then a member sends many requests at once."""
         busy = 0.5 + 0.5 * (8 < now / 3600 % 24 < 18)
         if self.rng.random() < 0.075 * busy:
-            many = 12 if self.rng.random() < 0.02 else 1
-            person = self.rng.randrange(PEOPLE)
-            self.asked = [*self.asked[-durations.SAMPLES :], now]
-            for _wish in range(many):
+            count = 12 if self.rng.random() < 0.02 else 1
+            member = self.rng.randrange(MEMBERS)
+            self.requested = [*self.requested[-durations.SAMPLES :], now]
+            for _request in range(count):
                 seconds = self.rng.lognormvariate(3.3, 0.45)
                 seconds *= 6 if self.rng.random() < 0.02 else 1  # the slow tail
-                self.waiting.append(Wish(person, self.rng.choice((1, 2, 4)), seconds, now))
+                self.queued.append(Request(member, self.rng.choice((1, 2, 4)), seconds, now))
 
-    def in_queue_order(self) -> list[Wish]:
-        """As `GenerationQuerySet.in_turn`: one of each person a round, longest unserved first."""
+    def in_queue_order(self) -> list[Request]:
+        """As `GenerationQuerySet.in_queue_order`."""
         rounds: dict[int, int] = {}
         order = []
-        for wish in self.waiting:
-            rounds[wish.person] = rounds.get(wish.person, 0) + 1
-            order.append((rounds[wish.person], self.served.get(wish.person, -1.0), wish.asked_at))
+        for request in self.queued:
+            rounds[request.member] = rounds.get(request.member, 0) + 1
+            order.append(
+                (
+                    rounds[request.member],
+                    self.last_served.get(request.member, -1.0),
+                    request.requested_at,
+                )
+            )
         places = sorted(range(len(order)), key=lambda place: (*order[place], place))
-        return [self.waiting[place] for place in places]
+        return [self.queued[place] for place in places]
 
     def _send(self, now: float) -> None:
-        while self.waiting:
-            wish = self.in_queue_order()[0]
-            in_use = sum(other.n for other in self.under_way)
-            if in_use and in_use + wish.n > BUDGET:
+        while self.queued:
+            request = self.in_queue_order()[0]
+            in_use = sum(other.n for other in self.in_flight)
+            if in_use and in_use + request.n > CONCURRENCY_LIMIT:
                 return
-            self.waiting.remove(wish)
-            self.served[wish.person] = wish.sent_at = now
-            self.under_way.append(wish)
+            self.queued.remove(request)
+            self.last_served[request.member] = request.sent_at = now
+            self.in_flight.append(request)
 
     def _end(self, now: float) -> None:
-        for wish in [wish for wish in self.under_way if wish.sent_at + wish.seconds <= now]:
-            wish.end = now
-            self.under_way.remove(wish)
-            self.done.append(wish)
+        for request in [
+            request for request in self.in_flight if request.sent_at + request.seconds <= now
+        ]:
+            request.end = now
+            self.in_flight.remove(request)
+            self.done.append(request)
 
-    def _tell(self, now: float) -> None:
-        known = DurationStats(
-            tuple(sorted(wish.end - wish.sent_at for wish in self.done[-durations.SAMPLES :]))
+    def _show(self, now: float) -> None:
+        """Record what the cards would show now."""
+        seconds = sorted(done.end - done.sent_at for done in self.done[-durations.SAMPLES :])
+        stats = DurationStats(tuple(seconds))
+        for request in self.in_flight:
+            if left := stats.left(now - request.sent_at):
+                self.shown_in_flight.append(Shown(request, now, left))
+        queued = self.in_queue_order()[: estimates.MAX_ESTIMATED]
+        ranges = estimate_queue(
+            [Work(request.n, stats) for request in self.in_flight],
+            [Work(request.n, stats) for request in queued],
+            CONCURRENCY_LIMIT,
         )
-        for wish in self.under_way:
-            if left := known.left(now - wish.sent_at):
-                self.told_making.append(Told(wish, now, left))
-        order = self.in_queue_order()
-        loads = [QueuedWork(now - wish.sent_at, wish.n) for wish in self.under_way]
-        turns: dict[int, int] = {}
-        waiting = []
-        for wish in order:
-            turns[wish.person] = turns.get(wish.person, 0) + 1
-            waiting.append(QueuedWork(0, wish.n, turns[wish.person]))
-        newcomers = len(self.asked) / (now - self.asked[0]) if len(self.asked) > 20 else 0.0
-        ranges = estimate_queue(known, loads, waiting, BUDGET, newcomers)
-        for wish, left in zip(order, ranges, strict=False):
-            self.told_waiting.append(Told(wish, now, left))
+        for request, estimate in zip(queued, ranges, strict=True):
+            if estimate:
+                self.shown_queued.append(Shown(request, now, estimate))
 
 
-def parts(told: list[Told]) -> tuple[float, float]:
-    """Which part ended by the lower, and which by the upper figure."""
-    ended = [each for each in told if each.wish.end]
+def coverage(shown: list[Shown]) -> tuple[float, float]:
+    """The share that ended by the lower figure, and the share that ended by the upper one."""
+    ended = [each for each in shown if each.request.end]
     assert len(ended) > 200
-    low = sum(each.wish.end - each.at <= each.range.low for each in ended)
-    high = sum(each.wish.end - each.at <= each.range.high for each in ended)
+    low = sum(each.request.end - each.at <= each.range.low for each in ended)
+    high = sum(each.request.end - each.at <= each.range.high for each in ended)
     return low / len(ended), high / len(ended)
 
 
-def test_in_a_simulated_day_nine_of_ten_end_within_what_was_told() -> None:
+def test_nine_of_ten_end_within_the_estimate_in_a_simulated_day() -> None:
     day = Day(random.Random(7))
-    day.play()
-    making, waiting = parts(day.told_making), parts(day.told_waiting)
-    print(f"making: {making[0]:.0%} by low, {making[1]:.0%} by high ({len(day.told_making)}); "
-          f"waiting: {waiting[0]:.0%} / {waiting[1]:.0%} ({len(day.told_waiting)})")  # fmt: skip
-    for low, high in (making, waiting):
+    day.run()
+    for low, high in (coverage(day.shown_in_flight), coverage(day.shown_queued)):
         assert high >= 0.88
-        assert 0.35 <= low <= 0.65  # honest, and not only wide
+        assert 0.35 <= low <= 0.65  # not merely a wide range
 
 
-# --- from the rows --------------------------------------------------------------------------------
+# --- Read from the database -----------------------------------------------------------------------
 
 
 @pytest.mark.django_db
-def test_it_is_read_from_the_last_hundred_of_the_same_kind() -> None:
+def test_stats_come_from_recent_generations_of_the_same_kind() -> None:
     owner, now = make_member(), timezone.now()
     for seconds in range(30):
         row = make_generation(Status.SUCCEEDED, owner=owner)
@@ -171,5 +203,23 @@ def test_it_is_read_from_the_last_hundred_of_the_same_kind() -> None:
     assert durations.stats_for(row).seconds == tuple(range(1, 31))
     assert not durations.stats_for(other).is_known
     make_generation(owner=owner)
-    (told,) = durations.queue_estimates().values()
-    assert 10 < told.low < 25 < told.high <= 30
+    (shown,) = estimates.queue_estimates().values()
+    assert 10 < shown.low < 25 < shown.high <= 30
+
+
+@pytest.mark.django_db
+def test_queue_estimates_are_cached_until_cleared(settings: Settings) -> None:
+    settings.CONCURRENCY_LIMIT = 1
+    owner, now = make_member(), timezone.now()
+    for _row in range(20):
+        done = make_generation(Status.SUCCEEDED, owner=owner)
+        Generation.objects.filter(pk=done.pk).update(
+            submitted_at=now - timedelta(seconds=10), finished_at=now
+        )
+    queued = make_generation(owner=owner)
+    make_generation(Status.RUNNING, owner=owner)
+    assert estimates.queue_estimates() == {queued.pk: Range(25, 40)}
+    queued.cancel(by=owner, version=queued.version)
+    assert queued.pk in estimates.queue_estimates()
+    estimates.clear_caches()
+    assert estimates.queue_estimates() == {}

@@ -12,6 +12,7 @@ from django.utils import timezone
 from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 
+from generations.estimates import Estimate, queue_estimates
 from generations.models import (
     Failure,
     Generation,
@@ -25,7 +26,6 @@ from generations.models import (
     durations,
 )
 from generations.models.generation_queryset import prefetch_pictures
-from generations.web.estimates import Estimate
 from generations.web.picture_views import PictureView
 
 EAGER_CARDS = 2
@@ -176,7 +176,7 @@ class Card:
         """How long it takes as a rule: of one under way since it was sent, else from now on."""
         row = self.generation
         if row.status == Status.QUEUED:
-            return Estimate.of(durations.queue_estimates().get(row.pk)) if not self.wait else None
+            return Estimate.of(queue_estimates().get(row.pk)) if not self.wait else None
         if row.status not in (Status.SUBMITTING, Status.RUNNING) or row.is_lost:
             return None
         known = durations.stats_for(row)
