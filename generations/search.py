@@ -1,8 +1,9 @@
-"""Finding generations by words of their prompts: one function in front of two databases.
+"""Full-text search over prompts, on SQLite and PostgreSQL.
 
-Words are found by their beginnings, without case and marks; in Chinese, Japanese and Thai any part
-of a text is found. What stands together without a blank must be found together: `black-and-white`.
-SQLite keeps an FTS5 index beside the table, PostgreSQL an index over an expression.
+Words are found by their first letters, without case and diacritics. In scripts without spaces, such
+as Chinese, Japanese and Thai, any part of a text is found. Words joined without a space must be
+found next to each other: `black-and-white`. SQLite keeps an FTS5 index beside the table, PostgreSQL
+an index over an expression.
 """
 
 from collections.abc import Sequence
@@ -18,7 +19,7 @@ from generations.models.search_text import normalize
 
 MAX_SEARCH_LENGTH = 200  # characters
 
-_SQLITE = (
+_SQLITE_INDEX = (
     """CREATE VIRTUAL TABLE IF NOT EXISTS generations_search USING fts5(
         search_text, content='generations_generation', content_rowid='id', tokenize='unicode61')""",
     """CREATE TRIGGER IF NOT EXISTS generations_search_insert
@@ -37,52 +38,54 @@ _SQLITE = (
         INSERT INTO generations_search (rowid, search_text)
         VALUES (new.id, new.search_text); END""",
 )
-_POSTGRESQL = """CREATE INDEX IF NOT EXISTS generations_search ON generations_generation
+_POSTGRESQL_INDEX = """CREATE INDEX IF NOT EXISTS generations_search ON generations_generation
     USING gin (to_tsvector('simple', search_text))"""
 
 
 def search(rows: GenerationQuerySet, text: str) -> GenerationQuerySet:
-    """Those rows whose prompt has every word of the text; all of them for an empty text.
+    """The rows whose prompt has every word of the text; all rows if the text is empty.
 
-    A rare word is looked up in the index; a common one is met soon enough by going back in time.
+    Rare words are looked up in the index. Common words are soon found by reading in date order.
     """
     if not text.strip():
         return rows
     phrases = [words for chunk in text[:MAX_SEARCH_LENGTH].split() if (words := normalize(chunk))]
     if not phrases:
         return rows.none()
-    few = _few_with(phrases, rows.db)
-    if len(few) <= MAX_SORTED_ROWS:
-        return rows.filter(pk__in=few)
-    for words in phrases:
-        rows = rows.filter(_has(words))
+    keys = _matching_keys(phrases, rows.db)
+    if len(keys) <= MAX_SORTED_ROWS:
+        return rows.filter(pk__in=keys)
+    for phrase in phrases:
+        rows = rows.filter(_contains(phrase))
     return rows
 
 
 def prepare(*, using: str, **_signal: Any) -> None:
-    """Make the index where it is missing. After every migration: a table that SQLite rebuilt has
-    lost its triggers."""
+    """Create the index if it is missing.
+
+    Runs after every migration: when SQLite rebuilds a table, its triggers are lost.
+    """
     connection = connections[using]
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
-            cursor.execute(_POSTGRESQL)
+            cursor.execute(_POSTGRESQL_INDEX)
             return
         cursor.execute("SELECT count(*) FROM sqlite_master WHERE name = 'generations_search'")
         is_new = not cursor.fetchone()[0]
-        for statement in _SQLITE:
+        for statement in _SQLITE_INDEX:
             cursor.execute(statement)
         if is_new:
             cursor.execute("INSERT INTO generations_search (generations_search) VALUES ('rebuild')")
 
 
-def _few_with(phrases: Sequence[Sequence[str]], using: str) -> list[int]:
-    """The keys of those that have them all; of more than are sorted, any one more."""
+def _matching_keys(phrases: Sequence[Sequence[str]], using: str) -> list[int]:
+    """The keys of the rows with all phrases, at most `MAX_SORTED_ROWS` + 1 of them."""
     if connections[using].vendor == "postgresql":
-        query = " & ".join(f"({' <-> '.join(words)}:*)" for words in phrases)
+        query = " & ".join(f"({' <-> '.join(phrase)}:*)" for phrase in phrases)
         sql = """SELECT id FROM generations_generation
             WHERE to_tsvector('simple', search_text) @@ to_tsquery('simple', %s) LIMIT %s"""
     else:
-        query = " ".join(f'"{" ".join(words)}" *' for words in phrases)
+        query = " ".join(f'"{" ".join(phrase)}" *' for phrase in phrases)
         sql = """SELECT rowid FROM generations_search
             WHERE generations_search MATCH %s LIMIT %s"""
     with connections[using].cursor() as cursor:
@@ -90,10 +93,10 @@ def _few_with(phrases: Sequence[Sequence[str]], using: str) -> list[int]:
         return [pk for (pk,) in cursor.fetchall()]
 
 
-def _has(words: Sequence[str]) -> RawSQL:
-    """Says the same of a row as the index does: these words in a row, the last by its beginning."""
+def _contains(phrase: Sequence[str]) -> RawSQL:
+    """Match as the index does: these words next to each other, the last by its first letters."""
     return RawSQL(
         "(' ' || generations_generation.search_text) LIKE %s",
-        [f"% {' '.join(words)}%"],
+        [f"% {' '.join(phrase)}%"],
         output_field=BooleanField(),
     )

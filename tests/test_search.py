@@ -1,4 +1,4 @@
-"""Prompts are found as people write them: without marks, by beginnings, in several scripts."""
+"""Search over prompts: without diacritics, by first letters, in several scripts."""
 
 import pytest
 
@@ -27,7 +27,7 @@ def found(text: str) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("text", "places"),
+    ("text", "indexes"),
     [
         ("", range(6)),
         ("   ", range(6)),
@@ -37,10 +37,10 @@ def found(text: str) -> list[str]:
         ("den long", [5]),
         ("đèn", [5]),
         ("山水", [1]),
-        ("水山", []),  # the two stand apart, or the other way round
+        ("水山", []),  # the characters are in the other order
         ("云", [1]),
         ("灯台", [4]),
-        ("カラス", [4]),  # marks of kana are marks too
+        ("カラス", [4]),  # the marks of kana are diacritics too
         ("pear", [2, 3]),
         ("pea", [2, 3]),
         ("ear", []),
@@ -56,23 +56,23 @@ def found(text: str) -> list[str]:
     ],
 )
 @pytest.mark.usefixtures("rows")
-def test_what_a_search_finds(text: str, places: list[int]) -> None:
-    assert found(text) == [PROMPTS[place] for place in places]
+def test_search_finds_matching_prompts(text: str, indexes: list[int]) -> None:
+    assert found(text) == [PROMPTS[index] for index in indexes]
 
 
 @pytest.mark.usefixtures("rows")
-def test_more_hits_than_are_sorted_are_found_too(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_search_finds_more_matches_than_are_sorted_by_key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("generations.search.MAX_SORTED_ROWS", 1)
     assert found("pear") == [PROMPTS[2], PROMPTS[3]]
 
 
-def test_a_deleted_row_is_not_found(rows: list[Generation]) -> None:
+def test_search_does_not_find_deleted_rows(rows: list[Generation]) -> None:
     rows[2].transitions.all().delete()
     rows[2].delete()
     assert found("pear") == [PROMPTS[3]]
 
 
-def test_words_have_one_spelling() -> None:
+def test_normalize_removes_case_and_diacritics() -> None:
     assert normalize("Cà phê, 山水 ÆØ Straße x²") == [
         "ca",
         "phe",
