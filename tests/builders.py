@@ -1,4 +1,4 @@
-"""People and generations for tests, standing where the test wants them."""
+"""Members and generations for tests, in any state."""
 
 import io
 from collections.abc import Callable
@@ -47,25 +47,25 @@ def make_generation(
     image: Callable[[int], bytes] | None = None,
     **columns: Any,
 ) -> Generation:
-    """A row as it stands in that status, version 1, with what such a row must have.
+    """A row with that status, version 1, and with all columns that the status requires.
 
-    `stored` is how many of its pictures are here: all of a succeeded one, else none.
+    `stored` is the number of stored pictures: by default all if it succeeded, else none.
     """
     row = Generation.objects.create(
         owner=owner or make_member(),
         n=n,
         status=status,
-        **(_wish() | _standing(status, columns.get("failure")) | columns),
+        **(_request_columns() | _status_columns(status, columns.get("failure")) | columns),
     )
     row.transitions.create(to_status=status, reason=TransitionReason.REQUESTED)
-    here = stored if stored is not None else n if status == Status.SUCCEEDED else 0
+    stored_count = stored if stored is not None else n if status == Status.SUCCEEDED else 0
     if status in (Status.FETCHING, Status.SUCCEEDED) or row.has_files_to_fetch:
-        _list_pictures(row, here, image)
+        _create_pictures(row, stored_count, image)
         Generation.objects.filter(pk=row.pk).update(version=row.version)
     return row
 
 
-def _wish() -> dict[str, Any]:
+def _request_columns() -> dict[str, Any]:
     return {
         "idempotency_key": uuid4(),
         "prompt": "A pear on a dark ground",
@@ -73,8 +73,8 @@ def _wish() -> dict[str, Any]:
     }
 
 
-def _standing(status: Status, failure: Failure | None) -> dict[str, Any]:
-    """The columns without which the database does not take a row of that status."""
+def _status_columns(status: Status, failure: Failure | None) -> dict[str, Any]:
+    """The columns that constraints require for that status."""
     now = timezone.now()
     columns: dict[str, Any] = {}
     if status in FINAL:
@@ -86,40 +86,40 @@ def _standing(status: Status, failure: Failure | None) -> dict[str, Any]:
     return columns
 
 
-def _list_pictures(row: Generation, here: int, image: Callable[[int], bytes] | None) -> None:
-    """As the upstream listed them; of a finished row, what is not here is lost."""
+def _create_pictures(row: Generation, stored: int, image: Callable[[int], bytes] | None) -> None:
+    """The first `stored` are stored. The others are wanted, or lost if the row is final."""
     is_open = row.status == Status.FETCHING
     for index in range(row.n):
         picture = Picture.objects.create(
             generation=row,
             index=index,
             upstream_url=f"https://files.example/{row.pk}/{index}.png",
-            state=Picture.State.WANTED if is_open or index < here else Picture.State.LOST,
+            state=Picture.State.WANTED if is_open or index < stored else Picture.State.LOST,
         )
-        if index < here:
+        if index < stored:
             store_picture(picture, image(index) if image else None)
 
 
 def make_submission(generation: Generation, **columns: Any) -> Submission:
     now = timezone.now()
-    facts = {"attempt": generation.attempt, "deadline_at": now, "holder": "test:1:1"} | columns
-    return generation.submissions.create(**facts)
+    values = {"attempt": generation.attempt, "deadline_at": now, "holder": "test:1:1"} | columns
+    return generation.submissions.create(**values)
 
 
 def store_picture(picture: Picture, content: bytes | None = None) -> None:
-    """Its bytes and previews, as the worker keeps them."""
+    """Store a file and its previews, as the worker does."""
     content = content or png_bytes(picture.generation.aspect_ratio)
     assert picture.mark_stored(**store.save(imaging.process(content)))
 
 
 def png_bytes(ratio: str = "1:1", *, edge: int = 300, form: str = "PNG") -> bytes:
-    """A flat picture, no two alike; `edge` is its shorter side in pixels."""
-    across, down = (int(part) for part in ratio.split(":"))
-    size = (edge * across // min(across, down), edge * down // min(across, down))
+    """An image of one color, different each time; `edge` is its shorter side in pixels."""
+    width, height = (int(part) for part in ratio.split(":"))
+    size = (edge * width // min(width, height), edge * height // min(width, height))
     colour = (next(_numbers) * 37 % 256, 120, 160)
-    kept = io.BytesIO()
-    Image.new("RGB", size, colour).save(kept, form)
-    return kept.getvalue()
+    buffer = io.BytesIO()
+    Image.new("RGB", size, colour).save(buffer, form)
+    return buffer.getvalue()
 
 
 def upload(content: bytes | None = None, name: str = "pear.png") -> SimpleUploadedFile:

@@ -35,20 +35,20 @@ def admin(db: None) -> Member:
 
 @pytest.fixture
 def owner_client(owner: Member) -> Client:
-    return browser_of(owner)
+    return client_for(owner)
 
 
 @pytest.fixture
 def stranger_client(stranger: Member) -> Client:
-    return browser_of(stranger)
+    return client_for(stranger)
 
 
 @pytest.fixture
 def admin_client(admin: Member) -> Client:
-    return browser_of(admin)
+    return client_for(admin)
 
 
-def browser_of(member: Member) -> Client:
+def client_for(member: Member) -> Client:
     client = Client()
     client.force_login(member)
     return client

@@ -15,7 +15,7 @@ from pytest_django import Settings
 
 from generations.models import Generation, Member, Picture, Status
 from tests.builders import make_generation, make_member, png_bytes
-from tests.conftest import browser_of
+from tests.conftest import client_for
 
 pytestmark = pytest.mark.django_db
 
@@ -309,7 +309,7 @@ def make_thousand() -> list[int]:
 
 def test_a_thousand_are_sent_without_being_held(owner: Member) -> None:
     keys = make_thousand()
-    answer = press(browser_of(owner), keys)
+    answer = press(client_for(owner), keys)
     sent, most = 0, 0
     tracemalloc.start()
     try:

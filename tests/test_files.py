@@ -8,7 +8,7 @@ from django.test import Client
 
 from generations.models import Member, Picture, ReferenceImage, Status
 from tests.builders import make_admin, make_generation, make_member, upload
-from tests.conftest import browser_of
+from tests.conftest import client_for
 from tests.forms import form_data
 
 pytestmark = pytest.mark.django_db
@@ -85,7 +85,7 @@ def test_a_reference_is_its_owners_until_it_is_used(
     owner_client.post("/", form_data(prompt="", image=upload()))
     reference = ReferenceImage.objects.get()
     address = f"/references/{reference.pk}"
-    admin_client = browser_of(make_admin())
+    admin_client = client_for(make_admin())
     assert [c.get(address).status_code for c in (owner_client, stranger_client, admin_client)] == [
         200,
         404,

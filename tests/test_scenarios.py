@@ -10,7 +10,7 @@ from generations.models import Failure, Generation, Picture, Status, UpstreamGat
 from generations.worker import fetch
 from klingweb.simulator.scenarios import SCENARIOS
 from tests.builders import make_admin, make_generation
-from tests.conftest import browser_of
+from tests.conftest import client_for
 from tests.simulator import Simulator
 from tests.worker_driver import describe_rows, is_idle, make_probe_due, run_loops, run_worker
 
@@ -192,7 +192,7 @@ TOLD: dict[tuple[str, str], tuple[str, str]] = {
 
 
 def _its_owner_reads_what_happened(row: Generation, end: End) -> None:
-    page = " ".join(browser_of(row.owner).get(f"/generations/{row.pk}/").content.decode().split())
+    page = " ".join(client_for(row.owner).get(f"/generations/{row.pk}/").content.decode().split())
     if end.status == Status.SUCCEEDED:
         assert page.count('class="frame is-stored"') == end.stored
         assert ("1 of 2 came" in page) == (end.stored == 1)
@@ -203,7 +203,7 @@ def _its_owner_reads_what_happened(row: Generation, end: End) -> None:
     # the raw answers are for admins alone
     answered = row.submissions.exclude(response="").exists()
     assert "What went over the wire" not in page
-    admin_client = browser_of(make_admin()).get(f"/generations/{row.pk}/").content.decode()
+    admin_client = client_for(make_admin()).get(f"/generations/{row.pk}/").content.decode()
     assert ("What went over the wire" in admin_client) or not answered
 
 

@@ -1,4 +1,4 @@
-"""The table of moves: every pair of states, both fences, and what the database keeps by itself."""
+"""Transitions: every pair of states, conditions on attempt and version, database constraints."""
 
 from itertools import product
 from typing import Any
@@ -17,23 +17,25 @@ pytestmark = pytest.mark.django_db
 COMPLETE: dict[str, Any] = {"upstream_task_id": "task-1", "failure": Failure.OURS}
 
 
-@pytest.mark.parametrize(("before", "after"), list(product(Status, Status)))
-def test_only_the_moves_of_the_table_are_made(before: Status, after: Status) -> None:
-    generation = make_generation(status=before)
-    if (before, after) not in TRANSITIONS:
+@pytest.mark.parametrize(("from_status", "to_status"), list(product(Status, Status)))
+def test_only_transitions_of_the_table_are_allowed(from_status: Status, to_status: Status) -> None:
+    generation = make_generation(status=from_status)
+    if (from_status, to_status) not in TRANSITIONS:
         with pytest.raises(ValueError, match="no transition from"):
-            generation._transition(before, after, TransitionReason.TASK_ID_ENTERED)
+            generation._transition(from_status, to_status, TransitionReason.TASK_ID_ENTERED)
         generation.refresh_from_db()
-        assert (generation.status, generation.version) == (before, 1)
+        assert (generation.status, generation.version) == (from_status, 1)
         return
-    assert generation._transition(before, after, TransitionReason.TASK_ID_ENTERED, **COMPLETE)
-    assert (generation.status, generation.version) == (after, 2)
-    assert (generation.finished_at is not None) == (after in FINAL)
+    assert generation._transition(
+        from_status, to_status, TransitionReason.TASK_ID_ENTERED, **COMPLETE
+    )
+    assert (generation.status, generation.version) == (to_status, 2)
+    assert (generation.finished_at is not None) == (to_status in FINAL)
     transition = generation.transitions.get(reason=TransitionReason.TASK_ID_ENTERED)
-    assert (transition.from_status, transition.to_status) == (before, after)
+    assert (transition.from_status, transition.to_status) == (from_status, to_status)
 
 
-def test_a_row_that_has_moved_on_is_not_moved_again() -> None:
+def test_stale_object_does_not_change_the_row() -> None:
     generation = make_generation(status=Status.QUEUED)
     stale = Generation.objects.get(pk=generation.pk)
     owner = generation.owner
@@ -42,16 +44,16 @@ def test_a_row_that_has_moved_on_is_not_moved_again() -> None:
     assert Generation.objects.get().status == Status.CANCELED
 
 
-def test_the_version_fences_what_people_do() -> None:
+def test_action_with_an_old_version_changes_nothing() -> None:
     generation = make_generation(status=Status.UNCONFIRMED)
-    seen = generation.version
-    assert generation.send_again(by=generation.owner, version=seen)
-    assert not generation.cancel(by=generation.owner, version=seen)
+    version = generation.version
+    assert generation.send_again(by=generation.owner, version=version)
+    assert not generation.cancel(by=generation.owner, version=version)
     assert generation.status == Status.QUEUED
-    assert generation.cancel(by=generation.owner, version=seen + 1)
+    assert generation.cancel(by=generation.owner, version=version + 1)
 
 
-def test_the_attempt_fences_what_the_engine_answers() -> None:
+def test_answer_to_an_old_attempt_changes_nothing() -> None:
     generation = make_generation(status=Status.QUEUED)
     first = generation.mark_submitting(60)
     assert first
@@ -65,7 +67,7 @@ def test_the_attempt_fences_what_the_engine_answers() -> None:
     assert generation.upstream_task_id == "new-task"
 
 
-def test_a_late_answer_repairs_an_unconfirmed_row() -> None:
+def test_late_answer_makes_an_unconfirmed_row_running() -> None:
     generation = make_generation(status=Status.QUEUED)
     submission = generation.mark_submitting(60)
     assert submission
@@ -74,7 +76,7 @@ def test_a_late_answer_repairs_an_unconfirmed_row() -> None:
     assert generation.status == Status.RUNNING
 
 
-def test_a_lost_one_can_be_given_up_and_a_watched_one_cannot() -> None:
+def test_only_lost_running_rows_can_be_dismissed() -> None:
     generation = make_generation(status=Status.RUNNING)
     assert not generation.abandon(by=generation.owner, version=generation.version)
     generation.mark_lost(TransitionReason.NO_LONGER_FOUND)
@@ -83,8 +85,8 @@ def test_a_lost_one_can_be_given_up_and_a_watched_one_cannot() -> None:
     assert generation.status == Status.ABANDONED
 
 
-def test_a_row_with_a_stored_picture_succeeds_and_one_without_fails() -> None:
-    for stored, after in ((True, Status.SUCCEEDED), (False, Status.FAILED)):
+def test_row_succeeds_with_one_stored_picture_and_fails_without() -> None:
+    for stored, expected in ((True, Status.SUCCEEDED), (False, Status.FAILED)):
         generation = make_generation(status=Status.RUNNING, n=2)
         generation.mark_fetching(["https://a.example/0", "https://a.example/1"])
         first, second = generation.pictures.order_by("index")
@@ -95,10 +97,10 @@ def test_a_row_with_a_stored_picture_succeeds_and_one_without_fails() -> None:
         else:
             second.mark_lost("gone too")
         assert generation.finish_if_complete()
-        assert generation.status == after
+        assert generation.status == expected
 
 
-def test_files_can_be_fetched_again_and_other_failures_cannot() -> None:
+def test_fetch_again_applies_only_to_failed_downloads() -> None:
     generation = make_generation(status=Status.RUNNING)
     generation.mark_fetching(["https://a.example/0"])
     generation.pictures.get().mark_lost("gone")
@@ -109,32 +111,32 @@ def test_files_can_be_fetched_again_and_other_failures_cannot() -> None:
     assert not refused.fetch_again(by=refused.owner, version=refused.version)
 
 
-def test_the_lost_file_of_a_made_row_is_asked_for_again_and_the_row_stays_made() -> None:
+def test_fetch_again_keeps_a_succeeded_row_succeeded() -> None:
     generation = make_generation(status=Status.RUNNING, n=2)
     generation.mark_fetching(["https://a.example/0", "https://a.example/1"])
     first, second = generation.pictures.order_by("index")
     first.mark_stored(file="f.png", width=4, height=3, size_bytes=9, sha256="ab")
     second.mark_lost("gone")
     generation.finish_if_complete()
-    seen = generation.version
-    assert generation.fetch_again(by=generation.owner, version=seen)
-    assert not generation.fetch_again(by=generation.owner, version=seen)
+    version = generation.version
+    assert generation.fetch_again(by=generation.owner, version=version)
+    assert not generation.fetch_again(by=generation.owner, version=version)
     second.refresh_from_db()
     assert (generation.status, second.state) == (Status.SUCCEEDED, Picture.State.WANTED)
 
 
-def test_the_same_press_gives_the_same_row() -> None:
-    owner, nonce = make_member(), uuid4()
-    wish = {"prompt": "a door", "aspect_ratio": "1:1", "n": 2}
-    first, is_new = Generation.objects.request(owner=owner, idempotency_key=nonce, **wish)
-    again, is_new_again = Generation.objects.request(owner=owner, idempotency_key=nonce, **wish)
+def test_repeated_idempotency_key_returns_the_same_row() -> None:
+    owner, key = make_member(), uuid4()
+    params = {"prompt": "a door", "aspect_ratio": "1:1", "n": 2}
+    first, is_new = Generation.objects.request(owner=owner, idempotency_key=key, **params)
+    again, is_new_again = Generation.objects.request(owner=owner, idempotency_key=key, **params)
     assert (is_new, is_new_again) == (True, False)
     assert first == again
     assert first.transitions.count() == 1
 
 
 @pytest.mark.parametrize(
-    "broken",
+    "columns",
     [
         {"status": Status.SUCCEEDED, "finished_at": None, "upstream_task_id": "x"},
         {"status": Status.QUEUED, "finished_at": timezone.now()},
@@ -143,13 +145,13 @@ def test_the_same_press_gives_the_same_row() -> None:
         {"n": 0},
     ],
 )
-def test_the_database_refuses_rows_that_cannot_be(broken: dict[str, object]) -> None:
+def test_database_rejects_inconsistent_rows(columns: dict[str, object]) -> None:
     generation = make_generation(status=Status.QUEUED)
     with pytest.raises(IntegrityError), transaction.atomic():
-        Generation.objects.filter(pk=generation.pk).update(**broken)
+        Generation.objects.filter(pk=generation.pk).update(**columns)
 
 
-def test_the_database_refuses_doubles() -> None:
+def test_database_rejects_duplicates() -> None:
     generation = make_generation(status=Status.RUNNING)
     submission = make_submission(generation)
     generation.mark_fetching(["https://a.example/0"])
