@@ -1,3 +1,5 @@
+"""Rename `Generation.engine` to `upstream`, with its stored values."""
+
 from django.db import migrations, models
 
 import generations.models.generation_base
