@@ -22,9 +22,9 @@ def gallery(sizes: list[int], database_url: object = "") -> None:
                 where["KLINGWEB_DATABASE_URL"] = str(database_url)
             for command in (
                 ["manage.py", "migrate", "--verbosity", "0"],
-                ["manage.py", "fill", "--generations", str(many)],
+                ["manage.py", "sample_data", "--generations", str(many)],
                 ["-m", "tests.bench.pages"],
-                ["manage.py", "fill", "--remove"],
+                ["manage.py", "sample_data", "--remove"],
             ):
                 subprocess.run(
                     [sys.executable, *command],

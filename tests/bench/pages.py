@@ -35,7 +35,7 @@ HEADINGS = ("", "p50 ms", "p95 ms", "cpu ms", "queries", "KB", "KB gzip")
 def main() -> None:
     settings.ALLOWED_HOSTS = ["*"]
     call_command(collectstatic.Command(), interactive=False, verbosity=0)
-    member = Member.objects.get(username="fill-chen")
+    member = Member.objects.get(username="sample-chen")
     client = Client()
     client.force_login(member)
     rows = Generation.objects.count()
