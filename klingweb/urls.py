@@ -1,4 +1,4 @@
-"""Every address of the house: the pages, and Django's own panel."""
+"""Root URL configuration: the pages and Django's admin."""
 
 from django.contrib import admin
 from django.urls import include, path
