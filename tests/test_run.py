@@ -62,7 +62,7 @@ def test_second_run_on_one_data_folder_is_refused(monkeypatch: pytest.MonkeyPatc
     def taken(*_arguments: object) -> None:
         raise BlockingIOError
 
-    monkeypatch.setattr(run.fcntl, "lockf", taken)  # one process could lock the file twice
+    monkeypatch.setattr("fcntl.lockf", taken)  # one process could lock the file twice
     with pytest.raises(CommandError, match="already running"):
         run._lock_data_folder()
 
