@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
-from uuid import NAMESPACE_URL, UUID, uuid5
+from uuid import NAMESPACE_URL, uuid5
 
 from django.conf import settings
 from django.core.files.storage import default_storage
@@ -37,7 +37,7 @@ HOURS_BETWEEN = 5.0
 class DemoRequest:
     """One entry of prompts.json with its images; the key is the same on every install."""
 
-    key: UUID
+    key: str
     params: dict[str, Any]
     files: list[Path]
     created_at: datetime
@@ -50,7 +50,7 @@ def add() -> None:
     owners = [*admin, *admin, *admin, *(_guest(*names) for names in GUESTS)]
     requests = list(_requests())
     rows = Generation.objects.filter(idempotency_key__in=[each.key for each in requests])
-    existing = set(rows.values_list("idempotency_key", flat=True))
+    existing = {str(key) for key in rows.values_list("idempotency_key", flat=True)}
     for index, request in enumerate(requests):
         if request.files and request.key not in existing:
             _create(owners[index % len(owners)], request)
@@ -75,7 +75,7 @@ def _requests() -> Iterator[DemoRequest]:
     entries = json.loads((FOLDER / "prompts.json").read_text("utf-8"))
     for index, params in enumerate(entries):
         yield DemoRequest(
-            key=uuid5(KEY_NAMESPACE, str(index)),
+            key=str(uuid5(KEY_NAMESPACE, str(index))),
             params=params,
             files=sorted((FOLDER / "pictures").glob(f"{index:02d}-*.webp")),
             created_at=newest - timedelta(hours=index * HOURS_BETWEEN),
@@ -95,7 +95,7 @@ def _guest(username: str, first: str, last: str) -> Member:
 @transaction.atomic
 def _create(owner: Member, request: DemoRequest) -> None:
     """Create one succeeded generation with its submission, transitions and pictures."""
-    rng = random.Random(str(request.key))
+    rng = random.Random(request.key)
     sent_at = request.created_at + timedelta(seconds=1)
     finished_at = sent_at + timedelta(seconds=rng.randint(9, 34))
     generation = Generation.objects.create(

@@ -27,7 +27,6 @@ from generations.models import (
     Transition,
     TransitionReason,
 )
-from generations.models.generation_queryset import GenerationQuerySet
 from generations.models.search_text import normalize
 from generations.worker import imaging, store
 
@@ -85,7 +84,7 @@ def create(count: int, seed: int = 7) -> Iterator[Progress]:
 
 def remove() -> int:
     """Delete all sample data with its files, and return the number of deleted generations."""
-    rows = _sample_rows()
+    rows = Generation.objects.filter(upstream=Generation.Upstream.SAMPLE)
     pictures = Picture.objects.filter(generation__in=rows)
     names = {name for names in pictures.values_list(*store.FIELDS).distinct() for name in names}
     usernames = [
@@ -105,10 +104,6 @@ def remove() -> int:
     for name in filter(None, names):
         default_storage.delete(name)
     return count
-
-
-def _sample_rows() -> GenerationQuerySet:
-    return Generation.objects.filter(upstream=Generation.Upstream.SAMPLE)
 
 
 # --- single rows ---------------------------------------------------------------------------------
@@ -177,7 +172,7 @@ def _generation(
     sent = status != Status.CANCELED
     return Generation(
         owner=people[min(int(rng.expovariate(0.3)), len(people) - 1)],
-        idempotency_key=UUID(int=rng.getrandbits(128), version=4),
+        idempotency_key=str(UUID(int=rng.getrandbits(128), version=4)),
         created_at=created_at,
         upstream=Generation.Upstream.SAMPLE,
         prompt=prompt,
