@@ -1,4 +1,4 @@
-# One container that does what `make run` does: every step here is one of the Makefile's.
+# One container with web server, worker and (without a key) simulator. It installs with the Makefile.
 FROM python:3.11-slim
 
 RUN apt-get update && apt-get install -y --no-install-recommends make && rm -rf /var/lib/apt/lists/* \
@@ -16,5 +16,5 @@ EXPOSE 8000
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=30s --timeout=5s --start-period=60s \
     CMD ["/app/.venv/bin/python", "-c", "import os, urllib.request as u; u.urlopen('http://127.0.0.1:' + os.environ['PORT'] + '/healthz')"]
-# Not through make: the signal must reach the process that passes it on.
+# Without make, so that SIGTERM reaches `manage.py run`, which stops its processes.
 CMD ["/app/.venv/bin/python", "manage.py", "run"]

@@ -1,4 +1,4 @@
-# klingweb: every chore is one word. `make help` lists them.
+# Common tasks of klingweb. `make help` lists them.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -16,48 +16,53 @@ $(VENV)/pyvenv.cfg:
 	$(PYTHON) -m venv $(VENV)
 
 $(RUNTIME): $(VENV)/pyvenv.cfg requirements.lock
+	@echo "Installing packages into $(VENV) ..."
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@touch $@
 
 $(DEV): $(VENV)/pyvenv.cfg requirements-dev.lock
+	@echo "Installing packages for development into $(VENV) ..."
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
 	@touch $@ $(RUNTIME)
 
-lock: $(DEV) ## Resolve the versions again and write both lock files
+lock: $(DEV) ## Resolve package versions and write both lock files
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 	    --extra postgres pyproject.toml --output-file requirements.lock
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 	    --extra postgres --group dev pyproject.toml --output-file requirements-dev.lock
 
-install: $(RUNTIME) ## Install what running needs, and no more
+install: $(RUNTIME) ## Install the packages that klingweb needs to run
 
-run: $(RUNTIME) ## Install what is missing and start everything (Ctrl-C stops it)
+run: $(RUNTIME) ## Install missing packages and start klingweb (Ctrl-C stops it)
 	@exec $(BIN)/python manage.py run
 
-browser:
-	@command -v chromium >/dev/null || { \
+# The browser tests need Chromium, and the Playwright driver needs libatomic1.
+browser: $(DEV)
+	@if ! command -v chromium >/dev/null || ! $(BIN)/python -m playwright --version >/dev/null 2>&1; then \
 	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-liberation >/dev/null; \
-	  else echo "The browser tests need Chromium: install the package \"chromium\", then run make test again."; exit 1; fi; }
+	    echo "Installing Chromium for the browser tests ..."; \
+	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+	        chromium fonts-liberation libatomic1 >/dev/null; \
+	  else echo "The browser tests need the packages chromium and libatomic1. Install them and run make test again."; exit 1; fi; fi
 
-test: $(DEV) browser lint ## Run every test, the browser's too
+test: $(DEV) browser lint ## Check the code and run all tests, including browser tests
 	$(BIN)/python -m pytest
 
-bench: $(DEV) ## Print the figures of docs/architecture.md, side by side
+bench: $(DEV) ## Run the benchmarks and print figures beside their targets
 	$(BIN)/python -m tests.bench
 
-lint: $(DEV) ## Check style, rooms and types
+lint: $(DEV) ## Check style, layers and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-format: $(DEV) ## Put everything into form
+format: $(DEV) ## Format the code
 	$(BIN)/ruff check --fix-only --quiet .
 	$(BIN)/ruff format .
 
-demo: $(RUNTIME) ## Add the demo data again (remove it: manage.py demo --remove)
+demo: $(RUNTIME) ## Add the demo data (manage.py demo --remove removes it)
 	$(BIN)/python manage.py migrate --verbosity 0
 	$(BIN)/python manage.py demo
 
-clean: ## Remove what was installed and built; data stays
+clean: ## Delete installed packages and caches, but no data
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache

@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""The command line of klingweb: `manage.py run`, `worker`, `migrate`, `demo` and Django's own."""
+"""Command line of klingweb: `manage.py run`, `web`, `worker`, `demo`, `sample_data` and others."""
 
 import os
 import sys

@@ -1,1 +1,1 @@
-"""Klingweb: the wiring of the house, and the simulator of the other end of the wire."""
+"""The Django project: settings, URLs, WSGI, and the gateway simulator."""

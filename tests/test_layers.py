@@ -39,11 +39,15 @@ LAYERS: dict[str, set[str]] = {
     "generations.engines": set(),
     "generations.admin": {"generations.models"},
     "generations.templatetags": set(),
-    "generations.management": {
+    "generations.operations": {
         "generations.catalog",
         "generations.models",
-        "generations.processes",
         "generations.worker",
+    },
+    "generations.management": {
+        "generations.models",
+        "generations.operations",
+        "generations.processes",
         "generations.worker.tasks",
         "klingweb",  # the web server serves its application
     },

@@ -1,1 +1,1 @@
-"""Figures, side by side, with their conditions; never a test."""
+"""Benchmarks: figures beside their targets and conditions. They are not tests."""

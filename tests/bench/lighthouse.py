@@ -1,4 +1,4 @@
-"""What Lighthouse says of the pages, on its phone profile; npm fetches it, Chromium runs it."""
+"""Lighthouse scores of the pages with the phone profile. npx installs Lighthouse."""
 
 import json
 import shutil
@@ -10,7 +10,7 @@ from typing import Any
 
 from playwright.sync_api import sync_playwright
 
-from tests.bench.say import say
+from tests.bench.report import print_figure
 from tests.installation import Installation, free_port
 
 VERSION = "lighthouse@12"
@@ -19,12 +19,12 @@ CHROMIUM_ARGUMENTS = ["--no-sandbox", "--disable-gpu"]
 TRIES = 4
 CATEGORIES = {"performance": 98, "accessibility": 100, "best-practices": 100, "seo": 100}
 KINDS = {"Document", "Stylesheet", "Script", "Font"}
-SIGNED_OUT_ONLY = {"seo"}  # no search engine comes further than the door
+SIGNED_OUT_ONLY = {"seo"}  # search engines see the sign-in page only
 
 
 def lighthouse() -> None:
     if not shutil.which("npx"):
-        print("\nLighthouse: npx is not here, so it was not run.")
+        print("\nLighthouse was skipped: npx is not installed.")
         return
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -38,27 +38,27 @@ def lighthouse() -> None:
         ]
         [picture] = installation.rows("SELECT id FROM generations_picture ORDER BY id LIMIT 1")
         print("\nLighthouse, phone profile, demo data")
-        for name, address, carried in (
+        for name, path, page_cookies in (
             ("sign-in", "/accounts/login/", []),
             ("studio", "/", cookies),
             ("gallery", "/gallery/", cookies),
             ("picture", f"/pictures/{picture['id']}/", cookies),
         ):
-            _say(name, _ask(installation.url + address, carried))
+            _print_report(name, _report(installation.url + path, page_cookies))
 
 
-def _ask(address: str, cookies: list[Any]) -> dict[str, Any]:
-    """Its report. Chromium now and then misses the beginning of a trace: once more, then."""
+def _report(url: str, cookies: list[Any]) -> dict[str, Any]:
+    """Return Lighthouse's report. Retries, because Chromium sometimes misses a trace's start."""
     for _try in range(TRIES - 1):
         try:
-            return _run(address, cookies)
+            return _run(url, cookies)
         except subprocess.CalledProcessError:
             continue
-    return _run(address, cookies)
+    return _run(url, cookies)
 
 
-def _run(address: str, cookies: list[Any]) -> dict[str, Any]:
-    """In a browser of ours that is signed in: a header alone would not go with the pictures."""
+def _run(url: str, cookies: list[Any]) -> dict[str, Any]:
+    """Run Lighthouse in a signed-in browser: a cookie header would not be sent for images."""
     port = free_port()
     with sync_playwright() as playwright, tempfile.TemporaryDirectory() as profile:
         browser = playwright.chromium.launch_persistent_context(
@@ -69,7 +69,7 @@ def _run(address: str, cookies: list[Any]) -> dict[str, Any]:
         browser.add_cookies(cookies)
         done = subprocess.run(
             [
-                "npx", "--yes", VERSION, address, "--quiet", "--output=json",
+                "npx", "--yes", VERSION, url, "--quiet", "--output=json",
                 f"--port={port}", "--disable-storage-reset",
                 f"--only-categories={','.join(CATEGORIES)}",
             ],
@@ -80,35 +80,37 @@ def _run(address: str, cookies: list[Any]) -> dict[str, Any]:
     return report
 
 
-def _say(name: str, report: dict[str, Any]) -> None:
+def _print_report(name: str, report: dict[str, Any]) -> None:
     for category, target in CATEGORIES.items():
         if category in SIGNED_OUT_ONLY and name != "sign-in":
             continue
         score = round(100 * (report["categories"][category]["score"] or 0))
-        say(f"{name}: {category}", str(score), f">= {target}")
-        for wrong in _failed(report, category):
-            print(f"    {wrong}")
+        print_figure(f"{name}: {category}", str(score), f">= {target}")
+        for title in _failed_audits(report, category):
+            print(f"    {title}")
     audits = report["audits"]
-    say(
+    print_figure(
         f"{name}: LCP",
         f"{audits['largest-contentful-paint']['numericValue'] / 1000:.2f} s",
         "<= 1.2 s",
     )
-    say(f"{name}: CLS", f"{audits['cumulative-layout-shift']['numericValue']:.3f}", "<= 0.01")
-    asked = list(_requests(report))
+    print_figure(
+        f"{name}: CLS", f"{audits['cumulative-layout-shift']['numericValue']:.3f}", "<= 0.01"
+    )
+    requests = list(_requests(report))
     for kind, target in (("Script", 25), ("Stylesheet", 12), ("Document", 10)):
-        size = sum(each["transferSize"] for each in asked if each.get("resourceType") == kind)
-        say(f"{name}: {kind.lower()}s over the line", f"{size / 1000:.1f} KB", f"<= {target} KB")
-    others = [each for each in asked if each.get("resourceType") in KINDS]
-    say(f"{name}: requests without pictures", str(len(others)), "<= 6")
+        size = sum(each["transferSize"] for each in requests if each.get("resourceType") == kind)
+        print_figure(f"{name}: {kind.lower()}s", f"{size / 1000:.1f} KB", f"<= {target} KB")
+    others = [each for each in requests if each.get("resourceType") in KINDS]
+    print_figure(f"{name}: requests without images", str(len(others)), "<= 6")
 
 
 def _requests(report: dict[str, Any]) -> Iterator[dict[str, Any]]:
     yield from report["audits"]["network-requests"]["details"]["items"]
 
 
-def _failed(report: dict[str, Any], category: str) -> Iterator[str]:
-    """What cost points, in Lighthouse's own words."""
+def _failed_audits(report: dict[str, Any], category: str) -> Iterator[str]:
+    """Titles of the audits that lowered the score."""
     if category == "performance":
         return
     for part in report["categories"][category]["auditRefs"]:

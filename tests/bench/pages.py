@@ -1,6 +1,6 @@
-"""What the pages of a house that `manage.py fill` filled cost the server.
+"""Cost of pages on an install with sample data (`manage.py sample_data`).
 
-It reads the settings of that house: `KLINGWEB_DATA_DIR=... python -m tests.bench.pages`.
+The install is chosen by its environment: `KLINGWEB_DATA_DIR=... python -m tests.bench.pages`.
 """
 
 import gzip
@@ -26,30 +26,31 @@ from django.test.utils import CaptureQueriesContext  # noqa: E402
 from generations.models import Collection, Generation, Member, Picture, Status, Tag  # noqa: E402
 from generations.web.gallery.filters import Filter  # noqa: E402
 from generations.web.gallery.gallery import ROWS_A_PAGE  # noqa: E402
-from tests.bench.say import at  # noqa: E402
+from tests.bench.report import percentile  # noqa: E402
 
-WARM, MEASURED = 5, 30
+WARM_UP_REQUESTS, MEASURED_REQUESTS = 5, 30
 HEADINGS = ("", "p50 ms", "p95 ms", "cpu ms", "queries", "KB", "KB gzip")
 
 
 def main() -> None:
     settings.ALLOWED_HOSTS = ["*"]
     call_command(collectstatic.Command(), interactive=False, verbosity=0)
-    member = Member.objects.get(username="fill-chen")
+    member = Member.objects.get(username="sample-chen")
     client = Client()
     client.force_login(member)
     rows = Generation.objects.count()
     print(f"\n{rows:,} generations, {Picture.objects.count():,} pictures")
     print(f"{HEADINGS[0]:<24}" + "".join(f"{heading:>9}" for heading in HEADINGS[1:]))
-    for name, address in _pages(member):
-        _measure(client, name, address)
-    _say_plans(member)
-    _say_offset()
+    for name, url in _pages(member):
+        _measure(client, name, url)
+    _print_plans(member)
+    _print_offset_cost()
 
 
 def _pages(member: Member) -> Iterator[tuple[str, str]]:
-    made = Generation.objects.filter(status=Status.SUCCEEDED).order_by("created_at")
-    oldest, picture = made[0], Picture.objects.visible_to(member)[0]
+    """Yield name and URL of every page that is measured."""
+    succeeded = Generation.objects.filter(status=Status.SUCCEEDED).order_by("created_at")
+    oldest, picture = succeeded[0], Picture.objects.visible_to(member)[0]
     yield "gallery, first page", "/gallery/"
     yield "gallery, a year ago", "/gallery/?month=2025-11"
     yield "gallery, oldest month", f"/gallery/?month={oldest.created_at:%Y-%m}"
@@ -58,58 +59,61 @@ def _pages(member: Member) -> Iterator[tuple[str, str]]:
     yield "search: two words", "/gallery/?q=pear+fog"
     yield "search: no hit", "/gallery/?q=zzzz"
     yield "filter: person", f"/gallery/?by={member.pk}"
-    yield "filter: shape", "/gallery/?shape=21:9"
+    yield "filter: aspect ratio", "/gallery/?shape=21:9"
     yield "filter: favourites", "/gallery/?favourite=1"
     yield "filter: tag", f"/gallery/?tag={Tag.objects.all()[0].pk}"
     yield "filter: collection", f"/gallery/?collection={Collection.objects.all()[0].pk}"
     yield "filter: reference", "/gallery/?reference=with"
-    yield "filter: not made", "/gallery/?state=failed"
-    yield "one picture", f"/pictures/{picture.pk}/"
+    yield "filter: failed", "/gallery/?state=failed"
+    yield "image", f"/pictures/{picture.pk}/"
     yield "studio", "/"
-    yield "my prompts", "/history/"
+    yield "prompt history", "/history/"
 
 
-def _measure(client: Client, name: str, address: str) -> None:
-    for _time in range(WARM):
-        client.get(address)
-    walls, processor = [], []
-    for _time in range(MEASURED):
-        wall, busy = time.perf_counter(), time.process_time()
-        answer = client.get(address)
-        walls.append(1000 * (time.perf_counter() - wall))
-        processor.append(1000 * (time.process_time() - busy))
-    assert answer.status_code == 200, (address, answer.status_code)
+def _measure(client: Client, name: str, url: str) -> None:
+    for _time in range(WARM_UP_REQUESTS):
+        client.get(url)
+    wall_ms, cpu_ms = [], []
+    for _time in range(MEASURED_REQUESTS):
+        wall, cpu = time.perf_counter(), time.process_time()
+        response = client.get(url)
+        wall_ms.append(1000 * (time.perf_counter() - wall))
+        cpu_ms.append(1000 * (time.process_time() - cpu))
+    assert response.status_code == 200, (url, response.status_code)
     with CaptureQueriesContext(connection) as captured:
-        client.get(address)
-    sizes = len(answer.content) / 1000, len(gzip.compress(answer.content)) / 1000
+        client.get(url)
+    sizes = len(response.content) / 1000, len(gzip.compress(response.content)) / 1000
     print(
-        f"{name:<24}{median(walls):>9.1f}{at(95, walls):>9.1f}{median(processor):>9.1f}"
+        f"{name:<24}{median(wall_ms):>9.1f}{percentile(95, wall_ms):>9.1f}"
+        f"{median(cpu_ms):>9.1f}"
         f"{len(captured):>9}{sizes[0]:>9.0f}{sizes[1]:>9.1f}",
         flush=True,
     )
 
 
-def _say_plans(member: Member) -> None:
+def _print_plans(member: Member) -> None:
     for name, query in (("first page", ""), ("a person", f"by={member.pk}")):
-        asked: Any = RequestFactory().get(f"/gallery/?{query}").GET
-        print(f"plan, {name}: {_flat(Filter(asked, member).rows()[:ROWS_A_PAGE].explain())}")
+        data: Any = RequestFactory().get(f"/gallery/?{query}").GET
+        print(f"plan, {name}: {_one_line(Filter(data, member).rows()[:ROWS_A_PAGE].explain())}")
 
 
-def _flat(plan: str) -> str:
+def _one_line(plan: str) -> str:
     return " / ".join(line.strip() for line in plan.splitlines())
 
 
-def _say_offset() -> None:
-    """What the same page would cost by counting all and leaving out all but the last."""
-    shown = Picture.objects.available().order_by("-generation__created_at", "-generation", "index")
-    began = time.perf_counter()
-    many = shown.count()
+def _print_offset_cost() -> None:
+    """Print what the last page would cost with COUNT and OFFSET instead of keyset paging."""
+    pictures = Picture.objects.available().order_by(
+        "-generation__created_at", "-generation", "index"
+    )
+    started = time.perf_counter()
+    count = pictures.count()
     counted = time.perf_counter()
-    list(shown[max(many - 60, 0) : many])
-    skipped = time.perf_counter()
+    list(pictures[max(count - 60, 0) : count])
+    finished = time.perf_counter()
     print(
-        f"by COUNT and OFFSET instead: {1000 * (counted - began):.0f} ms to count, "
-        f"{1000 * (skipped - counted):.0f} ms to the last page"
+        f"by COUNT and OFFSET instead: {1000 * (counted - started):.0f} ms to count, "
+        f"{1000 * (finished - counted):.0f} ms for the last page"
     )
 
 

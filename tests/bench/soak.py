@@ -1,4 +1,4 @@
-"""A soak: steady work for some minutes; memory and open files must stay flat."""
+"""Soak test: steady load for some minutes. Memory and open files must stay flat."""
 
 import tempfile
 import time
@@ -6,15 +6,16 @@ from pathlib import Path
 
 import psutil
 
-from tests.bench.say import pss_megabytes, say
+from tests.bench.report import print_figure, pss_megabytes
 from tests.installation import Installation
 from tests.simulator import Simulator
 
-SETTLE_SECONDS = 180  # by then every worker has done all it learns to do
-GAP_SECONDS = 0.5  # between two presses
+WARM_UP_SECONDS = 180  # afterwards every worker process has run every kind of task
+INTERVAL_SECONDS = 0.5  # between two requests
 
 
 def soak(minutes: int, **settings: object) -> None:
+    """Print how memory and open files of the worker change under steady load."""
     with (
         tempfile.TemporaryDirectory() as folder,
         Simulator(seconds=(5, 20)) as simulator,
@@ -24,26 +25,28 @@ def soak(minutes: int, **settings: object) -> None:
         ).prepare() as installation,
     ):  # fmt: skip
         visitor = installation.open()
-        began, made, first = time.monotonic(), 0, (0.0, 0)
-        while (passed := time.monotonic() - began) < minutes * 60:
-            visitor.make(f"soak {made}")
-            made += 1
-            if not first[1] and passed > SETTLE_SECONDS:
+        started, count, first = time.monotonic(), 0, (0.0, 0)
+        while (passed := time.monotonic() - started) < minutes * 60:
+            visitor.make(f"soak {count}")
+            count += 1
+            if not first[1] and passed > WARM_UP_SECONDS:
                 first = _load(installation)
-            time.sleep(GAP_SECONDS)
+            time.sleep(INTERVAL_SECONDS)
         last = _load(installation)
-        print(f"\nSoak of {minutes} min, {made} generations: {installation.statuses()}")
-        for what, unit, before, after in (
+        print(f"\nSoak of {minutes} min, {count} generations: {installation.statuses()}")
+        for name, unit, before, after in (
             ("memory of the worker (PSS)", "MB", first[0], last[0]),
             ("open files of the worker", "", float(first[1]), float(last[1])),
         ):
-            say(what, f"{before:.0f} -> {after:.0f} {unit}", f"{after / before - 1:+.1%}, < 10 %")
+            change = f"{after / before - 1:+.1%}, < 10 %"
+            print_figure(name, f"{before:.0f} -> {after:.0f} {unit}", change)
 
 
 def _load(installation: Installation) -> tuple[float, int]:
-    family = installation.family("worker")
-    return pss_megabytes(family), sum(_files(process) for process in family)
+    """Return memory in MB and the number of open files of the worker's processes."""
+    processes = installation.family("worker")
+    return pss_megabytes(processes), sum(_open_files(process) for process in processes)
 
 
-def _files(process: psutil.Process) -> int:
+def _open_files(process: psutil.Process) -> int:
     return process.num_fds() if process.is_running() else 0

@@ -1,4 +1,4 @@
-"""`make run`: everything in one foreground process tree, and the same in the container."""
+"""`manage.py run`: web server, worker and (without a key) the simulator in one process tree."""
 
 import contextlib
 import fcntl
@@ -18,6 +18,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
 from generations.models import Generation, Member, TransitionReason
+from generations.operations import demo_data
 from generations.processes.forked import ForkedProcess
 from generations.processes.watchdog import Watchdog
 from generations.worker.tasks import MAX_CALL_SECONDS
@@ -68,7 +69,9 @@ class Part:
 
 
 class Command(BaseCommand):
-    help = "Prepare the data, then run web server, worker and (without a key) the simulator."
+    help = (
+        "Prepare the database, then run the web server, the worker and (in the demo) the simulator."
+    )
 
     stopping = False
 
@@ -76,13 +79,13 @@ class Command(BaseCommand):
         signal.signal(signal.SIGTERM, self._stop)
         signal.signal(signal.SIGINT, self._stop)
         self._check_ports()
-        lock = _lock_data()
+        lock = _lock_data_folder()
         self._prepare()
         parts = self._parts()
         self._keep(parts)
-        # Beside the others: nobody waits for it, and later starts leave what was removed alone.
-        demo = ForkedProcess(_load_demo) if settings.DEMO and self.is_first else None
-        self._tell_when_ready()
+        # In the background, and on the first start only: removed demo data does not come back.
+        demo = ForkedProcess(_add_demo_data) if settings.DEMO and self.is_first_start else None
+        self._print_when_ready()
         while not self.stopping:
             self._keep(parts)
             if demo and demo.poll() is not None:
@@ -110,16 +113,16 @@ class Command(BaseCommand):
                     probe.bind((settings.BIND, port))
                 except OSError as error:
                     raise CommandError(
-                        f"Port {port} is taken. Choose another: {variable}={port + 10} make run"
+                        f"Port {port} is in use. Choose another: {variable}={port + 10} make run"
                     ) from error
 
     def _prepare(self) -> None:
         call_command("migrate", verbosity=0, interactive=False)
         call_command("collectstatic", verbosity=0, interactive=False)
-        self.is_first = not Member.objects.filter(role=Member.Role.ADMIN).exists()
-        self.password = _first_admin()
+        self.is_first_start = not Member.objects.filter(role=Member.Role.ADMIN).exists()
+        self.sign_in_hint = _ensure_admin()
         if not settings.DEMO:
-            _end_demo_rows()
+            _end_demo_generations()
 
     def _parts(self) -> list[Part]:
         parts = [
@@ -130,84 +133,101 @@ class Command(BaseCommand):
             parts.append(Part("the simulator", _simulate))
         return parts
 
-    def _tell_when_ready(self) -> None:
-        """Say where to go once it answers; a slow start says nothing and goes on."""
+    def _print_when_ready(self) -> None:
+        """Print the address once the port answers, or after `READY_SECONDS`."""
         until = time.monotonic() + READY_SECONDS
         while not self.stopping and time.monotonic() < until:
             with contextlib.closing(socket.socket()) as probe:
                 if probe.connect_ex(("127.0.0.1", settings.PORT)) == 0:
                     break
             time.sleep(0.05)
-        self.stdout.write(f"\nklingweb is at {settings.URL}\n")
-        if self.password:
-            self.stdout.write(f"Sign in as: admin   Password: {self.password}\n")
+        self.stdout.write(f"\nklingweb is running at {settings.URL}\n")
+        if self.sign_in_hint:
+            self.stdout.write(f"Sign in: {self.sign_in_hint}\n")
         if settings.DEMO:
-            self.stdout.write("Demo: no key is set, pictures are drawn here and cost nothing.\n")
-        self.stdout.write("Ctrl-C stops everything; what is under way is kept.\n\n")
+            self.stdout.write(
+                "Demo: no API key is set. Images are drawn on this machine and cost nothing.\n"
+            )
+        self.stdout.write("Press Ctrl-C to stop. Work in progress continues at the next start.\n\n")
 
     def _stop_all(self, parts: list[Part]) -> None:
-        """Worker and web first: the simulator must answer what is still under way."""
+        """Stop worker and web server first: the simulator must answer their last requests."""
         until = time.monotonic() + STOP_SECONDS
-        for told in (parts[:2], parts[2:]):
-            for part in told:
+        for group in (parts[:2], parts[2:]):
+            for part in group:
                 part.stop()
-            for part in told:
+            for part in group:
                 part.wait(until)
 
 
-def _lock_data() -> IO[str]:
-    """One `run` for one data folder; the lock ends with the process, however it ends."""
+def _lock_data_folder() -> IO[str]:
+    """Allow one `run` per data folder. The lock ends with the process, even if it is killed."""
     lock = (settings.DATA_DIR / "run.lock").open("w", encoding="ascii")
     os.set_inheritable(lock.fileno(), False)
     try:
         fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
-        raise CommandError(f"klingweb runs already on the data in {settings.DATA_DIR}.") from error
+        raise CommandError(
+            f"klingweb is already running with the data folder {settings.DATA_DIR}."
+        ) from error
     return lock
 
 
-def _first_admin() -> str:
-    """Create the person `admin` on the first start; returns the password while it is still ours."""
-    kept = settings.DATA_DIR / "first-password"
+def _ensure_admin() -> str:
+    """Create the account "admin" if there is no admin, and return how to sign in.
+
+    Empty when the password is not known any more.
+    """
+    password_file = settings.DATA_DIR / "first-password"
     if Member.objects.filter(role=Member.Role.ADMIN).exists():
-        return _first_password_if_still_valid(kept)
+        password = _first_password_if_still_valid(password_file)
+        return _sign_in_hint(password) if password else ""
     password = settings.ADMIN_PASSWORD or secrets.token_urlsafe(9)
     if not settings.ADMIN_PASSWORD:
-        kept.touch(mode=0o600)
-        kept.write_text(password, "ascii")
+        password_file.touch(mode=0o600)
+        password_file.write_text(password, "ascii")
     admin, _created = Member.objects.get_or_create(username="admin")
     admin.role, admin.is_active = Member.Role.ADMIN, True
     admin.set_password(password)
     admin.save()
-    return "" if settings.ADMIN_PASSWORD else password
+    if settings.ADMIN_PASSWORD:
+        return "user name admin, password from KLINGWEB_ADMIN_PASSWORD"
+    return _sign_in_hint(password)
 
 
-def _first_password_if_still_valid(kept: Path) -> str:
-    """Told again in the demo; once it is changed, or money is at stake, it is forgotten."""
-    if not kept.exists():
+def _sign_in_hint(password: str) -> str:
+    return f"user name admin, password {password}"
+
+
+def _first_password_if_still_valid(password_file: Path) -> str:
+    """Return the generated password in the demo while it is unchanged; else delete its file."""
+    if not password_file.exists():
         return ""
-    password = kept.read_text("ascii")
+    password = password_file.read_text("ascii")
     admin = Member.objects.filter(username="admin").first()
     if settings.DEMO and admin and admin.check_password(password):
         return password
-    kept.unlink()
+    password_file.unlink()
     return ""
 
 
-def _end_demo_rows() -> None:
-    """What was asked of the simulator is never paid for later: a real key begins with none open."""
+def _end_demo_generations() -> None:
+    """Cancel, dismiss or mark as lost the open generations of another upstream mode.
+
+    A request made in the demo must not be sent to the paid gateway later.
+    """
     for row in Generation.objects.open().exclude(upstream=settings.UPSTREAM_MODE):
         if not (row.cancel(None, row.version) or row.abandon(None, row.version)):
             row.mark_lost(TransitionReason.DEMO_ENDED)
 
 
-def _load_demo() -> None:
+def _add_demo_data() -> None:
     os.nice(10)
-    call_command("demo", verbosity=0)
+    demo_data.add()
 
 
 def _simulate() -> None:
-    """Another program, which knows nothing of us: only its arguments."""
+    """Replace this process by the simulator, which shares no code with the application."""
     command = [
         sys.executable, "-m", "klingweb.simulator",
         "--port", str(settings.SIMULATOR_PORT), "--key", settings.SIMULATOR_KEY,

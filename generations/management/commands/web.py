@@ -1,4 +1,4 @@
-"""The production web server, in this process."""
+"""`manage.py web`: the production web server."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from gunicorn.app.base import BaseApplication
 
 
 class Server(BaseApplication):
-    """gunicorn with the settings that docs/decisions/0004 measured."""
+    """gunicorn with the settings measured in docs/decisions/0004-gunicorn.md."""
 
     def load_config(self) -> None:
         options = {
@@ -16,7 +16,7 @@ class Server(BaseApplication):
             "worker_class": "gthread",
             "workers": 2,
             "threads": 8,
-            # Without it one process often takes every kept-alive connection.
+            # Without it, one process often receives all keep-alive connections.
             "reuse_port": True,
             "graceful_timeout": 20,
             "loglevel": "warning",
@@ -26,18 +26,19 @@ class Server(BaseApplication):
             self.cfg.set(name, value)
 
     def load(self) -> Any:
-        # Not before: the application lists the static files, which `run` collects first.
+        # Imported late: the application lists the static files, which `run` collects first.
         from klingweb.wsgi import application
 
         return application
 
 
 def serve() -> None:
+    """Serve in this process until it is stopped."""
     Server().run()
 
 
 class Command(BaseCommand):
-    help = "Run the production web server alone."
+    help = "Run the web server only."
 
     def handle(self, *args: Any, **options: Any) -> None:
         serve()

@@ -6,11 +6,11 @@ from generations.processes.watchdog import Watchdog, run_cluster_alone
 
 
 class Command(BaseCommand):
-    help = "Run the worker: the watchdog and the cluster it keeps alive."
+    help = "Run the worker only: the django-q2 cluster, restarted by a watchdog."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
-            "--unwatched", action="store_true", help="run the cluster itself, without the watchdog"
+            "--unwatched", action="store_true", help="Run the cluster without the watchdog"
         )
 
     def handle(self, *args: Any, **options: Any) -> None:

@@ -1,0 +1,63 @@
+"""Images: state, files and facts of every picture."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.translation import gettext_lazy as _
+
+from generations.models import Picture
+
+from .base import MaskedAdmin
+
+
+@admin.register(Picture)
+class PictureAdmin(MaskedAdmin):
+    list_display = (
+        "id",
+        "image",
+        "generation",
+        "number",
+        "state",
+        "width",
+        "height",
+        "size_bytes",
+    )
+    list_filter = ("state", "content_type", "stored_at")
+    search_fields = ("generation__prompt", "sha256")
+    list_select_related = ("generation",)
+    show_full_result_count = False
+    owner_path, private_path = "generation__owner", "generation__is_private"
+    unmasked_fields = (
+        "id",
+        "generation",
+        "index",
+        "number",
+        "state",
+        "tries",
+        "claims",
+        "next_try_at",
+        "content_type",
+        "width",
+        "height",
+        "size_bytes",
+        "stored_at",
+        "trashed_at",
+        "trashed_by",
+    )
+
+    @admin.display(description=_("image"))
+    def image(self, picture: Any) -> str:
+        return thumbnail_html(picture)
+
+
+def thumbnail_html(picture: Picture) -> str:
+    """Return the thumbnail, linked to the original, or the state where no file is stored."""
+    if not picture.is_stored:
+        return str(picture.get_state_display())
+    return format_html(
+        '<a href="{}"><img src="{}" alt="" height="60" loading="lazy"></a>',
+        reverse("file", args=[picture.pk, "original"]),
+        reverse("file", args=[picture.pk, "thumbnail"]),
+    )

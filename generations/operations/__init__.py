@@ -1,0 +1,1 @@
+"""Operations that commands run: demo data and sample data."""

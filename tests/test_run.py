@@ -1,0 +1,80 @@
+"""`manage.py run` before it starts processes: the first admin, the lock, demo requests."""
+
+from pathlib import Path
+
+import pytest
+from django.core.management import CommandError
+from pytest_django import Settings
+
+from generations.management.commands import run
+from generations.models import Member, Status
+from tests.builders import make_admin, make_generation
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def _data_folder(settings: Settings, tmp_path: Path) -> None:
+    settings.DATA_DIR = tmp_path
+    settings.ADMIN_PASSWORD = ""
+    settings.DEMO = True
+
+
+def test_first_start_creates_an_admin_with_a_generated_password(settings: Settings) -> None:
+    hint = run._ensure_admin()
+    admin = Member.objects.get()
+    assert admin.is_admin
+    assert hint.startswith("user name admin, password ")
+    assert admin.check_password(hint.split()[-1])
+    assert run._ensure_admin() == hint  # the demo repeats it
+
+
+def test_generated_password_is_forgotten_once_it_is_changed(settings: Settings) -> None:
+    run._ensure_admin()
+    admin = Member.objects.get()
+    admin.set_password("another one")
+    admin.save()
+    assert run._ensure_admin() == ""
+    assert list(settings.DATA_DIR.iterdir()) == []
+
+
+def test_generated_password_is_not_repeated_with_a_real_key(settings: Settings) -> None:
+    run._ensure_admin()
+    settings.DEMO = False
+    assert run._ensure_admin() == ""
+
+
+def test_password_from_the_environment_is_used_and_not_printed(settings: Settings) -> None:
+    settings.ADMIN_PASSWORD = "a quiet pear"
+    hint = run._ensure_admin()
+    assert Member.objects.get().check_password("a quiet pear")
+    assert "KLINGWEB_ADMIN_PASSWORD" in hint
+    assert "pear" not in hint
+
+
+def test_existing_admin_is_left_alone() -> None:
+    admin = make_admin("lan")
+    assert run._ensure_admin() == ""
+    assert Member.objects.get() == admin
+
+
+def test_second_run_on_one_data_folder_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    def taken(*_arguments: object) -> None:
+        raise BlockingIOError
+
+    monkeypatch.setattr("fcntl.lockf", taken)  # one process could lock the file twice
+    with pytest.raises(CommandError, match="already running"):
+        run._lock_data_folder()
+
+
+def test_open_demo_requests_end_at_the_first_start_with_a_key(settings: Settings) -> None:
+    queued = make_generation(Status.QUEUED, upstream="simulator")
+    running = make_generation(Status.RUNNING, upstream="simulator")
+    settings.UPSTREAM_MODE = "live"
+    paid = make_generation(Status.QUEUED, upstream="live")
+    run._end_demo_generations()
+    for row in (queued, running, paid):
+        row.refresh_from_db()
+    assert queued.status == Status.CANCELED
+    assert running.is_lost or running.is_final
+    assert paid.status == Status.QUEUED
