@@ -1,4 +1,4 @@
-"""What a member chose for themselves: colours, single keys, and how they hear of an end."""
+"""The settings page: appearance, keyboard shortcuts and notifications of one member."""
 
 from django import forms
 from django.contrib import messages
@@ -16,9 +16,9 @@ from generations.web.middleware.access import MemberRequest
 
 class PreferencesForm(forms.Form):
     color_scheme = forms.ChoiceField(
-        choices=[("", _("As the system")), *Member.ColorScheme.choices],
+        choices=[("", _("System")), *Member.ColorScheme.choices],
         required=False,
-        error_messages={"invalid_choice": _("Choose one of the three.")},
+        error_messages={"invalid_choice": _("Choose System, Light or Dark.")},
     )
     single_key_shortcuts = forms.BooleanField(required=False)
     notification_sound = forms.BooleanField(required=False)
@@ -27,13 +27,14 @@ class PreferencesForm(forms.Form):
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def preferences(request: MemberRequest) -> HttpResponse:
-    is_sent = request.method == "POST"
-    kept = {name: getattr(request.user, name) for name in PreferencesForm.base_fields}
-    form = PreferencesForm(request.POST if is_sent else None, initial=kept)
+    """Show the settings; POST saves them."""
+    is_post = request.method == "POST"
+    stored = {name: getattr(request.user, name) for name in PreferencesForm.base_fields}
+    form = PreferencesForm(request.POST if is_post else None, initial=stored)
     if not form.is_valid():
         context = {"form": form, "open_count": count_open(request.user)}
-        status = 422 if is_sent else 200
+        status = 422 if is_post else 200
         return render(request, "settings/settings.html", context, status=status)
     Member.objects.filter(pk=request.user.pk).update(**form.cleaned_data)
-    messages.success(request, gettext("Saved."))
+    messages.success(request, gettext("Settings saved."))
     return HttpResponseRedirect(reverse("settings"), status=303)
