@@ -1,9 +1,9 @@
-"""Every address of the house: the pages, and Django's own panel."""
+"""URLs of the site: our pages, and Django's admin."""
 
 from django.contrib import admin
 from django.urls import include, path
 
 urlpatterns = [
+    path("", include("generations.web.urls")),  # first: it redirects old addresses of the admin
     path("admin/", admin.site.urls),
-    path("", include("generations.web.urls")),
 ]

@@ -22,7 +22,7 @@ def page_of(client: Client, url: str = "/queue/") -> str:
     return " ".join(page.replace("<dd>", "<dd> ").split())
 
 
-def fact(term: str, value: str) -> str:
+def fact(term: object, value: str) -> str:
     """One row of the facts, as `page_of` returns it."""
     return f"<dt>{term}</dt> <dd> {value} </dd>"
 

@@ -45,7 +45,7 @@ class StateLog:
         elif is_starting:
             self._log(logging.INFO, "Waiting for the worker")
         else:
-            self._log(logging.ERROR, "The worker has stopped sending heartbeats")
+            self._log(logging.ERROR, "No heartbeat from the worker")
 
     def _log(self, level: int, message: str) -> None:
         if message != self._logged:
