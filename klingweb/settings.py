@@ -225,6 +225,7 @@ MIDDLEWARE = [
     "django_htmx.middleware.HtmxMiddleware",
     # Before the CSRF check, which reads the whole body: uploads without a session are not read.
     "generations.web.middleware.access.LoginRequired",
+    "generations.web.middleware.time_zone.ReaderTimeZone",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
@@ -261,7 +262,11 @@ SESSION_ENGINE = "django.contrib.sessions.backends.db"
 MESSAGE_STORAGE = "django.contrib.messages.storage.cookie.CookieStorage"
 
 LANGUAGE_CODE = "en"
+USE_I18N = True
+LOCALE_PATHS = [BASE_DIR / "locale"]
+FORMAT_MODULE_PATH = ["klingweb.formats"]
 USE_TZ = True
+# Where neither the member nor the browser names a time zone.
 TIME_ZONE: str = env.str("KLINGWEB_TIME_ZONE", default="UTC")
 
 STATIC_URL = "/static/"
