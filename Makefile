@@ -4,9 +4,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUNTIME := $(VENV)/.runtime-installed
 DEV := $(VENV)/.dev-installed
+TEMPLATES := $(wildcard templates/*.html templates/*/*.html)
+LOCALE ?= en
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test browser bench lint format lock demo clean
+.PHONY: help install run test browser bench lint format messages lock demo clean
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -54,11 +56,16 @@ bench: $(DEV) ## Run the benchmarks and print figures beside their targets
 lint: $(DEV) ## Check style, layers and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/djade --check --target-version 5.2 $(TEMPLATES)
 	$(BIN)/mypy
 
 format: $(DEV) ## Format the code
 	$(BIN)/ruff check --fix-only --quiet .
 	$(BIN)/ruff format .
+	$(BIN)/djade --target-version 5.2 $(TEMPLATES)
+
+messages: $(DEV) ## Extract the texts for translation into locale/ (needs gettext)
+	$(BIN)/python manage.py makemessages --locale $(LOCALE) --ignore .venv --ignore data --ignore tests
 
 demo: $(RUNTIME) ## Add the demo data (manage.py demo --remove removes it)
 	$(BIN)/python manage.py migrate --verbosity 0

@@ -1,4 +1,4 @@
-"""Warnings that every `manage.py` command prints at its start."""
+"""System checks of klingweb's own settings."""
 
 from typing import Any
 
@@ -7,8 +7,8 @@ from django.core.checks import CheckMessage, Warning, register
 
 
 @register()
-def renamed_variables(**_options: Any) -> list[CheckMessage]:
-    """Environment variables that are still set under their old names."""
+def check_renamed_variables(**_options: Any) -> list[CheckMessage]:
+    """Warn about environment variables that are still set under their old names."""
     return [
         Warning(
             f"{old} is now called {settings.RENAMED_VARIABLES[old]}.",

@@ -1,5 +1,6 @@
-"""The only reader of the environment. Every variable stands in .env.example with one line."""
+"""Django settings. The only module that reads the environment; .env.example lists all variables."""
 
+from logging import LogRecord
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,11 +15,12 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
 environ.Env.read_env(BASE_DIR / ".env", overwrite=False)
 
-# Old names still work in this release; `manage.py` warns about them (generations/checks.py).
+# Old names still work in this release, with a warning (generations/checks.py).
 RENAMED_VARIABLES = {
     "KLINGWEB_UPSTREAM_UNITS": "KLINGWEB_CONCURRENCY_LIMIT",
     "KLINGWEB_UNITS_GROW_SECONDS": "KLINGWEB_CONCURRENCY_GROW_SECONDS",
     "KLINGWEB_SUBMIT_DEADLINE": "KLINGWEB_SUBMIT_DEADLINE_SECONDS",
+    "KLINGWEB_SQLITE_TIMEOUT": "KLINGWEB_SQLITE_TIMEOUT_SECONDS",
     "KLINGWEB_PUMPS": "KLINGWEB_POLL_LOOPS",
     "KLINGWEB_PUMP_THREADS": "KLINGWEB_POLL_THREADS",
     "KLINGWEB_WATCHDOG_BEAT_SECONDS": "KLINGWEB_WATCHDOG_HEARTBEAT_SECONDS",
@@ -30,35 +32,38 @@ for _old in OLD_VARIABLES_IN_USE:
 
 DEBUG: bool = env.bool("KLINGWEB_DEBUG", default=False)
 
-# --- where things are kept ---------------------------------------------------------------
+# --- data and database -----------------------------------------------------------------------
 
 DATA_DIR = Path(env.str("KLINGWEB_DATA_DIR", default=str(BASE_DIR / "data"))).resolve()
 DATA_DIR.mkdir(parents=True, exist_ok=True, mode=0o700)
 
 
-def _kept_secret_key() -> str:
-    """Made once and kept beside the data, so that a restart signs nobody out."""
-    kept = DATA_DIR / "secret-key"
+def _stored_secret_key() -> str:
+    """Read the key from the data folder; create it first if needed.
+
+    It must survive a restart, which would otherwise end all sessions.
+    """
+    path = DATA_DIR / "secret-key"
     try:
-        with kept.open("x", encoding="ascii") as file:
-            kept.chmod(0o600)
+        with path.open("x", encoding="ascii") as file:
+            path.chmod(0o600)
             file.write(get_random_secret_key())
     except FileExistsError:
         pass
-    return kept.read_text("ascii")
+    return path.read_text("ascii")
 
 
-SECRET_KEY: str = env.str("KLINGWEB_SECRET_KEY", default="") or _kept_secret_key()
+SECRET_KEY: str = env.str("KLINGWEB_SECRET_KEY", default="") or _stored_secret_key()
 
 DATABASES: dict[str, dict[str, Any]] = {
     "default": env.db_url("KLINGWEB_DATABASE_URL", default=f"sqlite:///{DATA_DIR / 'klingweb.db'}")
 }
 DATABASES["default"]["CONN_MAX_AGE"] = 600
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
-    # Measured in docs/decisions/0003: IMMEDIATE is what removes "database is locked", and FULL
-    # is what makes the intent to submit durable before the money leaves.
+    # Measured in docs/decisions/0003: IMMEDIATE avoids "database is locked"; FULL makes a
+    # submission durable before the request, which may be charged, is sent.
     DATABASES["default"]["OPTIONS"] = {
-        "timeout": env.float("KLINGWEB_SQLITE_TIMEOUT", default=20),
+        "timeout": env.float("KLINGWEB_SQLITE_TIMEOUT_SECONDS", default=20),
         "transaction_mode": "IMMEDIATE",
         "init_command": (
             "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-20000;"
@@ -70,7 +75,7 @@ else:
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-# --- who may reach it ---------------------------------------------------------------------
+# --- network and security --------------------------------------------------------------------
 
 PORT: int = env.int("PORT", default=8000)
 BIND: str = env.str("KLINGWEB_BIND", default="127.0.0.1")
@@ -99,11 +104,11 @@ CONTENT_SECURITY_POLICY = {
     }
 }
 
-# --- the upstream -------------------------------------------------------------------------
+# --- the upstream ----------------------------------------------------------------------------
 
 UPSTREAM_KEY: str = env.str("KLINGWEB_UPSTREAM_KEY", default="")
-DEMO = not UPSTREAM_KEY  # without a key the built-in simulator serves, on this machine only
-UPSTREAM_MODE = "simulator" if DEMO else "live"  # worker and pages use rows of this mode only
+DEMO = not UPSTREAM_KEY  # without a key, the built-in simulator runs on this machine
+UPSTREAM_MODE = "simulator" if DEMO else "live"  # worker and pages only use rows of this mode
 SIMULATOR_PORT: int = env.int("KLINGWEB_SIMULATOR_PORT", default=8799)
 SIMULATOR_KEY = "demo"
 SIMULATOR_SECONDS: str = env.str("KLINGWEB_SIMULATOR_SECONDS", default="4-9")
@@ -112,55 +117,70 @@ UPSTREAM_URL: str = env.str(
     default=f"http://127.0.0.1:{SIMULATOR_PORT}" if DEMO else "https://api.yescale.io",
 ).rstrip("/")
 UPSTREAM_PROFILE: str = env.str("KLINGWEB_UPSTREAM_PROFILE", default="documented")
-# Images in progress at once: the sum of n over all open tasks. 0: no limit, the upstream's 429
-# decides.
+# Images in progress at once: the sum of n over all open tasks. 0: no limit of our own; the
+# upstream's 429 decides.
 CONCURRENCY_LIMIT: int = env.int("KLINGWEB_CONCURRENCY_LIMIT", default=20)
-# The limit shrinks when the upstream refuses, and grows back by one step in this time.
+# After a refusal the limit shrinks; every so many seconds it grows back by one step.
 CONCURRENCY_GROW_SECONDS: float = env.float("KLINGWEB_CONCURRENCY_GROW_SECONDS", default=30)
-# How a task without an answer can be looked for there: "" (not at all), by our own "reference"
-# (external_task_id, sent along then), or in the "list" of its tasks.
+# How to search the upstream for a submission that got no answer: by our "reference" (sent as
+# external_task_id), in the "list" of its tasks, or not at all ("").
 UPSTREAM_LOOKUP: str = env.str("KLINGWEB_UPSTREAM_LOOKUP", default="")
 if UPSTREAM_LOOKUP not in ("", "reference", "list"):
-    raise ImproperlyConfigured('KLINGWEB_UPSTREAM_LOOKUP is "reference", "list" or empty.')
-# Whether a task that fails there is charged all the same: "yes", "no", or "unknown".
+    raise ImproperlyConfigured('KLINGWEB_UPSTREAM_LOOKUP must be "reference", "list" or empty.')
+# Whether the upstream charges failed tasks: "yes", "no" or "unknown".
 FAILED_IS_CHARGED: str = env.str("KLINGWEB_FAILED_IS_CHARGED", default="unknown")
 PROMPT_CHARACTERS: int = env.int("KLINGWEB_PROMPT_CHARACTERS", default=500)
 NEGATIVE_PROMPT_CHARACTERS: int = env.int("KLINGWEB_NEGATIVE_PROMPT_CHARACTERS", default=200)
 
-# --- the worker's timing, in seconds --------------------------------------------------
+# --- worker: submitting ----------------------------------------------------------------------
 
 SUBMIT_THREADS: int = env.int("KLINGWEB_SUBMIT_THREADS", default=16)
+# For one submit as a whole.
 SUBMIT_DEADLINE_SECONDS: float = min(env.float("KLINGWEB_SUBMIT_DEADLINE_SECONDS", default=75), 200)
-# Between two submits, so that a burst does not meet the upstream at once.
+# Minimum time between two submits, to spread bursts.
 SUBMIT_GAP_SECONDS: float = env.float("KLINGWEB_SUBMIT_GAP_SECONDS", default=0.01)
-# How long after an unanswered submit the upstream is asked for it; after the last it is known
-# not to be there.
+# When to search the upstream for an unanswered submit, in seconds after it. If the last search
+# finds nothing, the upstream does not have it.
 LOOKUP_SECONDS: list[float] = env.list(
     "KLINGWEB_LOOKUP_SECONDS", cast=float, default=[60, 120, 300, 600]
 ) or [60]
-# How many pumps work at once, over all machines, and how many threads one may need at most.
+# The first wait after a 429; it doubles up to a minute.
+BUSY_RETRY_SECONDS: float = env.float("KLINGWEB_BUSY_RETRY_SECONDS", default=1)
+# The first time between two probes during a hold; it doubles up to 15 minutes.
+HOLD_RETRY_SECONDS: int = env.int("KLINGWEB_HOLD_RETRY_SECONDS", default=60)
+
+# --- worker: polling -------------------------------------------------------------------------
+
+# Poll loops at once over all machines, and the maximum number of threads of each.
 POLL_LOOPS: int = env.int("KLINGWEB_POLL_LOOPS", default=1)
 POLL_THREADS: int = env.int("KLINGWEB_POLL_THREADS", default=256)
-FETCH_THREADS: int = env.int("KLINGWEB_FETCH_THREADS", default=8)
-# Between two polls of one task: in its first minute, to five, to thirty, after that.
+# Between two polls of one task: up to the age of 1, 5 and 30 minutes, and after that.
 POLL_SECONDS: list[float] = env.list("KLINGWEB_POLL_SECONDS", cast=float, default=[4, 8, 20, 60])
+# A task is late after this time, or later if such tasks usually take long.
 LATE_SECONDS: int = env.int("KLINGWEB_LATE_SECONDS", default=300)
+# A task is lost once the upstream has answered "not found" for this long.
 DOUBT_SECONDS: int = env.int("KLINGWEB_DOUBT_SECONDS", default=600)
+# A task still unfinished after this time is lost.
 WATCH_SECONDS: int = env.int("KLINGWEB_WATCH_SECONDS", default=24 * 3600)
-# Between the tries for one file; after the last it is lost until somebody asks again.
+
+# --- worker: downloads -----------------------------------------------------------------------
+
+FETCH_THREADS: int = env.int("KLINGWEB_FETCH_THREADS", default=8)
+# Between two attempts to download a file. After the last one, only a member can start more.
 FETCH_RETRY_SECONDS: list[float] = env.list(
     "KLINGWEB_FETCH_RETRY_SECONDS", cast=float, default=[5, 20, 60, 300, 1800]
 )
-# The first wait after a refusal that says "too many"; it doubles up to a minute.
-BUSY_RETRY_SECONDS: float = env.float("KLINGWEB_BUSY_RETRY_SECONDS", default=1)
-HOLD_RETRY_SECONDS: int = env.int("KLINGWEB_HOLD_RETRY_SECONDS", default=60)
-# How often a beat is sent through the cluster, and without one how long until it is started anew.
+
+# --- worker: processes -----------------------------------------------------------------------
+
+# How often a heartbeat passes through the cluster, and after how long without one the cluster is
+# restarted.
 WATCHDOG_HEARTBEAT_SECONDS: float = env.float("KLINGWEB_WATCHDOG_HEARTBEAT_SECONDS", default=10)
 WATCHDOG_TIMEOUT_SECONDS: float = env.float("KLINGWEB_WATCHDOG_TIMEOUT_SECONDS", default=30)
 
-# Settings measured in docs/decisions/0002. `retry` lies far above every task's timeout; there is a
-# worker for each line (submit, pumps, fetch, lookup), one for the slow downloads that a fetch shift
-# still ends after handing over, and one that is free for the next kick.
+# Measured in docs/decisions/0002. `retry` must be far above `timeout`, or tasks run twice. Workers:
+# one per loop (submit, poll, fetch, lookup), one for slow downloads of a fetch loop that released
+# its lease early, and one for the next wake-up.
 Q_CLUSTER: dict[str, Any] = {
     "name": "klingweb",
     "orm": "default",
@@ -179,7 +199,7 @@ Q_CLUSTER: dict[str, Any] = {
     "guard_cycle": 1,
 }
 
-# --- Django ---------------------------------------------------------------------------------
+# --- Django ----------------------------------------------------------------------------------
 
 INSTALLED_APPS = [
     "django.contrib.admin",
@@ -192,7 +212,7 @@ INSTALLED_APPS = [
     "django_htmx",
     "django_q",
     "csp",
-    "generations",  # last: its panel takes the place of others' pages
+    "generations",  # last: its admin classes replace those of other apps
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
@@ -203,8 +223,9 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
-    # Before the CSRF check, which reads the whole body: a stranger's upload is never taken in.
+    # Before the CSRF check, which reads the whole body: uploads without a session are not read.
     "generations.web.middleware.access.LoginRequired",
+    "generations.web.middleware.time_zone.ReaderTimeZone",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
@@ -236,24 +257,28 @@ LOGIN_REDIRECT_URL = "studio"
 LOGIN_URL = "login"
 LOGOUT_REDIRECT_URL = "login"
 ADMIN_PASSWORD: str = env.str("KLINGWEB_ADMIN_PASSWORD", default="")
-# Not cached: the cache of another process would outlive a sign-out.
+# In the database: a per-process cache would keep sessions alive after a sign-out.
 SESSION_ENGINE = "django.contrib.sessions.backends.db"
 MESSAGE_STORAGE = "django.contrib.messages.storage.cookie.CookieStorage"
 
 LANGUAGE_CODE = "en"
+USE_I18N = True
+LOCALE_PATHS = [BASE_DIR / "locale"]
+FORMAT_MODULE_PATH = ["klingweb.formats"]
 USE_TZ = True
+# Where neither the member nor the browser names a time zone.
 TIME_ZONE: str = env.str("KLINGWEB_TIME_ZONE", default="UTC")
 
 STATIC_URL = "/static/"
 STATIC_ROOT = Path(env.str("KLINGWEB_STATIC_ROOT", default=str(DATA_DIR / "static")))
 STATICFILES_DIRS = [BASE_DIR / "static"]
-MEDIA_ROOT = DATA_DIR / "files"  # never served by path: files.py asks who is looking first
+MEDIA_ROOT = DATA_DIR / "files"  # served by web/files.py only, which checks permissions
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1_000_000
-DATA_UPLOAD_MAX_NUMBER_FIELDS = 6000  # as many pictures as may be chosen at once, and more
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 6000  # above the maximum of a bulk selection (5,000)
 DATA_UPLOAD_MAX_NUMBER_FILES = 1
 FILE_UPLOAD_MAX_MEMORY_SIZE = 1_000_000
 FILE_UPLOAD_HANDLERS = [
@@ -261,11 +286,27 @@ FILE_UPLOAD_HANDLERS = [
     "generations.web.studio.uploads.CappedUploadHandler",
 ]
 
+
+def _is_not_a_failed_health_check(record: LogRecord) -> bool:
+    """Drop Django's line for each 503 of /healthz, which web/health.py logs once per change."""
+    path = getattr(getattr(record, "request", None), "path", "")
+    return path != "/healthz" or getattr(record, "status_code", 0) != 503
+
+
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
+    "filters": {
+        "no_failed_health_checks": {
+            "()": "django.utils.log.CallbackFilter",
+            "callback": _is_not_a_failed_health_check,
+        }
+    },
     "formatters": {"plain": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
-    "loggers": {"django-q": {"level": "WARNING"}},
+    "loggers": {
+        "django-q": {"level": "WARNING"},
+        "django.request": {"filters": ["no_failed_health_checks"]},
+    },
     "root": {"handlers": ["console"], "level": env.str("KLINGWEB_LOG_LEVEL", default="INFO")},
 }

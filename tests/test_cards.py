@@ -125,7 +125,7 @@ def test_while_the_line_is_held_everybody_sees_why(owner_client: Client, owner: 
     row = make_generation(owner=owner)
     UpstreamGate.hold(UpstreamGate.HoldReason.ACCOUNT, "quota_not_enough: the raw words")
     page = owner_client.get("/").content
-    assert b"The line is on hold: the Kling account is empty." in page
+    assert b"Generation is on hold: the Kling account is empty." in page
     assert b"the raw words" not in page
     assert "Starts when the hold ends" in card_in(page, row)
 
@@ -205,7 +205,7 @@ def test_a_hold_shows_up_on_an_open_page(owner_client: Client, owner: Member) ->
     row = make_generation(Status.RUNNING, owner=owner)
     question = seen(owner_client, row)
     UpstreamGate.hold(UpstreamGate.HoldReason.BUSY)
-    assert b"too busy for minutes" in ask(owner_client, question).content
+    assert b"too busy for several minutes" in ask(owner_client, question).content
 
 
 def test_no_more_than_fifty_cards_are_asked_for(owner_client: Client, owner: Member) -> None:

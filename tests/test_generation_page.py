@@ -131,7 +131,7 @@ def test_who_asked_is_the_first_line(owner_client: Client, owner: Member) -> Non
 def test_what_is_not_there_is_a_404_that_looks_like_ours(owner_client: Client, pk: str) -> None:
     answer = owner_client.get(f"/generations/{pk}/")
     assert answer.status_code == 404
-    assert b"No picture here." in answer.content
+    assert b"Page not found." in answer.content
 
 
 def test_somebody_disabled_sees_nothing(

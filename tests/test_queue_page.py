@@ -1,4 +1,4 @@
-"""The page of the line: for admins, with the pause that everybody reads."""
+"""The queue page of admins, and the pause that every page shows."""
 
 import re
 
@@ -16,18 +16,25 @@ from tests.forms import HTMX
 pytestmark = pytest.mark.django_db
 
 
-def page_of(client: Client, address: str = "/queue/") -> str:
-    return " ".join(client.get(address).content.decode().split())
+def page_of(client: Client, url: str = "/queue/") -> str:
+    """The page with one space between tags, and inside each <dd>."""
+    page = client.get(url).content.decode().replace("<d", " <d").replace("</dd", " </dd")
+    return " ".join(page.replace("<dd>", "<dd> ").split())
+
+
+def fact(term: object, value: str) -> str:
+    """One row of the facts, as `page_of` returns it."""
+    return f"<dt>{term}</dt> <dd> {value} </dd>"
 
 
 def press_resume(client: Client, page: str) -> str:
-    """The button as it stands on that page."""
+    """Press the Resume button of that page, which may be stale."""
     pause = re.search(r'name="pause" value="([^"]*)"', page)
-    assert pause, "there is no button to resume"
+    assert pause, "the page has no Resume button"
     return client.post("/queue/resume", {"pause": pause[1]}, follow=True).content.decode()
 
 
-def test_the_page_is_for_admins_alone(owner_client: Client, admin_client: Client) -> None:
+def test_queue_page_is_for_admins_only(owner_client: Client, admin_client: Client) -> None:
     assert 'href="/queue/"' in admin_client.get("/").content.decode()
     assert admin_client.get("/queue/").status_code == 200
     assert owner_client.get("/queue/").status_code == 403
@@ -36,14 +43,14 @@ def test_the_page_is_for_admins_alone(owner_client: Client, admin_client: Client
     assert b'href="/queue/"' not in owner_client.get("/").content
 
 
-def test_nobody_else_resumes(owner_client: Client, admin: Member) -> None:
+def test_members_cannot_resume(owner_client: Client, admin: Member) -> None:
     UpstreamGate.pause(admin, "Lunch")
     assert owner_client.post("/queue/resume").status_code == 403
     assert UpstreamGate.now().is_paused
 
 
-def test_nothing_is_paused_or_resumed_by_looking(admin_client: Client, admin: Member) -> None:
-    assert "Open: what is asked for is sent" in page_of(admin_client)
+def test_get_requests_change_nothing(admin_client: Client, admin: Member) -> None:
+    assert "Running. Requests are sent in turn by person." in page_of(admin_client)
     assert not UpstreamGate.objects.exists()
     UpstreamGate.pause(admin, "Lunch")
     assert admin_client.get("/queue/resume").status_code == 405
@@ -53,21 +60,21 @@ def test_nothing_is_paused_or_resumed_by_looking(admin_client: Client, admin: Me
 # --- the pause ------------------------------------------------------------------------------------
 
 
-def test_a_pause_is_told_to_all_with_its_reason_and_who(
+def test_pause_is_shown_to_everyone_with_reason_and_admin(
     admin_client: Client, admin: Member, owner_client: Client
 ) -> None:
-    answer = admin_client.post("/queue/", {"reason": "  The month's <money> is spent "})
-    assert (answer.status_code, answer["Location"]) == (302, "/queue/")
+    response = admin_client.post("/queue/", {"reason": "  The month's <money> is spent "})
+    assert (response.status_code, response["Location"]) == (302, "/queue/")
     gate = UpstreamGate.now()
     assert (gate.paused_by, gate.pause_reason) == (admin, "The month's <money> is spent")
     page = page_of(owner_client, "/")
-    assert "The line is paused: The month&#x27;s &lt;money&gt; is spent" in page
-    assert f"By {admin.name}, since " in page
-    assert "What waits is kept and costs nothing." in page
+    assert "Generation is paused: The month&#x27;s &lt;money&gt; is spent" in page
+    assert f"Paused by {admin.name}, " in page
+    assert "Queued requests are kept and cost nothing." in page
     assert "Resume" not in page
 
 
-def test_admins_find_resume_and_details_in_the_banner(admin_client: Client, admin: Member) -> None:
+def test_banner_offers_resume_and_details_to_admins(admin_client: Client, admin: Member) -> None:
     UpstreamGate.pause(admin, "Lunch")
     page = page_of(admin_client, "/")
     assert 'id="banner-resume"' in page
@@ -76,40 +83,40 @@ def test_admins_find_resume_and_details_in_the_banner(admin_client: Client, admi
 
 
 @pytest.mark.parametrize("reason", ["", "   ", "x" * 301, "a\x00b"])
-def test_a_pause_without_a_reason_is_refused_beside_the_field(
+def test_invalid_reason_shows_a_field_error_and_does_not_pause(
     admin_client: Client, reason: str
 ) -> None:
-    answer = admin_client.post("/queue/", {"reason": reason})
-    assert answer.status_code == 422
-    page = answer.content.decode()
+    response = admin_client.post("/queue/", {"reason": reason})
+    assert response.status_code == 422
+    page = response.content.decode()
     assert 'id="reason-error"' in page
     assert f'name="reason" maxlength="300" value="{reason}"' in page
     assert not UpstreamGate.objects.filter(paused_at__isnull=False).exists()
 
 
-def test_an_empty_post_is_a_pause_without_a_reason(admin_client: Client) -> None:
+def test_empty_post_is_rejected(admin_client: Client) -> None:
     assert admin_client.post("/queue/").status_code == 422
 
 
-def test_the_first_pause_stands(admin_client: Client, admin: Member) -> None:
+def test_second_pause_keeps_the_first_reason(admin_client: Client, admin: Member) -> None:
     UpstreamGate.pause(admin, "Lunch")
-    answer = admin_client.post("/queue/", {"reason": "Dinner"}, follow=True)
-    assert b"It was paused already." in answer.content
+    response = admin_client.post("/queue/", {"reason": "Dinner"}, follow=True)
+    assert b"Already paused." in response.content
     assert UpstreamGate.now().pause_reason == "Lunch"
 
 
-def test_while_it_is_paused_nobody_is_asked_to_pause_it(
-    admin_client: Client, admin: Member
-) -> None:
+def test_pause_form_is_hidden_while_paused(admin_client: Client, admin: Member) -> None:
     assert 'name="reason"' in page_of(admin_client)
     UpstreamGate.pause(admin, "Lunch")
     assert 'name="reason"' not in page_of(admin_client)
 
 
-# --- its end --------------------------------------------------------------------------------------
+# --- resume --------------------------------------------------------------------------------------
 
 
-def test_a_resume_lets_the_queue_go_at_once(admin_client: Client, admin: Member) -> None:
+def test_resume_ends_pause_and_hold_and_wakes_up_submit(
+    admin_client: Client, admin: Member
+) -> None:
     make_generation()
     UpstreamGate.pause(admin, "Lunch")
     UpstreamGate.hold(UpstreamGate.HoldReason.ACCOUNT)
@@ -117,75 +124,73 @@ def test_a_resume_lets_the_queue_go_at_once(admin_client: Client, admin: Member)
     gate = UpstreamGate.now()
     assert not gate.is_paused
     assert not gate.is_held
-    assert [kick.func() for kick in OrmQ.objects.all()] == ["generations.worker.tasks.submit"]
+    assert [wake_up.func() for wake_up in OrmQ.objects.all()] == ["generations.worker.tasks.submit"]
 
 
-def test_a_resume_from_the_banner_of_a_card_does_the_same(
-    admin_client: Client, admin: Member
-) -> None:
+def test_resume_works_from_the_studio_banner(admin_client: Client, admin: Member) -> None:
     UpstreamGate.pause(admin, "Lunch")
     press_resume(admin_client, page_of(admin_client, "/"))
     assert not UpstreamGate.now().is_paused
 
 
 @pytest.mark.parametrize("before", ["a hold", "another pause"])
-def test_a_press_on_an_old_page_ends_no_pause_that_it_did_not_show(
+def test_resume_from_a_stale_page_keeps_a_newer_pause(
     admin_client: Client, admin: Member, before: str
 ) -> None:
     if before == "a hold":
         UpstreamGate.hold(UpstreamGate.HoldReason.KEY)
     else:
         UpstreamGate.pause(admin, "Lunch")
-    old = page_of(admin_client)
+    stale_page = page_of(admin_client)
     UpstreamGate.resume()
-    UpstreamGate.pause(admin, "Somebody broke in")
-    assert "read why first" in press_resume(admin_client, old)
-    assert UpstreamGate.now().pause_reason == "Somebody broke in"
+    UpstreamGate.pause(admin, "The key leaked")
+    assert "Read the reason first." in press_resume(admin_client, stale_page)
+    assert UpstreamGate.now().pause_reason == "The key leaked"
     assert not OrmQ.objects.exists()
 
 
 # --- open pages -----------------------------------------------------------------------------------
 
 
-def test_an_open_page_learns_of_a_pause_of_another_and_of_its_end(
+def test_open_pages_show_a_pause_and_its_end(
     owner_client: Client, owner: Member, admin: Member
 ) -> None:
     row = make_generation(owner=owner)
     stamps = ["open.2"]
 
-    def ask() -> str:
-        question = {"k": f"{row.pk}.1-1-open", "p": stamps[-1]}
-        page = owner_client.get("/cards/changes", question).content.decode()
+    def poll() -> str:
+        query = {"k": f"{row.pk}.1-1-open", "p": stamps[-1]}
+        page = owner_client.get("/cards/changes", query).content.decode()
         stamps.extend(re.findall(r'data-page-stamp="([^"]+)"', page))
         return page
 
     UpstreamGate.pause(admin, "Lunch")
-    assert "The line is paused: Lunch" in ask()
+    assert "Generation is paused: Lunch" in poll()
     UpstreamGate.resume()
     UpstreamGate.pause(admin, "Dinner")
-    assert "The line is paused: Dinner" in ask()
+    assert "Generation is paused: Dinner" in poll()
     UpstreamGate.resume()
-    page = ask()
+    page = poll()
     assert 'id="banner"' in page
-    assert "The line is paused" not in page
+    assert "Generation is paused" not in page
     assert len(set(stamps)) == 3
 
 
-def test_a_press_on_a_card_brings_the_banner_with_the_stamp(
+def test_card_action_updates_the_banner_and_its_stamp(
     owner_client: Client, owner: Member, admin: Member
 ) -> None:
     row = make_generation(Status.UNCONFIRMED, owner=owner)
     UpstreamGate.pause(admin, "Lunch")
-    address = f"/generations/{row.pk}/send-again/"
-    page = owner_client.post(address, {"version": "1"}, headers=HTMX).content.decode()
+    url = f"/generations/{row.pk}/send-again/"
+    page = owner_client.post(url, {"version": "1"}, headers=HTMX).content.decode()
     assert 'data-page-stamp="paused-' in page
-    assert "The line is paused: Lunch" in page
+    assert "Generation is paused: Lunch" in page
 
 
-# --- how it stands --------------------------------------------------------------------------------
+# --- the state --------------------------------------------------------------------------------
 
 
-def test_it_says_how_much_is_where_and_how_wide_it_is(admin_client: Client) -> None:
+def test_counts_per_status_and_the_concurrency_limit_are_shown(admin_client: Client) -> None:
     for _row in range(3):
         make_generation()
     make_generation(Status.RUNNING, n=2)
@@ -195,75 +200,79 @@ def test_it_says_how_much_is_where_and_how_wide_it_is(admin_client: Client) -> N
     UpstreamGate.now()
     UpstreamGate.objects.update(concurrency_limit=5, concurrency_limit_changed_at=timezone.now())
     page = page_of(admin_client)
-    for words, count in (
-        ("Queued", 3), ("Sending", 1), ("Generating", 1), ("Downloading", 0),
-        ("Unconfirmed", 1),
-    ):  # fmt: skip
-        assert f"<dt>{words}</dt><dd>{count}</dd>" in page
-    assert "4 of 5 pictures" in page
-    assert "after Kling had said “too many”" in page
+    expected = {
+        Status.QUEUED: 3,
+        Status.SUBMITTING: 1,
+        Status.RUNNING: 1,
+        Status.FETCHING: 0,
+        Status.UNCONFIRMED: 1,
+    }
+    for status, count in expected.items():
+        assert fact(status.label, str(count)) in page
+    assert "4 of 5" in page
+    assert "after a rate limit. Recovers automatically." in page
 
 
-def test_what_is_not_narrowed_is_not_called_so(admin_client: Client, settings: Settings) -> None:
-    assert "0 of 20 pictures" in page_of(admin_client)
-    assert "Narrowed" not in page_of(admin_client)
+def test_limit_is_shown_without_note_unless_it_was_reduced(
+    admin_client: Client, settings: Settings
+) -> None:
+    assert fact("Images in progress", "0 of 20") in page_of(admin_client)
+    assert "Reduced" not in page_of(admin_client)
     settings.CONCURRENCY_LIMIT = 0
-    assert "0 pictures, no limit of ours" in page_of(admin_client)
+    assert fact("Images in progress", "0, no limit") in page_of(admin_client)
 
 
-def test_what_waits_by_the_thousand_is_not_counted_to_its_end(
+def test_counts_are_capped(
     admin_client: Client, owner: Member, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(queue_page, "MAX_COUNT", 2)
     for _row in range(2):
         make_generation(owner=owner)
-    assert "<dt>Queued</dt><dd>2</dd>" in page_of(admin_client)
+    assert fact(Status.QUEUED.label, "2") in page_of(admin_client)
     make_generation(owner=owner)
-    assert "<dt>Queued</dt><dd>more than 2</dd>" in page_of(admin_client)
+    assert fact(Status.QUEUED.label, "more than 2") in page_of(admin_client)
 
 
-def test_what_was_asked_of_another_upstream_is_not_of_this_line(admin_client: Client) -> None:
+def test_generations_of_another_upstream_are_not_counted(admin_client: Client) -> None:
     make_generation()
     Generation.objects.update(upstream="live")
-    assert "<dt>Queued</dt><dd>0</dd>" in page_of(admin_client)
+    assert fact(Status.QUEUED.label, "0") in page_of(admin_client)
 
 
-def test_a_hold_says_why_since_when_and_when_it_tries_again(
-    admin_client: Client, owner_client: Client
-) -> None:
+def test_hold_shows_reason_start_and_next_retry(admin_client: Client, owner_client: Client) -> None:
     UpstreamGate.hold(UpstreamGate.HoldReason.ACCOUNT, '{"message": "<b>1102"}')
     gate, page = UpstreamGate.now(), page_of(admin_client)
     assert gate.held_at
     assert gate.probe_at
-    assert "The line is on hold: the Kling account is empty." in page
-    assert "Top up, then resume" in page
-    assert f"<dt>On hold since</dt><dd>{gate.held_at:%-d %b, %H:%M:%S}</dd>" in page
-    assert f"<dt>Tried again at</dt><dd>{gate.probe_at:%-d %b, %H:%M:%S}</dd>" in page
+    assert "Generation is on hold: the Kling account is empty." in page
+    assert "Top up the account, then press Resume." in page
+    assert fact("On hold since", f"{gate.held_at:%-d %b, %H:%M:%S}") in page
+    assert fact("Next retry", f"{gate.probe_at:%-d %b, %H:%M:%S}") in page
     assert "{&quot;message&quot;: &quot;&lt;b&gt;1102&quot;}" in page
-    told = page_of(owner_client, "/")
-    assert "It starts by itself after a top-up." in told
-    assert "1102" not in told
+    member_page = page_of(owner_client, "/")
+    assert "Generation resumes automatically after a top-up." in member_page
+    assert "1102" not in member_page
 
 
-def test_a_pause_hides_no_hold_behind_it(admin_client: Client, admin: Member) -> None:
+def test_paused_page_still_shows_the_hold(admin_client: Client, admin: Member) -> None:
     UpstreamGate.hold(UpstreamGate.HoldReason.KEY, "invalid token")
     UpstreamGate.pause(admin, "Lunch")
     page = page_of(admin_client)
-    assert "The line is paused: Lunch" in page
-    assert "Kling refuses our key" in page
+    assert "Generation is paused: Lunch" in page
+    assert "Kling rejects the API key" in page
     assert "invalid token" in page
 
 
-def test_a_wait_is_told_with_its_end(admin_client: Client) -> None:
-    assert "Busy" not in page_of(admin_client)
+def test_wait_shows_when_sending_resumes(admin_client: Client) -> None:
+    assert "Kling is busy" not in page_of(admin_client)
     UpstreamGate.stay_silent(3600)
     until, page = UpstreamGate.now().silent_until, page_of(admin_client)
-    assert "Busy: Kling has no room for now." in page
-    assert f"<dt>Nothing sent until</dt><dd>{until:%-d %b, %H:%M:%S}</dd>" in page
-    assert "Open: what is asked for" not in page
+    assert "Kling is busy. Sending resumes at" in page
+    assert fact("Sending resumes", f"{until:%-d %b, %H:%M:%S}") in page
+    assert "Running." not in page
 
 
-def test_the_last_sign_of_the_worker_is_told(admin_client: Client) -> None:
-    assert "<dt>Last sign of the worker</dt><dd>none yet</dd>" in page_of(admin_client)
+def test_last_heartbeat_of_the_worker_is_shown(admin_client: Client) -> None:
+    assert fact("Worker last seen", "never") in page_of(admin_client)
     Lease.record_heartbeat("worker")
-    assert "<dt>Last sign of the worker</dt><dd>just now</dd>" in page_of(admin_client)
+    assert fact("Worker last seen", "just now") in page_of(admin_client)

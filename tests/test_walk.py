@@ -103,7 +103,7 @@ def test_ten_cards_refresh_in_a_browser_with_one_request_a_period(
     upstream.settings(seconds=[12, 16])
     page = chromium.new_page()
     page.goto(f"{installation.url}/accounts/login/")
-    page.get_by_label("Name").fill("admin")
+    page.get_by_label("User name").fill("admin")
     page.get_by_label("Password").fill(ADMIN_PASSWORD)
     page.get_by_role("button", name="Sign in").click()
 

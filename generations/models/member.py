@@ -35,6 +35,12 @@ class Member(AbstractUser):
     )
     notification_sound = models.BooleanField(default=False)
     browser_notifications = models.BooleanField(default=False)
+    time_zone = models.CharField(
+        max_length=40, blank=True, default="", help_text=_("For example Europe/Berlin.")
+    )
+    time_zone_is_automatic = models.BooleanField(
+        default=True, help_text=_("The time zone follows the browser.")
+    )
     last_submitted_at = models.DateTimeField(
         null=True,
         blank=True,

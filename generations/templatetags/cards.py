@@ -5,6 +5,7 @@ from typing import Any
 from django import template
 from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
+from django.utils.timezone import get_current_timezone_name
 from django.utils.translation import get_language
 
 from .times import ago
@@ -17,7 +18,12 @@ _cached: dict[tuple[Any, ...], SafeString] = {}
 @register.simple_tag
 def card_html(card: Any) -> SafeString:
     """`cards/_item.html` for a card that `is_settled`: of one face there is one drawing."""
-    key = (*card.cache_key, ago(card.generation.created_at), get_language())
+    key = (
+        *card.cache_key,
+        ago(card.generation.created_at),
+        get_language(),
+        get_current_timezone_name(),
+    )
     if key not in _cached:
         if len(_cached) >= MAX_CACHED:
             _cached.clear()

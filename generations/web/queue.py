@@ -1,4 +1,4 @@
-"""The line to the upstream, for admins: how it stands, and the button that pauses it."""
+"""The queue page, for admins: the state of generation, and its pause."""
 
 import logging
 from dataclasses import dataclass
@@ -26,22 +26,26 @@ from .middleware.access import MemberRequest
 
 logger = logging.getLogger(__name__)
 
-MAX_COUNT = 1000  # of each status: how many more there are is not worth a longer look
-COUNTED = (Status.QUEUED, Status.SUBMITTING, Status.RUNNING, Status.FETCHING, Status.UNCONFIRMED)
+MAX_COUNT = 1000  # per status; a page needs no exact figure above it
+COUNTED_STATUSES = (
+    Status.QUEUED, Status.SUBMITTING, Status.RUNNING, Status.FETCHING, Status.UNCONFIRMED,
+)  # fmt: skip
 
 
 class PauseForm(forms.Form):
     reason = forms.CharField(
         max_length=300,
-        error_messages={"required": _("Say why: everybody who waits will read it.")},
+        error_messages={"required": _("Enter a reason. Everyone on the team sees it.")},
     )
 
 
 @dataclass(frozen=True)
-class Count:
+class StatusCount:
+    """How many generations have this status, at most `MAX_COUNT`."""
+
     status: Status
-    shown: int
-    is_more: bool
+    number: int
+    is_capped: bool
 
     @property
     def label(self) -> str:
@@ -50,23 +54,26 @@ class Count:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def queue(request: MemberRequest) -> HttpResponse:
-    """How it stands; a POST pauses it, for a reason."""
-    _admins_only(request)
+    """Show the queue's state; POST pauses generation with a reason."""
+    _require_admin(request)
     form = PauseForm(request.POST if request.method == "POST" else None)
     if not form.is_valid():
         status = 422 if form.errors else 200
         return render(request, "queue/queue.html", _context(request, form), status=status)
     if UpstreamGate.pause(request.user, form.cleaned_data["reason"]):
-        logger.info("the line is paused by %s: %s", request.user, form.cleaned_data["reason"])
+        logger.info("Generation paused by %s: %s", request.user, form.cleaned_data["reason"])
     else:
-        messages.info(request, gettext("It was paused already. This is how it stands now."))
+        messages.info(request, gettext("Already paused. Here is the current state."))
     return redirect("queue")
 
 
 @require_POST
 def resume(request: MemberRequest) -> HttpResponse:
-    """The pause that was on the page, or a hold, ends by hand; the queue goes on at once."""
-    _admins_only(request)
+    """End the pause that the page showed, and any hold, and wake up the submit loop.
+
+    `pause` is the `pause_id` from the page. A newer pause, which the admin has not seen, stays.
+    """
+    _require_admin(request)
     with transaction.atomic():
         pause = pause_id(UpstreamGate.lock())
         is_same = not pause or request.POST.get("pause") == pause
@@ -74,39 +81,39 @@ def resume(request: MemberRequest) -> HttpResponse:
             UpstreamGate.resume()
             tasks.enqueue_submit()
     if is_same:
-        logger.info("the line is resumed by %s", request.user)
+        logger.info("Generation resumed by %s", request.user)
     else:
-        messages.info(request, gettext("Meanwhile somebody else has paused it: read why first."))
+        messages.info(request, gettext("Paused again meanwhile. Read the reason first."))
     return redirect("queue")
 
 
-def _admins_only(request: MemberRequest) -> None:
+def _require_admin(request: MemberRequest) -> None:
     if not request.user.is_admin:
         raise PermissionDenied
 
 
 def _context(request: MemberRequest, form: PauseForm) -> dict[str, Any]:
-    now = current_gate() or UpstreamGate()
+    gate = current_gate() or UpstreamGate()
     return {
         "form": form,
-        "gate": now,
-        "busy_until": _busy_until(now),
-        "concurrency_limit": now.concurrency_limit or settings.CONCURRENCY_LIMIT,
+        "gate": gate,
+        "sending_resumes_at": _sending_resumes_at(gate),
+        "concurrency_limit": gate.concurrency_limit or settings.CONCURRENCY_LIMIT,
         "images_in_flight": Generation.objects.images_in_flight(),
-        "counts": [_count(status) for status in COUNTED],
+        "counts": [_count(status) for status in COUNTED_STATUSES],
         "heartbeat_at": Lease.last_heartbeat("worker"),
         "open_count": count_open(request.user),
     }
 
 
-def _busy_until(now: UpstreamGate) -> datetime | None:
-    """Until when nothing is sent, because the upstream asked for it."""
-    waits = [until for until in (now.submit_not_before, now.silent_until) if until]
+def _sending_resumes_at(gate: UpstreamGate) -> datetime | None:
+    """Until when nothing is sent because the upstream asked for a wait; None: no wait."""
+    waits = [until for until in (gate.submit_not_before, gate.silent_until) if until]
     return max((until for until in waits if until > timezone.now()), default=None)
 
 
-def _count(status: Status) -> Count:
-    # The end says nothing more of these, but the index is of the open ones.
+def _count(status: Status) -> StatusCount:
+    # These statuses imply `finished_at=None`; saying so lets the partial index be used.
     rows = Generation.objects.for_current_upstream().filter(status=status, finished_at=None)
     found = rows[: MAX_COUNT + 1].count()
-    return Count(status, min(found, MAX_COUNT), found > MAX_COUNT)
+    return StatusCount(status, min(found, MAX_COUNT), found > MAX_COUNT)

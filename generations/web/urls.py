@@ -1,9 +1,9 @@
-"""Every page of the house, and the addresses its pages ask by themselves."""
+"""URLs of all pages, and of the requests that pages make themselves."""
 
 from django.contrib.auth import views as auth_views
 from django.urls import URLPattern, path
 
-from . import files, health, queue
+from . import files, health, queue, redirects
 from .account import preferences
 from .cards import actions, changes, generation_page
 from .gallery import bulk, collections, compare, download, gallery, picture, trash
@@ -41,6 +41,10 @@ urlpatterns: list[URLPattern] = [
     ),
     path("accounts/logout/", auth_views.LogoutView.as_view(), name="logout"),
     path("healthz", health.healthz, name="healthz"),
-    # Asked for by browsers on pages that are not ours, such as the panel's or a bare picture.
+    # Requested by browsers on pages without an icon link, such as the admin or a plain image.
     path("favicon.ico", files.favicon),
+    path("line/", redirects.queue),
+    path("line/resume", redirects.resume_queue),
+    path("admin/generations/line/", redirects.admin_upstream_gate),
+    path("admin/generations/line/<path:rest>", redirects.admin_upstream_gate),
 ]

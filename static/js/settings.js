@@ -1,15 +1,18 @@
-// The settings: whether this browser may show notices, and the button that asks it.
+// The settings page: shows whether this browser allows notifications, and asks for permission.
 
-const place = document.getElementById("permission");
+const container = document.getElementById("permission");
 
-function show() {
-  const answer = "Notification" in window && isSecureContext ? Notification.permission : "none";
-  for (const words of place.children) words.hidden = words.dataset.permission !== answer;
+function showPermission() {
+  const isSupported = "Notification" in window && isSecureContext;
+  const permission = isSupported ? Notification.permission : "none";
+  for (const message of container.children) {
+    message.hidden = message.dataset.permission !== permission;
+  }
 }
 
 document.getElementById("allow").addEventListener("click", async () => {
   await Notification.requestPermission();
-  show();
+  showPermission();
 });
 
-show();
+showPermission();

@@ -1,104 +1,113 @@
-// Single keys, on every page of a member. A template says which control a key presses:
+// Keyboard shortcuts, on every page of a signed-in member. Templates declare them:
 //
-//   data-shortcut="f"        the key presses this button, link or summary; a field gets the focus
+//   data-shortcut="f"        the key clicks this button, link or summary, or focuses this field
 //   data-shortcut="Shift+x"  the same with Shift
-//   data-shortcut="g s"      two keys, one after the other
-//   data-item           on a card, or on the link of a picture: what `j` and `k` go to
+//   data-shortcut="g s"      two keys in sequence
+//   data-item                on a card or an image link: `j` and `k` move between these
 //
-// Of many such controls the nearest to the focus is meant: `d` on a picture is for this picture, on
-// its card for all of them. What stands in an item is pressed from within that item only, and while
-// a modal dialog is open, what stands in the dialog. Keys are off inside fields, and wherever the
-// member wants none (`data-single-key-shortcuts="off"` on <html>).
+// If several controls have the same shortcut, the one nearest to the focus is used: `d` on an image
+// downloads that image, on its card all of them. A control inside an item works only while the focus
+// is in that item, and while a modal dialog is open only controls in the dialog work. Shortcuts are
+// off in text fields, and when the member turned them off (`data-single-key-shortcuts="off"` on
+// <html>).
 
 const ITEM = "[data-item]";
-const FIRST_KEY = "g";
-const SECOND_KEY_MS = 1500;
-const PRESSED = ["checkbox", "radio", "button", "submit"].map((type) => `[type="${type}"]`);
-const FIELD = `textarea, select, [contenteditable], input:not(${PRESSED})`;
+const PREFIX_KEY = "g";
+const SEQUENCE_TIMEOUT_MS = 1500;
+const BUTTON_TYPES = ["checkbox", "radio", "button", "submit"].map((type) => `[type="${type}"]`);
+const TEXT_FIELD = `textarea, select, [contenteditable], input:not(${BUTTON_TYPES})`;
 
-const list = document.getElementById("shortcuts");
-const modal = () => document.querySelector("dialog:modal");
-let firstAt = -Infinity;
+const dialog = document.getElementById("shortcuts");
+const openModal = () => document.querySelector("dialog:modal");
+let prefixPressedAt = -Infinity;
 
 document.addEventListener("keydown", (event) => {
   const isOff = document.documentElement.dataset.singleKeyShortcuts === "off";
-  const isOthers = event.defaultPrevented || event.isComposing;
-  if (isOff || isOthers || event.ctrlKey || event.metaKey || event.altKey) return;
-  const key = event.target.matches?.(FIELD) ? "" : nameOf(event);
-  if (key && press(key, event.repeat)) event.preventDefault();
+  const isHandled = event.defaultPrevented || event.isComposing;
+  if (isOff || isHandled || event.ctrlKey || event.metaKey || event.altKey) return;
+  const key = event.target.matches?.(TEXT_FIELD) ? "" : keyName(event);
+  if (key && handleKey(key, event.repeat)) event.preventDefault();
 });
 
-/** Characters and Delete; all other keys are the browser's. */
-function nameOf({ key, shiftKey }) {
+/** "x", "Shift+x" or "Delete"; "" for keys that are left to the browser. */
+function keyName({ key, shiftKey }) {
   if (key === "Delete") return key;
   if ([...key].length !== 1 || key === " ") return "";
-  const small = key.toLowerCase();
-  return shiftKey && small !== key ? `Shift+${small}` : small;
+  const lowerCase = key.toLowerCase();
+  return shiftKey && lowerCase !== key ? `Shift+${lowerCase}` : lowerCase;
 }
 
-function press(key, isHeld) {
-  const isSecond = performance.now() - firstAt < SECOND_KEY_MS;
-  firstAt = -Infinity;
-  if (!isSecond && key === FIRST_KEY) {
-    firstAt = performance.now();
+/** Returns whether the key did anything. */
+function handleKey(key, isRepeat) {
+  const isSecondKey = performance.now() - prefixPressedAt < SEQUENCE_TIMEOUT_MS;
+  prefixPressedAt = -Infinity;
+  if (!isSecondKey && key === PREFIX_KEY) {
+    prefixPressedAt = performance.now();
     return true;
   }
-  if (key === "j" || key === "k") return step(key === "j" ? 1 : -1);
-  if (isHeld) return false;
-  if (key === "?") return toggleList();
-  return use(isSecond ? nearest(`${FIRST_KEY} ${key}`, document.body) : nearest(key));
+  if (key === "j" || key === "k") return moveFocus(key === "j" ? 1 : -1);
+  if (isRepeat) return false;
+  if (key === "?") return toggleDialog();
+  return activate(
+    isSecondKey ? nearestControl(`${PREFIX_KEY} ${key}`, document.body) : nearestControl(key),
+  );
 }
 
-function use(control) {
+function activate(control) {
   if (!control) return false;
-  if (control.matches(FIELD)) control.focus();
+  if (control.matches(TEXT_FIELD)) control.focus();
   else control.click();
   return true;
 }
 
-function nearest(name, top = modal() ?? document.body) {
+/** Searches the focused element, then each of its ancestors up to `root`. */
+function nearestControl(shortcut, root = openModal() ?? document.body) {
   const focused = document.activeElement;
-  for (let place = top.contains(focused) ? focused : top; ; place = place.parentElement) {
-    const item = place.closest(ITEM);
-    const controls = [place, ...place.querySelectorAll("[data-shortcut]")];
-    const found = controls.find(
-      (one) => one.dataset.shortcut === name && one.closest(ITEM) === item && !one.disabled,
+  for (let scope = root.contains(focused) ? focused : root; ; scope = scope.parentElement) {
+    const item = scope.closest(ITEM);
+    const candidates = [scope, ...scope.querySelectorAll("[data-shortcut]")];
+    const control = candidates.find(
+      (candidate) =>
+        candidate.dataset.shortcut === shortcut &&
+        candidate.closest(ITEM) === item &&
+        !candidate.disabled,
     );
-    if (found || place === top) return found;
+    if (control || scope === root) return control;
   }
 }
 
-// --- from item to item ---------------------------------------------------------------------------
+// --- moving between items ------------------------------------------------------------------------
 
-function step(by) {
-  const items = [...(modal() ?? document).querySelectorAll(ITEM)];
-  const here = items.indexOf(document.activeElement.closest(ITEM));
-  const next = here < 0 ? firstInView(items) : items[here + by];
+function moveFocus(offset) {
+  const items = [...(openModal() ?? document).querySelectorAll(ITEM)];
+  const index = items.indexOf(document.activeElement.closest(ITEM));
+  const next = index < 0 ? firstInView(items) : items[index + offset];
   if (next) (next.matches("a") ? next : next.querySelector("a, [tabindex]")).focus();
   return items.length > 0;
 }
 
 function firstInView(items) {
-  const header = document.querySelector(".header").offsetHeight;
-  return items.find((item) => item.getBoundingClientRect().bottom > header);
+  const headerHeight = document.querySelector(".header").offsetHeight;
+  return items.find((item) => item.getBoundingClientRect().bottom > headerHeight);
 }
 
-// --- the list of all keys --------------------------------------------------------------------------
+// --- the list of shortcuts -----------------------------------------------------------------------
 
-function toggleList() {
-  if (list.open) list.close();
-  else list.showModal();
+function toggleDialog() {
+  if (dialog.open) dialog.close();
+  else dialog.showModal();
   return true;
 }
 
-document.getElementById("open-shortcuts").addEventListener("click", toggleList);
+document.getElementById("open-shortcuts").addEventListener("click", toggleDialog);
 
-// A press beside the list closes it; so does a link in it, so that its target can take the focus.
-list.addEventListener("click", (event) => {
-  if (event.target === list || event.target.closest("a")) list.close();
+// A click on the backdrop closes the dialog. So does a link in it, so that the link's target can
+// take the focus.
+dialog.addEventListener("click", (event) => {
+  if (event.target === dialog || event.target.closest("a")) dialog.close();
 });
 
-// --- menus close as menus do -----------------------------------------------------------------------
+// --- menus: close on a click outside and on Escape -----------------------------------------------
 
 document.addEventListener("click", (event) => {
   for (const menu of document.querySelectorAll("details.menu[open]")) {

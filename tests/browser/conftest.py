@@ -68,7 +68,7 @@ def _let_in(context: BrowserContext, member: Member, address: str) -> None:
 def sign_in(context: BrowserContext, member: Member) -> None:
     page = context.new_page()
     page.goto("/accounts/login/")
-    page.get_by_label("Name").fill(member.username)
+    page.get_by_label("User name").fill(member.username)
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Sign in").click()
     page.wait_for_url("**/")

@@ -1,5 +1,5 @@
-"""axe-core finds nothing on any page in any state, light and dark, large and small; and nothing
-that somebody writes makes a page wider than its screen."""
+"""axe-core finds no violation on any page in any state, light and dark, desktop and phone; and no
+text widens a page beyond its screen."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -41,19 +41,19 @@ HOSTILE = (
 
 @pytest.fixture
 def installation(settings: Settings, tmp_path: Path, transactional_db: None) -> Member:
-    """An admin with a card in every state, prompts that nobody wishes for, and a full library."""
+    """An admin with a card in every state, hostile prompts, and a full gallery."""
     settings.MEDIA_ROOT = tmp_path
-    admin = make_admin("a-name-that-is-longer-than-any-name-ought-to-be")
-    for place, status in enumerate(Status):
+    admin = make_admin("a-name-that-is-longer-than-most-names-are-ever")
+    for index, status in enumerate(Status):
         for failure in Failure if status == Status.FAILED else ("",):
-            more: dict[str, Any] = {"failure": failure} if failure else {}
+            columns: dict[str, Any] = {"failure": failure} if failure else {}
             row = make_generation(
                 status,
                 owner=admin,
-                prompt=HOSTILE[place % len(HOSTILE)],
-                n=place % 4 + 1,
-                created_at=timezone.now() - timedelta(minutes=place),
-                **more,
+                prompt=HOSTILE[index % len(HOSTILE)],
+                n=index % 4 + 1,
+                created_at=timezone.now() - timedelta(minutes=index),
+                **columns,
             )
             if status == Status.UNCONFIRMED:
                 make_submission(row)
@@ -84,8 +84,8 @@ def window(
         base_url=live_server.url,
         viewport={"width": width, "height": 900},
         color_scheme=color_scheme,
-        bypass_csp=True,  # axe is put in by script; the policy itself is tested elsewhere
-        reduced_motion="reduce",  # colours are judged as they stand, not on their way
+        bypass_csp=True,  # axe is injected as a script; test_access checks the policy
+        reduced_motion="reduce",  # contrast is measured after transitions
     )
     sign_in(context, installation)
     yield context
@@ -100,106 +100,108 @@ def pages(installation: Member) -> dict[str, str]:
     shown = [picture.pk for picture in Picture.objects.available()[:2]]
     return {
         "studio": "/",
-        "studio, refilled": f"/?remix={first.generation_id}&use={first.pk}",
+        "studio, reused settings": f"/?remix={first.generation_id}&use={first.pk}",
         "gallery": "/gallery/",
         "gallery, filtered": "/gallery/?q=family&favourite=1&since=x",
-        "gallery, of a state": "/gallery/?state=failed",
-        "gallery, nothing": "/gallery/?q=nothing-is-like-that",
+        "gallery, by status": "/gallery/?state=failed",
+        "gallery, no results": "/gallery/?q=nothing-is-like-that",
         "picture": f"/pictures/{first.pk}/",
         "compare": f"/compare/?picture={shown[0]}&picture={shown[1]}",
         "collections": "/collections/",
         "collection": f"/collections/{collection.pk}/",
-        "collection, arranged": f"/collections/{collection.pk}/?arrange=1",
+        "collection, arranging": f"/collections/{collection.pk}/?arrange=1",
         "trash": "/trash/",
         "history": "/history/",
         "settings": "/settings/",
-        "line": "/queue/",
-        "made": f"/generations/{first.generation_id}/",
-        "varied": f"/generations/{first.generation_id}/variations/",
+        "queue": "/queue/",
+        "generation": f"/generations/{first.generation_id}/",
+        "variations": f"/generations/{first.generation_id}/variations/",
         "failed": f"/generations/{failed.pk}/",
         "unconfirmed": f"/generations/{unconfirmed.pk}/",
         "not found": "/pictures/999999/",
     }
 
 
-def findings(page: Page) -> list[str]:
-    found = Axe().run(page, options=RULES)
+def violations(page: Page) -> list[str]:
+    result = Axe().run(page, options=RULES)
     return [
         f"{each['id']}: {node['target']} {node['html'][:160]}"
-        for each in found.response["violations"]
+        for each in result.response["violations"]
         for node in each["nodes"]
     ]
 
 
-def test_axe_finds_nothing_on_any_page(window: BrowserContext, installation: Member) -> None:
+def test_axe_finds_no_violation_on_any_page(window: BrowserContext, installation: Member) -> None:
     page = window.pages[0]
     found = {}
-    for name, address in pages(installation).items():
-        page.goto(address)
-        if wrong := findings(page):
-            found[name] = wrong
+    for name, url in pages(installation).items():
+        page.goto(url)
+        if violations_here := violations(page):
+            found[name] = violations_here
     assert found == {}
 
 
-def test_axe_finds_nothing_in_what_opens(window: BrowserContext, installation: Member) -> None:
+def test_axe_finds_no_violation_in_dialogs_and_menus(
+    window: BrowserContext, installation: Member
+) -> None:
     page = window.pages[0]
     found = {}
 
-    def look(name: str) -> None:
-        if wrong := findings(page):
-            found[name] = wrong
+    def check(name: str) -> None:
+        if violations_here := violations(page):
+            found[name] = violations_here
 
     page.goto("/")
     page.get_by_role("button", name="Make").click()
     page.get_by_text("Describe the picture first.").wait_for()
     for row in page.locator("details.composer-row").all():
         row.evaluate("row => { row.open = true; }")
-    look("a form that was refused, all rows open")
+    check("composer with errors, all rows open")
     page.keyboard.press("Escape")
     page.locator("body").click(position={"x": 2, "y": 300})
     page.keyboard.press("?")
-    page.get_by_role("dialog", name="Keys").wait_for()
-    look("the keys")
+    page.get_by_role("dialog", name="Keyboard shortcuts").wait_for()
+    check("shortcut list")
     page.goto("/")
     page.locator("details.variations summary").first.click()
     page.locator("form.variations").wait_for()
-    look("one thing to vary")
+    check("variations")
     page.goto("/gallery/")
     for menu in page.locator(".chips details.menu:not(.months)").all():
         menu.locator("summary").click()
-        look(f"the menu {menu.locator('summary').text_content()}")
+        check(f"menu {menu.locator('summary').text_content()}")
     page.keyboard.press("Escape")
     page.locator("#select").click()
     page.locator(".month .select-box").first.check()
-    look("a month chosen")
+    check("month selected")
     page.locator(".tile").first.click()
-    look("choosing")
+    check("selecting")
     page.locator("#bulk-bar").get_by_role("button", name="Favourite").click()
     page.locator(".toast").wait_for()
-    look("a toast")
+    check("toast")
     page.goto("/gallery/")
     page.locator(".tile a").first.click()
     page.get_by_role("dialog", name="Picture").wait_for()
-    look("the lightbox")
+    check("viewer")
     assert found == {}
 
 
-def test_axe_finds_nothing_before_one_is_signed_in(
+def test_axe_finds_no_violation_on_the_sign_in_page(
     chromium: Browser, live_server: LiveServer
 ) -> None:
     context = chromium.new_context(base_url=live_server.url, bypass_csp=True)
     page = context.new_page()
     page.goto("/accounts/login/")
-    assert findings(page) == []
-    page.get_by_label("Name").fill("nobody")
+    assert violations(page) == []
+    page.get_by_label("User name").fill("nobody")
     page.get_by_label("Password").fill("nothing")
     page.get_by_role("button", name="Sign in").click()
     page.get_by_role("alert").wait_for()
-    assert findings(page) == []
+    assert violations(page) == []
     context.close()
 
 
-def test_no_page_is_wider_than_a_small_screen(
+def test_pages_fit_a_320_px_screen(
     chromium: Browser, live_server: LiveServer, installation: Member
 ) -> None:
     context = chromium.new_context(
@@ -208,10 +210,10 @@ def test_no_page_is_wider_than_a_small_screen(
     sign_in(context, installation)
     page = context.pages[0]
     wide = {}
-    for name, address in pages(installation).items():
-        page.goto(address)
-        over = page.evaluate("document.documentElement.scrollWidth - innerWidth")
-        if over > 0:
-            wide[name] = over
+    for name, url in pages(installation).items():
+        page.goto(url)
+        overflow = page.evaluate("document.documentElement.scrollWidth - innerWidth")
+        if overflow > 0:
+            wide[name] = overflow
     assert wide == {}
     context.close()

@@ -1,4 +1,4 @@
-"""What tells that something has ended: a sound, a notice of the browser, another tab."""
+"""Sound, browser notification and other tabs when a generation finishes."""
 
 from pathlib import Path
 
@@ -11,28 +11,28 @@ from tests.builders import make_generation
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-# The border of the browser: what would be heard and shown outside of the page.
-OUTSIDE = """
-    window.outside = [];
+# Replaces the browser's sound and notifications with a record of the calls.
+FAKE_OUTPUTS = """
+    window.outputs = [];
     window.AudioContext = class { currentTime = 0; close() {} };
     window.GainNode = class { connect() {} };
     window.OscillatorNode = class {
-        constructor(context, {frequency}) { outside.push(frequency); }
+        constructor(context, {frequency}) { outputs.push(frequency); }
         connect() {} start() {} stop() {}
     };
     window.Notification = class {
         static permission = "granted";
-        constructor(title, {body}) { outside.push(body); }
+        constructor(title, {body}) { outputs.push(body); }
     };
-    Object.defineProperty(document, "hidden", {get: () => Boolean(window.away)});
+    Object.defineProperty(document, "hidden", {get: () => Boolean(window.isHidden)});
 """
 
 
-def ended(row: Generation, page: Page) -> None:
-    """It ends before one's eyes, and one looks away before it is said."""
+def finish_while_hidden(row: Generation, page: Page) -> None:
+    """Wait until the card shows the end, then hide the page before the announcement."""
     page.evaluate("htmx.trigger('#poller', 'look')")
     expect(page.locator(f"#generation-{row.pk}")).not_to_have_attribute("data-open", "")
-    page.evaluate("window.away = true")
+    page.evaluate("window.isHidden = true")
 
 
 @pytest.fixture(autouse=True)
@@ -41,41 +41,41 @@ def _files(settings: Settings, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("does_well", "tones", "words"),
+    ("is_success", "tones", "words"),
     [(True, [660, 880], "ready"), (False, [440, 330], "Not made")],
 )
-def test_an_end_is_heard_and_shown(
-    window: BrowserContext, owner: Member, does_well: bool, tones: list[int], words: str
+def test_end_plays_a_sound_and_shows_a_notification(
+    window: BrowserContext, owner: Member, is_success: bool, tones: list[int], words: str
 ) -> None:
     Member.objects.filter(pk=owner.pk).update(notification_sound=True, browser_notifications=True)
-    now = Status.FETCHING if does_well else Status.RUNNING
-    row = make_generation(now, owner=owner, stored=int(does_well))
-    window.add_init_script(OUTSIDE)
+    status = Status.FETCHING if is_success else Status.RUNNING
+    row = make_generation(status, owner=owner, stored=int(is_success))
+    window.add_init_script(FAKE_OUTPUTS)
     page = window.pages[0]
     page.goto("/")
-    if does_well:
+    if is_success:
         assert row.finish_if_complete()
     else:
         row.mark_failed(Failure.POLICY, "no")
-    ended(row, page)
+    finish_while_hidden(row, page)
     expect(page.locator("#announcer")).not_to_be_empty()
-    told = page.evaluate("window.outside")
-    assert told[:2] == tones
-    assert words in told[2]
+    outputs = page.evaluate("window.outputs")
+    assert outputs[:2] == tones
+    assert words in outputs[2]
 
 
-def test_nothing_is_heard_by_whom_wants_nothing(window: BrowserContext, owner: Member) -> None:
+def test_no_sound_or_notification_when_turned_off(window: BrowserContext, owner: Member) -> None:
     row = make_generation(Status.RUNNING, owner=owner)
-    window.add_init_script(OUTSIDE)
+    window.add_init_script(FAKE_OUTPUTS)
     page = window.pages[0]
     page.goto("/")
     row.mark_failed(Failure.POLICY, "no")
-    ended(row, page)
+    finish_while_hidden(row, page)
     expect(page.locator("#announcer")).not_to_be_empty()
-    assert page.evaluate("window.outside") == []
+    assert page.evaluate("window.outputs") == []
 
 
-def test_another_tab_shows_what_one_made(window: BrowserContext) -> None:
+def test_other_tabs_show_a_new_generation(window: BrowserContext) -> None:
     first = window.pages[0]
     second = window.new_page()
     second.goto("/")

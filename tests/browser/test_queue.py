@@ -1,4 +1,4 @@
-"""The line, as an admin presses it and as an open page of a member learns of it."""
+"""Pauses on open pages, entering a task ID by keyboard, and page widths."""
 
 import pytest
 from playwright.sync_api import BrowserContext, Page, ViewportSize, expect
@@ -9,21 +9,19 @@ from tests.builders import make_generation, make_submission
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-SIDEWAYS = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+HORIZONTAL_OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
 
-def test_an_open_page_learns_of_a_pause_and_of_its_end(
-    page: Page, owner: Member, admin: Member
-) -> None:
+def test_open_page_shows_a_pause_and_its_end(page: Page, owner: Member, admin: Member) -> None:
     make_generation(Status.RUNNING, owner=owner)
     page.reload()
     UpstreamGate.pause(admin, "Lunch")
-    expect(page.get_by_role("region", name="The line is paused: Lunch")).to_be_visible()
+    expect(page.get_by_role("region", name="Generation is paused: Lunch")).to_be_visible()
     UpstreamGate.resume()
     expect(page.locator("#banner-title")).to_have_count(0)
 
 
-def test_an_admin_names_a_task_by_keyboard_and_keeps_the_focus(
+def test_task_id_form_keeps_the_focus_when_used_by_keyboard(
     window: BrowserContext, owner: Member, admin: Member
 ) -> None:
     row = make_generation(Status.UNCONFIRMED, owner=owner, attempt=1)
@@ -47,7 +45,7 @@ def test_an_admin_names_a_task_by_keyboard_and_keeps_the_focus(
 
 
 @pytest.mark.parametrize("width", [320, 390, 1280])
-def test_no_page_scrolls_sideways(
+def test_admin_pages_do_not_scroll_sideways(
     window: BrowserContext, width: int, owner: Member, admin: Member
 ) -> None:
     rows = [
@@ -55,22 +53,22 @@ def test_no_page_scrolls_sideways(
         make_generation(Status.SUCCEEDED, owner=owner, n=4, stored=3),
         make_generation(Status.UNCONFIRMED, owner=owner),
     ]
-    UpstreamGate.hold(UpstreamGate.HoldReason.ACCOUNT, "the raw words " * 40)
-    UpstreamGate.pause(admin, "The money of this month is spent " * 8)
+    UpstreamGate.hold(UpstreamGate.HoldReason.ACCOUNT, "the raw response " * 40)
+    UpstreamGate.pause(admin, "The budget of this month is spent " * 8)
     window.clear_cookies()
     sign_in(window, admin)
     page = window.pages[-1]
     page.set_viewport_size(ViewportSize(width=width, height=900))
-    for address in ("/queue/", *(f"/generations/{row.pk}/" for row in rows)):
-        page.goto(address)
-        assert page.evaluate(SIDEWAYS) <= 0, address
+    for url in ("/queue/", *(f"/generations/{row.pk}/" for row in rows)):
+        page.goto(url)
+        assert page.evaluate(HORIZONTAL_OVERFLOW) <= 0, url
 
 
 @pytest.mark.parametrize("width", [320, 390, 1280])
-def test_no_card_of_the_studio_reaches_over_its_edge(page: Page, width: int, owner: Member) -> None:
+def test_studio_does_not_scroll_sideways(page: Page, width: int, owner: Member) -> None:
     for n in (1, 2, 4, 9):
         make_generation(Status.RUNNING, owner=owner, n=n)
         make_generation(Status.SUCCEEDED, owner=owner, n=n)
     page.set_viewport_size(ViewportSize(width=width, height=900))
     page.reload()
-    assert page.evaluate(SIDEWAYS) <= 0
+    assert page.evaluate(HORIZONTAL_OVERFLOW) <= 0

@@ -1,4 +1,4 @@
-"""Single keys: the list of them, from card to card, and what they never do."""
+"""Keyboard shortcuts: the list, moving between cards, and when they are off."""
 
 from urllib.parse import urlsplit
 
@@ -12,26 +12,28 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
-def three(owner: Member) -> list[Generation]:
-    """From the newest down, as they stand in the page."""
-    words = ("Dunes", "Ridges", "A pear")
-    return [make_generation(Status.SUCCEEDED, owner=owner, prompt=word) for word in words][::-1]
+def cards(owner: Member) -> list[Generation]:
+    """Three generations, newest first, as on the page."""
+    prompts = ("Dunes", "Ridges", "A pear")
+    return [make_generation(Status.SUCCEEDED, owner=owner, prompt=prompt) for prompt in prompts][
+        ::-1
+    ]
 
 
 def path_of(page: Page) -> str:
     return urlsplit(page.url).path
 
 
-def test_the_list_of_keys_opens_keeps_the_focus_in_it_and_gives_it_back(page: Page) -> None:
+def test_shortcut_list_traps_the_focus_and_restores_it(page: Page) -> None:
     page.get_by_role("link", name="Studio").focus()
     page.keyboard.press("?")
-    dialog = page.get_by_role("dialog", name="Keys")
+    dialog = page.get_by_role("dialog", name="Keyboard shortcuts")
     expect(dialog).to_be_visible()
     expect(dialog.get_by_role("button", name="Close")).to_be_focused()
     outside = (
         "!document.activeElement.closest('dialog') && document.activeElement !== document.body"
     )
-    for _press in range(4):
+    for _ in range(4):
         page.keyboard.press("Tab")
         assert not page.evaluate(outside)
     page.keyboard.press("Escape")
@@ -39,15 +41,15 @@ def test_the_list_of_keys_opens_keeps_the_focus_in_it_and_gives_it_back(page: Pa
     expect(page.get_by_role("link", name="Studio")).to_be_focused()
 
 
-def test_the_list_opens_from_the_menu_too(page: Page) -> None:
+def test_shortcut_list_opens_from_the_account_menu(page: Page) -> None:
     page.locator("summary", has_text="Account").click()
-    page.get_by_role("button", name="Keys").click()
-    expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
+    page.get_by_role("button", name="Keyboard shortcuts").click()
+    expect(page.get_by_role("dialog", name="Keyboard shortcuts")).to_be_visible()
     page.mouse.click(5, 5)
-    expect(page.get_by_role("dialog", name="Keys")).to_be_hidden()
+    expect(page.get_by_role("dialog", name="Keyboard shortcuts")).to_be_hidden()
 
 
-def test_n_goes_to_the_prompt_from_everywhere(page: Page) -> None:
+def test_n_focuses_the_prompt_from_every_page(page: Page) -> None:
     prompt = page.get_by_label("Prompt", exact=True)
     page.keyboard.press("n")
     expect(prompt).to_be_focused()
@@ -58,24 +60,24 @@ def test_n_goes_to_the_prompt_from_everywhere(page: Page) -> None:
     expect(prompt).to_be_focused()
 
 
-def test_two_keys_go_to_a_page(page: Page) -> None:
+def test_two_key_shortcut_opens_a_page(page: Page) -> None:
     page.goto("/settings/")
     page.keyboard.press("g")
     page.keyboard.press("s")
     page.wait_for_url(lambda url: urlsplit(url).path == "/")
 
 
-def test_j_and_k_go_from_card_to_card(page: Page, three: list[Generation]) -> None:
+def test_j_and_k_move_between_cards(page: Page, cards: list[Generation]) -> None:
     page.reload()
-    links = [page.locator(f"#generation-{row.pk} a.picture") for row in three]
+    links = [page.locator(f"#generation-{row.pk} a.picture") for row in cards]
     for key, expected in (("j", 0), ("j", 1), ("j", 2), ("j", 2), ("k", 1)):
         page.keyboard.press(key)
         expect(links[expected]).to_be_focused()
     page.keyboard.press("Enter")
-    page.wait_for_url(f"**/pictures/{three[1].pictures.get().pk}/")
+    page.wait_for_url(f"**/pictures/{cards[1].pictures.get().pk}/")
 
 
-def test_a_key_presses_what_is_nearest_to_the_focus(page: Page, owner: Member) -> None:
+def test_shortcut_uses_the_control_nearest_to_the_focus(page: Page, owner: Member) -> None:
     row = make_generation(Status.SUCCEEDED, owner=owner, n=2)
     page.reload()
     second = row.pictures.order_by("index")[1]
@@ -91,15 +93,17 @@ def test_a_key_presses_what_is_nearest_to_the_focus(page: Page, owner: Member) -
     page.wait_for_url(f"**/?remix={row.pk}")
 
 
-def test_a_key_without_a_card_presses_no_card(page: Page, three: list[Generation]) -> None:
+def test_card_shortcuts_do_nothing_without_a_focused_card(
+    page: Page, cards: list[Generation]
+) -> None:
     page.reload()
-    page.evaluate("addEventListener('click', () => { window.pressed = true }, true)")
+    page.evaluate("addEventListener('click', () => { window.clicked = true }, true)")
     for key in ("r", "d", "Delete"):
         page.keyboard.press(key)
-    assert page.evaluate("window.pressed") is None
+    assert page.evaluate("window.clicked") is None
 
 
-def test_fields_keep_their_letters(page: Page, three: list[Generation]) -> None:
+def test_typing_in_a_field_triggers_no_shortcut(page: Page, cards: list[Generation]) -> None:
     page.reload()
     prompt = page.get_by_label("Prompt", exact=True)
     prompt.focus()
@@ -109,15 +113,15 @@ def test_fields_keep_their_letters(page: Page, three: list[Generation]) -> None:
     assert path_of(page) == "/"
 
 
-def test_with_single_key_shortcuts_off_none_does_anything(
-    page: Page, owner: Member, three: list[Generation]
+def test_shortcuts_do_nothing_when_turned_off(
+    page: Page, owner: Member, cards: list[Generation]
 ) -> None:
     Member.objects.filter(pk=owner.pk).update(single_key_shortcuts=False)
     page.goto("/settings/")
-    page.evaluate("addEventListener('click', () => { window.pressed = true }, true)")
+    page.evaluate("addEventListener('click', () => { window.clicked = true }, true)")
     for key in ("?", "g", "s", "n", "j"):
         page.keyboard.press(key)
     expect(page.get_by_role("dialog")).to_have_count(0)
-    assert page.evaluate("window.pressed") is None
+    assert page.evaluate("window.clicked") is None
     assert page.evaluate("document.activeElement === document.body")
     assert path_of(page) == "/settings/"

@@ -1,1 +1,1 @@
-"""What a member sets for themselves."""
+"""Pages where members manage their own account."""

@@ -1,4 +1,8 @@
-"""What a member chose for themselves: colours, single keys, and how they hear of an end."""
+"""The settings page: appearance, time zone, keyboard shortcuts and notifications of one member."""
+
+from collections.abc import Iterable
+from itertools import groupby
+from typing import Any
 
 from django import forms
 from django.contrib import messages
@@ -12,28 +16,68 @@ from django.views.decorators.http import require_http_methods
 from generations.models import Member
 from generations.web.cards.changes import count_open
 from generations.web.middleware.access import MemberRequest
+from generations.web.middleware.time_zone import automatic_zone, known_zones, valid_zone
+
+AUTOMATIC = ""
 
 
 class PreferencesForm(forms.Form):
     color_scheme = forms.ChoiceField(
-        choices=[("", _("As the system")), *Member.ColorScheme.choices],
+        choices=[("", _("System")), *Member.ColorScheme.choices],
         required=False,
-        error_messages={"invalid_choice": _("Choose one of the three.")},
+        error_messages={"invalid_choice": _("Choose System, Light or Dark.")},
+    )
+    time_zone = forms.ChoiceField(
+        required=False,
+        error_messages={"invalid_choice": _("Choose a time zone from the list.")},
+        widget=forms.Select(attrs={"aria-describedby": "time_zone-help"}),
     )
     single_key_shortcuts = forms.BooleanField(required=False)
     notification_sound = forms.BooleanField(required=False)
     browser_notifications = forms.BooleanField(required=False)
 
+    def __init__(self, *args: Any, automatic_zone: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        automatic = gettext("Automatic (%(zone)s)") % {"zone": _label(automatic_zone)}
+        time_zone = self.fields["time_zone"]
+        assert isinstance(time_zone, forms.ChoiceField)
+        time_zone.choices = [(AUTOMATIC, automatic), *_zones_by_region(known_zones())]
+
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def preferences(request: MemberRequest) -> HttpResponse:
-    is_sent = request.method == "POST"
-    kept = {name: getattr(request.user, name) for name in PreferencesForm.base_fields}
-    form = PreferencesForm(request.POST if is_sent else None, initial=kept)
+    """Show the settings; POST saves them."""
+    member = request.user
+    is_post = request.method == "POST"
+    form = PreferencesForm(
+        request.POST if is_post else None,
+        initial=_initial(member),
+        automatic_zone=automatic_zone(request, member),
+    )
     if not form.is_valid():
-        context = {"form": form, "open_count": count_open(request.user)}
-        status = 422 if is_sent else 200
+        context = {"form": form, "open_count": count_open(member)}
+        status = 422 if is_post else 200
         return render(request, "settings/settings.html", context, status=status)
-    Member.objects.filter(pk=request.user.pk).update(**form.cleaned_data)
-    messages.success(request, gettext("Saved."))
+    columns = form.cleaned_data
+    columns["time_zone_is_automatic"] = columns["time_zone"] == AUTOMATIC
+    if columns["time_zone_is_automatic"]:
+        columns["time_zone"] = automatic_zone(request, member)
+    Member.objects.filter(pk=member.pk).update(**columns)
+    messages.success(request, gettext("Settings saved."))
     return HttpResponseRedirect(reverse("settings"), status=303)
+
+
+def _initial(member: Member) -> dict[str, Any]:
+    stored = {name: getattr(member, name) for name in PreferencesForm.base_fields}
+    is_automatic = member.time_zone_is_automatic
+    return stored | {"time_zone": AUTOMATIC if is_automatic else valid_zone(member.time_zone)}
+
+
+def _zones_by_region(names: Iterable[str]) -> list[tuple[str, list[tuple[str, str]]]]:
+    """Choices grouped by the first part of the name: Africa, America, ..."""
+    regions = groupby(sorted(names), key=lambda name: name.partition("/")[0])
+    return [(region, [(name, _label(name)) for name in names]) for region, names in regions]
+
+
+def _label(zone: str) -> str:
+    return zone.replace("_", " ")

@@ -1,1 +1,1 @@
-"""Middleware: access, errors and compression."""
+"""Middleware: access, time zones, errors and compression."""

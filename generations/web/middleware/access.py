@@ -1,4 +1,4 @@
-"""Who may see anything at all: everybody signed in, and nobody else unless a view is marked."""
+"""Requires sign-in for every view that is not marked `login_not_required`."""
 
 from collections.abc import Callable
 from typing import Any
@@ -13,17 +13,19 @@ from generations.models import Member
 
 
 class MemberRequest(HttpRequest):
-    """What a view gets behind the two middlewares: a signed-in member, and htmx's details."""
+    """The request of a view: its user is a signed-in member, and `htmx` is set."""
 
     user: Member
     htmx: HtmxDetails
 
 
 class LoginRequired(LoginRequiredMiddleware):
+    """Django's middleware, with an answer that htmx understands."""
+
     def handle_no_permission(  # type: ignore[override]
         self, request: HttpRequest, view_func: Callable[..., Any]
     ) -> HttpResponse:
-        """An htmx request whose session ended moves the whole page, never a part of it."""
+        """Return 401 with `HX-Redirect` to htmx, so that the whole page goes to the sign-in."""
         htmx: HtmxDetails = request.htmx  # type: ignore[attr-defined]
         if not htmx:
             return super().handle_no_permission(request, view_func)

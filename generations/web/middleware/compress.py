@@ -1,4 +1,4 @@
-"""Pages go over a slow line in a sixth of their size; pictures and zips are small already."""
+"""Compression of HTML pages. Images and zip files are compressed already."""
 
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
@@ -6,7 +6,7 @@ from django.middleware.gzip import GZipMiddleware
 
 
 class CompressPages(GZipMiddleware):
-    """Django's own, which hides the length of what is secret, for HTML alone."""
+    """Django's `GZipMiddleware` for HTML only; its random padding mitigates BREACH."""
 
     def process_response(
         self, request: HttpRequest, response: HttpResponseBase

@@ -1,4 +1,4 @@
-"""When the database does not take it: a clear answer, and what was typed is handed back."""
+"""The 503 page for database errors."""
 
 import logging
 
@@ -9,17 +9,25 @@ from django.utils.deprecation import MiddlewareMixin
 
 logger = logging.getLogger(__name__)
 
+SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
+
 
 class DatabaseErrors(MiddlewareMixin):
-    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
-        """Locked by another writer, a full disk, a server that is away: try again in a moment.
+    """Answers a locked database, a full disk or a lost server with 503 instead of 500."""
 
-        Nothing was written, so nothing will be sent: request and kick are of one transaction.
+    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
+        """Return the 503 page with the prompt from the form, so that no text is lost.
+
+        The page may say that nothing was sent: a generation and the wake-up of its submit are
+        written in one transaction.
         """
         if not isinstance(error, OperationalError):
             return None
-        logger.error("the database did not take %s %s: %s", request.method, request.path, error)
-        typed = request.POST.get("prompt", "")
-        response = render(request, "503.html", {"typed": typed}, status=503)
+        logger.error("Database error on %s %s: %s", request.method, request.path, error)
+        context = {
+            "is_write": request.method not in SAFE_METHODS,
+            "prompt": request.POST.get("prompt", ""),
+        }
+        response = render(request, "503.html", context, status=503)
         response["Retry-After"] = "5"
         return response

@@ -1,0 +1,1 @@
+"""Date and time formats for each language (FORMAT_MODULE_PATH)."""

@@ -1,0 +1,44 @@
+"""Addresses of earlier releases redirect permanently to the new ones."""
+
+import pytest
+from django.test import Client
+
+from generations.models import Member, UpstreamGate
+
+pytestmark = pytest.mark.django_db
+
+GATE_ADMIN = "/admin/generations/upstreamgate/"
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("/line/", "/queue/"),
+        ("/line/?from=mail", "/queue/?from=mail"),
+        ("/admin/generations/line/", GATE_ADMIN),
+        ("/admin/generations/line/1/change/", f"{GATE_ADMIN}1/change/"),
+        ("/admin/generations/line/1/history/?p=2", f"{GATE_ADMIN}1/history/?p=2"),
+    ],
+)
+def test_old_address_redirects_permanently(admin_client: Client, old: str, new: str) -> None:
+    response = admin_client.get(old)
+    assert (response.status_code, response["Location"]) == (301, new)
+    assert admin_client.get(new, follow=True).status_code == 200
+
+
+@pytest.mark.parametrize(("old", "new"), [("/line/", "/queue/"), ("/line/resume", "/queue/resume")])
+def test_post_to_an_old_address_keeps_its_method(admin_client: Client, old: str, new: str) -> None:
+    response = admin_client.post(old)
+    assert (response.status_code, response["Location"]) == (308, new)
+
+
+def test_resume_from_a_page_of_an_earlier_release_works(
+    admin_client: Client, admin: Member
+) -> None:
+    UpstreamGate.hold(UpstreamGate.HoldReason.KEY)
+    admin_client.post("/line/resume", follow=True)
+    assert not UpstreamGate.now().is_held
+
+
+def test_old_addresses_require_sign_in(client: Client) -> None:
+    assert client.get("/line/")["Location"] == "/accounts/login/?next=/line/"
