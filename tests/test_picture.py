@@ -1,4 +1,4 @@
-"""The page of one picture: what it tells, to whom, and its neighbours in what one looks through."""
+"""The page of one image: details, permissions, previous and next; and the comparison."""
 
 import re
 from datetime import timedelta
@@ -35,17 +35,19 @@ def keys(*rows: Generation) -> list[int]:
 
 
 def walk(client: Client, address: str, rel: str) -> list[str]:
-    """The addresses met by following one arrow to its end."""
-    met = []
+    """Return the URLs on the way when one arrow is followed to its end."""
+    visited = []
     while address:
-        met.append(address)
+        visited.append(address)
         body = client.get(address).content.decode()
         arrow = re.search(rf'class="arrow[^"]*" href="([^"]+)" rel="{rel}"', body)
         address = arrow[1].replace("&amp;", "&") if arrow else ""
-    return met
+    return visited
 
 
-def test_arrows_go_through_the_whole_gallery_and_back(owner_client: Client, owner: Member) -> None:
+def test_arrows_lead_through_the_gallery_in_both_directions(
+    owner_client: Client, owner: Member
+) -> None:
     moment = timezone.now()
     rows = [
         make_generation(
@@ -64,7 +66,7 @@ def test_arrows_go_through_the_whole_gallery_and_back(owner_client: Client, owne
     assert walk(owner_client, hearts[0], "next") == hearts
 
 
-def test_it_tells_how_it_was_made(owner_client: Client, owner: Member) -> None:
+def test_page_shows_the_settings_of_the_image(owner_client: Client, owner: Member) -> None:
     row = make_generation(
         Status.SUCCEEDED, owner=owner, n=2, prompt="A pear <b>", negative_prompt="birds"
     )
@@ -74,18 +76,20 @@ def test_it_tells_how_it_was_made(owner_client: Client, owner: Member) -> None:
     collection.add([first], owner)
     body = owner_client.get(f"/pictures/{first}/").content.decode()
     for words in ("A pear &lt;b&gt;", "birds", "Fruit", "Spring", "1 of 2", f"?remix={row.pk}",
-                  f"?use={first}", "Make private", "Move to the trash"):  # fmt: skip
+                  f"?use={first}", "Make all 2 private", "Move to trash"):  # fmt: skip
         assert words in body, words
 
 
-def test_a_stranger_may_not_take_it_away(stranger_client: Client, owner: Member) -> None:
+def test_other_members_cannot_trash_or_hide_an_image(
+    stranger_client: Client, owner: Member
+) -> None:
     [pk] = keys(make_generation(Status.SUCCEEDED, owner=owner))
     body = stranger_client.get(f"/pictures/{pk}/").content.decode()
     assert "Make private" not in body
-    assert "Move to the trash" not in body
+    assert "Move to trash" not in body
 
 
-def test_made_from_and_used_in_show_only_what_one_may_see(
+def test_related_images_are_shown_only_if_visible(
     owner_client: Client, owner: Member, stranger: Member
 ) -> None:
     source = make_generation(Status.SUCCEEDED, owner=stranger)
@@ -105,14 +109,14 @@ def test_made_from_and_used_in_show_only_what_one_may_see(
     )
 
 
-def test_the_lightbox_gets_the_stage_alone(owner_client: Client, owner: Member) -> None:
+def test_lightbox_gets_the_viewer_only(owner_client: Client, owner: Member) -> None:
     [pk] = keys(make_generation(Status.SUCCEEDED, owner=owner))
     body = owner_client.get(f"/pictures/{pk}/", headers=HX).content.decode()
     assert 'id="viewer"' in body
     assert "<html" not in body
 
 
-def test_a_picture_asks_a_steady_number_of_questions(
+def test_number_of_queries_is_bounded(
     owner_client: Client, owner: Member, django_assert_max_num_queries: DjangoAssertNumQueries
 ) -> None:
     rows = [make_generation(Status.SUCCEEDED, owner=owner, n=9) for _ in range(3)]
@@ -120,9 +124,9 @@ def test_a_picture_asks_a_steady_number_of_questions(
         assert owner_client.get(f"/pictures/{keys(rows[1])[0]}/").status_code == 200
 
 
-def test_two_to_four_are_compared(owner_client: Client, owner: Member) -> None:
+def test_comparison_needs_two_to_four_images(owner_client: Client, owner: Member) -> None:
     order = keys(make_generation(Status.SUCCEEDED, owner=owner, n=6))
-    for many, status in ((1, 422), (2, 200), (4, 200), (5, 422)):
-        query = "&".join(f"picture={pk}" for pk in order[:many])
+    for count, status in ((1, 422), (2, 200), (4, 200), (5, 422)):
+        query = "&".join(f"picture={pk}" for pk in order[:count])
         assert owner_client.get(f"/compare/?{query}").status_code == status
     assert Picture.objects.count() == 6

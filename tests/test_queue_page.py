@@ -9,7 +9,6 @@ from django_q.models import OrmQ  # noqa: TID251
 from pytest_django import Settings
 
 from generations.models import Generation, Lease, Member, Status, UpstreamGate
-from generations.web import queue as queue_page
 from tests.builders import make_generation
 from tests.forms import HTMX
 
@@ -214,7 +213,7 @@ def test_what_is_not_narrowed_is_not_called_so(admin_client: Client, settings: S
 def test_what_waits_by_the_thousand_is_not_counted_to_its_end(
     admin_client: Client, owner: Member, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(queue_page, "MAX_COUNT", 2)
+    monkeypatch.setattr("generations.web.counts.MAX_COUNT", 2)
     for _row in range(2):
         make_generation(owner=owner)
     assert "<dt>Waiting in line</dt><dd>2</dd>" in page_of(admin_client)

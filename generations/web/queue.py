@@ -1,7 +1,6 @@
 """The line to the upstream, for admins: how it stands, and the button that pauses it."""
 
 import logging
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -22,11 +21,11 @@ from generations.worker import tasks
 
 from .cards.card import current_gate
 from .cards.changes import count_open, pause_id
+from .counts import Count, counts_of
 from .middleware.access import MemberRequest
 
 logger = logging.getLogger(__name__)
 
-MAX_COUNT = 1000  # of each status: how many more there are is not worth a longer look
 COUNTED = (Status.QUEUED, Status.SUBMITTING, Status.RUNNING, Status.FETCHING, Status.UNCONFIRMED)
 
 
@@ -35,17 +34,6 @@ class PauseForm(forms.Form):
         max_length=300,
         error_messages={"required": _("Say why: everybody who waits will read it.")},
     )
-
-
-@dataclass(frozen=True)
-class Count:
-    status: Status
-    shown: int
-    is_more: bool
-
-    @property
-    def label(self) -> str:
-        return str(self.status.label)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -93,7 +81,7 @@ def _context(request: MemberRequest, form: PauseForm) -> dict[str, Any]:
         "busy_until": _busy_until(now),
         "concurrency_limit": now.concurrency_limit or settings.CONCURRENCY_LIMIT,
         "images_in_flight": Generation.objects.images_in_flight(),
-        "counts": [_count(status) for status in COUNTED],
+        "counts": _counts(),
         "heartbeat_at": Lease.last_heartbeat("worker"),
         "open_count": count_open(request.user),
     }
@@ -105,8 +93,8 @@ def _busy_until(now: UpstreamGate) -> datetime | None:
     return max((until for until in waits if until > timezone.now()), default=None)
 
 
-def _count(status: Status) -> Count:
-    # The end says nothing more of these, but the index is of the open ones.
-    rows = Generation.objects.for_current_upstream().filter(status=status, finished_at=None)
-    found = rows[: MAX_COUNT + 1].count()
-    return Count(status, min(found, MAX_COUNT), found > MAX_COUNT)
+def _counts() -> list[tuple[str, Count]]:
+    # `finished_at` changes no result; it lets the index of open rows serve the query.
+    rows = Generation.objects.for_current_upstream().filter(finished_at=None)
+    counts = counts_of(rows.filter(status=status) for status in COUNTED)
+    return [(str(status.label), count) for status, count in zip(COUNTED, counts, strict=True)]
