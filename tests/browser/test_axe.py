@@ -179,7 +179,7 @@ def test_axe_finds_nothing_in_what_opens(window: BrowserContext, installation: M
     look("a toast")
     page.goto("/gallery/")
     page.locator(".tile a").first.click()
-    page.get_by_role("dialog", name="Picture").wait_for()
+    page.get_by_role("dialog", name="Image").wait_for()
     look("the lightbox")
     assert found == {}
 
