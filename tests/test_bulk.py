@@ -174,6 +174,11 @@ def test_select_all_selects_what_the_filter_matches(
 ) -> None:
     detail = post(owner_client, "favourite", select_all=f"by={owner.pk}")
     assert sorted(detail["pictures"]) == keys(mine)
+    former_name = f"by={owner.pk}&shape=3:2&state=made"
+    assert sorted(post(owner_client, "unfavourite", select_all=former_name)["pictures"]) == keys(
+        mine
+    )
+    post(owner_client, "favourite", select_all=f"by={owner.pk}")
     assert sorted(post(owner_client, "favourite", select_all="")["pictures"]) == keys(theirs)
 
 

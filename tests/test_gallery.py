@@ -43,15 +43,15 @@ def keys(*rows: Generation) -> list[int]:
     ]
 
 
-def made(age_days: float = 0, **more: object) -> Generation:
+def make_images(age_days: float = 0, **more: object) -> Generation:
     moment = timezone.now() - timedelta(days=age_days)
     return make_generation(Status.SUCCEEDED, created_at=moment, **more)  # type: ignore[arg-type]
 
 
 def test_gallery_shows_shared_images_newest_first(owner_client: Client, stranger: Member) -> None:
-    old = made(2, owner=stranger, n=2)
-    new = made(1, n=3)
-    made(0, is_private=True, owner=stranger)
+    old = make_images(2, owner=stranger, n=2)
+    new = make_images(1, n=3)
+    make_images(0, is_private=True, owner=stranger)
     make_generation(Status.RUNNING)
     make_generation(Status.FAILED)
     assert tiles_in(owner_client) == keys(new, old)
@@ -60,7 +60,7 @@ def test_gallery_shows_shared_images_newest_first(owner_client: Client, stranger
 def test_private_image_is_visible_to_its_owner_only(
     owner_client: Client, stranger_client: Client, admin_client: Client, owner: Member
 ) -> None:
-    row = made(owner=owner, is_private=True)
+    row = make_images(owner=owner, is_private=True)
     [pk] = keys(row)
     assert tiles_in(owner_client) == [pk]
     for other in (stranger_client, admin_client):
@@ -164,9 +164,11 @@ def test_invalid_date_shows_an_error_at_its_field(owner_client: Client) -> None:
 
 def test_filters_select_images_alone_and_combined(owner_client: Client, owner: Member) -> None:
     lan = make_member("lan")
-    pear = made(1, owner=lan, prompt="A pear", aspect_ratio="1:1", n=2)
-    dune = made(2, owner=owner, prompt="Dunes", aspect_ratio="3:2", reference_url="https://x/y.png")
-    mine = made(3, owner=owner, prompt="Secret pear", aspect_ratio="16:9", is_private=True)
+    pear = make_images(1, owner=lan, prompt="A pear", aspect_ratio="1:1", n=2)
+    dune = make_images(
+        2, owner=owner, prompt="Dunes", aspect_ratio="3:2", reference_url="https://x/y.png"
+    )
+    mine = make_images(3, owner=owner, prompt="Secret pear", aspect_ratio="16:9", is_private=True)
     failed = make_generation(Status.FAILED, prompt="No pear", owner=lan)
     first, second = keys(pear)
     bulk.favourite([second], owner)
@@ -197,8 +199,21 @@ def test_filters_select_images_alone_and_combined(owner_client: Client, owner: M
     assert "1 request" in body
 
 
+@pytest.mark.parametrize("query", ["shape=1:1&state=made", "ratio=1:1&state=done", "ratio=1:1"])
+def test_former_parameter_names_still_work(owner_client: Client, query: str) -> None:
+    square = make_images(aspect_ratio="1:1")
+    make_images(aspect_ratio="16:9")
+    assert tiles_in(owner_client, f"/gallery/?{query}") == keys(square)
+
+
+def test_former_parameter_names_are_replaced_in_links(owner_client: Client) -> None:
+    make_images(aspect_ratio="1:1")
+    body = owner_client.get("/gallery/?shape=1:1&state=made").content.decode()
+    assert re.findall(r'href="/pictures/\d+/\?([^"]+)"', body) == ["ratio=1%3A1&amp;state=done"]
+
+
 def test_empty_result_suggests_a_filter_to_drop(owner_client: Client, owner: Member) -> None:
-    made(owner=owner, prompt="Lighthouse")
+    make_images(owner=owner, prompt="Lighthouse")
     body = owner_client.get("/gallery/?q=lighthouse&favourite=1").content.decode()
     assert "No results for “lighthouse”" in body
     assert "1 result without the filter “favourites”." in body
@@ -207,7 +222,7 @@ def test_empty_result_suggests_a_filter_to_drop(owner_client: Client, owner: Mem
 
 def test_count_stops_at_its_limit(owner_client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("generations.web.counts.MAX_COUNT", 3)
-    made(n=4)
+    make_images(n=4)
     assert "3+ images" in owner_client.get("/gallery/").content.decode()
 
 
@@ -224,7 +239,7 @@ def test_number_of_queries_is_bounded(
 ) -> None:
     tag = Tag.objects.create(pk=1, name="fruit")
     for place in range(12):
-        row = made(place * 20, owner=owner, prompt=f"A pear {place}", n=3)
+        row = make_images(place * 20, owner=owner, prompt=f"A pear {place}", n=3)
         for picture in row.pictures.all():
             Favourite.objects.create(member=owner, picture=picture)
             picture.tags.add(tag)
@@ -243,7 +258,7 @@ def test_filter_finds_images_beyond_the_sort_limit(
     owner_client: Client, owner: Member, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("generations.models.generation_queryset.MAX_SORTED_ROWS", 1)
-    rows = [made(place, owner=owner) for place in range(3)]
-    made(1)
+    rows = [make_images(place, owner=owner) for place in range(3)]
+    make_images(1)
     bulk.favourite(keys(*rows), owner)
     assert tiles_in(owner_client, "/gallery/?favourite=1") == keys(*rows)
