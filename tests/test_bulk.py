@@ -8,9 +8,8 @@ from django.test import Client
 from pytest_django import Settings
 
 from generations.models import Collection, Generation, Member, Picture, Status, bulk
-from tests.builders import make_generation
-
-HX = {"HX-Request": "true"}
+from tests.builders import make_generation, picture_ids
+from tests.forms import HTMX
 
 
 @pytest.fixture(autouse=True)
@@ -28,15 +27,9 @@ def theirs(stranger: Member) -> Generation:
     return make_generation(Status.SUCCEEDED, owner=stranger)
 
 
-def keys(*rows: Generation) -> list[int]:
-    return [
-        pk for row in rows for pk in row.pictures.order_by("index").values_list("pk", flat=True)
-    ]
-
-
 def post(client: Client, action: str, *pictures: int, **more: str) -> dict[str, Any]:
     """Run the action as the page's script does; return the detail of its event."""
-    response = client.post(f"/pictures/bulk/{action}", {"picture": pictures, **more}, headers=HX)
+    response = client.post(f"/pictures/bulk/{action}", {"picture": pictures, **more}, headers=HTMX)
     assert response.status_code == 200, response.content.decode()
     return changes_in(response)
 
@@ -49,17 +42,17 @@ def changes_in(response: Any) -> dict[str, Any]:
 def test_member_trashes_and_restores_own_images_only(
     owner_client: Client, mine: Generation, theirs: Generation
 ) -> None:
-    selected = keys(mine, theirs)
-    assert post(owner_client, "trash", *selected)["pictures"] == keys(mine)
-    assert list(Picture.objects.available().values_list("pk", flat=True)) == keys(theirs)
-    assert post(owner_client, "restore", *selected)["pictures"] == keys(mine)
+    selected = picture_ids(mine, theirs)
+    assert post(owner_client, "trash", *selected)["pictures"] == picture_ids(mine)
+    assert list(Picture.objects.available().values_list("pk", flat=True)) == picture_ids(theirs)
+    assert post(owner_client, "restore", *selected)["pictures"] == picture_ids(mine)
     assert Picture.objects.available().count() == 3
 
 
 def test_trashed_file_is_served_only_to_those_who_may_restore_it(
     owner_client: Client, stranger_client: Client, admin_client: Client, mine: Generation
 ) -> None:
-    [first, _second] = keys(mine)
+    [first, _second] = picture_ids(mine)
     post(owner_client, "trash", first)
     address = f"/files/{first}/thumbnail"
     assert [
@@ -76,13 +69,15 @@ def test_admin_trashes_shared_images_but_not_private_ones(
     admin_client: Client, theirs: Generation, stranger: Member
 ) -> None:
     hidden = make_generation(Status.SUCCEEDED, owner=stranger, is_private=True)
-    assert post(admin_client, "trash", *keys(theirs, hidden))["pictures"] == keys(theirs)
+    assert post(admin_client, "trash", *picture_ids(theirs, hidden))["pictures"] == picture_ids(
+        theirs
+    )
 
 
 def test_favourites_are_per_member(
     owner_client: Client, stranger_client: Client, owner: Member, mine: Generation
 ) -> None:
-    [first, second] = keys(mine)
+    [first, second] = picture_ids(mine)
     assert post(owner_client, "favourite", first, second)["pictures"] == [first, second]
     assert post(owner_client, "favourite", first)["pictures"] == []
     assert post(stranger_client, "unfavourite", first)["pictures"] == []
@@ -93,7 +88,7 @@ def test_favourites_are_per_member(
 def test_owner_makes_all_images_of_a_request_private(
     owner_client: Client, stranger_client: Client, admin_client: Client, mine: Generation
 ) -> None:
-    [first, second] = keys(mine)
+    [first, second] = picture_ids(mine)
     for other in (stranger_client, admin_client):
         assert post(other, "private", first)["pictures"] == []
     before = mine.version
@@ -106,8 +101,8 @@ def test_owner_makes_all_images_of_a_request_private(
 def test_collection_adds_each_image_once_in_selection_order(
     owner_client: Client, mine: Generation, theirs: Generation
 ) -> None:
-    [first, second] = keys(mine)
-    [other] = keys(theirs)
+    [first, second] = picture_ids(mine)
+    [other] = picture_ids(theirs)
     post(owner_client, "collect", second, first, name="Spring")
     spring = Collection.objects.get()
     post(owner_client, "collect", first, other, collection=str(spring.pk))
@@ -119,7 +114,7 @@ def test_collection_adds_each_image_once_in_selection_order(
 def test_tags_ignore_case_and_diacritics(
     owner_client: Client, stranger_client: Client, mine: Generation
 ) -> None:
-    [first, second] = keys(mine)
+    [first, second] = picture_ids(mine)
     post(owner_client, "tag", first, tag="  Cà  Phê ")
     post(stranger_client, "tag", first, second, tag="ca phe")
     tag = Picture.objects.get(pk=first).tags.get()
@@ -147,7 +142,7 @@ def test_invalid_action_explains_itself(
     owner_client: Client, action: str, more: dict[str, Any]
 ) -> None:
     more = {"picture": ["0"], **more} if more else more
-    response = owner_client.post(f"/pictures/bulk/{action}", more, headers=HX)
+    response = owner_client.post(f"/pictures/bulk/{action}", more, headers=HTMX)
     assert changes_in(response)["pictures"] == []
     assert response.status_code in (200, 422)
     assert b"<p>" in response.content
@@ -163,7 +158,7 @@ def test_select_all_with_an_invalid_filter_selects_nothing(
 ) -> None:
     """A collection deleted in the meantime must not select the whole gallery."""
     make_generation(Status.SUCCEEDED, owner=owner)
-    response = owner_client.post("/pictures/bulk/trash", {"select_all": query}, headers=HX)
+    response = owner_client.post("/pictures/bulk/trash", {"select_all": query}, headers=HTMX)
     assert response.status_code == 422
     assert "no longer valid" in response.content.decode()
     assert Picture.objects.available().count() == 1
@@ -173,20 +168,19 @@ def test_select_all_selects_what_the_filter_matches(
     owner_client: Client, owner: Member, mine: Generation, theirs: Generation
 ) -> None:
     detail = post(owner_client, "favourite", select_all=f"by={owner.pk}")
-    assert sorted(detail["pictures"]) == keys(mine)
+    assert sorted(detail["pictures"]) == picture_ids(mine)
     former_name = f"by={owner.pk}&shape=3:2&state=made"
-    assert sorted(post(owner_client, "unfavourite", select_all=former_name)["pictures"]) == keys(
-        mine
-    )
+    detail = post(owner_client, "unfavourite", select_all=former_name)
+    assert sorted(detail["pictures"]) == picture_ids(mine)
     post(owner_client, "favourite", select_all=f"by={owner.pk}")
-    assert sorted(post(owner_client, "favourite", select_all="")["pictures"]) == keys(theirs)
+    assert sorted(post(owner_client, "favourite", select_all="")["pictures"]) == picture_ids(theirs)
 
 
 def test_selection_over_the_limit_is_refused(
     owner_client: Client, mine: Generation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("generations.web.gallery.bulk.MAX_SELECTED", 1)
-    response = owner_client.post("/pictures/bulk/trash", {"select_all": ""}, headers=HX)
+    response = owner_client.post("/pictures/bulk/trash", {"select_all": ""}, headers=HTMX)
     assert response.status_code == 422
     assert Picture.objects.available().count() == 2
 
@@ -194,7 +188,7 @@ def test_selection_over_the_limit_is_refused(
 def test_action_without_script_redirects_to_the_next_url(
     owner_client: Client, mine: Generation
 ) -> None:
-    [first, _second] = keys(mine)
+    [first, _second] = picture_ids(mine)
     fields = {"picture": first, "next": "/gallery/?q=pear"}
     response = owner_client.post("/pictures/bulk/trash", fields)
     assert response.headers["Location"] == "/gallery/?q=pear"
@@ -229,9 +223,9 @@ def test_permanent_deletion_keeps_rows_and_shared_files(owner: Member, mine: Gen
 def test_new_image_is_added_to_the_collection_of_its_request(owner: Member) -> None:
     spring = Collection.objects.create(name="Spring", created_by=owner)
     row = make_generation(Status.SUCCEEDED, owner=owner, n=2, collection=spring)
-    assert list(spring.items.values_list("picture", flat=True)) == keys(row)
-    assert spring.reorder(keys(row)[1], -1, owner)
-    assert list(spring.items.values_list("picture", flat=True)) == keys(row)[::-1]
+    assert list(spring.items.values_list("picture", flat=True)) == picture_ids(row)
+    assert spring.reorder(picture_ids(row)[1], -1, owner)
+    assert list(spring.items.values_list("picture", flat=True)) == picture_ids(row)[::-1]
     assert not spring.reorder(0, 1, owner)
 
 
@@ -239,7 +233,7 @@ def test_action_never_changes_an_invisible_image(
     owner_client: Client, owner: Member, stranger: Member
 ) -> None:
     hidden = make_generation(Status.SUCCEEDED, owner=stranger, is_private=True)
-    [pk] = keys(hidden)
+    [pk] = picture_ids(hidden)
     for action in ("favourite", "trash", "private", "share"):
         assert post(owner_client, action, pk)["pictures"] == []
     post(owner_client, "collect", pk, name="Taken")

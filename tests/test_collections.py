@@ -40,7 +40,7 @@ def text_of(client: Client, address: str) -> str:
     return " ".join(unescape(response.content.decode()).split())
 
 
-def shown(client: Client, row: Collection, query: str = "") -> list[int]:
+def pictures_in(client: Client, row: Collection, query: str = "") -> list[int]:
     page = text_of(client, f"/collections/{row.pk}/{query}")
     return [int(pk) for pk in re.findall(r'<li class="(?:tile|item)[^>]* id="p(\d+)"', page)]
 
@@ -144,10 +144,10 @@ def test_invisible_images_are_neither_shown_nor_counted(
     private, shared = make_pictures(owner=owner, is_private=True), make_pictures(owner=owner, n=2)
     row = collect(owner, private + shared)
     Picture.objects.filter(pk=shared[1]).trash(owner)
-    assert shown(owner_client, row) == [private[0], shared[0]]
+    assert pictures_in(owner_client, row) == [private[0], shared[0]]
     assert "2 images" in text_of(owner_client, "/collections/")
     for other in (stranger_client, admin_client):
-        assert shown(other, row) == [shared[0]]
+        assert pictures_in(other, row) == [shared[0]]
         for address in ("/collections/", f"/collections/{row.pk}/"):
             page = text_of(other, address)
             assert "1 image," in page
@@ -188,7 +188,7 @@ def test_images_are_shown_in_the_order_of_the_collection(
 ) -> None:
     pictures = make_pictures(n=4)
     row = collect(owner, [pictures[2], pictures[0], pictures[3], pictures[1]])
-    assert shown(owner_client, row) == [pictures[2], pictures[0], pictures[3], pictures[1]]
+    assert pictures_in(owner_client, row) == [pictures[2], pictures[0], pictures[3], pictures[1]]
     page = text_of(owner_client, f"/collections/{row.pk}/")
     assert f'href="/pictures/{pictures[2]}/?in={row.pk}"' in page
 
@@ -225,7 +225,7 @@ def test_pages_of_a_collection_have_no_gap(
     row.items.update(position=1)  # the id breaks ties
     seen, query = [], ""
     while True:
-        seen += shown(owner_client, row, query)
+        seen += pictures_in(owner_client, row, query)
         more = re.search(
             r'href="(\?after=[^"]+)"', text_of(owner_client, f"/collections/{row.pk}/{query}")
         )
@@ -251,14 +251,14 @@ def test_any_member_moves_an_image_by_one_position(
     pictures = make_pictures(n=4)
     row = collect(owner, pictures)
     assert arrange(stranger_client, row, action, pictures[index]) == 302
-    assert shown(stranger_client, row) == [pictures[place] for place in order]
+    assert pictures_in(stranger_client, row) == [pictures[position] for position in order]
 
 
 def test_move_skips_invisible_images(stranger_client: Client, owner: Member) -> None:
     [first, last], [hidden] = make_pictures(n=2), make_pictures(owner=owner, is_private=True)
     row = collect(owner, [first, hidden, last])
     arrange(stranger_client, row, "earlier", last)
-    assert shown(stranger_client, row) == [last, first]
+    assert pictures_in(stranger_client, row) == [last, first]
 
 
 def test_arranging_returns_to_the_image(owner_client: Client, owner: Member) -> None:
@@ -284,7 +284,7 @@ def test_removed_image_stays_in_the_gallery(stranger_client: Client, owner: Memb
     pictures = make_pictures(n=2)
     row = collect(owner, pictures)
     arrange(stranger_client, row, "remove", pictures[0])
-    assert shown(stranger_client, row) == [pictures[1]]
+    assert pictures_in(stranger_client, row) == [pictures[1]]
     assert stranger_client.get(f"/pictures/{pictures[0]}/").status_code == 200
 
 

@@ -16,8 +16,8 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def picture(owner: Member) -> Picture:
-    made = make_generation(Status.SUCCEEDED, owner=owner, prompt="Birne auf dunklem Grund, süß")
-    return made.pictures.get()
+    row = make_generation(Status.SUCCEEDED, owner=owner, prompt="Birne auf dunklem Grund, süß")
+    return row.pictures.get()
 
 
 @pytest.mark.parametrize("variant", ["original", "preview", "thumbnail"])

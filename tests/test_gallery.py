@@ -18,9 +18,8 @@ from generations.models import (
     Tag,
     bulk,
 )
-from tests.builders import make_generation, make_member
-
-HX = {"HX-Request": "true"}
+from tests.builders import make_generation, make_member, picture_ids
+from tests.forms import HTMX
 
 
 @pytest.fixture(autouse=True)
@@ -37,12 +36,6 @@ def tiles_in(client: Client, address: str = "/gallery/", **more: str) -> list[in
     ]
 
 
-def keys(*rows: Generation) -> list[int]:
-    return [
-        pk for row in rows for pk in row.pictures.order_by("index").values_list("pk", flat=True)
-    ]
-
-
 def make_images(age_days: float = 0, **more: object) -> Generation:
     moment = timezone.now() - timedelta(days=age_days)
     return make_generation(Status.SUCCEEDED, created_at=moment, **more)  # type: ignore[arg-type]
@@ -54,14 +47,14 @@ def test_gallery_shows_shared_images_newest_first(owner_client: Client, stranger
     make_images(0, is_private=True, owner=stranger)
     make_generation(Status.RUNNING)
     make_generation(Status.FAILED)
-    assert tiles_in(owner_client) == keys(new, old)
+    assert tiles_in(owner_client) == picture_ids(new, old)
 
 
 def test_private_image_is_visible_to_its_owner_only(
     owner_client: Client, stranger_client: Client, admin_client: Client, owner: Member
 ) -> None:
     row = make_images(owner=owner, is_private=True)
-    [pk] = keys(row)
+    [pk] = picture_ids(row)
     assert tiles_in(owner_client) == [pk]
     for other in (stranger_client, admin_client):
         assert tiles_in(other) == []
@@ -94,7 +87,7 @@ def test_pages_have_no_gap_in_either_direction(
         body = owner_client.get(address).content.decode()
         older = re.search(r'href="(\?[^"]*before=[\d-]+)">Older images', body)
         address = f"/gallery/{older[1]}" if older else ""
-    assert seen == keys(*rows)
+    assert seen == picture_ids(*rows)
     newer = re.search(r'href="(\?after=[\d-]+)"', owner_client.get(starts[-1]).content.decode())
     assert newer
     back = tiles_in(owner_client, f"/gallery/{newer[1]}")
@@ -115,7 +108,7 @@ def test_next_page_does_not_repeat_the_month_heading(
     more = re.search(r'data-more="([^"]+)"', body)
     assert more
     rest = owner_client.get(
-        f"/gallery/{more[1].replace('&amp;', '&')}", headers=HX
+        f"/gallery/{more[1].replace('&amp;', '&')}", headers=HTMX
     ).content.decode()
     assert 'class="tile' in rest
     assert "March" not in rest
@@ -127,8 +120,8 @@ def test_month_link_starts_at_the_newest_image_of_the_month(owner_client: Client
         make_generation(Status.SUCCEEDED, created_at=datetime(2026, month, 20, tzinfo=UTC))
         for month in (1, 3, 5)
     ]
-    assert tiles_in(owner_client, "/gallery/?month=2026-03") == keys(rows[1], rows[0])
-    assert tiles_in(owner_client, "/gallery/?month=2026-02") == keys(rows[0])
+    assert tiles_in(owner_client, "/gallery/?month=2026-03") == picture_ids(rows[1], rows[0])
+    assert tiles_in(owner_client, "/gallery/?month=2026-02") == picture_ids(rows[0])
     page = owner_client.get("/gallery/").content.decode()
     assert 'data-month="2026-01"' in page
 
@@ -170,28 +163,28 @@ def test_filters_select_images_alone_and_combined(owner_client: Client, owner: M
     )
     mine = make_images(3, owner=owner, prompt="Secret pear", aspect_ratio="16:9", is_private=True)
     failed = make_generation(Status.FAILED, prompt="No pear", owner=lan)
-    first, second = keys(pear)
+    first, second = picture_ids(pear)
     bulk.favourite([second], owner)
     bulk.tag([first], owner, "Fruit")
     collection = Collection.objects.create(name="Spring", created_by=owner)
-    collection.add([second, *keys(dune)], owner)
+    collection.add([second, *picture_ids(dune)], owner)
     day = timezone.localdate() - timedelta(days=1)
     tag = Picture.objects.get(pk=first).tags.get()
     wanted = {
-        "q=pear": keys(pear, mine),
-        f"by={lan.pk}": keys(pear),
-        f"by={lan.pk}&by={owner.pk}": keys(pear, dune, mine),
-        "ratio=1:1&ratio=3:2": keys(pear, dune),
+        "q=pear": picture_ids(pear, mine),
+        f"by={lan.pk}": picture_ids(pear),
+        f"by={lan.pk}&by={owner.pk}": picture_ids(pear, dune, mine),
+        "ratio=1:1&ratio=3:2": picture_ids(pear, dune),
         "favourite=1": [second],
         f"tag={tag.pk}": [first],
-        f"collection={collection.pk}": [second, *keys(dune)],
+        f"collection={collection.pk}": [second, *picture_ids(dune)],
         f"collection={collection.pk}&favourite=1": [second],
-        "reference=with": keys(dune),
-        "reference=without": keys(pear, mine),
-        "private=1": keys(mine),
-        f"since={day}": keys(pear),
-        f"until={day - timedelta(days=1)}": keys(dune, mine),
-        "q=pear&ratio=16:9": keys(mine),
+        "reference=with": picture_ids(dune),
+        "reference=without": picture_ids(pear, mine),
+        "private=1": picture_ids(mine),
+        f"since={day}": picture_ids(pear),
+        f"until={day - timedelta(days=1)}": picture_ids(dune, mine),
+        "q=pear&ratio=16:9": picture_ids(mine),
     }
     assert {query: tiles_in(owner_client, f"/gallery/?{query}") for query in wanted} == wanted
     body = owner_client.get("/gallery/?state=failed").content.decode()
@@ -203,7 +196,7 @@ def test_filters_select_images_alone_and_combined(owner_client: Client, owner: M
 def test_former_parameter_names_still_work(owner_client: Client, query: str) -> None:
     square = make_images(aspect_ratio="1:1")
     make_images(aspect_ratio="16:9")
-    assert tiles_in(owner_client, f"/gallery/?{query}") == keys(square)
+    assert tiles_in(owner_client, f"/gallery/?{query}") == picture_ids(square)
 
 
 def test_former_parameter_names_are_replaced_in_links(owner_client: Client) -> None:
@@ -260,5 +253,5 @@ def test_filter_finds_images_beyond_the_sort_limit(
     monkeypatch.setattr("generations.models.generation_queryset.MAX_SORTED_ROWS", 1)
     rows = [make_images(place, owner=owner) for place in range(3)]
     make_images(1)
-    bulk.favourite(keys(*rows), owner)
-    assert tiles_in(owner_client, "/gallery/?favourite=1") == keys(*rows)
+    bulk.favourite(picture_ids(*rows), owner)
+    assert tiles_in(owner_client, "/gallery/?favourite=1") == picture_ids(*rows)

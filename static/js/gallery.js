@@ -1,6 +1,6 @@
 // The grid of images: loads further pages on scroll, opens images in the lightbox, runs actions.
-// Without scripts every link and form works on its own. selection.js, which selects several images,
-// asks for an action with "bulk-action-requested". Two events report changes to the grid:
+// Without scripts every link and form works on its own. selection.js requests an action for several
+// images with the event "bulk-action-requested". Two events report changes to the grid:
 // "pictures-loaded" (new tiles) and "pictures-changed" (after an action).
 
 const byId = (id) => document.getElementById(id);
