@@ -100,6 +100,13 @@ def _create_pictures(row: Generation, stored: int, image: Callable[[int], bytes]
             store_picture(picture, image(index) if image else None)
 
 
+def picture_ids(*rows: Generation) -> list[int]:
+    """Return the ids of all pictures, in the order of the rows and of their numbers."""
+    return [
+        pk for row in rows for pk in row.pictures.order_by("index").values_list("pk", flat=True)
+    ]
+
+
 def make_submission(generation: Generation, **columns: Any) -> Submission:
     now = timezone.now()
     values = {"attempt": generation.attempt, "deadline_at": now, "holder": "test:1:1"} | columns

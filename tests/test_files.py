@@ -1,4 +1,4 @@
-"""Picture files: behind the right of the page, cached for ever, never guessed at by a browser."""
+"""Image files: permissions, caching and content types."""
 
 from unittest.mock import patch
 
@@ -16,39 +16,39 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def picture(owner: Member) -> Picture:
-    made = make_generation(Status.SUCCEEDED, owner=owner, prompt="Birne auf dunklem Grund, süß")
-    return made.pictures.get()
+    row = make_generation(Status.SUCCEEDED, owner=owner, prompt="Birne auf dunklem Grund, süß")
+    return row.pictures.get()
 
 
 @pytest.mark.parametrize("variant", ["original", "preview", "thumbnail"])
-def test_the_whole_team_may_see_it(
+def test_file_is_visible_to_the_team(
     owner_client: Client, stranger_client: Client, picture: Picture, variant: str
 ) -> None:
     for client in (owner_client, stranger_client):
-        answer = client.get(f"/files/{picture.pk}/{variant}")
-        assert answer.status_code == 200
-        assert answer["Content-Type"] == ("image/png" if variant == "original" else "image/webp")
-        assert answer["Cache-Control"] == "private, max-age=31536000, immutable"
-        assert answer["X-Content-Type-Options"] == "nosniff"
-        assert answer.getvalue()
+        response = client.get(f"/files/{picture.pk}/{variant}")
+        assert response.status_code == 200
+        assert response["Content-Type"] == ("image/png" if variant == "original" else "image/webp")
+        assert response["Cache-Control"] == "private, max-age=31536000, immutable"
+        assert response["X-Content-Type-Options"] == "nosniff"
+        assert response.getvalue()
 
 
 @pytest.mark.parametrize("variant", ["original", "preview", "thumbnail"])
-def test_nobody_sees_it_without_signing_in(client: Client, picture: Picture, variant: str) -> None:
+def test_file_requires_sign_in(client: Client, picture: Picture, variant: str) -> None:
     assert client.get(f"/files/{picture.pk}/{variant}").status_code == 302
 
 
-def test_what_the_browser_has_is_not_even_opened(owner_client: Client, picture: Picture) -> None:
+def test_cached_file_is_not_opened(owner_client: Client, picture: Picture) -> None:
     etag = owner_client.get(f"/files/{picture.pk}/original")["ETag"]
     assert etag == f'"{picture.sha256}"'
     with patch.object(FieldFile, "open", side_effect=AssertionError):
-        answer = owner_client.get(f"/files/{picture.pk}/original", headers={"If-None-Match": etag})
-    assert answer.status_code == 304
+        response = owner_client.get(
+            f"/files/{picture.pk}/original", headers={"If-None-Match": etag}
+        )
+    assert response.status_code == 304
 
 
-def test_the_previews_are_other_files_than_the_original(
-    owner_client: Client, picture: Picture
-) -> None:
+def test_variants_have_different_etags(owner_client: Client, picture: Picture) -> None:
     variants = ("original", "preview", "thumbnail")
     assert (
         len({owner_client.get(f"/files/{picture.pk}/{variant}")["ETag"] for variant in variants})
@@ -56,22 +56,20 @@ def test_the_previews_are_other_files_than_the_original(
     )
 
 
-def test_it_has_a_name_that_is_useful_in_a_folder(owner_client: Client, picture: Picture) -> None:
-    said = owner_client.get(f"/files/{picture.pk}/original")["Content-Disposition"]
-    assert said.startswith("inline")
-    assert f"birne-auf-dunklem-grund-s%C3%BC%C3%9F-{picture.generation_id}-1.png" in said
+def test_file_name_contains_the_prompt(owner_client: Client, picture: Picture) -> None:
+    disposition = owner_client.get(f"/files/{picture.pk}/original")["Content-Disposition"]
+    assert disposition.startswith("inline")
+    assert f"birne-auf-dunklem-grund-s%C3%BC%C3%9F-{picture.generation_id}-1.png" in disposition
 
 
-def test_what_a_browser_might_run_is_only_downloaded(
-    owner_client: Client, picture: Picture
-) -> None:
+def test_unsafe_content_type_is_an_attachment(owner_client: Client, picture: Picture) -> None:
     Picture.objects.filter(pk=picture.pk).update(content_type="image/svg+xml")
-    answer = owner_client.get(f"/files/{picture.pk}/original")
-    assert answer["Content-Type"] == "application/octet-stream"
-    assert answer["Content-Disposition"].startswith("attachment")
+    response = owner_client.get(f"/files/{picture.pk}/original")
+    assert response["Content-Type"] == "application/octet-stream"
+    assert response["Content-Disposition"].startswith("attachment")
 
 
-def test_what_is_not_here_is_a_404(owner_client: Client, owner: Member, picture: Picture) -> None:
+def test_missing_file_is_not_found(owner_client: Client, owner: Member, picture: Picture) -> None:
     wanted = make_generation(Status.FETCHING, owner=owner).pictures.get()
     for address in (f"{wanted.pk}/original", f"{picture.pk}/secret", "0/original", "9" * 30 + "/x"):
         assert owner_client.get(f"/files/{address}").status_code == 404
@@ -79,7 +77,7 @@ def test_what_is_not_here_is_a_404(owner_client: Client, owner: Member, picture:
     assert owner_client.get(f"/files/{picture.pk}/original").status_code == 404
 
 
-def test_a_reference_is_its_owners_until_it_is_used(
+def test_reference_image_is_private_until_it_is_used(
     owner_client: Client, stranger_client: Client
 ) -> None:
     owner_client.post("/", form_data(prompt="", image=upload()))

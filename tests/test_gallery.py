@@ -1,4 +1,4 @@
-"""The gallery: what hangs there for whom, in which order, page by page, under which filter."""
+"""The gallery: visibility, order, pages and filters."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -18,9 +18,8 @@ from generations.models import (
     Tag,
     bulk,
 )
-from tests.builders import make_generation, make_member
-
-HX = {"HX-Request": "true"}
+from tests.builders import make_generation, make_member, picture_ids
+from tests.forms import HTMX
 
 
 @pytest.fixture(autouse=True)
@@ -29,7 +28,7 @@ def _files(settings: object, tmp_path: object) -> None:
 
 
 def tiles_in(client: Client, address: str = "/gallery/", **more: str) -> list[int]:
-    """The pictures on that page, in their order."""
+    """Return the ids of the images on the page, in order."""
     page = client.get(address, headers=more or None)
     assert page.status_code == 200, page.content.decode()
     return [
@@ -37,31 +36,25 @@ def tiles_in(client: Client, address: str = "/gallery/", **more: str) -> list[in
     ]
 
 
-def keys(*rows: Generation) -> list[int]:
-    return [
-        pk for row in rows for pk in row.pictures.order_by("index").values_list("pk", flat=True)
-    ]
-
-
-def made(age_days: float = 0, **more: object) -> Generation:
+def make_images(age_days: float = 0, **more: object) -> Generation:
     moment = timezone.now() - timedelta(days=age_days)
     return make_generation(Status.SUCCEEDED, created_at=moment, **more)  # type: ignore[arg-type]
 
 
-def test_it_shows_what_the_team_shares_newest_first(owner_client: Client, stranger: Member) -> None:
-    old = made(2, owner=stranger, n=2)
-    new = made(1, n=3)
-    made(0, is_private=True, owner=stranger)
+def test_gallery_shows_shared_images_newest_first(owner_client: Client, stranger: Member) -> None:
+    old = make_images(2, owner=stranger, n=2)
+    new = make_images(1, n=3)
+    make_images(0, is_private=True, owner=stranger)
     make_generation(Status.RUNNING)
     make_generation(Status.FAILED)
-    assert tiles_in(owner_client) == keys(new, old)
+    assert tiles_in(owner_client) == picture_ids(new, old)
 
 
-def test_what_is_private_only_its_owner_sees(
+def test_private_image_is_visible_to_its_owner_only(
     owner_client: Client, stranger_client: Client, admin_client: Client, owner: Member
 ) -> None:
-    row = made(owner=owner, is_private=True)
-    [pk] = keys(row)
+    row = make_images(owner=owner, is_private=True)
+    [pk] = picture_ids(row)
     assert tiles_in(owner_client) == [pk]
     for other in (stranger_client, admin_client):
         assert tiles_in(other) == []
@@ -74,7 +67,7 @@ def test_what_is_private_only_its_owner_sees(
             assert other.get(f"/files/{pk}/{variant}").status_code == 404
 
 
-def test_pages_join_without_a_gap_in_both_directions(
+def test_pages_have_no_gap_in_either_direction(
     owner_client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("generations.web.gallery.gallery.ROWS_A_PAGE", 4)
@@ -92,9 +85,9 @@ def test_pages_join_without_a_gap_in_both_directions(
         starts.append(address)
         seen += tiles_in(owner_client, address)
         body = owner_client.get(address).content.decode()
-        older = re.search(r'href="(\?[^"]*before=[\d-]+)">Older pictures', body)
+        older = re.search(r'href="(\?[^"]*before=[\d-]+)">Older images', body)
         address = f"/gallery/{older[1]}" if older else ""
-    assert seen == keys(*rows)
+    assert seen == picture_ids(*rows)
     newer = re.search(r'href="(\?after=[\d-]+)"', owner_client.get(starts[-1]).content.decode())
     assert newer
     back = tiles_in(owner_client, f"/gallery/{newer[1]}")
@@ -102,7 +95,7 @@ def test_pages_join_without_a_gap_in_both_directions(
     assert back == seen[first - len(back) : first]
 
 
-def test_the_next_page_comes_in_without_a_second_heading(
+def test_next_page_does_not_repeat_the_month_heading(
     owner_client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("generations.web.gallery.gallery.ROWS_A_PAGE", 1)
@@ -111,24 +104,24 @@ def test_the_next_page_comes_in_without_a_second_heading(
         make_generation(Status.SUCCEEDED, created_at=moment - timedelta(minutes=minutes))
     body = owner_client.get("/gallery/").content.decode()
     assert "March 2026" in body
-    assert "3 pictures" in body
+    assert "3 images" in body
     more = re.search(r'data-more="([^"]+)"', body)
     assert more
     rest = owner_client.get(
-        f"/gallery/{more[1].replace('&amp;', '&')}", headers=HX
+        f"/gallery/{more[1].replace('&amp;', '&')}", headers=HTMX
     ).content.decode()
     assert 'class="tile' in rest
     assert "March" not in rest
     assert "<html" not in rest
 
 
-def test_a_month_begins_with_its_newest(owner_client: Client) -> None:
+def test_month_link_starts_at_the_newest_image_of_the_month(owner_client: Client) -> None:
     rows = [
         make_generation(Status.SUCCEEDED, created_at=datetime(2026, month, 20, tzinfo=UTC))
         for month in (1, 3, 5)
     ]
-    assert tiles_in(owner_client, "/gallery/?month=2026-03") == keys(rows[1], rows[0])
-    assert tiles_in(owner_client, "/gallery/?month=2026-02") == keys(rows[0])
+    assert tiles_in(owner_client, "/gallery/?month=2026-03") == picture_ids(rows[1], rows[0])
+    assert tiles_in(owner_client, "/gallery/?month=2026-02") == picture_ids(rows[0])
     page = owner_client.get("/gallery/").content.decode()
     assert 'data-month="2026-01"' in page
 
@@ -140,112 +133,125 @@ def test_a_month_begins_with_its_newest(owner_client: Client) -> None:
         "?after=-1", "?month=9999-12", "?month=0001-01",
     ],
 )  # fmt: skip
-def test_an_address_that_means_nothing_is_not_found(owner_client: Client, address: str) -> None:
+def test_invalid_page_key_does_not_fail(owner_client: Client, address: str) -> None:
     assert owner_client.get(f"/gallery/{address}").status_code in (200, 404)
 
 
 @pytest.mark.parametrize(
     "query",
     [
-        "by=x", "by=999999999999999999999999", "shape=7:5", "since=2026-99-99", "until=tomorrow",
+        "by=x", "by=999999999999999999999999", "ratio=7:5", "since=2026-99-99", "until=tomorrow",
         "tag=x", "collection=-1", "state=gone", "reference=maybe", "q=%00", f"q={'x' * 300}",
         "favourite=perhaps", "by=1&by=1&by=2", "since=0001-01-01&until=9999-12-31",
     ],
 )  # fmt: skip
-def test_nonsense_in_a_filter_breaks_nothing(owner_client: Client, query: str) -> None:
+def test_invalid_filter_value_is_ignored(owner_client: Client, query: str) -> None:
     assert owner_client.get(f"/gallery/?{query}").status_code == 200
 
 
-def test_a_wrong_date_is_told_beside_it(owner_client: Client) -> None:
+def test_invalid_date_shows_an_error_at_its_field(owner_client: Client) -> None:
     body = owner_client.get("/gallery/?since=yesterday").content.decode()
     assert 'id="since-error"' in body
     assert 'value="yesterday"' in body
 
 
-def test_every_filter_alone_and_two_together(owner_client: Client, owner: Member) -> None:
+def test_filters_select_images_alone_and_combined(owner_client: Client, owner: Member) -> None:
     lan = make_member("lan")
-    pear = made(1, owner=lan, prompt="A pear", aspect_ratio="1:1", n=2)
-    dune = made(2, owner=owner, prompt="Dunes", aspect_ratio="3:2", reference_url="https://x/y.png")
-    mine = made(3, owner=owner, prompt="Secret pear", aspect_ratio="16:9", is_private=True)
+    pear = make_images(1, owner=lan, prompt="A pear", aspect_ratio="1:1", n=2)
+    dune = make_images(
+        2, owner=owner, prompt="Dunes", aspect_ratio="3:2", reference_url="https://x/y.png"
+    )
+    mine = make_images(3, owner=owner, prompt="Secret pear", aspect_ratio="16:9", is_private=True)
     failed = make_generation(Status.FAILED, prompt="No pear", owner=lan)
-    first, second = keys(pear)
+    first, second = picture_ids(pear)
     bulk.favourite([second], owner)
     bulk.tag([first], owner, "Fruit")
     collection = Collection.objects.create(name="Spring", created_by=owner)
-    collection.add([second, *keys(dune)], owner)
+    collection.add([second, *picture_ids(dune)], owner)
     day = timezone.localdate() - timedelta(days=1)
     tag = Picture.objects.get(pk=first).tags.get()
     wanted = {
-        "q=pear": keys(pear, mine),
-        f"by={lan.pk}": keys(pear),
-        f"by={lan.pk}&by={owner.pk}": keys(pear, dune, mine),
-        "shape=1:1&shape=3:2": keys(pear, dune),
+        "q=pear": picture_ids(pear, mine),
+        f"by={lan.pk}": picture_ids(pear),
+        f"by={lan.pk}&by={owner.pk}": picture_ids(pear, dune, mine),
+        "ratio=1:1&ratio=3:2": picture_ids(pear, dune),
         "favourite=1": [second],
         f"tag={tag.pk}": [first],
-        f"collection={collection.pk}": [second, *keys(dune)],
+        f"collection={collection.pk}": [second, *picture_ids(dune)],
         f"collection={collection.pk}&favourite=1": [second],
-        "reference=with": keys(dune),
-        "reference=without": keys(pear, mine),
-        "private=1": keys(mine),
-        f"since={day}": keys(pear),
-        f"until={day - timedelta(days=1)}": keys(dune, mine),
-        "q=pear&shape=16:9": keys(mine),
+        "reference=with": picture_ids(dune),
+        "reference=without": picture_ids(pear, mine),
+        "private=1": picture_ids(mine),
+        f"since={day}": picture_ids(pear),
+        f"until={day - timedelta(days=1)}": picture_ids(dune, mine),
+        "q=pear&ratio=16:9": picture_ids(mine),
     }
     assert {query: tiles_in(owner_client, f"/gallery/?{query}") for query in wanted} == wanted
     body = owner_client.get("/gallery/?state=failed").content.decode()
     assert f'href="/generations/{failed.pk}/"' in body
-    assert "1 wish" in body
+    assert "1 request" in body
 
 
-def test_nothing_found_says_what_to_drop(owner_client: Client, owner: Member) -> None:
-    made(owner=owner, prompt="Lighthouse")
+@pytest.mark.parametrize("query", ["shape=1:1&state=made", "ratio=1:1&state=done", "ratio=1:1"])
+def test_former_parameter_names_still_work(owner_client: Client, query: str) -> None:
+    square = make_images(aspect_ratio="1:1")
+    make_images(aspect_ratio="16:9")
+    assert tiles_in(owner_client, f"/gallery/?{query}") == picture_ids(square)
+
+
+def test_former_parameter_names_are_replaced_in_links(owner_client: Client) -> None:
+    make_images(aspect_ratio="1:1")
+    body = owner_client.get("/gallery/?shape=1:1&state=made").content.decode()
+    assert re.findall(r'href="/pictures/\d+/\?([^"]+)"', body) == ["ratio=1%3A1&amp;state=done"]
+
+
+def test_empty_result_suggests_a_filter_to_drop(owner_client: Client, owner: Member) -> None:
+    make_images(owner=owner, prompt="Lighthouse")
     body = owner_client.get("/gallery/?q=lighthouse&favourite=1").content.decode()
-    assert "Nothing matches “lighthouse”." in body
-    assert "Without “favourites” there is 1." in body
+    assert "No results for “lighthouse”" in body
+    assert "1 result without the filter “favourites”." in body
     assert 'href="?q=lighthouse"' in body
 
 
-def test_counts_stop_where_a_page_stops_telling(
-    owner_client: Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("generations.web.gallery.gallery.MAX_COUNT", 3)
-    made(n=4)
-    assert "3+ pictures" in owner_client.get("/gallery/").content.decode()
+def test_count_stops_at_its_limit(owner_client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("generations.web.counts.MAX_COUNT", 3)
+    make_images(n=4)
+    assert "3+ images" in owner_client.get("/gallery/").content.decode()
 
 
 @pytest.mark.parametrize(
-    ("asked", "most"),
+    ("query", "max_queries"),
     [("", 7), ("?favourite=1", 8), ("?q=pear", 8), ("?by=1&since=2020-01-01", 8), ("?tag=1", 9)],
 )
-def test_a_page_asks_the_database_no_more_when_it_holds_more(
+def test_number_of_queries_is_bounded(
     owner_client: Client,
     owner: Member,
-    asked: str,
-    most: int,
+    query: str,
+    max_queries: int,
     django_assert_max_num_queries: DjangoAssertNumQueries,
 ) -> None:
     tag = Tag.objects.create(pk=1, name="fruit")
     for place in range(12):
-        row = made(place * 20, owner=owner, prompt=f"A pear {place}", n=3)
+        row = make_images(place * 20, owner=owner, prompt=f"A pear {place}", n=3)
         for picture in row.pictures.all():
             Favourite.objects.create(member=owner, picture=picture)
             picture.tags.add(tag)
-    with django_assert_max_num_queries(most):
+    with django_assert_max_num_queries(max_queries):
         assert (
-            len(tiles_in(owner_client, "/gallery/" + asked.replace("by=1", f"by={owner.pk}"))) == 36
+            len(tiles_in(owner_client, "/gallery/" + query.replace("by=1", f"by={owner.pk}"))) == 36
         )
 
 
-def test_a_stranger_to_the_house_sees_nothing(client: Client) -> None:
+def test_gallery_requires_sign_in(client: Client) -> None:
     for address in ("/gallery/", "/pictures/1/", "/compare/"):
         assert client.get(address).status_code == 302
 
 
-def test_more_than_are_sorted_are_found_too(
+def test_filter_finds_images_beyond_the_sort_limit(
     owner_client: Client, owner: Member, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("generations.models.generation_queryset.MAX_SORTED_ROWS", 1)
-    rows = [made(place, owner=owner) for place in range(3)]
-    made(1)
-    bulk.favourite(keys(*rows), owner)
-    assert tiles_in(owner_client, "/gallery/?favourite=1") == keys(*rows)
+    rows = [make_images(place, owner=owner) for place in range(3)]
+    make_images(1)
+    bulk.favourite(picture_ids(*rows), owner)
+    assert tiles_in(owner_client, "/gallery/?favourite=1") == picture_ids(*rows)

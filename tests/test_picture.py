@@ -1,4 +1,4 @@
-"""The page of one picture: what it tells, to whom, and its neighbours in what one looks through."""
+"""The page of one image: details, permissions, previous and next; and the comparison."""
 
 import re
 from datetime import timedelta
@@ -18,9 +18,8 @@ from generations.models import (
     Status,
     bulk,
 )
-from tests.builders import make_generation
-
-HX = {"HX-Request": "true"}
+from tests.builders import make_generation, picture_ids
+from tests.forms import HTMX
 
 
 @pytest.fixture(autouse=True)
@@ -28,24 +27,20 @@ def _files(settings: Settings, tmp_path: Any) -> None:
     settings.MEDIA_ROOT = tmp_path
 
 
-def keys(*rows: Generation) -> list[int]:
-    return [
-        pk for row in rows for pk in row.pictures.order_by("index").values_list("pk", flat=True)
-    ]
-
-
 def walk(client: Client, address: str, rel: str) -> list[str]:
-    """The addresses met by following one arrow to its end."""
-    met = []
+    """Return the URLs on the way when one arrow is followed to its end."""
+    visited = []
     while address:
-        met.append(address)
+        visited.append(address)
         body = client.get(address).content.decode()
         arrow = re.search(rf'class="arrow[^"]*" href="([^"]+)" rel="{rel}"', body)
         address = arrow[1].replace("&amp;", "&") if arrow else ""
-    return met
+    return visited
 
 
-def test_arrows_go_through_the_whole_gallery_and_back(owner_client: Client, owner: Member) -> None:
+def test_arrows_lead_through_the_gallery_in_both_directions(
+    owner_client: Client, owner: Member
+) -> None:
     moment = timezone.now()
     rows = [
         make_generation(
@@ -53,7 +48,7 @@ def test_arrows_go_through_the_whole_gallery_and_back(owner_client: Client, owne
         )
         for place in range(4)
     ]
-    order = keys(*rows)
+    order = picture_ids(*rows)
     bulk.favourite([order[0], order[3]], owner)
     assert walk(owner_client, f"/pictures/{order[0]}/", "next") == [
         f"/pictures/{pk}/" for pk in order
@@ -64,38 +59,40 @@ def test_arrows_go_through_the_whole_gallery_and_back(owner_client: Client, owne
     assert walk(owner_client, hearts[0], "next") == hearts
 
 
-def test_it_tells_how_it_was_made(owner_client: Client, owner: Member) -> None:
+def test_page_shows_the_settings_of_the_image(owner_client: Client, owner: Member) -> None:
     row = make_generation(
         Status.SUCCEEDED, owner=owner, n=2, prompt="A pear <b>", negative_prompt="birds"
     )
-    [first, _second] = keys(row)
+    [first, _second] = picture_ids(row)
     bulk.tag([first], owner, "Fruit")
     collection = Collection.objects.create(name="Spring", created_by=owner)
     collection.add([first], owner)
     body = owner_client.get(f"/pictures/{first}/").content.decode()
     for words in ("A pear &lt;b&gt;", "birds", "Fruit", "Spring", "1 of 2", f"?remix={row.pk}",
-                  f"?use={first}", "Make private", "Move to the trash"):  # fmt: skip
+                  f"?use={first}", "Make all 2 private", "Move to trash"):  # fmt: skip
         assert words in body, words
 
 
-def test_a_stranger_may_not_take_it_away(stranger_client: Client, owner: Member) -> None:
-    [pk] = keys(make_generation(Status.SUCCEEDED, owner=owner))
+def test_other_members_cannot_trash_or_hide_an_image(
+    stranger_client: Client, owner: Member
+) -> None:
+    [pk] = picture_ids(make_generation(Status.SUCCEEDED, owner=owner))
     body = stranger_client.get(f"/pictures/{pk}/").content.decode()
     assert "Make private" not in body
-    assert "Move to the trash" not in body
+    assert "/pictures/bulk/trash" not in body
 
 
-def test_made_from_and_used_in_show_only_what_one_may_see(
+def test_related_images_are_shown_only_if_visible(
     owner_client: Client, owner: Member, stranger: Member
 ) -> None:
     source = make_generation(Status.SUCCEEDED, owner=stranger)
-    [first] = keys(source)
+    [first] = picture_ids(source)
     reference = ReferenceImage.objects.create(
         owner=owner, file="x.png", name="x.png", content_type="image/png", width=300, height=300,
         size_bytes=1, sha256="0" * 64, picture_id=first,
     )  # fmt: skip
     used = make_generation(Status.SUCCEEDED, owner=owner, reference=reference)
-    [second] = keys(used)
+    [second] = picture_ids(used)
     assert f'href="/pictures/{first}/"' in owner_client.get(f"/pictures/{second}/").content.decode()
     assert f'href="/pictures/{second}/"' in owner_client.get(f"/pictures/{first}/").content.decode()
     Generation.objects.filter(pk=source.pk).update(is_private=True)
@@ -105,24 +102,24 @@ def test_made_from_and_used_in_show_only_what_one_may_see(
     )
 
 
-def test_the_lightbox_gets_the_stage_alone(owner_client: Client, owner: Member) -> None:
-    [pk] = keys(make_generation(Status.SUCCEEDED, owner=owner))
-    body = owner_client.get(f"/pictures/{pk}/", headers=HX).content.decode()
+def test_lightbox_gets_the_viewer_only(owner_client: Client, owner: Member) -> None:
+    [pk] = picture_ids(make_generation(Status.SUCCEEDED, owner=owner))
+    body = owner_client.get(f"/pictures/{pk}/", headers=HTMX).content.decode()
     assert 'id="viewer"' in body
     assert "<html" not in body
 
 
-def test_a_picture_asks_a_steady_number_of_questions(
+def test_number_of_queries_is_bounded(
     owner_client: Client, owner: Member, django_assert_max_num_queries: DjangoAssertNumQueries
 ) -> None:
     rows = [make_generation(Status.SUCCEEDED, owner=owner, n=9) for _ in range(3)]
     with django_assert_max_num_queries(16):
-        assert owner_client.get(f"/pictures/{keys(rows[1])[0]}/").status_code == 200
+        assert owner_client.get(f"/pictures/{picture_ids(rows[1])[0]}/").status_code == 200
 
 
-def test_two_to_four_are_compared(owner_client: Client, owner: Member) -> None:
-    order = keys(make_generation(Status.SUCCEEDED, owner=owner, n=6))
-    for many, status in ((1, 422), (2, 200), (4, 200), (5, 422)):
-        query = "&".join(f"picture={pk}" for pk in order[:many])
+def test_comparison_needs_two_to_four_images(owner_client: Client, owner: Member) -> None:
+    order = picture_ids(make_generation(Status.SUCCEEDED, owner=owner, n=6))
+    for count, status in ((1, 422), (2, 200), (4, 200), (5, 422)):
+        query = "&".join(f"picture={pk}" for pk in order[:count])
         assert owner_client.get(f"/compare/?{query}").status_code == status
     assert Picture.objects.count() == 6

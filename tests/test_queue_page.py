@@ -9,7 +9,6 @@ from django_q.models import OrmQ  # noqa: TID251
 from pytest_django import Settings
 
 from generations.models import Generation, Lease, Member, Status, UpstreamGate
-from generations.web import queue as queue_page
 from tests.builders import make_generation
 from tests.forms import HTMX
 
@@ -225,7 +224,7 @@ def test_limit_is_shown_without_note_unless_it_was_reduced(
 def test_counts_are_capped(
     admin_client: Client, owner: Member, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(queue_page, "MAX_COUNT", 2)
+    monkeypatch.setattr("generations.web.counts.MAX_COUNT", 2)
     for _row in range(2):
         make_generation(owner=owner)
     assert fact(Status.QUEUED.label, "2") in page_of(admin_client)

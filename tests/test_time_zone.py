@@ -14,7 +14,7 @@ from pytest_django import Settings
 from generations.models import Generation, Member, Status
 from generations.web.middleware.time_zone import CURRENT_NAMES, known_zones, valid_zone
 from tests.builders import make_generation
-from tests.conftest import browser_of
+from tests.conftest import client_for
 
 pytestmark = pytest.mark.django_db
 
@@ -29,7 +29,7 @@ def _clock(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def client_in(zone: str, member: Member) -> Client:
-    client = browser_of(member)
+    client = client_for(member)
     client.cookies["time_zone"] = zone
     return client
 
@@ -120,7 +120,7 @@ def test_downloads_use_the_zone_of_the_reader(
     response = client_in(VIETNAM, owner).post("/pictures/download", {"picture": keys})
     archive = zipfile.ZipFile(io.BytesIO(response.getvalue()))
     assert any(name.startswith("2026-11-27 ") for name in archive.namelist())
-    table = archive.read("pictures.csv").decode("utf-8-sig")
+    table = archive.read("images.csv").decode("utf-8-sig")
     assert any("2026-11-27 00:30:00+07:00" in line for line in csv.reader(io.StringIO(table)))
     assert timezone.get_current_timezone_name() == settings.TIME_ZONE
 

@@ -1,4 +1,4 @@
-"""The trash: who finds what there, takes it back until when, and who ends it for ever."""
+"""The trash: visibility, restoring and permanent deletion."""
 
 import re
 from datetime import timedelta
@@ -22,8 +22,8 @@ def _own_files(settings: Settings, tmp_path: Any) -> None:
     settings.MEDIA_ROOT = tmp_path
 
 
-def thrown(by: Member, n: int = 1, days_ago: float = 0, **columns: Any) -> list[int]:
-    """Made by that member, who then took all of it off the wall."""
+def trashed(by: Member, n: int = 1, days_ago: float = 0, **columns: Any) -> list[int]:
+    """Create images of this member and trash them; return their ids."""
     row = make_generation(Status.SUCCEEDED, owner=by, n=n, **columns)
     row.pictures.all().trash(by)
     row.pictures.update(trashed_at=timezone.now() - timedelta(days=days_ago))
@@ -31,81 +31,79 @@ def thrown(by: Member, n: int = 1, days_ago: float = 0, **columns: Any) -> list[
 
 
 def text_of(client: Client, address: str = "/trash/") -> str:
-    answer = client.get(address)
-    assert answer.status_code == 200
-    return unescape(answer.content.decode())
+    response = client.get(address)
+    assert response.status_code == 200
+    return unescape(response.content.decode())
 
 
-def lying(client: Client, address: str = "/trash/") -> list[int]:
+def listed(client: Client, address: str = "/trash/") -> list[int]:
     found = re.findall(r'<li class="item" id="p(\d+)"', text_of(client, address))
     return [int(pk) for pk in found]
 
 
 def restore(client: Client, keys: list[Any]) -> str:
-    press = {"picture": keys, "next": "/trash/"}
-    answer = client.post("/pictures/bulk/restore", press, follow=True)
-    assert answer.redirect_chain == [("/trash/", 302)]
-    return unescape(answer.content.decode())
+    fields = {"picture": keys, "next": "/trash/"}
+    response = client.post("/pictures/bulk/restore", fields, follow=True)
+    assert response.redirect_chain == [("/trash/", 302)]
+    return unescape(response.content.decode())
 
 
 def delete(client: Client, keys: list[Any], **fields: str) -> Any:
     return client.post("/trash/delete", {"picture": keys} | fields)
 
 
-# --- what lies there --------------------------------------------------------------------------
+# --- the list ---------------------------------------------------------------------------------
 
 
-def test_each_finds_their_own_and_an_admin_what_is_shared(
+def test_trash_lists_own_images_and_for_admins_all_shared_ones(
     owner_client: Client,
     stranger_client: Client,
     admin_client: Client,
     owner: Member,
     stranger: Member,
 ) -> None:
-    shared, private = thrown(owner), thrown(owner, is_private=True)
-    of_stranger = thrown(stranger)
-    assert set(lying(owner_client)) == {*shared, *private}
-    assert lying(stranger_client) == of_stranger
-    assert set(lying(admin_client)) == {*shared, *of_stranger}
+    shared, private = trashed(owner), trashed(owner, is_private=True)
+    of_stranger = trashed(stranger)
+    assert set(listed(owner_client)) == {*shared, *private}
+    assert listed(stranger_client) == of_stranger
+    assert set(listed(admin_client)) == {*shared, *of_stranger}
 
 
-def test_what_is_on_the_wall_is_not_there(owner_client: Client, owner: Member) -> None:
+def test_trash_does_not_list_available_images(owner_client: Client, owner: Member) -> None:
     make_generation(Status.SUCCEEDED, owner=owner)
-    assert lying(owner_client) == []
+    assert listed(owner_client) == []
     assert "The trash is empty" in text_of(owner_client)
 
 
-def test_it_tells_what_it_was_who_put_it_there_and_until_when(
-    owner_client: Client, owner: Member
-) -> None:
-    thrown(owner, days_ago=2, prompt="Dunes <i>")
+def test_trash_shows_prompt_deleter_and_time_limit(owner_client: Client, owner: Member) -> None:
+    trashed(owner, days_ago=2, prompt="Dunes <i>")
     page = text_of(owner_client)
     when, until = timezone.now() - timedelta(days=2), timezone.now() + timedelta(days=28)
     assert "Dunes <i>" in page
-    assert f"owner put it here on {when:%-d %b %Y}" in page
-    assert f"Can be taken back until {until:%-d %b %Y}" in page
+    assert f"Moved to trash by owner on {when:%-d %b %Y}" in page
+    assert f"Can be restored until {until:%-d %b %Y}" in page
     assert "Dunes <i>" not in owner_client.get("/trash/").content.decode()
 
 
-def test_after_thirty_days_it_is_the_admins_alone(
+def test_only_admins_restore_after_thirty_days(
     owner_client: Client, admin_client: Client, owner: Member
 ) -> None:
-    [pk] = thrown(owner, days_ago=31)
-    assert lying(owner_client) == []
-    assert "0 pictures are back" in restore(owner_client, [pk])
-    assert "Only admins can take it back now" in text_of(admin_client)
-    assert "1 picture is back" in restore(admin_client, [pk])
+    [pk] = trashed(owner, days_ago=31)
+    assert listed(owner_client) == []
+    assert "0 images restored" in restore(owner_client, [pk])
+    assert "Only admins can restore this image" in text_of(admin_client)
+    assert "1 image restored" in restore(admin_client, [pk])
 
 
-def test_its_pages_join_without_a_gap(
+def test_pages_have_no_gap(
     owner_client: Client, owner: Member, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("generations.web.gallery.trash.PICTURES_A_PAGE", 3)
     for days in (3, 1, 2):
-        thrown(owner, n=3, days_ago=days)
+        trashed(owner, n=3, days_ago=days)
     seen, address = [], "/trash/"
     while address:
-        seen += lying(owner_client, address)
+        seen += listed(owner_client, address)
         older = re.search(r'href="(\?before=[^"]+)"', text_of(owner_client, address))
         address = f"/trash/{older[1]}" if older else ""
     in_order = Picture.objects.order_by("-trashed_at", "-pk").values_list("pk", flat=True)
@@ -114,103 +112,103 @@ def test_its_pages_join_without_a_gap(
 
 
 @pytest.mark.parametrize("key", ["x", "1", "-1", "9" * 50 + "-1"])
-def test_a_broken_key_is_a_404(owner_client: Client, key: str) -> None:
+def test_invalid_page_key_is_not_found(owner_client: Client, key: str) -> None:
     assert owner_client.get("/trash/", {"before": key}).status_code == 404
 
 
-def test_it_asks_as_often_for_many_as_for_one(
+def test_number_of_queries_does_not_grow_with_the_rows(
     owner_client: Client, owner: Member, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     for _row in range(4):
-        thrown(owner, n=2)
+        trashed(owner, n=2)
     with django_assert_num_queries(4):
         owner_client.get("/trash/")
 
 
-def test_nobody_looks_without_signing_in(client: Client) -> None:
+def test_trash_requires_sign_in(client: Client) -> None:
     assert client.get("/trash/").status_code == 302
     assert client.post("/trash/delete").status_code == 302
 
 
-# --- back again -------------------------------------------------------------------------------
+# --- restore ----------------------------------------------------------------------------------
 
 
-def test_one_or_all_chosen_come_back(owner_client: Client, owner: Member) -> None:
-    first, *others = thrown(owner, n=4)
-    assert "1 picture is back" in restore(owner_client, [first])
-    assert lying(owner_client) == others[::-1]
-    assert "3 pictures are back" in restore(owner_client, others)
+def test_one_or_several_images_are_restored(owner_client: Client, owner: Member) -> None:
+    first, *others = trashed(owner, n=4)
+    assert "1 image restored" in restore(owner_client, [first])
+    assert listed(owner_client) == others[::-1]
+    assert "3 images restored" in restore(owner_client, others)
     assert Picture.objects.available().count() == 4
 
 
-def test_what_is_private_to_others_is_not_taken_back(
+def test_private_images_of_others_are_not_restored(
     stranger_client: Client, admin_client: Client, owner: Member
 ) -> None:
-    private = thrown(owner, is_private=True)
+    private = trashed(owner, is_private=True)
     for client in (stranger_client, admin_client):
-        assert "0 pictures are back" in restore(client, private)
+        assert "0 images restored" in restore(client, private)
     assert not Picture.objects.available().exists()
 
 
-def test_none_chosen_is_said(owner_client: Client, admin_client: Client, owner: Member) -> None:
-    thrown(owner)
-    assert "Choose a picture first" in restore(owner_client, [])
-    answer = delete(admin_client, ["x"])
-    assert answer["Location"] == "/trash/"
-    assert "Choose a picture first" in text_of(admin_client)
+def test_empty_selection_shows_an_error(
+    owner_client: Client, admin_client: Client, owner: Member
+) -> None:
+    trashed(owner)
+    assert "Select at least one image" in restore(owner_client, [])
+    response = delete(admin_client, ["x"])
+    assert response["Location"] == "/trash/"
+    assert "Select at least one image" in text_of(admin_client)
 
 
-# --- for ever ---------------------------------------------------------------------------------
+# --- permanent deletion -----------------------------------------------------------------------
 
 
-def test_only_admins_are_offered_the_end(
+def test_only_admins_delete_permanently(
     owner_client: Client, admin_client: Client, owner: Member, admin: Member
 ) -> None:
-    keys = thrown(owner)
+    keys = trashed(owner)
     assert "/trash/delete" in text_of(admin_client)
     assert "/trash/delete" not in text_of(owner_client)
-    assert delete(owner_client, keys, sure="1").status_code == 403
+    assert delete(owner_client, keys, confirmed="1").status_code == 403
     assert admin_client.get("/trash/delete").status_code == 405
-    assert lying(owner_client) == keys
+    assert listed(owner_client) == keys
 
 
-def test_the_first_press_only_asks(admin_client: Client, owner: Member) -> None:
-    keys = thrown(owner, n=2)
+def test_first_request_asks_for_confirmation(admin_client: Client, owner: Member) -> None:
+    keys = trashed(owner, n=2)
     page = delete(admin_client, keys).content.decode()
-    assert "Delete 2 pictures for ever?" in page
+    assert "Delete 2 images permanently?" in page
     assert "This cannot be undone" in page
     assert sorted(re.findall(r'name="picture" value="(\d+)"', page)) == sorted(map(str, keys))
-    assert sorted(lying(admin_client)) == keys
+    assert sorted(listed(admin_client)) == keys
 
 
-def test_of_many_some_are_shown_and_all_are_counted(admin_client: Client, owner: Member) -> None:
-    keys = thrown(owner, n=9) + thrown(owner, n=9)
+def test_confirmation_shows_some_images_and_counts_all(admin_client: Client, owner: Member) -> None:
+    keys = trashed(owner, n=9) + trashed(owner, n=9)
     page = delete(admin_client, keys).content.decode()
-    assert "Delete 18 pictures for ever?" in page
+    assert "Delete 18 images permanently?" in page
     assert "And 6 more" in page
 
 
-def test_the_second_press_removes_the_files_and_keeps_the_rows(
+def test_confirmed_request_deletes_files_and_keeps_rows(
     admin_client: Client, owner: Member
 ) -> None:
-    keys = thrown(owner, n=2)
+    keys = trashed(owner, n=2)
     names = [name for picture in Picture.objects.all() for name in picture.file_names]
     assert all(default_storage.exists(name) for name in names)
-    answer = delete(admin_client, keys, sure="1")
-    assert answer["Location"] == "/trash/"
-    assert "2 pictures are deleted for ever" in text_of(admin_client)
+    response = delete(admin_client, keys, confirmed="1")
+    assert response["Location"] == "/trash/"
+    assert "2 images deleted permanently" in text_of(admin_client)
     assert not any(default_storage.exists(name) for name in names)
     states = Picture.objects.filter(pk__in=keys).values_list("state", flat=True)
     assert set(states) == {Picture.State.DELETED}
 
 
-def test_nothing_private_to_others_and_nothing_on_the_wall_is_deleted(
-    admin_client: Client, owner: Member
-) -> None:
-    private = thrown(owner, is_private=True)
+def test_private_and_available_images_are_not_deleted(admin_client: Client, owner: Member) -> None:
+    private = trashed(owner, is_private=True)
     shown = make_generation(Status.SUCCEEDED, owner=owner).pictures.get()
     keys = [*private, shown.pk]
     assert delete(admin_client, keys)["Location"] == "/trash/"
-    assert "None of these is in the trash any more" in text_of(admin_client)
-    delete(admin_client, keys, sure="1")
+    assert "These images are no longer in the trash" in text_of(admin_client)
+    delete(admin_client, keys, confirmed="1")
     assert Picture.objects.filter(state=Picture.State.STORED).count() == 2

@@ -1,4 +1,4 @@
-"""Picture files, behind the same right as the page that shows them."""
+"""Image files, served with the same access rule as the pages that show them."""
 
 from typing import Any
 
@@ -17,9 +17,10 @@ from generations.models import Member, Picture, ReferenceImage
 
 from .middleware.access import MemberRequest
 
-# What a browser may show from our own address; anything else is only ever downloaded.
-SHOWN_TYPES = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp"}
+# Served inline from our own origin. Any other type is an attachment: a browser might run it.
+INLINE_TYPES = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp"}
 PREVIEWS = ("preview", "thumbnail")
+MAX_SLUG_LENGTH = 60  # characters
 
 
 @login_not_required
@@ -40,7 +41,7 @@ def file(request: MemberRequest, pk: int, variant: str) -> HttpResponseBase:
 
 
 def _picture(member: Member, pk: int) -> Picture:
-    """One the member sees, or could take back from the trash."""
+    """Return a picture the member may see, or may restore from the trash."""
     pictures = Picture.objects.filter(pk=pk).select_related("generation")
     picture = pictures.visible_to(member).first() or pictures.in_trash(member).first()
     if picture is None:
@@ -55,19 +56,20 @@ def reference(request: MemberRequest, pk: int) -> HttpResponseBase:
 
 
 def _name(picture: Picture) -> str:
-    """Useful in a folder of downloads: the first words of the prompt and the picture's number."""
-    return f"{words_of(picture)}-{picture.generation_id}-{picture.number}"
+    """Return a file name that is unique and readable: prompt, generation, number."""
+    return f"{prompt_slug(picture)}-{picture.generation_id}-{picture.number}"
 
 
-def words_of(picture: Picture) -> str:
-    """Of its prompt, as a file name takes them."""
-    return slugify(picture.generation.prompt, allow_unicode=True)[:60].strip("-") or _("picture")
+def prompt_slug(picture: Picture) -> str:
+    """Return the start of the prompt in a form that is valid in file names."""
+    slug = slugify(picture.generation.prompt, allow_unicode=True)[:MAX_SLUG_LENGTH]
+    return slug.strip("-") or _("image")
 
 
 def _send(
     request: HttpRequest, stored: FieldFile, content_type: str, tag: str, name: str
 ) -> HttpResponseBase:
-    """The bytes, or 304 before the file is even opened."""
+    """Send the file, or 304 without opening it."""
     if not stored:
         raise Http404
     etag = f'"{tag}"'
@@ -81,15 +83,15 @@ def _send(
 
 
 def _open(stored: FieldFile, content_type: str, name: str) -> HttpResponse | FileResponse:
-    extension = SHOWN_TYPES.get(content_type)
+    extension = INLINE_TYPES.get(content_type)
     if extension and not name.endswith(f".{extension}"):
         name = f"{name.rsplit('.', 1)[0]}.{extension}"
     try:
-        opened = stored.open("rb")
+        content = stored.open("rb")
     except FileNotFoundError:
         raise Http404 from None
     return FileResponse(
-        opened,
+        content,
         filename=name,
         as_attachment=extension is None,
         content_type=content_type if extension else "application/octet-stream",

@@ -1,35 +1,49 @@
-"""Pages by key: the place of a row in time, never an offset, never a count."""
+"""Keyset pagination: a page starts at a row's key, so its cost does not grow with its depth."""
 
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import TypeVar
 
-from django.db.models import Model, Q
+from django.db.models import Model, Q, QuerySet
 from django.http import Http404
 
+RowT = TypeVar("RowT", bound=Model)
+
+MAX_KEY_LENGTH = 40
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def key_of(row: Model, moment: str = "created_at") -> str:
-    """`1763981234567890-12`: its moment in microseconds, and its number among equal moments."""
-    return f"{(getattr(row, moment) - _EPOCH) // timedelta(microseconds=1)}-{row.pk}"
+def keyset_page(
+    rows: QuerySet[RowT] | Sequence[RowT], key: Callable[[RowT], str], size: int
+) -> tuple[list[RowT], str]:
+    """Return the first `size` rows and the key of the last one; the key is "" on the last page."""
+    found = list(rows[: size + 1])
+    page = found[:size]
+    return page, key(page[-1]) if len(found) > size else ""
 
 
-def before(key: str, moment: str = "created_at") -> Q:
-    """Older than that. The first condition is what the index can use."""
-    at, pk = _read(key)
-    return Q((f"{moment}__lte", at)) & (Q((f"{moment}__lt", at)) | Q(pk__lt=pk))
+def key_of(row: Model, field: str = "created_at") -> str:
+    """Return `1763981234567890-12`: the time in microseconds and the id, which breaks ties."""
+    return f"{(getattr(row, field) - _EPOCH) // timedelta(microseconds=1)}-{row.pk}"
+
+
+def before(key: str, field: str = "created_at") -> Q:
+    """Match rows older than the key. The first condition is the one an index can serve."""
+    at, pk = _parse(key)
+    return Q((f"{field}__lte", at)) & (Q((f"{field}__lt", at)) | Q(pk__lt=pk))
 
 
 def after(key: str) -> Q:
-    """Newer than that."""
-    at, pk = _read(key)
+    """Match rows newer than the key."""
+    at, pk = _parse(key)
     return Q(created_at__gte=at) & (Q(created_at__gt=at) | Q(pk__gt=pk))
 
 
-def _read(key: str) -> tuple[datetime, int]:
-    moment, _dash, pk = key.partition("-")
-    if not (moment.isdecimal() and pk.isdecimal() and len(key) < 40):
+def _parse(key: str) -> tuple[datetime, int]:
+    microseconds, _dash, pk = key.partition("-")
+    if not (microseconds.isdecimal() and pk.isdecimal() and len(key) < MAX_KEY_LENGTH):
         raise Http404
     try:
-        return _EPOCH + timedelta(microseconds=int(moment)), int(pk)
+        return _EPOCH + timedelta(microseconds=int(microseconds)), int(pk)
     except OverflowError:
         raise Http404 from None

@@ -1,17 +1,21 @@
-"""One picture as a page needs it: its addresses, its size, the colour that stands for it."""
+"""One picture as a card shows it, with the URLs of its files."""
 
 from dataclasses import dataclass
 from functools import lru_cache
 
 from django.urls import reverse
+from django.utils.text import Truncator
+from django.utils.translation import gettext as _
 
 from generations import catalog
 from generations.models import Picture
 
+MAX_ALT_LENGTH = 120  # characters of the prompt
+
 
 @dataclass(frozen=True)
 class PictureView:
-    """One picture that was asked for, as the page needs it; without an id it is not here."""
+    """One requested picture. Without an `id` it has not been stored."""
 
     number: int
     alt: str
@@ -45,11 +49,19 @@ class PictureView:
         )
 
 
+def alt_text(prompt: str, number: int, n: int) -> str:
+    """Return the start of the prompt and, if there are several images, the number of this one."""
+    start = prompt if len(prompt) <= MAX_ALT_LENGTH else Truncator(prompt).chars(MAX_ALT_LENGTH)
+    if n == 1:
+        return start
+    return _("%(prompt)s, image %(number)d of %(n)d") % {"prompt": start, "number": number, "n": n}
+
+
 @lru_cache(maxsize=4096)
 def file_urls(pk: int) -> tuple[str, str, str, str]:
-    """Original, preview, thumbnail, and the `srcset` of the two small ones.
+    """Return the URLs of original, preview and thumbnail, and a `srcset` of the latter two.
 
-    Asked for by the dozen on every page; an address never changes.
+    Cached: called for every picture on every page, and URLs are stable.
     """
     original, preview, thumbnail = (
         reverse("file", args=(pk, variant)) for variant in ("original", "preview", "thumbnail")

@@ -1,4 +1,4 @@
-"""A picture in a grid: its box, its words, its address; the same in every page that has a grid."""
+"""Tiles: one picture in a grid, the same on every page that has a grid."""
 
 from bisect import bisect_left
 from collections.abc import Iterable
@@ -6,23 +6,34 @@ from dataclasses import dataclass
 
 from django.urls import reverse
 from django.utils.text import Truncator
-from django.utils.translation import gettext as _
 
 from generations.models import Generation, Member, Picture
 
-from .picture_views import file_urls, picture_url
+from .picture_views import MAX_ALT_LENGTH, alt_text, file_urls, picture_url
 
-# The boxes that the style sheet knows, by width over height: those of the eight shapes, and steps
-# between them for pictures that took the shape of a reference.
-STEPS = (0.4, 0.45, 0.5, 0.5625, 0.61, 0.6667, 0.71, 0.75, 0.8, 0.86, 0.93, 1, 1.08, 1.16, 1.24,
-         1.3333, 1.41, 1.5, 1.64, 1.7778, 1.95, 2.12, 2.3333, 2.5)  # fmt: skip
-KILOBYTE = 1000
-# The columns of a picture that a tile needs.
-SHOWN = ("generation", "index", "state", "width", "height", "colour", "size_bytes", "trashed_at")
+# Width over height of the boxes in gallery.css (`.s0` and up): the eight aspect ratios on offer,
+# and steps between them for pictures that take the ratio of a reference image.
+BOX_RATIOS = (0.4, 0.45, 0.5, 0.5625, 0.61, 0.6667, 0.71, 0.75, 0.8, 0.86, 0.93, 1,
+              1.08, 1.16, 1.24, 1.3333, 1.41, 1.5, 1.64, 1.7778, 1.95, 2.12, 2.3333,
+              2.5)  # fmt: skip
+BYTES_PER_KILOBYTE = 1000
+# The columns of a picture that `Tile.of` reads, for `only()`.
+TILE_COLUMNS = (
+    "generation",
+    "index",
+    "state",
+    "width",
+    "height",
+    "colour",
+    "size_bytes",
+    "trashed_at",
+)
 
 
 @dataclass(frozen=True)
 class Tile:
+    """What a grid shows of one picture. `step` is the index of its box in `BOX_RATIOS`."""
+
     pk: int
     url: str
     thumbnail: str
@@ -35,23 +46,23 @@ class Tile:
     colour: str
     kilobytes: int
     is_favourite: bool
-    is_mine: bool  # this viewer may take it away
+    is_mine: bool  # the viewer may change it
     is_private: bool
 
     @classmethod
-    def of_wish(cls, row: Generation, viewer: Member) -> "Tile":
-        """A generation without a picture: an empty frame of its shape, with its words."""
-        shape = row.shape
+    def without_picture(cls, row: Generation, viewer: Member) -> "Tile":
+        """Return an empty box with the prompt, for a generation without pictures."""
+        ratio = row.shape
         return cls(
             pk=row.pk,
             url=reverse("generation", args=(row.pk,)),
             thumbnail="",
             preview="",
             srcset="",
-            alt=Truncator(row.prompt).chars(120),
-            width=shape.width,
-            height=shape.height,
-            step=step_of(shape.width / shape.height),
+            alt=Truncator(row.prompt).chars(MAX_ALT_LENGTH),
+            width=ratio.width,
+            height=ratio.height,
+            step=box_step(ratio.width / ratio.height),
             colour="",
             kilobytes=0,
             is_favourite=False,
@@ -61,42 +72,35 @@ class Tile:
 
     @classmethod
     def of(cls, picture: Picture, row: Generation, viewer: Member, query: str = "") -> "Tile":
+        """Return the tile of a picture; `query` is appended to its URL."""
         _original, preview, thumbnail, srcset = file_urls(picture.pk)
-        address = picture_url(picture.pk)
+        url = picture_url(picture.pk)
         width, height = picture.width or 1, picture.height or 1
         return cls(
             pk=picture.pk,
-            url=f"{address}?{query}" if query else address,
+            url=f"{url}?{query}" if query else url,
             thumbnail=thumbnail,
             preview=preview,
             srcset=srcset,
-            alt=alt_of(picture, row),
+            alt=alt_text(row.prompt, picture.number, row.n),
             width=width,
             height=height,
-            step=step_of(width / height),
+            step=box_step(width / height),
             colour=picture.colour,
-            kilobytes=(picture.size_bytes or 0) // KILOBYTE,
+            kilobytes=(picture.size_bytes or 0) // BYTES_PER_KILOBYTE,
             is_favourite=getattr(picture, "is_favourite", False),
             is_mine=viewer.is_admin or row.owner_id == viewer.pk,
             is_private=row.is_private,
         )
 
 
-def alt_of(picture: Picture, row: Generation) -> str:
-    words = row.prompt if len(row.prompt) <= 120 else Truncator(row.prompt).chars(120)
-    if row.n == 1:
-        return words
-    said = _("%(words)s, picture %(number)d of %(n)d")
-    return said % {"words": words, "number": picture.number, "n": row.n}
-
-
-def step_of(ratio: float) -> int:
-    """The nearest box, by its place in `STEPS`."""
-    right = min(bisect_left(STEPS, ratio), len(STEPS) - 1)
+def box_step(ratio: float) -> int:
+    """Return the index in `BOX_RATIOS` that is nearest to this width over height."""
+    right = min(bisect_left(BOX_RATIOS, ratio), len(BOX_RATIOS) - 1)
     left = max(right - 1, 0)
-    return right if STEPS[right] - ratio <= ratio - STEPS[left] else left
+    return right if BOX_RATIOS[right] - ratio <= ratio - BOX_RATIOS[left] else left
 
 
 def tiles_of(rows: Iterable[Generation], viewer: Member, query: str = "") -> list[Tile]:
-    """All pictures that were fetched with these rows, in the order of their rows."""
+    """Return the tiles of the prefetched `shown_pictures`, in the order of the rows."""
     return [Tile.of(picture, row, viewer, query) for row in rows for picture in row.shown_pictures]

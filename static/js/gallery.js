@@ -1,89 +1,92 @@
-// The wall: more pictures as one comes near its end, the lightbox over it, and what is done to them.
-// Without it every part is a link or a form of its own. Choosing many has a module of its own, which
-// says "press" with what is to be done, and hears "changed" when it is.
+// The grid of images: loads further pages on scroll, opens images in the lightbox, runs actions.
+// Without scripts every link and form works on its own. selection.js requests an action for several
+// images with the event "bulk-action-requested". Two events report changes to the grid:
+// "pictures-loaded" (new tiles) and "pictures-changed" (after an action).
 
 const byId = (id) => document.getElementById(id);
-const tiles = () => byId("tiles");
-const HX = { "HX-Request": "true" }; // for what belongs into the page, without what is around it
+const grid = () => byId("tiles");
+const HTMX_HEADERS = { "HX-Request": "true" }; // the server then sends only the part of the page
 const TOAST_MS = 8000;
-const AGAIN_MS = 5000;
-const NEAREST = document.querySelector(".header").offsetHeight; // what is above it is not seen
-const NEAR = "1600px"; // of scrolling before the end, the next page is asked for
+const RETRY_MS = 5000;
+const HEADER_PIXELS = document.querySelector(".header").offsetHeight; // tiles under it are hidden
+const LOAD_MARGIN = "1600px"; // the next page is loaded this far before the end
 
 // --- the next page -----------------------------------------------------------------------------
 
-const near = new IntersectionObserver((entries) => {
-  for (const entry of entries) if (entry.isIntersecting) fetchMore(entry.target);
-}, { rootMargin: NEAR });
+const endObserver = new IntersectionObserver((entries) => {
+  for (const entry of entries) if (entry.isIntersecting) loadMore(entry.target);
+}, { rootMargin: LOAD_MARGIN });
 
-function arrive() {
+function initializeTiles() {
   for (const link of document.querySelectorAll(".tile [data-colour]")) {
     link.style.backgroundColor = link.dataset.colour;
   }
   const more = byId("older");
-  if (more) near.observe(more);
-  document.dispatchEvent(new Event("arrived"));
+  if (more) endObserver.observe(more);
+  document.dispatchEvent(new Event("pictures-loaded"));
 }
 
-/** In the place of the link to it. Where it does not come, the link stays, and is tried again. */
-async function fetchMore(more) {
-  near.unobserve(more);
-  tiles().ariaBusy = "true";
+/** Replace the link to the next page with its tiles. On an error the link stays; retry later. */
+async function loadMore(more) {
+  endObserver.unobserve(more);
+  grid().ariaBusy = "true";
   try {
-    const answer = await fetch(more.dataset.more, { headers: HX });
+    const response = await fetch(more.dataset.more, { headers: HTMX_HEADERS });
     byId("offline").hidden = true;
-    if (answer.status === 401) return location.reload();
-    if (answer.ok) hang(await answer.text(), more);
+    if (response.status === 401) return location.reload();
+    if (response.ok) insertTiles(await response.text(), more);
   } catch {
     byId("offline").hidden = false;
-    setTimeout(() => near.observe(more), AGAIN_MS);
+    setTimeout(() => endObserver.observe(more), RETRY_MS);
   } finally {
-    tiles().ariaBusy = "false";
+    grid().ariaBusy = "false";
   }
 }
 
-function hang(html, more) {
+function insertTiles(html, more) {
   const previous = more.previousElementSibling;
   more.outerHTML = html;
-  // The first of what comes in knows by which key it was asked for.
+  // The first new element records the key of its page, for the URL on "pagehide".
   previous.nextElementSibling.dataset.start = more.dataset.start;
-  returnTo?.scrollIntoView();
-  returnTo = null;
-  arrive();
+  tileToRestore?.scrollIntoView();
+  tileToRestore = null;
+  initializeTiles();
 }
 
-let returnTo = null; // the tile one left; with the page after it, it can stand where it stood
+// --- the scroll position -----------------------------------------------------------------------
 
-// Coming back finds the same place, even where the browser had to ask for the page again.
+let tileToRestore = null; // scrolled to again once the page after it has loaded
+
+// Save the first visible tile and its page in the URL: a reload on "back" finds the same place.
 window.addEventListener("pagehide", () => {
   if (byId("lightbox").open || scrollY < innerHeight) return;
-  const seen = [...tiles().children].find(
-    (tile) => tile.id.startsWith("p") && tile.getBoundingClientRect().top > NEAREST,
+  const firstVisible = [...grid().children].find(
+    (tile) => tile.id.startsWith("p") && tile.getBoundingClientRect().top > HEADER_PIXELS,
   );
-  let before = seen;
-  while (before && !before.dataset.start) before = before.previousElementSibling;
+  let pageStart = firstVisible;
+  while (pageStart && !pageStart.dataset.start) pageStart = pageStart.previousElementSibling;
   const query = new URLSearchParams(location.search);
-  if (before) {
+  if (pageStart) {
     for (const name of ["before", "after", "month"]) query.delete(name);
-    query.set(...before.dataset.start.split("="));
+    query.set(...pageStart.dataset.start.split("="));
   }
-  if (!seen) return;
+  if (!firstVisible) return;
   history.scrollRestoration = "manual";
-  history.replaceState(history.state, "", `?${query}#${seen.id}`);
+  history.replaceState(history.state, "", `?${query}#${firstVisible.id}`);
 });
 
 window.addEventListener("pageshow", (event) => {
   if (!event.persisted && history.scrollRestoration === "manual") {
-    returnTo = byId(location.hash.slice(1));
-    returnTo?.scrollIntoView();
+    tileToRestore = byId(location.hash.slice(1));
+    tileToRestore?.scrollIntoView();
   }
   history.scrollRestoration = "auto";
 });
 
-// A month that is on the wall already is only a scroll away.
+// Scroll to a month that is already loaded instead of requesting it.
 document.addEventListener("click", (event) => {
-  const month = event.target.closest("[data-month]");
-  const heading = month && byId(`month-${month.dataset.month}`);
+  const link = event.target.closest("[data-month]");
+  const heading = link && byId(`month-${link.dataset.month}`);
   if (!heading) return;
   event.preventDefault();
   heading.scrollIntoView();
@@ -96,149 +99,150 @@ document.addEventListener("change", (event) => {
 // --- the lightbox ------------------------------------------------------------------------------
 
 const lightbox = byId("lightbox");
-const wallTitle = document.title;
+const galleryTitle = document.title;
 
-async function show(address) {
-  const answer = await fetch(address, { headers: HX });
-  if (!answer.ok || !answer.headers.get("content-type")?.startsWith("text/html")) {
-    location.assign(address); // the page itself says what is the matter
+async function showPicture(url) {
+  const response = await fetch(url, { headers: HTMX_HEADERS });
+  if (!response.ok || !response.headers.get("content-type")?.startsWith("text/html")) {
+    location.assign(url); // the page itself shows the error
     return;
   }
-  const had = lightbox.contains(document.activeElement) && document.activeElement.rel;
-  byId("lightbox-viewer").innerHTML = await answer.text();
-  if (!byId("viewer")) return location.assign(address);
+  const focusedArrow = lightbox.contains(document.activeElement) && document.activeElement.rel;
+  byId("lightbox-viewer").innerHTML = await response.text();
+  if (!byId("viewer")) return location.assign(url);
   if (!lightbox.open) lightbox.showModal();
-  document.dispatchEvent(new Event("stage"));
+  document.dispatchEvent(new Event("viewer-changed"));
   document.title = byId("viewer").dataset.title;
-  (had && lightbox.querySelector(`[rel=${had}]`) || byId("viewer-prompt")).focus();
+  (focusedArrow && lightbox.querySelector(`[rel=${focusedArrow}]`) || byId("viewer-prompt")).focus();
 }
 
-async function open(address) {
-  await show(address);
-  history.pushState({ lightbox: true }, "", address);
+async function openLightbox(url) {
+  await showPicture(url);
+  history.pushState({ lightbox: true }, "", url);
 }
 
-let turning = false;
-const turns = []; // presses of an arrow that came while one was under way
+let isNavigating = false;
+const pendingDirections = []; // of arrow presses during a navigation
 
-async function turn(address, rel) {
-  if (turning) return turns.push(rel);
-  turning = true;
-  await show(address);
-  history.replaceState({ lightbox: true }, "", address);
-  turning = false;
-  const next = turns.shift();
+async function navigate(url, direction) {
+  if (isNavigating) return pendingDirections.push(direction);
+  isNavigating = true;
+  await showPicture(url);
+  history.replaceState({ lightbox: true }, "", url);
+  isNavigating = false;
+  const next = pendingDirections.shift();
   if (next) lightbox.querySelector(`.arrow[rel=${next}]`)?.click();
 }
 
-/** All in one go: a key that is pressed next already finds the focus on the wall. */
-function close() {
-  const stage = byId("viewer");
-  if (!stage) return;
-  const tile = byId(`p${stage.dataset.picture}`);
+/** Synchronous, so that the next key press already has the focus in the grid. */
+function closeLightbox() {
+  const viewer = byId("viewer");
+  if (!viewer) return;
+  const tile = byId(`p${viewer.dataset.picture}`);
   lightbox.close();
   byId("lightbox-viewer").replaceChildren();
-  document.title = wallTitle;
+  document.title = galleryTitle;
   tile?.querySelector("a").focus();
   if (history.state?.lightbox) history.back();
 }
 
 lightbox.addEventListener("cancel", (event) => {
   event.preventDefault();
-  close();
+  closeLightbox();
 });
 
-lightbox.addEventListener("close", close); // a browser that did not wait for "cancel"
+lightbox.addEventListener("close", closeLightbox); // for browsers that skip "cancel"
 
 window.addEventListener("popstate", () => {
-  if (history.state?.lightbox) show(location.href);
-  else close();
+  if (history.state?.lightbox) showPicture(location.href);
+  else closeLightbox();
 });
 
-const isPlain = (event) => !(event.ctrlKey || event.metaKey || event.shiftKey || event.button);
+const isPlainClick = (event) => !(event.ctrlKey || event.metaKey || event.shiftKey || event.button);
 
 document.addEventListener("click", (event) => {
   const link = event.target.closest("a");
-  if (!link || !isPlain(event)) return;
-  const isTile = link.closest(".tile") && !link.closest(".is-choosing") && link.getAttribute("href").startsWith("/pictures/");
-  const isArrow = link.closest("#lightbox") && (link.matches(".arrow") || "navigate" in link.dataset);
-  if (!isTile && !isArrow && !(link.closest("#lightbox") && "close" in link.dataset)) return;
+  if (!link || !isPlainClick(event)) return;
+  const inLightbox = link.closest("#lightbox");
+  const isTile = link.closest(".tile") && !link.closest(".is-selecting") && link.getAttribute("href").startsWith("/pictures/");
+  const isArrow = inLightbox && (link.matches(".arrow") || "navigate" in link.dataset);
+  if (!isTile && !isArrow && !(inLightbox && "close" in link.dataset)) return;
   event.preventDefault();
-  if (isTile) open(link.href);
-  else if (isArrow) turn(link.href, link.rel);
-  else close();
+  if (isTile) openLightbox(link.href);
+  else if (isArrow) navigate(link.href, link.rel);
+  else closeLightbox();
 });
 
-// A press on one picture: done behind it, and shown where it stands.
+// --- actions -----------------------------------------------------------------------------------
+
 lightbox.addEventListener("submit", (event) => {
   if (!("action" in event.target.dataset)) return;
   event.preventDefault();
   const { target, submitter } = event;
-  press(target.action, new FormData(target, submitter), submitter.id);
+  runAction(target.action, new FormData(target, submitter), submitter.id);
 });
 
-async function press(address, data, focus) {
-  const answer = await fetch(address, { method: "POST", body: data, headers: HX });
-  if (answer.status === 401) return location.reload();
-  byId("refused").hidden = answer.ok || answer.status === 422;
+/** Post a form, update the tiles and show the message. `focusId` gets the focus in the lightbox. */
+async function runAction(url, data, focusId) {
+  const response = await fetch(url, { method: "POST", body: data, headers: HTMX_HEADERS });
+  if (response.status === 401) return location.reload();
+  byId("refused").hidden = response.ok || response.status === 422;
   if (!byId("refused").hidden) return;
-  const { chosen } = JSON.parse(answer.headers.get("HX-Trigger") ?? "{}");
-  if (chosen) apply(chosen);
-  toast(await answer.text());
+  const change = JSON.parse(response.headers.get("HX-Trigger") ?? "{}")["pictures-changed"];
+  if (change) updateTiles(change);
+  showToast(await response.text());
   if (!lightbox.open || !byId("viewer")) return;
-  if (chosen?.action === "trash") return leave();
-  await show(byId("viewer").dataset.address);
-  byId(focus)?.focus();
+  if (change?.action === "trash") return showNeighbour();
+  await showPicture(byId("viewer").dataset.url);
+  byId(focusId)?.focus();
 }
 
-/** The one in the trash makes room for its neighbour. */
-function leave() {
-  const next = lightbox.querySelector(".arrow[rel=next], .arrow[rel=prev]");
-  if (next) turn(next.href);
-  else close();
+/** Replace a trashed picture in the lightbox with the next or the previous one. */
+function showNeighbour() {
+  const arrow = lightbox.querySelector(".arrow[rel=next], .arrow[rel=prev]");
+  if (arrow) navigate(arrow.href);
+  else closeLightbox();
 }
 
-// --- what was done -----------------------------------------------------------------------------
+let toastTimeout = 0;
 
-let fading = 0;
-
-/** In words, with the way back; where the focus stays it waits, else it goes after a while. */
-function toast(html) {
-  const place = byId(lightbox.open ? "lightbox-toast" : "toast");
-  place.innerHTML = html;
-  clearTimeout(fading);
-  fading = setTimeout(function fade() {
-    if (place.matches(":hover, :focus-within")) fading = setTimeout(fade, TOAST_MS);
-    else place.replaceChildren();
+/** Show the message with its undo button. It stays while it is hovered or focused. */
+function showToast(html) {
+  const container = byId(lightbox.open ? "lightbox-toast" : "toast");
+  container.innerHTML = html;
+  clearTimeout(toastTimeout);
+  toastTimeout = setTimeout(function hide() {
+    if (container.matches(":hover, :focus-within")) toastTimeout = setTimeout(hide, TOAST_MS);
+    else container.replaceChildren();
   }, TOAST_MS);
 }
 
-document.addEventListener("press", ({ detail }) => press(detail.address, detail.data));
+document.addEventListener("bulk-action-requested", ({ detail }) => runAction(detail.url, detail.data));
 
 document.addEventListener("submit", (event) => {
   if (!event.target.closest(".toast")) return;
   event.preventDefault();
-  press(event.target.action, new FormData(event.target));
+  runAction(event.target.action, new FormData(event.target));
 });
 
-/** Show on the wall what a action changed. What went to the trash is only hidden: it may come back. */
-function apply({ action, pictures }) {
+/** Apply an action to the tiles. Trashed tiles are only hidden, because undo shows them again. */
+function updateTiles({ action, pictures }) {
   for (const pk of pictures) {
     const tile = byId(`p${pk}`);
     if (!tile) continue;
     if (action === "trash" || action === "restore") tile.hidden = action === "trash";
     if (action === "uncollect") tile.hidden = true;
-    if (action === "favourite") mark(tile, "heart");
+    if (action === "favourite") addIcon(tile, "heart");
     if (action === "unfavourite") tile.querySelector(".heart")?.remove();
-    if (action === "private") mark(tile, "lock");
+    if (action === "private") addIcon(tile, "lock");
     if (action === "share") tile.querySelector(".lock")?.remove();
   }
-  document.dispatchEvent(new Event("changed"));
+  document.dispatchEvent(new Event("pictures-changed"));
 }
 
-function mark(tile, name) {
+function addIcon(tile, name) {
   if (tile.querySelector(`.${name}`)) return;
   tile.insertAdjacentHTML("beforeend", `<svg class="icon ${name}"><use href="#icon-${name}"/></svg>`);
 }
 
-arrive();
+initializeTiles();

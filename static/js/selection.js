@@ -1,39 +1,49 @@
-// Choosing many pictures of a wall, by a press, a range, a month, or all that the filter shows; and
-// the bar that says what fits how many of them. Without it the ticks are part of the page (`?select`).
+// Selects images in the grid: by click, range, month, or everything that the filter matches; and
+// updates the selection bar. Without scripts the checkboxes are part of the page (`?select`).
 
 const byId = (id) => document.getElementById(id);
-const tiles = () => byId("tiles");
-const form = byId("bulk-bar");
-let choosing = !form.hidden;
-let last = null; // the tile from which a range is drawn
-let pressedMonth = null; // whose own tick was pressed: the rest of it is meant, not of everything
+const grid = () => byId("tiles");
+const MIN_COMPARED = 2;
+const MAX_COMPARED = 4;
+const bar = byId("bulk-bar");
+const selectAll = byId("select-all");
+let isSelecting = !bar.hidden;
+let rangeStart = null; // the tile that was clicked last
+let clickedMonth = null; // "select all" then means the rest of this month only
 
-const all = () => [...tiles()?.querySelectorAll(".tile[id]:not([hidden])") ?? []];
-const ticks = () => all().filter((tile) => tile.querySelector(".select-box")?.checked);
+const allTiles = () => [...grid()?.querySelectorAll(".tile[id]:not([hidden])") ?? []];
+const allMonths = () => [...grid()?.querySelectorAll(".month") ?? []];
+const selectedTiles = () => allTiles().filter((tile) => tile.querySelector(".select-box")?.checked);
 
-function addTicks() {
-  for (const tile of all()) {
+// --- checkboxes --------------------------------------------------------------------------------
+
+function addCheckboxes() {
+  for (const tile of allTiles()) {
     if (tile.querySelector(".select-box")) continue;
-    const box = tickBox(tile.querySelector("img").alt);
+    const box = createCheckbox(tile.querySelector("img").alt);
     Object.assign(box, { name: "picture", value: tile.id.slice(1) });
     box.setAttribute("form", "bulk-bar");
     tile.prepend(box);
   }
-  for (const month of tiles()?.querySelectorAll(".month") ?? []) {
+  for (const month of allMonths()) {
     if (month.querySelector(".select-box")) continue;
-    month.prepend(tickBox(byId("select-all-label").dataset.month.replace("%m", nameOf(month))));
+    month.prepend(createCheckbox(allOfMonth(month)));
   }
 }
 
-function tickBox(label) {
+function createCheckbox(label) {
   const box = document.createElement("input");
   Object.assign(box, { type: "checkbox", className: "select-box", ariaLabel: label });
   return box;
 }
 
-const nameOf = (month) => month.querySelector("h2").textContent;
+/** "All of November" */
+function allOfMonth(month) {
+  const name = month.querySelector("h2").textContent;
+  return byId("select-all-label").dataset.month.replace("%m", name);
+}
 
-/** The tiles that hang under a month's heading so far. */
+/** The loaded tiles of a month. */
 function tilesOf(month) {
   const found = [];
   for (let next = month.nextElementSibling; next && !next.matches(".month"); ) {
@@ -43,42 +53,52 @@ function tilesOf(month) {
   return found;
 }
 
-function choose(on) {
-  choosing = on;
-  form.hidden = !on;
-  for (const button of form.querySelectorAll("button")) button.disabled = !on;
-  byId("select").setAttribute("aria-pressed", String(on));
-  tiles()?.classList.toggle("is-choosing", on);
-  if (on) addTicks();
+function setSelecting(isOn) {
+  isSelecting = isOn;
+  bar.hidden = !isOn;
+  for (const button of bar.querySelectorAll("button")) button.disabled = !isOn;
+  byId("select").setAttribute("aria-pressed", String(isOn));
+  grid()?.classList.toggle("is-selecting", isOn);
+  if (isOn) addCheckboxes();
   else for (const box of document.querySelectorAll(".select-box")) box.remove();
-  byId("select-all").checked = false;
-  last = null;
-  tell();
+  selectAll.checked = false;
+  rangeStart = null;
+  updateBar();
 }
 
-function tick(tile, on) {
+function setChecked(tile, isOn) {
   const box = tile.querySelector(".select-box");
-  if (box) box.checked = on;
+  if (box) box.checked = isOn;
 }
 
-/** What is not loaded yet can be meant too, once all that is loaded is chosen: of a month, or of all. */
-function offerTheRest(chosen) {
-  const everything = byId("select-all");
-  const words = byId("select-all-label");
-  const last = [...tiles()?.querySelectorAll(".month") ?? []].at(-1);
-  const lasts = last ? tilesOf(last) : [];
-  const isAll = chosen.length === all().length;
-  const isMonth = lasts.length > 0 && (!isAll || last === pressedMonth) && lasts.length === chosen.length && lasts.every((tile) => chosen.includes(tile));
-  const offered = chosen.length > 0 && byId("older") && (isAll || isMonth);
-  everything.parentElement.hidden = !offered;
-  if (!offered) everything.checked = false;
-  everything.value = isMonth ? within(last) : everything.dataset.query;
-  words.textContent = isMonth ? words.dataset.month.replace("%m", nameOf(last)) : words.dataset.label;
+function selectRange(from, to, isOn) {
+  const order = allTiles();
+  const [start, end] = [order.indexOf(from), order.indexOf(to)].sort((a, b) => a - b);
+  for (const tile of order.slice(start, end + 1)) setChecked(tile, isOn);
 }
 
-/** The address of what is shown now, narrowed to one month. */
-function within(month) {
-  const query = new URLSearchParams(byId("select-all").dataset.query);
+// --- the selection bar -------------------------------------------------------------------------
+
+/** Once everything loaded is selected, offer the rest: of the last month, or of all results. */
+function updateSelectAll(selected) {
+  const label = byId("select-all-label");
+  const lastMonth = allMonths().at(-1);
+  const lastTiles = lastMonth ? tilesOf(lastMonth) : [];
+  const isAll = selected.length === allTiles().length;
+  const isMonth = lastTiles.length > 0
+    && (!isAll || lastMonth === clickedMonth)
+    && lastTiles.length === selected.length
+    && lastTiles.every((tile) => selected.includes(tile));
+  const isOffered = selected.length > 0 && byId("older") && (isAll || isMonth);
+  selectAll.parentElement.hidden = !isOffered;
+  if (!isOffered) selectAll.checked = false;
+  selectAll.value = isMonth ? queryOfMonth(lastMonth) : selectAll.dataset.query;
+  label.textContent = isMonth ? allOfMonth(lastMonth) : label.dataset.label;
+}
+
+/** The query string of the page, limited to one month. */
+function queryOfMonth(month) {
+  const query = new URLSearchParams(selectAll.dataset.query);
   const [year, number] = month.id.split("-").slice(1);
   const day = new Date(Date.UTC(year, number, 0)).getUTCDate();
   const [first, last] = [`${year}-${number}-01`, `${year}-${number}-${day}`];
@@ -87,129 +107,135 @@ function within(month) {
   return query.toString();
 }
 
-const sizeOf = (kilobytes) =>
+const formatSize = (kilobytes) =>
   kilobytes < 1000 ? `${kilobytes} KB` : `${(kilobytes / 1000).toFixed(kilobytes < 10_000 ? 1 : 0)} MB`;
 
-/** How many, how large, and which verbs fit how many of them. */
-function tell() {
-  if (!choosing) return;
-  const chosen = ticks();
-  offerTheRest(chosen);
-  const whole = byId("select-all").checked;
-  const figure = byId("selected-count");
-  figure.textContent = whole
+/** Show the number and size of the selection, and the actions that apply to it. */
+function updateBar() {
+  if (!isSelecting) return;
+  const selected = selectedTiles();
+  updateSelectAll(selected);
+  const isAll = selectAll.checked;
+  const count = byId("selected-count");
+  count.textContent = isAll
     ? byId("select-all-label").textContent
-    : figure.dataset.label.replace("%n", chosen.length);
-  const kilobytes = chosen.reduce((sum, tile) => sum + Number(tile.dataset.kb), 0);
-  byId("selected-size").textContent = whole || !chosen.length ? "" : sizeOf(kilobytes);
-  for (const month of tiles()?.querySelectorAll(".month") ?? []) {
-    month.querySelector(".select-box").checked = tilesOf(month).every((tile) => chosen.includes(tile));
+    : count.dataset.label.replace("%n", selected.length);
+  const kilobytes = selected.reduce((sum, tile) => sum + Number(tile.dataset.kb), 0);
+  byId("selected-size").textContent = isAll || !selected.length ? "" : formatSize(kilobytes);
+  for (const month of allMonths()) {
+    month.querySelector(".select-box").checked = tilesOf(month).every((tile) => selected.includes(tile));
   }
-  const mine = chosen.filter((tile) => tile.matches(".mine")).length;
-  for (const button of form.querySelectorAll("[data-requires]")) {
-    const fits = button.dataset.requires === "mine" ? whole || mine > 0 : chosen.length > 1 && chosen.length < 5;
-    button.hidden = !fits;
-    const part = button.dataset.requires === "mine" && !whole && mine < chosen.length;
-    button.dataset.part = part ? mine : "";
+  const mine = selected.filter((tile) => tile.matches(".mine")).length;
+  const isComparable = selected.length >= MIN_COMPARED && selected.length <= MAX_COMPARED;
+  for (const button of bar.querySelectorAll("[data-requires]")) {
+    const requiresMine = button.dataset.requires === "mine";
+    button.hidden = !(requiresMine ? isAll || mine > 0 : isComparable);
+    button.dataset.part = requiresMine && !isAll && mine < selected.length ? mine : "";
   }
 }
 
-document.addEventListener("arrived", () => {
-  if (choosing) addTicks();
-  tell();
+document.addEventListener("pictures-loaded", () => {
+  if (isSelecting) addCheckboxes();
+  updateBar();
 });
 
-document.addEventListener("changed", () => {
-  for (const tile of tiles()?.querySelectorAll(".tile[hidden]") ?? []) tick(tile, false);
-  tell();
+document.addEventListener("pictures-changed", () => {
+  for (const tile of grid()?.querySelectorAll(".tile[hidden]") ?? []) setChecked(tile, false);
+  updateBar();
 });
 
-function press(address, data) {
-  document.dispatchEvent(new CustomEvent("press", { detail: { address, data } }));
+function requestAction(url, data) {
+  document.dispatchEvent(new CustomEvent("bulk-action-requested", { detail: { url, data } }));
 }
+
+// --- mouse -------------------------------------------------------------------------------------
 
 byId("select").hidden = false;
 byId("done").hidden = false;
-byId("select").addEventListener("click", () => choose(!choosing));
+byId("select").addEventListener("click", () => setSelecting(!isSelecting));
 byId("done").addEventListener("click", () => {
-  choose(false);
+  setSelecting(false);
   byId("select").focus();
 });
 
-tiles()?.addEventListener("change", (event) => {
+grid()?.addEventListener("change", (event) => {
   const month = event.target.closest(".month");
   if (!month) return;
-  for (const tile of tilesOf(month)) tick(tile, event.target.checked);
-  pressedMonth = event.target.checked ? month : null;
-  tell();
+  for (const tile of tilesOf(month)) setChecked(tile, event.target.checked);
+  clickedMonth = event.target.checked ? month : null;
+  updateBar();
 });
 
-tiles()?.addEventListener("click", (event) => {
+grid()?.addEventListener("click", (event) => {
   const tile = event.target.closest(".tile");
   if (!tile) return;
-  if (!choosing && !(event.shiftKey || event.ctrlKey || event.metaKey)) return;
-  if (!choosing) {
-    if (!event.shiftKey) return; // Ctrl opens a tab, as everywhere
-    choose(true);
+  if (!isSelecting) {
+    if (!event.shiftKey) return; // a Ctrl click opens a new tab
+    setSelecting(true);
   }
   const box = tile.querySelector(".select-box");
   if (event.target !== box) {
     event.preventDefault();
     box.checked = !box.checked;
   }
-  if (event.shiftKey && last) range(last, tile, box.checked);
-  last = tile;
-  tell();
+  if (event.shiftKey && rangeStart) selectRange(rangeStart, tile, box.checked);
+  rangeStart = tile;
+  updateBar();
 });
 
-function range(one, other, on) {
-  const order = all();
-  const [a, b] = [order.indexOf(one), order.indexOf(other)].sort((x, y) => x - y);
-  for (const tile of order.slice(a, b + 1)) tick(tile, on);
-}
+selectAll.addEventListener("change", updateBar);
 
-byId("select-all").addEventListener("change", tell);
-
-form.addEventListener("submit", (event) => {
+bar.addEventListener("submit", (event) => {
   const { submitter } = event;
   if ("plain" in submitter.dataset) return;
   event.preventDefault();
-  const data = new FormData(form, submitter);
-  if (byId("select-all").checked) data.delete("picture");
-  press(submitter.getAttribute("formaction") ?? form.action, data);
+  const data = new FormData(bar, submitter);
+  if (selectAll.checked) data.delete("picture");
+  requestAction(submitter.getAttribute("formaction") ?? bar.action, data);
   submitter.closest("details")?.removeAttribute("open");
 });
 
+// --- keyboard ----------------------------------------------------------------------------------
+
 document.addEventListener("keydown", (event) => {
-  const off = document.documentElement.dataset.singleKeyShortcuts === "off";
-  if (off || byId("lightbox").open || event.ctrlKey || event.metaKey || event.altKey) return;
+  const isOff = document.documentElement.dataset.singleKeyShortcuts === "off";
+  if (isOff || byId("lightbox").open || event.ctrlKey || event.metaKey || event.altKey) return;
   if (event.target.matches("input:not(.select-box), textarea, select")) return;
   const tile = document.activeElement.closest?.(".tile");
-  if (event.key === "Escape" && choosing) choose(false);
-  if (event.key === "a" && choosing) {
-    pressedMonth = null;
-    for (const each of all()) tick(each, true);
-    tell();
+  if (event.key === "Escape" && isSelecting) setSelecting(false);
+  if (event.key === "a" && isSelecting) {
+    clickedMonth = null;
+    for (const each of allTiles()) setChecked(each, true);
+    updateBar();
   }
   if (event.key.toLowerCase() === "x" && tile) {
     event.preventDefault();
-    if (!choosing) choose(true);
-    const on = !tile.querySelector(".select-box").checked;
-    if (event.shiftKey && last) range(last, tile, true);
-    else tick(tile, on);
-    last = tile;
-    tell();
+    toggleTile(tile, event.shiftKey);
   }
-  if (tile && !choosing && (event.key === "f" || event.key === "Delete")) {
-    const hasHeart = Boolean(tile.querySelector(".heart"));
-    const verb = event.key === "Delete" ? "trash" : hasHeart ? "unfavourite" : "favourite";
-    const data = new FormData(form);
-    data.append("picture", tile.id.slice(1));
-    const neighbour = tile.nextElementSibling?.querySelector("a");
+  if (tile && !isSelecting && (event.key === "f" || event.key === "Delete")) {
     event.preventDefault();
-    press(form.action.replace(/[^/]+$/, verb), data);
-    if (verb === "trash") neighbour?.focus();
+    runKeyAction(tile, event.key);
   }
-}, { capture: true }); // before the keys of every page, which would take them for its own
+}, { capture: true }); // before shortcuts.js, which handles the same keys
 
-choose(choosing);
+function toggleTile(tile, isRange) {
+  if (!isSelecting) setSelecting(true);
+  const isOn = !tile.querySelector(".select-box").checked;
+  if (isRange && rangeStart) selectRange(rangeStart, tile, true);
+  else setChecked(tile, isOn);
+  rangeStart = tile;
+  updateBar();
+}
+
+/** `f` toggles the favourite of the focused tile, Delete moves it to the trash. */
+function runKeyAction(tile, key) {
+  const isFavourite = Boolean(tile.querySelector(".heart"));
+  const action = key === "Delete" ? "trash" : isFavourite ? "unfavourite" : "favourite";
+  const data = new FormData(bar);
+  data.append("picture", tile.id.slice(1));
+  const neighbour = tile.nextElementSibling?.querySelector("a");
+  requestAction(bar.action.replace(/[^/]+$/, action), data);
+  if (action === "trash") neighbour?.focus();
+}
+
+setSelecting(isSelecting);

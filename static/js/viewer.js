@@ -1,79 +1,84 @@
-// One picture, large: its surround, its actual size, its prompt to copy, swipes and arrows.
-// It works on the picture's own page and in the lightbox; the lightbox says "stage" when it turned.
+// One large image: background, actual size, copying the prompt, arrow keys and swipes.
+// Runs on the image's page and in the lightbox, which sends "viewer-changed" for each image.
 
 const byId = (id) => document.getElementById(id);
 const SWIPE_PIXELS = 60;
-const GROUND = "klingweb-ground";
+const COPIED_MS = 2000;
+const BACKDROP_KEY = "klingweb-backdrop";
+const FORMER_BACKDROP_KEY = "klingweb-ground";
 
-// --- what only scripts can do ------------------------------------------------------------------
+// --- controls that need scripts ----------------------------------------------------------------
 
-function dress() {
-  const stage = byId("viewer");
-  if (!stage) return;
+function initializeViewer() {
+  const viewer = byId("viewer");
+  if (!viewer) return;
   byId("copy").hidden = !navigator.clipboard;
   byId("backdrops").hidden = false;
-  const ground = localStorage.getItem(GROUND) ?? "dark";
-  stage.dataset.backdrop = ground;
-  stage.querySelector(`[name=ground][value=${ground}]`).checked = true;
-  for (const image of stage.querySelectorAll("[data-colour]")) {
+  const backdrop = localStorage.getItem(BACKDROP_KEY) ?? localStorage.getItem(FORMER_BACKDROP_KEY) ?? "dark";
+  viewer.dataset.backdrop = backdrop;
+  viewer.querySelector(`[name=backdrop][value=${backdrop}]`).checked = true;
+  for (const image of viewer.querySelectorAll("[data-colour]")) {
     image.style.backgroundColor = image.dataset.colour;
   }
-  tellZoom();
+  updateZoom();
 }
 
-/** How large a pixel of the picture is on this screen. */
-function tellZoom() {
+/** Show the size of an image pixel on this screen, in percent. */
+function updateZoom() {
   const image = document.querySelector(".canvas img");
   if (!image) return;
-  const shown = (image.getBoundingClientRect().width * devicePixelRatio) / image.getAttribute("width");
-  byId("zoom").textContent = `${Math.round(shown * 100)} %`;
+  const scale = (image.getBoundingClientRect().width * devicePixelRatio) / image.getAttribute("width");
+  byId("zoom").textContent = `${Math.round(scale * 100)} %`;
 }
 
-document.addEventListener("stage", dress);
-window.addEventListener("resize", tellZoom);
-document.addEventListener("load", (event) => event.target.closest?.(".canvas") && tellZoom(), true);
+document.addEventListener("viewer-changed", initializeViewer);
+window.addEventListener("resize", updateZoom);
+document.addEventListener("load", (event) => event.target.closest?.(".canvas") && updateZoom(), true);
 
 document.addEventListener("change", (event) => {
-  if (event.target.name !== "ground") return;
+  if (event.target.name !== "backdrop") return;
   byId("viewer").dataset.backdrop = event.target.value;
-  localStorage.setItem(GROUND, event.target.value);
+  localStorage.setItem(BACKDROP_KEY, event.target.value);
 });
 
 document.addEventListener("click", (event) => {
-  const whole = event.target.closest("[data-zoom]");
-  if (whole && !event.ctrlKey && !event.metaKey) {
+  const link = event.target.closest("[data-zoom]");
+  if (link && !event.ctrlKey && !event.metaKey) {
     event.preventDefault();
-    zoom(whole, event);
+    toggleZoom(link, event);
   }
-  if (event.target.id === "copy") copy(event.target);
+  if (event.target.id === "copy") copyPrompt(event.target);
 });
 
-/** Between the whole picture and its own pixels, around the point that was pressed. */
-function zoom(whole, event) {
-  const easel = whole.closest(".canvas");
-  const image = whole.firstElementChild;
+/** Toggle between the whole image and its actual size, centred on the click. */
+function toggleZoom(link, event) {
+  const canvas = link.closest(".canvas");
+  const image = link.firstElementChild;
   const box = image.getBoundingClientRect();
   const [x, y] = event.detail
     ? [(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height]
     : [0.5, 0.5];
-  const isClose = easel.classList.toggle("is-zoomed");
-  image.style.width = isClose ? `${image.getAttribute("width") / devicePixelRatio}px` : "";
-  const now = image.getBoundingClientRect();
-  easel.scrollTo(x * now.width - easel.clientWidth / 2, y * now.height - easel.clientHeight / 2);
-  tellZoom();
+  const isZoomed = canvas.classList.toggle("is-zoomed");
+  image.style.width = isZoomed ? `${image.getAttribute("width") / devicePixelRatio}px` : "";
+  const zoomedBox = image.getBoundingClientRect();
+  canvas.scrollTo(
+    x * zoomedBox.width - canvas.clientWidth / 2,
+    y * zoomedBox.height - canvas.clientHeight / 2,
+  );
+  updateZoom();
 }
 
-async function copy(button) {
+async function copyPrompt(button) {
   await navigator.clipboard.writeText(button.dataset.copy);
-  const words = button.textContent;
+  const label = button.textContent;
   button.textContent = button.dataset.done;
   byId("announcer").textContent = button.dataset.done;
-  setTimeout(() => (button.textContent = words), 2000);
+  setTimeout(() => (button.textContent = label), COPIED_MS);
 }
 
-// --- to the next one ---------------------------------------------------------------------------
+// --- previous and next -------------------------------------------------------------------------
 
-function turn(rel) {
+function clickArrow(rel) {
   document.querySelector(`#viewer .arrow[rel=${rel}]`)?.click();
 }
 
@@ -81,24 +86,24 @@ document.addEventListener("keydown", (event) => {
   if (!byId("viewer") || event.target.matches("input, textarea, select, summary")) return;
   if (event.altKey || event.ctrlKey || event.metaKey || event.shiftKey) return;
   if (document.querySelector(".canvas.is-zoomed")?.contains(event.target)) return;
-  if (event.key === "ArrowLeft") turn("prev");
-  if (event.key === "ArrowRight") turn("next");
+  if (event.key === "ArrowLeft") clickArrow("prev");
+  if (event.key === "ArrowRight") clickArrow("next");
 });
 
-let from = null;
+let touchStart = null;
 
 document.addEventListener("touchstart", (event) => {
-  const free = event.touches.length === 1 && event.target.closest(".canvas:not(.is-zoomed)");
-  from = free ? event.touches[0] : null;
+  const isSwipe = event.touches.length === 1 && event.target.closest(".canvas:not(.is-zoomed)");
+  touchStart = isSwipe ? event.touches[0] : null;
 }, { passive: true });
 
 document.addEventListener("touchend", (event) => {
-  if (!from) return;
-  const [to] = event.changedTouches;
-  const [across, down] = [to.clientX - from.clientX, to.clientY - from.clientY];
-  from = null;
-  if (Math.abs(across) < SWIPE_PIXELS || Math.abs(across) < 2 * Math.abs(down)) return;
-  turn(across > 0 ? "prev" : "next");
+  if (!touchStart) return;
+  const [touchEnd] = event.changedTouches;
+  const [x, y] = [touchEnd.clientX - touchStart.clientX, touchEnd.clientY - touchStart.clientY];
+  touchStart = null;
+  if (Math.abs(x) < SWIPE_PIXELS || Math.abs(x) < 2 * Math.abs(y)) return;
+  clickArrow(x > 0 ? "prev" : "next");
 });
 
-dress();
+initializeViewer();

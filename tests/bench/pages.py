@@ -59,7 +59,7 @@ def _pages(member: Member) -> Iterator[tuple[str, str]]:
     yield "search: two words", "/gallery/?q=pear+fog"
     yield "search: no hit", "/gallery/?q=zzzz"
     yield "filter: person", f"/gallery/?by={member.pk}"
-    yield "filter: aspect ratio", "/gallery/?shape=21:9"
+    yield "filter: aspect ratio", "/gallery/?ratio=21:9"
     yield "filter: favourites", "/gallery/?favourite=1"
     yield "filter: tag", f"/gallery/?tag={Tag.objects.all()[0].pk}"
     yield "filter: collection", f"/gallery/?collection={Collection.objects.all()[0].pk}"

@@ -181,7 +181,7 @@ def test_axe_finds_no_violation_in_dialogs_and_menus(
     check("toast")
     page.goto("/gallery/")
     page.locator(".tile a").first.click()
-    page.get_by_role("dialog", name="Picture").wait_for()
+    page.get_by_role("dialog", name="Image").wait_for()
     check("viewer")
     assert found == {}
 

@@ -1,4 +1,4 @@
-"""Collections and the trash before real eyes: by keyboard, without scripts, and narrow."""
+"""Collections and the trash in a browser: keyboard, without scripts, narrow screens."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from tests.builders import make_generation
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-HOSTILE = "Donaudampfschifffahrtsgesellschaftskapitänsmützenabzeichenverwaltungsordnung🍐"
+LONG_WORD = "Donaudampfschifffahrtsgesellschaftskapitänsmützenabzeichenverwaltungsordnung🍐"
 
 
 @pytest.fixture(autouse=True)
@@ -23,13 +23,13 @@ def _own_files(settings: Settings, tmp_path: Any) -> None:
 
 @pytest.fixture
 def three(owner: Member) -> list[int]:
-    row = make_generation(Status.SUCCEEDED, owner=owner, n=3, prompt=HOSTILE * 3)
+    row = make_generation(Status.SUCCEEDED, owner=owner, n=3, prompt=LONG_WORD * 3)
     return list(row.pictures.order_by("index").values_list("pk", flat=True))
 
 
 @pytest.fixture
 def spring(owner: Member, three: list[int]) -> Collection:
-    row = Collection.objects.create(name=HOSTILE[:80], created_by=owner)
+    row = Collection.objects.create(name=LONG_WORD[:80], created_by=owner)
     row.add(three, owner)
     return row
 
@@ -38,7 +38,7 @@ def order(row: Collection) -> list[int]:
     return list(row.items.values_list("picture", flat=True))
 
 
-def test_arranging_by_keyboard_keeps_the_focus(
+def test_focus_stays_on_the_button_when_arranging_by_keyboard(
     page: Page, spring: Collection, three: list[int]
 ) -> None:
     first, second, third = three
@@ -56,14 +56,14 @@ def test_arranging_by_keyboard_keeps_the_focus(
     expect(page.locator(f"#remove-{first}")).to_be_focused()
 
 
-def test_one_looks_through_it_and_takes_out_what_one_chose(
+def test_lightbox_follows_the_collection_and_selected_images_are_removed(
     page: Page, spring: Collection, three: list[int]
 ) -> None:
     first, second, third = three
     spring.reorder(third, -2, spring.created_by)
     page.goto(f"/collections/{spring.pk}/")
     page.locator(f"#p{third} a").click()
-    box = page.get_by_role("dialog", name="Picture")
+    box = page.get_by_role("dialog", name="Image")
     expect(box.get_by_text("3 of 3")).to_be_visible()
     page.keyboard.press("ArrowRight")
     expect(box.get_by_text("1 of 3")).to_be_visible()
@@ -72,13 +72,13 @@ def test_one_looks_through_it_and_takes_out_what_one_chose(
     page.keyboard.press("x")
     page.locator(f"#p{second}").click()
     page.locator("#bulk-bar summary", has_text="More").click()
-    page.get_by_role("button", name="Take out of this collection").click()
+    page.get_by_role("button", name="Remove from collection").click()
     expect(page.locator(f"#p{first}")).to_be_hidden()
     expect(page.locator(f"#p{third}")).to_be_visible()
     assert order(spring) == [third]
 
 
-def test_without_scripts_a_picture_goes_and_comes_back(
+def test_restore_works_without_scripts(
     chromium: Browser, live_server: LiveServer, owner: Member, three: list[int]
 ) -> None:
     Picture.objects.filter(pk__in=three).trash(owner)
@@ -88,16 +88,18 @@ def test_without_scripts_a_picture_goes_and_comes_back(
     page.goto("/trash/")
     for box in page.get_by_role("checkbox").all()[:2]:
         box.check()
-    page.get_by_role("button", name="Restore the chosen").click()
-    expect(page.get_by_text("2 pictures are back")).to_be_visible()
+    page.get_by_role("button", name="Restore selected").click()
+    expect(page.get_by_text("2 images restored")).to_be_visible()
     page.get_by_role("button", name="Restore:").click()
     expect(page.get_by_role("heading", name="The trash is empty")).to_be_visible()
     context.close()
 
 
-def test_no_word_widens_a_narrow_page(page: Page, spring: Collection, owner: Member) -> None:
-    thrown = make_generation(Status.SUCCEEDED, owner=owner, prompt=HOSTILE * 5)
-    thrown.pictures.all().trash(owner)
+def test_long_words_do_not_widen_a_narrow_page(
+    page: Page, spring: Collection, owner: Member
+) -> None:
+    trashed = make_generation(Status.SUCCEEDED, owner=owner, prompt=LONG_WORD * 5)
+    trashed.pictures.all().trash(owner)
     page.set_viewport_size({"width": 320, "height": 700})
     one = f"/collections/{spring.pk}/"
     for address in ("/collections/", one, f"{one}?arrange=1", "/trash/"):

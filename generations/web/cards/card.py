@@ -9,8 +9,6 @@ from django.conf import settings
 from django.db.models import prefetch_related_objects
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.text import Truncator
-from django.utils.translation import gettext as _
 
 from generations.estimates import Estimate, queue_estimates
 from generations.models import (
@@ -26,7 +24,7 @@ from generations.models import (
     durations,
 )
 from generations.models.generation_queryset import prefetch_pictures
-from generations.web.picture_views import PictureView
+from generations.web.picture_views import PictureView, alt_text
 
 EAGER_CARDS = 2
 STEP_SECONDS = 30  # between two looks at how much longer one takes that is later than most
@@ -114,12 +112,10 @@ class Card:
         """One for each picture asked for, in its place; more if more came."""
         at = {row.index: row for row in self.generation.shown_pictures if row.is_available}
         n = max(self.generation.n, *(index + 1 for index in at), 1)
-        words = Truncator(self.generation.prompt).chars(120)
-        said = _("%(words)s, picture %(number)d of %(n)d")
         frames = []
         for index in range(n):
             number, picture = index + 1, at.get(index)
-            alt = said % {"words": words, "number": number, "n": n}
+            alt = alt_text(self.generation.prompt, number, n)
             frames.append(
                 PictureView.of(picture, number, alt) if picture else PictureView(number, alt)
             )

@@ -1,38 +1,44 @@
-"""What is done to chosen pictures, one or thousands: one press, one verb, one answer."""
+"""Bulk actions on selected images: POST /pictures/bulk/<action>."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import parse_qsl
 
-from django import forms
 from django.contrib import messages
+from django.contrib.humanize.templatetags.humanize import intcomma
 from django.http import Http404, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import ngettext_lazy
 from django.views.decorators.http import require_POST
 from django_htmx.http import trigger_client_event
 
 from generations.models import Collection, Member, Picture, Tag, bulk
+from generations.web.ids import parse_id
 from generations.web.middleware.access import MemberRequest
 
-from .filters import MAX_ID_DIGITS, Filter
+from .filters import Filter, with_current_names
+from .forms import CollectionChoiceForm
 
 MAX_SELECTED = 5000
 
 
 class BulkError(ValueError):
-    """It cannot be done so; says why."""
+    """The selection or the action is invalid. The text is for the member."""
 
 
 @dataclass(frozen=True)
 class BulkResult:
-    """What became of it, in words; which pictures it changed, and the verb that takes it back."""
+    """The outcome of an action: a message, the pictures it changed, and the action that undoes it.
 
-    words: str
-    changed: list[int]
+    `pictures` are ids; the page updates their tiles.
+    """
+
+    message: str
+    pictures: list[int]
     undo: str = ""
 
 
@@ -42,169 +48,217 @@ def bulk_action(request: MemberRequest, action: str) -> HttpResponse:
         raise Http404
     try:
         selected = selected_pictures(request.POST, request.user)
-        done = ACTIONS[action](selected, request.user, request.POST)
-    except BulkError as refusal:
-        return _answer(request, action, BulkResult(str(refusal), []), status=422)
-    return _answer(request, action, done)
+        result = _run(ACTIONS[action], selected, request.user, request.POST)
+    except BulkError as error:
+        return _respond(request, action, BulkResult(str(error), []), status=422)
+    return _respond(request, action, result)
 
 
 def selected_pictures(data: QueryDict, member: Member) -> list[int]:
-    """The keys that were ticked, or all that a filter shows. Raises `Refused`."""
+    """Return the ids that were checked, or all ids that a filter (`select_all`) matches.
+
+    Raises `BulkError` if there are none or too many, or if the filter is invalid.
+    """
     if "select_all" in data:
-        asked = str(data["select_all"])
-        filter = Filter(QueryDict(asked), member)
-        if sorted(parse_qsl(asked)) != sorted(parse_qsl(filter.query_string)):
-            # A collection that was deleted meanwhile, say: without it, it would mean far more.
-            raise BulkError(_("That filter is not what it was. Look again before you choose all."))
-        found = filter.pictures().order_by("-generation__created_at", "-generation", "index")
-        keys = list(found.values_list("pk", flat=True)[: MAX_SELECTED + 1])
+        keys = _keys_of_filter(str(data["select_all"]), member)
     else:
-        ticked = (word for word in data.getlist("picture") if len(word) <= MAX_ID_DIGITS)
-        keys = list(dict.fromkeys(int(word) for word in ticked if word.isdecimal()))
+        checked = (parse_id(text) for text in data.getlist("picture"))
+        keys = list(dict.fromkeys(pk for pk in checked if pk is not None))
     if not keys:
-        raise BulkError(_("Choose a picture first."))
+        raise BulkError(_("Select at least one image."))
     if len(keys) > MAX_SELECTED:
-        most = {"most": MAX_SELECTED}
-        raise BulkError(_("These are too many at once: %(most)s is the most.") % most)
+        limit = {"limit": intcomma(MAX_SELECTED)}
+        raise BulkError(_("You can select up to %(limit)s images.") % limit)
     return keys
 
 
-def _answer(
-    request: MemberRequest, action: str, done: BulkResult, status: int = 200
+def _keys_of_filter(query_string: str, member: Member) -> list[int]:
+    data = with_current_names(QueryDict(query_string))
+    filter = Filter(data, member)
+    if sorted(parse_qsl(data.urlencode())) != sorted(parse_qsl(filter.query_string)):
+        # A part that is ignored (a deleted collection, say) would make the selection far larger.
+        raise BulkError(_("This filter is no longer valid. Check it before you select all."))
+    found = filter.pictures().order_by("-generation__created_at", "-generation", "index")
+    return list(found.values_list("pk", flat=True)[: MAX_SELECTED + 1])
+
+
+def _respond(
+    request: MemberRequest, action: str, result: BulkResult, status: int = 200
 ) -> HttpResponse:
     if request.htmx:
-        response = render(request, "gallery/_toast.html", {"done": done}, status=status)
-        facts = {"action": action, "pictures": done.changed}
-        return trigger_client_event(response, "chosen", facts)
-    (messages.success if status == 200 else messages.error)(request, done.words)
-    back = request.POST.get("next", "")
-    is_ours = url_has_allowed_host_and_scheme(back, allowed_hosts={request.get_host()})
-    return redirect(back if is_ours else reverse("gallery"))
+        response = render(request, "gallery/_toast.html", {"result": result}, status=status)
+        detail = {"action": action, "pictures": result.pictures}
+        return trigger_client_event(response, "pictures-changed", detail)
+    (messages.success if status == 200 else messages.error)(request, result.message)
+    next_url = request.POST.get("next", "")
+    is_ours = url_has_allowed_host_and_scheme(next_url, allowed_hosts={request.get_host()})
+    return redirect(next_url if is_ours else reverse("gallery"))
 
 
-# --- the verbs -----------------------------------------------------------------------------------
+# --- the actions ---------------------------------------------------------------------------------
 
 
-def _trash(selected: Sequence[int], by: Member, _data: QueryDict) -> BulkResult:
-    gone = Picture.objects.filter(pk__in=selected).trash(by)
-    words = ngettext(
-        "%d picture moved to the trash.", "%d pictures moved to the trash.", len(gone)
-    ) % len(gone)
-    return BulkResult(words + _others(selected, gone), gone, undo="restore")
+@dataclass(frozen=True)
+class Change:
+    """What an action changed. `name` is the collection or tag that its message mentions."""
+
+    pictures: list[int]
+    count: int
+    name: str = ""
 
 
-def _restore(selected: Sequence[int], by: Member, _data: QueryDict) -> BulkResult:
-    back = Picture.objects.filter(pk__in=selected).restore(by)
-    words = ngettext("%d picture is back.", "%d pictures are back.", len(back)) % len(back)
-    return BulkResult(words, back)
+@dataclass(frozen=True)
+class Action:
+    """`run` does it; `message` reports it, with `%(n)d` and `%(name)s`; `undo` is its inverse."""
+
+    run: Callable[[Sequence[int], Member, QueryDict], Change]
+    message: Any  # ngettext_lazy with "n"
+    undo: str = ""
+    is_owner_only: bool = False
 
 
-def _favourite(selected: Sequence[int], by: Member, _data: QueryDict) -> BulkResult:
-    fresh = bulk.favourite(selected, by)
-    words = ngettext("%d more favourite.", "%d more favourites.", len(fresh)) % len(fresh)
-    return BulkResult(words, fresh, undo="unfavourite")
+def _run(action: Action, selected: Sequence[int], by: Member, data: QueryDict) -> BulkResult:
+    change = action.run(selected, by, data)
+    message = str(action.message % {"n": change.count, "name": change.name})
+    if action.is_owner_only and change.count < len(selected):
+        message += " " + _("The others are not yours to change, or already had this state.")
+    return BulkResult(message, change.pictures, action.undo)
 
 
-def _unfavourite(selected: Sequence[int], by: Member, _data: QueryDict) -> BulkResult:
-    gone = bulk.unfavourite(selected, by)
-    words = ngettext("%d favourite less.", "%d favourites less.", len(gone)) % len(gone)
-    return BulkResult(words, gone, undo="favourite")
+def _changing(
+    run: Callable[[Sequence[int], Member], list[int]],
+) -> Callable[[Sequence[int], Member, QueryDict], Change]:
+    """Adapt a function that needs no form data and returns the ids it changed."""
+
+    def adapted(selected: Sequence[int], by: Member, _data: QueryDict) -> Change:
+        changed = run(selected, by)
+        return Change(changed, len(changed))
+
+    return adapted
 
 
-def _private(selected: Sequence[int], by: Member, _data: QueryDict) -> BulkResult:
-    changed = bulk.set_private(selected, by, is_private=True)
-    words = ngettext(
-        "Only you see %d picture now.", "Only you see %d pictures now.", len(changed)
-    ) % len(changed)
-    return BulkResult(words + _others(selected, changed), changed, undo="share")
+def _trash(selected: Sequence[int], by: Member) -> list[int]:
+    return Picture.objects.filter(pk__in=selected).trash(by)
 
 
-def _share(selected: Sequence[int], by: Member, _data: QueryDict) -> BulkResult:
-    changed = bulk.set_private(selected, by, is_private=False)
-    words = ngettext(
-        "The team sees %d picture now.", "The team sees %d pictures now.", len(changed)
-    ) % len(changed)
-    return BulkResult(words + _others(selected, changed), changed, undo="private")
+def _restore(selected: Sequence[int], by: Member) -> list[int]:
+    return Picture.objects.filter(pk__in=selected).restore(by)
 
 
-class CollectForm(forms.Form):
-    """One of those that exist, or the name of a new one."""
-
-    collection = forms.ModelChoiceField(Collection.objects.all(), required=False)
-    name = forms.CharField(max_length=Collection.MAX_NAME_LENGTH, required=False)
-
-    def get(self, by: Member) -> Collection:
-        """Raises `Refused`."""
-        if not self.is_valid():
-            raise BulkError(_("That collection is gone, or its name is too long."))
-        selected: Collection | None = self.cleaned_data["collection"]
-        if selected:
-            return selected
-        if not self.cleaned_data["name"]:
-            raise BulkError(_("Choose a collection, or name a new one."))
-        return Collection.objects.create(name=self.cleaned_data["name"], created_by=by)
+def _make_private(selected: Sequence[int], by: Member) -> list[int]:
+    return bulk.set_private(selected, by, is_private=True)
 
 
-def _collect(selected: Sequence[int], by: Member, data: QueryDict) -> BulkResult:
-    collection = CollectForm(data).get(by)
-    seen = set(Picture.objects.visible_to(by).filter(pk__in=selected).values_list("pk", flat=True))
-    fresh = collection.add([pk for pk in selected if pk in seen], by)
-    words = ngettext(
-        "%(n)d picture put into “%(name)s”.", "%(n)d pictures put into “%(name)s”.", fresh
-    ) % {"n": fresh, "name": collection.name}
-    return BulkResult(words, sorted(seen))
+def _share(selected: Sequence[int], by: Member) -> list[int]:
+    return bulk.set_private(selected, by, is_private=False)
 
 
-def _uncollect(selected: Sequence[int], by: Member, data: QueryDict) -> BulkResult:
-    collection = CollectForm(data).get(by)
-    seen = Picture.objects.visible_to(by).filter(pk__in=selected).values_list("pk", flat=True)
-    gone = collection.remove(list(seen))
-    words = ngettext(
-        "%(n)d picture taken out of “%(name)s”.", "%(n)d pictures taken out of “%(name)s”.", gone
-    ) % {"n": gone, "name": collection.name}
-    return BulkResult(words, list(selected))
+def _collection(data: QueryDict, by: Member) -> Collection:
+    """Return the chosen collection, or create the named one. Raises `BulkError`."""
+    form = CollectionChoiceForm(data)
+    if not form.is_valid():
+        raise BulkError(next(error for errors in form.errors.values() for error in errors))
+    chosen: Collection | None = form.cleaned_data["collection"]
+    return chosen or Collection.objects.create(name=form.cleaned_data["name"], created_by=by)
 
 
-def _tag(selected: Sequence[int], by: Member, data: QueryDict) -> BulkResult:
+def _visible(selected: Sequence[int], by: Member) -> set[int]:
+    rows = Picture.objects.visible_to(by).filter(pk__in=selected)
+    return set(rows.values_list("pk", flat=True))
+
+
+def _collect(selected: Sequence[int], by: Member, data: QueryDict) -> Change:
+    collection = _collection(data, by)
+    visible = _visible(selected, by)
+    added = collection.add([pk for pk in selected if pk in visible], by)
+    return Change(sorted(visible), added, collection.name)
+
+
+def _uncollect(selected: Sequence[int], by: Member, data: QueryDict) -> Change:
+    collection = _collection(data, by)
+    removed = collection.remove(list(_visible(selected, by)))
+    return Change(list(selected), removed, collection.name)
+
+
+def _tag(selected: Sequence[int], by: Member, data: QueryDict) -> Change:
     name = " ".join(data.get("tag", "").split())
     if len(name) > Tag.MAX_NAME_LENGTH:
-        raise BulkError(_("A tag has at most %d characters.") % Tag.MAX_NAME_LENGTH)
+        raise BulkError(_("A tag can have at most %d characters.") % Tag.MAX_NAME_LENGTH)
     try:
-        fresh = bulk.tag(selected, by, name)
+        changed = bulk.tag(selected, by, name)
     except ValueError:
         raise BulkError(_("A tag needs a letter or a digit.")) from None
-    words = ngettext(
-        "%(n)d picture tagged “%(name)s”.", "%(n)d pictures tagged “%(name)s”.", len(fresh)
-    ) % {"n": len(fresh), "name": name}
-    return BulkResult(words, fresh)
+    return Change(changed, len(changed), name)
 
 
-def _untag(selected: Sequence[int], by: Member, data: QueryDict) -> BulkResult:
-    written = data.get("tag", "")
-    label = Tag.objects.filter(pk=written).first() if written.isdecimal() else None
-    if label is None:
-        raise BulkError(_("That tag is gone."))
-    gone = bulk.untag(selected, by, label)
-    words = _("Tag “%(name)s” taken off.") % {"name": label.name}
-    return BulkResult(words, gone)
+def _untag(selected: Sequence[int], by: Member, data: QueryDict) -> Change:
+    tag = Tag.objects.filter(pk=parse_id(data.get("tag", "")) or 0).first()
+    if tag is None:
+        raise BulkError(_("This tag no longer exists."))
+    changed = bulk.untag(selected, by, tag)
+    return Change(changed, len(changed), tag.name)
 
 
-def _others(selected: Sequence[int], changed: Sequence[int]) -> str:
-    """What is said of those that stayed as they were."""
-    if len(changed) >= len(selected):
-        return ""
-    return " " + _("The others are not yours to change, or were so already.")
-
-
-ACTIONS: dict[str, Callable[[Sequence[int], Member, QueryDict], BulkResult]] = {
-    "favourite": _favourite,
-    "unfavourite": _unfavourite,
-    "collect": _collect,
-    "uncollect": _uncollect,
-    "tag": _tag,
-    "untag": _untag,
-    "private": _private,
-    "share": _share,
-    "trash": _trash,
-    "restore": _restore,
+ACTIONS = {
+    "favourite": Action(
+        _changing(bulk.favourite),
+        ngettext_lazy("%(n)d image added to favourites.", "%(n)d images added to favourites.", "n"),
+        undo="unfavourite",
+    ),
+    "unfavourite": Action(
+        _changing(bulk.unfavourite),
+        ngettext_lazy(
+            "%(n)d image removed from favourites.", "%(n)d images removed from favourites.", "n"
+        ),
+        undo="favourite",
+    ),
+    "collect": Action(
+        _collect,
+        ngettext_lazy("%(n)d image added to “%(name)s”.", "%(n)d images added to “%(name)s”.", "n"),
+    ),
+    "uncollect": Action(
+        _uncollect,
+        ngettext_lazy(
+            "%(n)d image removed from “%(name)s”.", "%(n)d images removed from “%(name)s”.", "n"
+        ),
+    ),
+    "tag": Action(
+        _tag,
+        ngettext_lazy(
+            "Tag “%(name)s” added to %(n)d image.", "Tag “%(name)s” added to %(n)d images.", "n"
+        ),
+    ),
+    "untag": Action(
+        _untag,
+        ngettext_lazy(
+            "Tag “%(name)s” removed from %(n)d image.",
+            "Tag “%(name)s” removed from %(n)d images.",
+            "n",
+        ),
+    ),
+    "private": Action(
+        _changing(_make_private),
+        ngettext_lazy("%(n)d image is now private.", "%(n)d images are now private.", "n"),
+        undo="share",
+        is_owner_only=True,
+    ),
+    "share": Action(
+        _changing(_share),
+        ngettext_lazy(
+            "%(n)d image is now shared with the team.",
+            "%(n)d images are now shared with the team.",
+            "n",
+        ),
+        undo="private",
+        is_owner_only=True,
+    ),
+    "trash": Action(
+        _changing(_trash),
+        ngettext_lazy("%(n)d image moved to trash.", "%(n)d images moved to trash.", "n"),
+        undo="restore",
+        is_owner_only=True,
+    ),
+    "restore": Action(
+        _changing(_restore), ngettext_lazy("%(n)d image restored.", "%(n)d images restored.", "n")
+    ),
 }

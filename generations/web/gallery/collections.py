@@ -1,10 +1,9 @@
-"""Collections: the list of them, and the pages of one, in the order that people gave it."""
+"""Collections: the list, and the pages of one collection in its own order."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django import forms
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import Q
@@ -12,43 +11,32 @@ from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.http import urlencode
-from django.utils.translation import gettext
-from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
 from generations.models import Collection, CollectionItem, Member, Picture
-from generations.models.counting import count_up_to
 from generations.web.cards.changes import count_open
-from generations.web.keyset import before, key_of
+from generations.web.counts import Count, counts_of
+from generations.web.ids import parse_id
+from generations.web.keyset import before, key_of, keyset_page
 from generations.web.middleware.access import MemberRequest
 from generations.web.tiles import Tile
 
 from .filter_choices import filter_choices
-from .gallery import MAX_COUNT, Count
+from .forms import CollectionNameForm
 from .navigation import CollectionSequence
 
 COLLECTIONS_A_PAGE = 24
 PICTURES_A_PAGE = 48
-MAX_ID_DIGITS = 18  # of a number in an address; the database knows no longer ones
-
-
-class NameForm(forms.Form):
-    name = forms.CharField(
-        max_length=Collection.MAX_NAME_LENGTH,
-        error_messages={
-            "required": _("Give it a name first."),
-            "max_length": _("%(show_value)d characters are too many: %(limit_value)d is the most."),
-        },
-    )
 
 
 @dataclass(frozen=True)
 class CollectionCard:
-    """A collection as the list shows it."""
+    """A collection in the list. `count` and `cover` are those this member may see."""
 
     collection: Collection
     count: Count
-    face: Tile | None
+    cover: Tile | None
 
 
 # --- the list ------------------------------------------------------------------------------------
@@ -56,20 +44,20 @@ class CollectionCard:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def collections(request: MemberRequest) -> HttpResponse:
-    form = NameForm(request.POST if request.method == "POST" else None)
+    """List the collections. POST creates one."""
+    form = CollectionNameForm(request.POST if request.method == "POST" else None)
     if form.is_valid():
         name = form.cleaned_data["name"]
-        made = Collection.objects.create(name=name, created_by=request.user)
-        return redirect("collection", pk=made.pk)
+        created = Collection.objects.create(name=name, created_by=request.user)
+        return redirect("collection", pk=created.pk)
     rows = Collection.objects.with_covers(request.user).select_related("created_by")
     if "before" in request.GET:
         rows = rows.filter(before(request.GET["before"], "updated_at"))
-    found = list(rows.order_by("-updated_at", "-pk")[: COLLECTIONS_A_PAGE + 1])
-    page = found[:COLLECTIONS_A_PAGE]
+    page, older = keyset_page(rows.order_by("-updated_at", "-pk"), _updated_key, COLLECTIONS_A_PAGE)
     context = {
         "form": form,
-        "folders": _folders(page, request.user),
-        "older": key_of(page[-1], "updated_at") if len(found) > COLLECTIONS_A_PAGE else "",
+        "cards": _cards(page, request.user),
+        "older": older,
         "is_first": "before" not in request.GET,
         "open_count": count_open(request.user),
     }
@@ -77,35 +65,39 @@ def collections(request: MemberRequest) -> HttpResponse:
     return render(request, "collections/collections.html", context, status=status)
 
 
-def _folders(rows: Sequence[Collection], member: Member) -> list[CollectionCard]:
-    seen = CollectionItem.objects.visible_to(member)
-    counts = count_up_to(MAX_COUNT + 1, [seen.filter(collection=row) for row in rows])
-    faces = Picture.objects.visible_to(member).select_related("generation")
-    found = faces.in_bulk([face for row in rows if (face := _face(row))])
+def _updated_key(row: Collection) -> str:
+    return key_of(row, "updated_at")
+
+
+def _cards(rows: Sequence[Collection], member: Member) -> list[CollectionCard]:
+    visible = CollectionItem.objects.visible_to(member)
+    counts = counts_of(visible.filter(collection=row) for row in rows)
+    pictures = Picture.objects.visible_to(member).select_related("generation")
+    covers = pictures.in_bulk([pk for row in rows if (pk := _cover_id(row))])
     return [
-        CollectionCard(row, Count(count), _tile(found.get(_face(row)), member))
+        CollectionCard(row, count, _tile(covers.get(_cover_id(row)), member))
         for row, count in zip(rows, counts, strict=True)
     ]
 
 
-def _face(row: Collection) -> int:
-    """Of a row that was fetched with it; 0 when nothing in it is to be seen."""
-    face: int | None = getattr(row, "visible_cover", None)
-    return face or 0
+def _cover_id(row: Collection) -> int:
+    """Return the annotation of `with_covers`; 0 if the member sees no picture of it."""
+    cover: int | None = getattr(row, "visible_cover", None)
+    return cover or 0
 
 
 def _tile(picture: Picture | None, member: Member) -> Tile | None:
     return Tile.of(picture, picture.generation, member) if picture else None
 
 
-# --- one of them ---------------------------------------------------------------------------------
+# --- one collection ------------------------------------------------------------------------------
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def collection(request: MemberRequest, pk: int) -> HttpResponse:
-    """A POST gives it another name."""
+    """Show a collection. POST renames it."""
     row = _find(pk)
-    form = NameForm(request.POST if request.method == "POST" else {"name": row.name})
+    form = CollectionNameForm(request.POST if request.method == "POST" else {"name": row.name})
     if not form.is_valid():
         return _page(request, row, form, status=422)
     if request.method == "POST":
@@ -115,31 +107,32 @@ def collection(request: MemberRequest, pk: int) -> HttpResponse:
 
 
 def _find(pk: int) -> Collection:
-    if len(str(pk)) > MAX_ID_DIGITS:
+    if parse_id(str(pk)) is None:
         raise Http404
     return get_object_or_404(Collection.objects.select_related("created_by"), pk=pk)
 
 
 def _page(
-    request: MemberRequest, row: Collection, form: NameForm, status: int = 200
+    request: MemberRequest, row: Collection, form: CollectionNameForm, status: int = 200
 ) -> HttpResponse:
     after, is_arranging = request.GET.get("after", ""), "arrange" in request.GET
-    places = row.items.visible_to(request.user)
-    further = places.filter(_behind(after)) if after else places
-    found = list(further.order_by("position", "pk")[: PICTURES_A_PAGE + 1])
-    page = found[:PICTURES_A_PAGE]
+    items = row.items.visible_to(request.user)
+    following = items.filter(_after(after)) if after else items
+    page, next_key = keyset_page(
+        following.order_by("position", "pk"), _position_key, PICTURES_A_PAGE
+    )
     context: dict[str, Any] = {
         "tiles": _tiles(row, page, request.user),
-        "next": _key(page[-1]) if len(found) > PICTURES_A_PAGE else "",
+        "next": next_key,
         "selecting": "select" in request.GET,
     }
     if request.htmx and not is_arranging:
         return render(request, "collections/_items.html", context)
-    [count] = count_up_to(MAX_COUNT + 1, [places])
+    [total] = counts_of([items])
     context |= filter_choices() | {
         "collection": row,
         "form": form,
-        "total": Count(count),
+        "total": total,
         "select_all": urlencode({"collection": row.pk}),
         "after": after,
         "is_arranging": is_arranging,
@@ -150,36 +143,39 @@ def _page(
     return render(request, "collections/collection.html", context, status=status)
 
 
-def _tiles(row: Collection, places: Sequence[CollectionItem], member: Member) -> list[Tile]:
+def _tiles(row: Collection, items: Sequence[CollectionItem], member: Member) -> list[Tile]:
     query = CollectionSequence(row, member).query
     pictures = Picture.objects.visible_to(member).with_favourites_of(member)
-    few = pictures.select_related("generation").defer("generation__last_response")
-    found = few.in_bulk([place.picture_id for place in places])
-    shown = [found[place.picture_id] for place in places if place.picture_id in found]
-    return [Tile.of(picture, picture.generation, member, query) for picture in shown]
+    rows = pictures.select_related("generation").defer("generation__last_response")
+    found = rows.in_bulk([item.picture_id for item in items])
+    return [
+        Tile.of(picture, picture.generation, member, query)
+        for item in items
+        if (picture := found.get(item.picture_id))
+    ]
 
 
-def _key(place: CollectionItem) -> str:
-    return f"{place.position}-{place.pk}"
+def _position_key(item: CollectionItem) -> str:
+    return f"{item.position}-{item.pk}"
 
 
-def _behind(key: str) -> Q:
-    """Of the places after that one."""
-    position, _dash, pk = key.partition("-")
-    if not all(part.isdecimal() and len(part) <= MAX_ID_DIGITS for part in (position, pk)):
+def _after(key: str) -> Q:
+    """Match the items after the one with this key."""
+    texts = key.partition("-")
+    position, pk = parse_id(texts[0]), parse_id(texts[2])
+    if position is None or pk is None:
         raise Http404
-    at = int(position)
-    return Q(position__gte=at) & (Q(position__gt=at) | Q(pk__gt=int(pk)))
+    return Q(position__gte=position) & (Q(position__gt=position) | Q(pk__gt=pk))
 
 
-# --- what is done to it --------------------------------------------------------------------------
+# --- actions -------------------------------------------------------------------------------------
 
 Action = Callable[[Collection, int, Member], bool]
 
 
 def _remove(row: Collection, picture: int, by: Member) -> bool:
-    is_seen = row.items.visible_to(by).filter(picture=picture).exists()
-    return is_seen and bool(row.remove([picture]))
+    is_visible = row.items.visible_to(by).filter(picture=picture).exists()
+    return is_visible and bool(row.remove([picture]))
 
 
 ACTIONS: dict[str, Action] = {
@@ -192,38 +188,38 @@ ACTIONS: dict[str, Action] = {
 
 @require_POST
 def arrange(request: MemberRequest, pk: int) -> HttpResponse:
-    """One verb for one picture of it; then the same page again, at that picture."""
+    """Apply one action to one picture, and return to the same page at that picture."""
     row = _find(pk)
-    do, written = ACTIONS.get(request.POST.get("verb", "")), request.POST.get("picture", "")
-    if do is None or not written.isdecimal() or len(written) > MAX_ID_DIGITS:
+    action = ACTIONS.get(request.POST.get("action", ""))
+    picture = parse_id(request.POST.get("picture", ""))
+    if action is None or picture is None:
         raise Http404
-    picture = int(written)
-    beside = _beside(row, picture, request.user) if do is _remove else 0
-    if not do(row, picture, request.user):
-        messages.info(request, gettext("That picture is not in it any more."))
-    here = {"arrange": "1", "after": request.POST.get("after", "")}
-    if beside:
-        here["focus"] = str(beside)
-    address = reverse("collection", args=(pk,))
-    return redirect(f"{address}?{urlencode(here)}#p{beside or picture}")
+    neighbour = _neighbour(row, picture, request.user) if action is _remove else 0
+    if not action(row, picture, request.user):
+        messages.info(request, _("This image is no longer in the collection."))
+    query = {"arrange": "1", "after": request.POST.get("after", "")}
+    if neighbour:
+        query["focus"] = str(neighbour)
+    url = reverse("collection", args=(pk,))
+    return redirect(f"{url}?{urlencode(query)}#p{neighbour or picture}")
 
 
-def _beside(row: Collection, picture: int, member: Member) -> int:
-    """Where the focus goes when that picture is gone: to the next one, or to the last; 0: none."""
-    seen = list(row.items.visible_to(member).values_list("picture", flat=True))
-    if picture not in seen or len(seen) < 2:
+def _neighbour(row: Collection, picture: int, member: Member) -> int:
+    """Return the id that gets the focus after a removal: the next, else the previous, else 0."""
+    visible = list(row.items.visible_to(member).values_list("picture", flat=True))
+    if picture not in visible or len(visible) < 2:
         return 0
-    at = seen.index(picture)
-    return seen[at + 1] if at + 1 < len(seen) else seen[at - 1]
+    index = visible.index(picture)
+    return visible[index + 1] if index + 1 < len(visible) else visible[index - 1]
 
 
 @require_POST
 def delete(request: MemberRequest, pk: int) -> HttpResponse:
-    """Its maker or an admin takes it apart; the pictures stay."""
+    """Delete a collection, for its creator and admins. Its pictures are not deleted."""
     row = _find(pk)
     if not row.may_be_deleted_by(request.user):
         raise PermissionDenied
     row.delete()
-    said = gettext("“%(name)s” is deleted. Its pictures stay.")
-    messages.success(request, said % {"name": row.name})
+    message = _("Collection “%(name)s” deleted. Its images are still in the gallery.")
+    messages.success(request, message % {"name": row.name})
     return redirect("collections")

@@ -1,4 +1,4 @@
-"""Two to four pictures side by side, with what sets them apart."""
+"""Compare two to four images side by side."""
 
 from dataclasses import dataclass
 
@@ -9,6 +9,7 @@ from django.views.decorators.http import require_safe
 
 from generations.models import Generation, Picture
 from generations.web.cards.changes import count_open
+from generations.web.cards.facts import Fact, facts
 from generations.web.middleware.access import MemberRequest
 from generations.web.tiles import Tile
 
@@ -19,9 +20,11 @@ MIN_COMPARED, MAX_COMPARED = 2, 4
 
 @dataclass(frozen=True)
 class Side:
+    """One image of the comparison."""
+
     tile: Tile
     row: Generation
-    picture: Picture
+    facts: list[Fact]
 
 
 @require_safe
@@ -34,15 +37,16 @@ def compare(request: MemberRequest) -> HttpResponse:
     context = {"sides": sides, "open_count": count_open(request.user)}
     if MIN_COMPARED <= len(sides) <= MAX_COMPARED:
         return render(request, "compare/compare.html", context)
-    refusal = _("Choose two to four pictures to compare.")
-    return render(request, "compare/compare.html", context | {"refusal": refusal}, status=422)
+    error = _("Select two to four images to compare.")
+    return render(request, "compare/compare.html", context | {"error": error}, status=422)
 
 
 def _sides(request: MemberRequest, selected: list[int]) -> list[Side]:
-    seen = Picture.objects.visible_to(request.user).with_favourites_of(request.user)
-    found = seen.select_related("generation__owner").in_bulk(selected)
-    pictures = [found[pk] for pk in selected if pk in found]
-    return [
-        Side(Tile.of(each, each.generation, request.user), each.generation, each)
-        for each in pictures
-    ]
+    visible = Picture.objects.visible_to(request.user).with_favourites_of(request.user)
+    found = visible.select_related("generation__owner").in_bulk(selected)
+    return [_side(request, found[pk]) for pk in selected if pk in found]
+
+
+def _side(request: MemberRequest, picture: Picture) -> Side:
+    row = picture.generation
+    return Side(Tile.of(picture, row, request.user), row, facts(row, picture))

@@ -1,8 +1,9 @@
-"""Many pictures at once: a zip that is written while it is sent."""
+"""Download up to a thousand images as one zip, written while it is sent."""
 
 import logging
 from collections.abc import Iterator, Sequence
 
+from django.contrib.humanize.templatetags.humanize import intcomma
 from django.db.models.fields.files import FieldFile
 from django.http import HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
@@ -15,8 +16,9 @@ from zipstream.ng import ZipStream
 
 from generations.models import Member, Picture
 from generations.models.picture import PictureQuerySet
+from generations.web.cards import facts
 from generations.web.cards.changes import count_open
-from generations.web.files import SHOWN_TYPES, words_of
+from generations.web.files import INLINE_TYPES, prompt_slug
 from generations.web.middleware.access import MemberRequest
 
 from .bulk import BulkError, selected_pictures
@@ -25,41 +27,43 @@ from .export_csv import write_csv
 logger = logging.getLogger(__name__)
 
 MAX_IMAGES = 1000
-ROWS_AT_ONCE = 50
+BATCH_SIZE = 50  # rows
 CHUNK_BYTES = 64 * 1024
-# File systems count bytes, 255 of them, and a letter may take four.
-MAX_PERSON_BYTES, MAX_PROMPT_BYTES = 48, 140
+# File systems allow 255 bytes in a name; a letter takes up to four.
+MAX_MEMBER_BYTES, MAX_PROMPT_BYTES = 48, 140
+# The columns that the files and the CSV need, for `only()`.
 CSV_COLUMNS = (
-    "index", "file", "preview", "content_type", "width", "height", "generation__prompt",
-    "generation__negative_prompt", "generation__aspect_ratio", "generation__n",
-    "generation__created_at", "generation__reference_id", "generation__reference_url",
-    "generation__owner__username", "generation__owner__first_name", "generation__owner__last_name",
-)  # fmt: skip
+    *("index", "file", "preview", "content_type", *facts.PICTURE_COLUMNS),
+    *(f"generation__{name}" for name in ("prompt", *facts.GENERATION_COLUMNS)),
+    *(f"generation__owner__{name}" for name in facts.OWNER_COLUMNS),
+)
 
 
 @require_POST
 def download(request: MemberRequest) -> HttpResponseBase:
     try:
         selected = selected_pictures(request.POST, request.user)
-    except BulkError as refusal:
-        return _refuse(request, str(refusal))
+    except BulkError as error:
+        return _refuse(request, str(error))
     if len(selected) > MAX_IMAGES:
-        said = gettext("%(most)s pictures fit into one download, and these are %(chosen)s.")
-        return _refuse(request, said % {"most": MAX_IMAGES, "chosen": len(selected)})
-    here = _newest_first(Picture.objects.visible_to(request.user), selected)
-    if not here:
-        return _refuse(request, gettext("None of these pictures is here any more."))
-    archive = _zip(request.user, here, is_webp=request.POST.get("form") == "webp")
+        message = gettext("A download can have up to %(limit)s images. You selected %(n)s.")
+        return _refuse(
+            request, message % {"limit": intcomma(MAX_IMAGES), "n": intcomma(len(selected))}
+        )
+    available = _newest_first(Picture.objects.visible_to(request.user), selected)
+    if not available:
+        return _refuse(request, gettext("These images are no longer available."))
+    archive = _zip(request.user, available, is_webp=request.POST.get("format") == "webp")
     response = StreamingHttpResponse(archive, content_type="application/zip")
-    response["Content-Disposition"] = f'attachment; filename="{_archive_name(len(here))}"'
+    response["Content-Disposition"] = f'attachment; filename="{_archive_name(len(available))}"'
     response["Cache-Control"] = "private, no-store"
     response["X-Content-Type-Options"] = "nosniff"
-    response["X-Accel-Buffering"] = "no"  # a proxy would gather all of it on its own disk
+    response["X-Accel-Buffering"] = "no"  # else a proxy stores the whole archive on its disk
     return response
 
 
-def _refuse(request: MemberRequest, refusal: str) -> HttpResponse:
-    context = {"refusal": refusal, "open_count": count_open(request.user)}
+def _refuse(request: MemberRequest, error: str) -> HttpResponse:
+    context = {"error": error, "open_count": count_open(request.user)}
     return render(request, "download/refused.html", context, status=422)
 
 
@@ -70,70 +74,70 @@ def _newest_first(pictures: PictureQuerySet, keys: Sequence[int]) -> list[int]:
 
 
 def _archive_name(count: int) -> str:
-    named = ngettext("klingweb %(day)s %(n)d picture", "klingweb %(day)s %(n)d pictures", count)
-    return f"{named % {'day': timezone.localdate().isoformat(), 'n': count}}.zip"
+    name = ngettext("klingweb %(day)s %(n)d image", "klingweb %(day)s %(n)d images", count)
+    return f"{name % {'day': timezone.localdate().isoformat(), 'n': count}}.zip"
 
 
-# --- while it is sent -----------------------------------------------------------------------------
+# --- the archive ---------------------------------------------------------------------------------
 
 
 def _zip(member: Member, keys: Sequence[int], *, is_webp: bool) -> Iterator[bytes]:
-    """Pictures first and the table last: only then is it known what could not be read."""
+    """Yield the archive: images first, the CSV last, because it lists files that failed."""
     archive = ZipStream()
-    told: dict[int, tuple[str, str]] = {}  # by key, its file in the zip and what is to be noted
+    entries: dict[int, tuple[str, str]] = {}  # by picture: file name in the archive, note
     for picture in _rows(Picture.objects.visible_to(member), keys):
         stored = picture.preview if is_webp else picture.file
         try:
             stored.open("rb")
             size = stored.size
         except (OSError, ValueError):
-            logger.warning("the file of picture %d is gone: %s", picture.pk, stored.name)
-            told[picture.pk] = "", gettext("Its file is gone.")
+            logger.warning("File of picture %d is missing: %s", picture.pk, stored.name)
+            entries[picture.pk] = "", gettext("The file is missing.")
             continue
         name = _name(picture, is_webp)
-        told[picture.pk] = name, ""
-        archive.add(_content(picture, stored, told), name, size=size)
+        entries[picture.pk] = name, ""
+        archive.add(_content(picture, stored, entries), name, size=size)
         yield from archive.all_files()
-    rows = _rows(Picture.objects.all(), list(told))
-    archive.add(write_csv((picture, *told[picture.pk]) for picture in rows), "pictures.csv")
+    rows = _rows(Picture.objects.all(), list(entries))
+    archive.add(write_csv((picture, *entries[picture.pk]) for picture in rows), "images.csv")
     yield from archive.finalize()
 
 
 def _rows(pictures: PictureQuerySet, keys: Sequence[int]) -> Iterator[Picture]:
-    """In the order of the keys, a few at a time: a thousand prompts are never held at once."""
-    for start in range(0, len(keys), ROWS_AT_ONCE):
-        some = keys[start : start + ROWS_AT_ONCE]
-        rows = pictures.select_related("generation__owner").only(*CSV_COLUMNS).in_bulk(some)
-        yield from (rows[pk] for pk in some if pk in rows)
+    """Yield the pictures in the order of the keys, in batches to bound memory."""
+    for start in range(0, len(keys), BATCH_SIZE):
+        batch = keys[start : start + BATCH_SIZE]
+        rows = pictures.select_related("generation__owner").only(*CSV_COLUMNS).in_bulk(batch)
+        yield from (rows[pk] for pk in batch if pk in rows)
 
 
 def _content(
-    picture: Picture, stored: FieldFile, told: dict[int, tuple[str, str]]
+    picture: Picture, stored: FieldFile, entries: dict[int, tuple[str, str]]
 ) -> Iterator[bytes]:
-    """What breaks off is told, and the rest of the zip is whole all the same."""
+    """Yield the file. A read error is noted in `entries`; the archive stays valid."""
     with stored:
         try:
             yield from stored.chunks(CHUNK_BYTES)
         except OSError:
-            logger.exception("the file of picture %d broke off: %s", picture.pk, stored.name)
-            name, _note = told[picture.pk]
-            told[picture.pk] = name, gettext("Its file could not be read to the end.")
+            logger.exception("Could not read the file of picture %d: %s", picture.pk, stored.name)
+            name, _note = entries[picture.pk]
+            entries[picture.pk] = name, gettext("The file is incomplete.")
 
 
 def _name(picture: Picture, is_webp: bool) -> str:
-    """`2026-11-24 lan pear-on-dark-ground 123-2.png`: good in every file system, no two alike."""
-    made = picture.generation
-    extension = "webp" if is_webp else SHOWN_TYPES.get(picture.content_type, "bin")
-    person = slugify(made.owner.name, allow_unicode=True) or str(made.owner_id)
+    """Return `2026-11-24 lan pear-on-dark-ground 123-2.png`: unique, valid on every file system."""
+    generation = picture.generation
+    extension = "webp" if is_webp else INLINE_TYPES.get(picture.content_type, "bin")
+    owner = slugify(generation.owner.name, allow_unicode=True) or str(generation.owner_id)
     return " ".join(
         (
-            timezone.localdate(made.created_at).isoformat(),
-            _cut(person, MAX_PERSON_BYTES),
-            _cut(words_of(picture), MAX_PROMPT_BYTES),
-            f"{made.pk}-{picture.number}.{extension}",
+            timezone.localdate(generation.created_at).isoformat(),
+            _truncate(owner, MAX_MEMBER_BYTES),
+            _truncate(prompt_slug(picture), MAX_PROMPT_BYTES),
+            f"{generation.pk}-{picture.number}.{extension}",
         )
     )
 
 
-def _cut(text: str, max_bytes: int) -> str:
+def _truncate(text: str, max_bytes: int) -> str:
     return text.encode()[:max_bytes].decode(errors="ignore").strip("-_")

@@ -1,7 +1,8 @@
-"""The table that lies beside downloaded pictures: what each was made with."""
+"""The CSV file in a download: one line for each image, with its settings."""
 
 import csv
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from typing import Any
 
 from django.conf import settings
@@ -10,48 +11,58 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from generations.models import Picture
+from generations.web.cards.facts import LABELS, facts
 
-BYTE_ORDER_MARK = "\ufeff"  # without it Excel takes UTF-8 for something else
-# A spreadsheet runs what begins like this; the wide ones are what East Asian keyboards type.
+BYTE_ORDER_MARK = "\ufeff"  # without it Excel does not read the file as UTF-8
+# A spreadsheet runs a cell that starts like this. The wide forms come from East Asian keyboards.
 FORMULA_STARTS = tuple("=+-@\t\r\n＝＋－＠")
+FACTS = (
+    "negative_prompt", "ratio", "images", "maker", "created", "reference", "similarity", "source",
+)  # fmt: skip
 
 
-class _Line:
-    """A csv writer hands on what its file's `write` returns."""
+class _Encoder:
+    """A file for `csv.writer`, which returns what `write` returns."""
 
     def write(self, text: str) -> bytes:
         return text.encode()
 
 
 def write_csv(rows: Iterable[tuple[Picture, str, str]]) -> Iterator[bytes]:
-    """Line by line in UTF-8; of each picture its file in the zip and what is to be noted."""
-    write = csv.writer(_Line(), quoting=csv.QUOTE_ALL).writerow
+    """Yield lines in UTF-8. A row is a picture, its file name in the archive, and a note."""
+    write = csv.writer(_Encoder(), quoting=csv.QUOTE_ALL).writerow
     yield BYTE_ORDER_MARK.encode()
-    yield write(_head())
+    yield write(_header())
     for picture, file, note in rows:
-        yield write([_safe(cell) for cell in (file, *_cells(picture), note)])
+        yield write([_escape(cell) for cell in (file, *_cells(picture), note)])
 
 
-def _safe(cell: Any) -> Any:
-    """Text as text: an apostrophe in front keeps a spreadsheet from running it."""
+def _escape(cell: Any) -> Any:
+    """Prefix text that a spreadsheet would run as a formula with an apostrophe."""
     is_formula = isinstance(cell, str) and cell.startswith(FORMULA_STARTS)
     return f"'{cell}" if is_formula else cell
 
 
-def _head() -> tuple[str, ...]:
+def _header() -> tuple[str, ...]:
     return (
-        _("file"), _("picture"), _("generation"), _("prompt"), _("leave out"), _("shape"),
-        _("pictures asked for"), _("number"), _("person"), _("when"), _("width"), _("height"),
-        _("reference"), _("address"), _("note"),
+        _("File"), _("Image"), _("Number"), _("Generation"), _("Prompt"),
+        *(str(LABELS[name]) for name in FACTS),
+        _("Width"), _("Height"), _("URL"), _("Note"),
     )  # fmt: skip
 
 
 def _cells(picture: Picture) -> tuple[Any, ...]:
-    made = picture.generation
-    when = timezone.localtime(made.created_at).isoformat(sep=" ", timespec="seconds")
-    address = settings.URL + reverse("picture", args=(picture.pk,))
+    generation = picture.generation
+    values = {fact.name: _formatted(fact.value) for fact in facts(generation, picture)}
+    url = settings.URL + reverse("picture", args=(picture.pk,))
     return (
-        picture.pk, made.pk, made.prompt, made.negative_prompt, made.aspect_ratio,
-        made.n, picture.number, made.owner.name, when, picture.width, picture.height,
-        _("yes") if made.has_reference else _("no"), address,
+        picture.pk, picture.number, generation.pk, generation.prompt,
+        *(values.get(name, _("No") if name == "reference" else "") for name in FACTS),
+        picture.width, picture.height, url,
     )  # fmt: skip
+
+
+def _formatted(value: Any) -> str:
+    if isinstance(value, datetime):
+        return timezone.localtime(value).isoformat(sep=" ", timespec="seconds")
+    return str(value)

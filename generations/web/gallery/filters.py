@@ -1,4 +1,4 @@
-"""What of the gallery one wants to see. It stands in the address, so that it can be sent on."""
+"""The gallery's filter. Its state is the query string, so that a filtered page can be shared."""
 
 from datetime import date, datetime, time, timedelta
 from functools import cached_property
@@ -17,74 +17,83 @@ from generations.models import Collection, Generation, Member, Picture, Status, 
 from generations.models.generation import GenerationQuerySet
 from generations.models.picture import PictureQuerySet
 from generations.search import MAX_SEARCH_LENGTH, search
+from generations.web.ids import parse_id
 
-DONE = "made"
+DONE = "done"
 STATES = (
-    (DONE, _("Made")),
-    (Status.RUNNING, _("Being made")),
-    (Status.UNCONFIRMED, _("Sent, no answer")),
-    (Status.FAILED, _("Not made")),
+    (DONE, _("Done")),
+    (Status.RUNNING, _("In progress")),
+    (Status.UNCONFIRMED, _("Unconfirmed")),
+    (Status.FAILED, _("Failed")),
     (Status.CANCELED, _("Canceled")),
-    (Status.ABANDONED, _("Given up")),
+    (Status.ABANDONED, _("Dismissed")),
 )
-MAX_ID_DIGITS = 18  # of a key; the database knows no longer ones
+FORMER_NAMES = {"shape": "ratio"}  # of parameters, in older links
+FORMER_VALUES = {("state", "made"): DONE}
 DAYS = (MinValueValidator(date(2000, 1, 1)), MaxValueValidator(date(2999, 12, 31)))
 
 
-class PeopleField(forms.ModelMultipleChoiceField):  # type: ignore[type-arg]  # not at run time
-    """Several people by their keys; what is no key is nobody."""
+def with_current_names(data: QueryDict) -> QueryDict:
+    """Return the parameters with former names and values replaced, so that old links work."""
+    current = QueryDict(mutable=True)
+    for name, values in data.lists():
+        name = FORMER_NAMES.get(name, name)
+        for value in values:
+            current.appendlist(name, FORMER_VALUES.get((name, str(value)), value))
+    return current
+
+
+class MembersField(forms.ModelMultipleChoiceField):  # type: ignore[type-arg]  # not at run time
+    """Members by id. Values that are not ids are ignored."""
 
     def clean(self, value: Any) -> Any:
-        keys = [word for word in value or () if word.isdecimal() and len(word) <= MAX_ID_DIGITS]
-        return super().clean(keys)
+        return super().clean([text for text in value or () if parse_id(text) is not None])
 
 
 class Filter(forms.Form):
-    """Bound to the address. What it cannot read it tells beside the field, and leaves out."""
+    """Form bound to the query string. Invalid values show an error and are ignored."""
 
-    q = forms.CharField(
-        label=_("the words"), required=False, max_length=MAX_SEARCH_LENGTH, strip=True
-    )
-    by = PeopleField(Member.objects.all(), label=_("the person"), required=False)
-    shape = forms.MultipleChoiceField(
-        label=_("the shape"),
-        choices=[(shape.ratio, shape.name) for shape in catalog.ASPECT_RATIOS],
+    q = forms.CharField(label=_("search"), required=False, max_length=MAX_SEARCH_LENGTH, strip=True)
+    by = MembersField(Member.objects.all(), label=_("creator"), required=False)
+    ratio = forms.MultipleChoiceField(
+        label=_("aspect ratio"),
+        choices=[(ratio.ratio, ratio.name) for ratio in catalog.ASPECT_RATIOS],
         required=False,
     )
     collection = forms.ModelChoiceField(
-        Collection.objects.all(), label=_("the collection"), required=False
+        Collection.objects.all(), label=_("collection"), required=False
     )
-    tag = forms.ModelChoiceField(Tag.objects.all(), label=_("the tag"), required=False)
-    favourite = forms.BooleanField(label=_("“favourites”"), required=False)
+    tag = forms.ModelChoiceField(Tag.objects.all(), label=_("tag"), required=False)
+    favourite = forms.BooleanField(label=_("favourites"), required=False)
     reference = forms.ChoiceField(
-        label=_("the reference"),
-        choices=[("", _("With or without")), ("with", _("With one")), ("without", _("Without"))],
+        label=_("reference image"),
+        choices=[("", _("Any")), ("with", _("With")), ("without", _("Without"))],
         required=False,
     )
-    state = forms.ChoiceField(label=_("the state"), choices=STATES, required=False)
-    private = forms.BooleanField(label=_("“private”"), required=False)
-    since = forms.DateField(label=_("the first day"), required=False, validators=DAYS)
-    until = forms.DateField(label=_("the last day"), required=False, validators=DAYS)
+    state = forms.ChoiceField(label=_("status"), choices=STATES, required=False)
+    private = forms.BooleanField(label=_("private"), required=False)
+    since = forms.DateField(label=_("first day"), required=False, validators=DAYS)
+    until = forms.DateField(label=_("last day"), required=False, validators=DAYS)
 
     def __init__(self, data: QueryDict, member: Member) -> None:
-        super().__init__(data)
+        super().__init__(with_current_names(data))
         self.member = member
 
     @cached_property
     def values(self) -> dict[str, Any]:
-        """What was understood of the address, without what says nothing."""
+        """The valid values, without empty ones."""
         self.full_clean()
         return {name: value for name, value in self.cleaned_data.items() if value}
 
-    # --- what is seen ----------------------------------------------------------------------------
+    # --- querysets -------------------------------------------------------------------------------
 
     @cached_property
     def shows_pictures(self) -> bool:
-        """Else the wishes of another state, most of which have none."""
+        """False for states other than done: then rows are generations, most without pictures."""
         return bool(self.values.get("state", DONE) == DONE)
 
     def rows(self) -> GenerationQuerySet:
-        """The generations of the gallery under this filter, newest first."""
+        """Return the matching generations, newest first."""
         rows = self._matching
         if self.shows_pictures and not self.filters_single_pictures:
             rows = rows.having_pictures()
@@ -92,7 +101,10 @@ class Filter(forms.Form):
 
     @cached_property
     def _matching(self) -> GenerationQuerySet:
-        """The same, though all of their pictures may be gone. What is few is looked up once."""
+        """The same, including generations whose pictures are all gone.
+
+        Cached because `containing` may run a query.
+        """
         rows = self._of_state()
         if self.filters_single_pictures:
             rows = rows.containing(self.filter_pictures(Picture.objects.available()))
@@ -104,31 +116,31 @@ class Filter(forms.Form):
         rows = Generation.objects.visible_to(self.member).filter(status=status)
         if "by" in values:
             rows = rows.filter(owner__in=list(values["by"]))
-        if "shape" in values:
-            rows = rows.filter(aspect_ratio__in=values["shape"])
+        if "ratio" in values:
+            rows = rows.filter(aspect_ratio__in=values["ratio"])
         if "private" in values:
             rows = rows.filter(is_private=True)
         if "reference" in values:
             without = Q(reference=None, reference_url="")
             rows = rows.filter(without if values["reference"] == "without" else ~without)
         if "since" in values:
-            rows = rows.filter(created_at__gte=_midnight(values["since"]))
+            rows = rows.filter(created_at__gte=start_of_day(values["since"]))
         if "until" in values:
-            rows = rows.filter(created_at__lt=_midnight(values["until"] + timedelta(days=1)))
+            rows = rows.filter(created_at__lt=start_of_day(values["until"] + timedelta(days=1)))
         if "q" in values:
             rows = search(rows, values["q"])
         return rows
 
     @property
     def filters_single_pictures(self) -> bool:
-        """It may show one picture of a generation and not another."""
+        """Whether it can match some pictures of a generation and not others."""
         return bool({"favourite", "tag", "collection"} & set(self.values))
 
     def filter_pictures(self, pictures: PictureQuerySet) -> PictureQuerySet:
-        """Of these pictures those that the filter means themselves, not their generation."""
-        return pictures.filter(**self._of_picture(""))
+        """Apply the conditions that hold for pictures, not for their generation."""
+        return pictures.filter(**self._picture_conditions(""))
 
-    def _of_picture(self, prefix: str) -> dict[str, Any]:
+    def _picture_conditions(self, prefix: str) -> dict[str, Any]:
         values = self.values
         conditions: dict[str, Any] = {}
         if "favourite" in values:
@@ -140,40 +152,41 @@ class Filter(forms.Form):
         return conditions
 
     def pictures(self) -> PictureQuerySet:
-        """The same as pictures."""
+        """Return the matching pictures."""
         return self.filter_pictures(Picture.objects.visible_to(self.member)).filter(
             generation__in=self.rows().order_by()
         )
 
     def counted(self) -> QuerySet[Any]:
-        """What its counts are counts of: a row for each picture, or for each wish without one.
+        """Return what the page counts: a row for each picture, or for each other generation.
 
-        Asked from the generation's side: so the database goes by time, and stops early.
+        Starts at the generation, so that the database reads by date and can stop at the limit.
         """
         rows = self._matching
         if not self.shows_pictures:
             return rows
-        here = {"pictures__state": Picture.State.STORED, "pictures__trashed_at": None}
-        return rows.filter(**here, **self._of_picture("pictures__"))
+        available = {"pictures__state": Picture.State.STORED, "pictures__trashed_at": None}
+        return rows.filter(**available, **self._picture_conditions("pictures__"))
 
-    # --- its address -----------------------------------------------------------------------------
+    # --- the query string ------------------------------------------------------------------------
 
     @property
     def query_string(self) -> str:
-        """As it belongs behind a question mark; empty when everything is shown."""
+        """Without the question mark; empty if no filter is set."""
         return self.without()
 
     def without(self, *names: str) -> str:
+        """Return the query string without these parameters."""
         pairs = [
-            (name, word)
+            (name, text)
             for name, value in self.values.items()
             if name not in names
-            for word in _words(value)
+            for text in _parameters(value)
         ]
         return urlencode(pairs)
 
     @cached_property
-    def chosen_people(self) -> set[int]:
+    def selected_members(self) -> set[int]:
         return {member.pk for member in self.values.get("by", ())}
 
     @property
@@ -181,14 +194,14 @@ class Filter(forms.Form):
         return bool(self.values)
 
     @property
-    def hidden_behind_more(self) -> int:
-        """How many of the fields in "More" say something."""
-        rare = ("tag", "reference", "state", "private", "since", "until")
-        return sum(name in self.values for name in rare)
+    def more_count(self) -> int:
+        """How many of the fields in the "More" menu are set."""
+        fields = ("tag", "reference", "state", "private", "since", "until")
+        return sum(name in self.values for name in fields)
 
 
-def _words(value: Any) -> list[str]:
-    """How one value stands in an address."""
+def _parameters(value: Any) -> list[str]:
+    """Return a value as query parameters."""
     if isinstance(value, str):
         return [value]
     if isinstance(value, date):
@@ -197,8 +210,9 @@ def _words(value: Any) -> list[str]:
         return ["1"]
     if hasattr(value, "pk"):
         return [str(value.pk)]
-    return [word for part in value for word in _words(part)]
+    return [text for part in value for text in _parameters(part)]
 
 
-def _midnight(day: date) -> datetime:
+def start_of_day(day: date) -> datetime:
+    """Return midnight in the current time zone."""
     return timezone.make_aware(datetime.combine(day, time.min))

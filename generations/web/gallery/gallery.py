@@ -1,8 +1,8 @@
-"""Everything the team shares, newest first: a page of rows by key, and the months beside it."""
+"""The gallery: the team's images, newest first, in pages by key, with links to months."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, time
+from datetime import date, datetime
 from functools import lru_cache
 from itertools import groupby
 from typing import Any
@@ -18,39 +18,25 @@ from django.views.decorators.http import require_safe
 
 from generations import catalog
 from generations.models import Generation, Picture
-from generations.models.counting import count_up_to
 from generations.models.generation import GenerationQuerySet
 from generations.web.cards.changes import open_generations
-from generations.web.keyset import after, before, key_of
+from generations.web.counts import Count, counts_of
+from generations.web.keyset import after, before, key_of, keyset_page
 from generations.web.middleware.access import MemberRequest
-from generations.web.tiles import SHOWN, Tile, tiles_of
+from generations.web.tiles import TILE_COLUMNS, Tile, tiles_of
 
 from .filter_choices import filter_choices
-from .filters import DONE, STATES, Filter
+from .filters import DONE, STATES, Filter, start_of_day
 
 PICTURES_A_PAGE = 60
 ROWS_A_PAGE = 40
-MAX_COUNT = 1000  # beyond that a page says "1,000+"
-
-
-@dataclass(frozen=True)
-class Count:
-    """How many there are, as far as they were counted."""
-
-    number: int
-
-    @property
-    def is_more(self) -> bool:
-        return self.number > MAX_COUNT
-
-    @property
-    def label(self) -> int:
-        return min(self.number, MAX_COUNT)
+# The columns of a generation that the page reads, for `only()`.
+ROW_COLUMNS = ("prompt", "n", "owner", "created_at", "is_private", "aspect_ratio", "status")
 
 
 @dataclass
 class Month:
-    """What of one month stands on this page."""
+    """The part of a month that is on the page."""
 
     first: date
     tiles: list[Tile]
@@ -64,15 +50,11 @@ class Month:
 
 @dataclass(frozen=True)
 class ResultPage:
-    """One page's worth of rows, newest first, and whether there are more on either side."""
+    """One page of generations, newest first. `older` is the key of the next page, or empty."""
 
     rows: list[Generation]
+    older: str
     is_top: bool
-    has_older: bool
-
-    @property
-    def older(self) -> str:
-        return key_of(self.rows[-1]) if self.has_older else ""
 
     @property
     def newer(self) -> str:
@@ -93,68 +75,72 @@ def gallery(request: MemberRequest) -> HttpResponse:
         "result": result,
     }
     if request.htmx:
-        _count(months, result, filter)
+        _count_months(months, result, filter)
         return render(request, "gallery/_items.html", context)
-    total, open_count = _count(
+    total, open_count = _count_months(
         months, result, filter, filter.counted(), open_generations(request.user)
     )
     context |= filter_choices() | {
-        "total": Count(total),
+        "total": total,
         "month_nav": _month_nav(filter),
-        "open_count": open_count,
+        "open_count": open_count.number,
         "aspect_ratios": catalog.ASPECT_RATIOS,
         "states": STATES,
-        "made": DONE,
+        "done": DONE,
         "select_all": filter.query_string,
         "suggestion": _suggestion(filter) if not result.rows else None,
     }
     return render(request, "gallery/gallery.html", context)
 
 
-# --- the rows ------------------------------------------------------------------------------------
+# --- rows ----------------------------------------------------------------------------------------
 
 
 def _result_page(request: MemberRequest, filter: Filter) -> ResultPage:
-    """`before` and `after` are keys; `month` begins with the newest of that month."""
+    """`before` and `after` are keys; `month` starts with the newest row of that month."""
     rows = filter.rows()
-    asked = request.GET
-    if "before" in asked:
-        return _from(rows.filter(before(asked["before"])), filter, is_top=False)
-    if "month" in asked:
-        return _from(rows.filter(created_at__lt=_end_of(asked["month"])), filter, is_top=False)
-    if "after" in asked:
-        newer = rows.filter(after(asked["after"])).order_by("created_at", "pk")
+    params = request.GET
+    if "before" in params:
+        return _page_from(rows.filter(before(params["before"])), filter, is_top=False)
+    if "month" in params:
+        end = _end_of_month(params["month"])
+        return _page_from(rows.filter(created_at__lt=end), filter, is_top=False)
+    if "after" in params:
+        newer = rows.filter(after(params["after"])).order_by("created_at", "pk")
         keys = list(newer.values_list("pk", flat=True)[: ROWS_A_PAGE + 1])
         if len(keys) > ROWS_A_PAGE:
             page = _fetch(rows.filter(pk__in=keys[:ROWS_A_PAGE]), filter)
-            return ResultPage(page, is_top=False, has_older=True)
-    return _from(rows, filter, is_top=True)
+            return ResultPage(page, key_of(page[-1]) if page else "", is_top=False)
+    return _page_from(rows, filter, is_top=True)
 
 
-def _from(rows: GenerationQuerySet, filter: Filter, *, is_top: bool) -> ResultPage:
-    """Whole generations, until the page is full."""
+def _page_from(rows: GenerationQuerySet, filter: Filter, *, is_top: bool) -> ResultPage:
+    """Return the first rows, whole generations, up to about `PICTURES_A_PAGE` pictures."""
     found = _fetch(rows[: ROWS_A_PAGE + 1], filter)
-    many = 0
-    for place, row in enumerate(found[:ROWS_A_PAGE]):
-        many += len(row.shown_pictures)
-        if many >= PICTURES_A_PAGE:
-            return ResultPage(found[: place + 1], is_top, has_older=place + 1 < len(found))
-    return ResultPage(found[:ROWS_A_PAGE], is_top, has_older=len(found) > ROWS_A_PAGE)
+    size, pictures = ROWS_A_PAGE, 0
+    for count, row in enumerate(found[:ROWS_A_PAGE], start=1):
+        pictures += len(row.shown_pictures)
+        if pictures >= PICTURES_A_PAGE:
+            size = count
+            break
+    page, older = keyset_page(found, key_of, size)
+    return ResultPage(page, older, is_top)
 
 
 def _fetch(rows: GenerationQuerySet, filter: Filter) -> list[Generation]:
     pictures = filter.filter_pictures(Picture.objects.available())
     return list(
-        rows.only(
-            "prompt", "n", "owner", "created_at", "is_private", "aspect_ratio", "status"
-        ).with_pictures_of(
-            pictures.with_favourites_of(filter.member).only(*SHOWN).order_by("index")
+        rows.only(*ROW_COLUMNS).with_pictures_of(
+            pictures.with_favourites_of(filter.member).only(*TILE_COLUMNS).order_by("index")
         )
     )
 
 
 def _months(result: ResultPage, filter: Filter, seen: str) -> list[Month]:
-    """`seen` is the month that the page before ended with: its heading stands there already."""
+    """Group the page by month.
+
+    `seen` is the last month of the previous page: its heading is not repeated.
+    """
     months = [
         Month(first, _tiles(group, filter)) for first, group in groupby(result.rows, key=_month_of)
     ]
@@ -166,48 +152,45 @@ def _months(result: ResultPage, filter: Filter, seen: str) -> list[Month]:
 def _tiles(rows: Iterable[Generation], filter: Filter) -> list[Tile]:
     if filter.shows_pictures:
         return tiles_of(rows, filter.member, filter.query_string)
-    return [Tile.of_wish(row, filter.member) for row in rows]
+    return [Tile.without_picture(row, filter.member) for row in rows]
 
 
-def _count(
+def _count_months(
     months: Sequence[Month], result: ResultPage, filter: Filter, *more: QuerySet[Any]
-) -> list[int]:
-    """Count each month whose heading is on the page, and `more`: in one statement.
+) -> list[Count]:
+    """Set the counts of months with a heading and return the counts of `more`, in one statement.
 
-    A month that lies wholly on the page is counted there.
+    A month that is completely on the page is counted without a query.
     """
-    asked: list[Month] = []
-    for place, month in enumerate(months):
-        begins_here = place > 0 or result.is_top
-        ends_here = place < len(months) - 1 or not result.has_older
-        if begins_here and ends_here:
+    partial: list[Month] = []
+    for position, month in enumerate(months):
+        starts_here = position > 0 or result.is_top
+        ends_here = position < len(months) - 1 or not result.older
+        if starts_here and ends_here:
             month.count = Count(len(month.tiles))
         elif month.has_heading:
-            asked.append(month)
-    questions = [*(_of_month(filter, month.first) for month in asked), *more]
-    counts = count_up_to(MAX_COUNT + 1, questions)
-    for month, count in zip(asked, counts, strict=False):
-        month.count = Count(count)
-    return counts[len(asked) :]
+            partial.append(month)
+    counts = counts_of([*(_in_month(filter, month.first) for month in partial), *more])
+    for month, count in zip(partial, counts, strict=False):
+        month.count = count
+    return counts[len(partial) :]
 
 
-def _of_month(filter: Filter, first: date) -> QuerySet[Any]:
+def _in_month(filter: Filter, first: date) -> QuerySet[Any]:
     return filter.counted().filter(
-        created_at__gte=_midnight(first), created_at__lt=_midnight(_next_month(first))
+        created_at__gte=start_of_day(first), created_at__lt=start_of_day(_next_month(first))
     )
 
 
-# --- the months beside it ------------------------------------------------------------------------
+# --- links to months -----------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class MonthLink:
-    """One month of the rail."""
-
     year: int
     slug: str
-    short: str
-    whole: str
+    short_name: str
+    full_name: str
 
     @classmethod
     def to(cls, first: date) -> "MonthLink":
@@ -215,23 +198,23 @@ class MonthLink:
 
 
 def _month_nav(filter: Filter) -> str:
-    """All months back to the first picture, by year; which of them are empty is not asked."""
+    """Render links to all months since the first image, by year. Empty months are included."""
     rows = Generation.objects.visible_to(filter.member).having_pictures()
     first = rows.order_by("created_at", "pk").values_list("created_at", flat=True).first()
     if first is None:
         return ""
     newest, oldest = timezone.localdate().replace(day=1), timezone.localdate(first).replace(day=1)
-    return _rendered(newest, oldest, filter.query_string, get_language())
+    return _render_month_nav(newest, oldest, filter.query_string, get_language())
 
 
 @lru_cache(maxsize=512)
-def _rendered(newest: date, oldest: date, query: str, _language: str | None) -> str:
-    """The same on page after page: to draw it takes longer than to find its pictures."""
+def _render_month_nav(newest: date, oldest: date, query: str, _language: str | None) -> str:
+    """Cached: the same on each page of a filter, and slower to render than its query."""
     months = [newest]
     while months[-1] > oldest:
-        months.append(_month_before(months[-1]))
-    jumps = groupby(map(MonthLink.to, months), key=lambda jump: jump.year)
-    years = [(year, list(group)) for year, group in jumps]
+        months.append(_previous_month(months[-1]))
+    links = groupby(map(MonthLink.to, months), key=lambda link: link.year)
+    years = [(year, list(group)) for year, group in links]
     return render_to_string("gallery/_month_nav.html", {"years": years, "query": query})
 
 
@@ -239,7 +222,7 @@ def _month_of(row: Generation) -> date:
     return timezone.localdate(row.created_at).replace(day=1)
 
 
-def _month_before(first: date) -> date:
+def _previous_month(first: date) -> date:
     return date(first.year - (first.month == 1), (first.month - 2) % 12 + 1, 1)
 
 
@@ -247,24 +230,20 @@ def _next_month(first: date) -> date:
     return date(first.year + first.month // 12, first.month % 12 + 1, 1)
 
 
-def _end_of(slug: str) -> datetime:
-    """`2026-11` -> the first moment of December."""
+def _end_of_month(slug: str) -> datetime:
+    """`2026-11` -> the start of 1 December 2026. Raises `Http404` for anything else."""
     try:
-        return _midnight(_next_month(datetime.strptime(slug, "%Y-%m").date()))
+        return start_of_day(_next_month(datetime.strptime(slug, "%Y-%m").date()))
     except ValueError:
         raise Http404 from None
 
 
-def _midnight(day: date) -> datetime:
-    return timezone.make_aware(datetime.combine(day, time.min))
-
-
-# --- where nothing is found ----------------------------------------------------------------------
+# --- no results ----------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class FilterSuggestion:
-    """Which one condition to drop, so that something is found, and how much then."""
+    """A condition to drop, and how many results there are without it."""
 
     label: str
     query_string: str
@@ -276,9 +255,7 @@ def _suggestion(filter: Filter) -> FilterSuggestion | None:
         if name == "q" and len(filter.values) > 1:
             continue
         query_string = filter.without(name)
-        [number] = count_up_to(
-            MAX_COUNT + 1, [Filter(QueryDict(query_string), filter.member).counted()]
-        )
-        if number:
-            return FilterSuggestion(str(filter.fields[name].label), query_string, Count(number))
+        [count] = counts_of([Filter(QueryDict(query_string), filter.member).counted()])
+        if count.number:
+            return FilterSuggestion(str(filter.fields[name].label), query_string, count)
     return None

@@ -1,4 +1,4 @@
-"""What one looks through, picture after picture: the gallery under a filter, or a collection."""
+"""The previous and the next image: in the gallery under a filter, or in a collection."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -12,18 +12,19 @@ from django.utils.translation import gettext as _
 from generations.models import Collection, CollectionItem, Member, Picture
 from generations.models.generation import GenerationQuerySet
 from generations.models.picture import PictureQuerySet
+from generations.web.ids import parse_id
 from generations.web.keyset import after, before, key_of
 
-from .filters import MAX_ID_DIGITS, Filter
+from .filters import Filter
 
 
 class PictureSequence(ABC):
-    """Pictures in an order, of which each knows the one before it and the one behind it."""
+    """Pictures in a fixed order."""
 
     @property
     @abstractmethod
     def query(self) -> str:
-        """Stands behind the address of each of its pictures."""
+        """The query string of each picture's URL, which identifies the sequence."""
 
     @property
     @abstractmethod
@@ -32,19 +33,16 @@ class PictureSequence(ABC):
     @property
     @abstractmethod
     def page(self) -> str:
-        """Address of the page on which they hang."""
+        """The URL of the page with all pictures."""
 
     @abstractmethod
-    def previous(self, picture: Picture) -> int | None:
-        """The key of its neighbour; None at the beginning."""
-
-    @abstractmethod
-    def next(self, picture: Picture) -> int | None: ...
+    def neighbour(self, picture: Picture, *, is_next: bool) -> int | None:
+        """Return the id of the next or the previous picture; None at the end."""
 
 
 @dataclass(frozen=True)
 class GallerySequence(PictureSequence):
-    """Newest first, and within one generation by their numbers."""
+    """Newest generation first, pictures of a generation by number."""
 
     filter: Filter
 
@@ -60,34 +58,33 @@ class GallerySequence(PictureSequence):
     def page(self) -> str:
         return f"{reverse('gallery')}?{self.query}" if self.query else reverse("gallery")
 
-    def previous(self, picture: Picture) -> int | None:
-        sister = self._siblings(picture).filter(index__lt=picture.index).order_by("-index").first()
-        if not sister:
-            rows = self.filter.rows().filter(after(key_of(picture.generation)))
-            sister = self._of(rows.order_by("created_at", "pk")).order_by("-index").first()
-        return sister.pk if sister else None
+    def neighbour(self, picture: Picture, *, is_next: bool) -> int | None:
+        order = "index" if is_next else "-index"
+        here = Q(index__gt=picture.index) if is_next else Q(index__lt=picture.index)
+        siblings = self._pictures().filter(here, generation=picture.generation)
+        found = siblings.order_by(order).first()
+        if not found:
+            found = self._pictures_of(self._rows_beside(picture, is_next)).order_by(order).first()
+        return found.pk if found else None
 
-    def next(self, picture: Picture) -> int | None:
-        sister = self._siblings(picture).filter(index__gt=picture.index).order_by("index").first()
-        if not sister:
-            rows = self.filter.rows().filter(before(key_of(picture.generation)))
-            sister = self._of(rows).order_by("index").first()
-        return sister.pk if sister else None
+    def _rows_beside(self, picture: Picture, is_next: bool) -> GenerationQuerySet:
+        """Return the matching generations on one side of the picture's, the nearest first."""
+        key = key_of(picture.generation)
+        if is_next:
+            return self.filter.rows().filter(before(key))
+        return self.filter.rows().filter(after(key)).order_by("created_at", "pk")
 
-    def _shown(self) -> PictureQuerySet:
+    def _pictures(self) -> PictureQuerySet:
         return self.filter.filter_pictures(Picture.objects.available()).only("pk")
 
-    def _siblings(self, picture: Picture) -> PictureQuerySet:
-        return self._shown().filter(generation=picture.generation)
-
-    def _of(self, rows: GenerationQuerySet) -> PictureQuerySet:
-        """The pictures of the nearest of these rows."""
-        return self._shown().filter(generation=rows.values_list("pk", flat=True).first())
+    def _pictures_of(self, rows: GenerationQuerySet) -> PictureQuerySet:
+        """Return the pictures of the first of these generations."""
+        return self._pictures().filter(generation=rows.values_list("pk", flat=True).first())
 
 
 @dataclass(frozen=True)
 class CollectionSequence(PictureSequence):
-    """In the order that people gave it."""
+    """The order of the collection."""
 
     collection: Collection
     member: Member
@@ -104,33 +101,27 @@ class CollectionSequence(PictureSequence):
     def page(self) -> str:
         return reverse("collection", args=(self.collection.pk,))
 
-    def previous(self, picture: Picture) -> int | None:
-        place = self._place_of(picture)
-        if place is None:
+    def neighbour(self, picture: Picture, *, is_next: bool) -> int | None:
+        item = self._item_of(picture)
+        if item is None:
             return None
-        earlier = Q(position__lt=place.position) | Q(position=place.position, pk__lt=place.pk)
-        return self._first(earlier, "-position", "-pk")
+        items = self.collection.items.visible_to(self.member)
+        if is_next:
+            later = Q(position__gt=item.position) | Q(position=item.position, pk__gt=item.pk)
+            ordered = items.filter(later).order_by("position", "pk")
+        else:
+            earlier = Q(position__lt=item.position) | Q(position=item.position, pk__lt=item.pk)
+            ordered = items.filter(earlier).order_by("-position", "-pk")
+        return ordered.values_list("picture", flat=True).first()
 
-    def next(self, picture: Picture) -> int | None:
-        place = self._place_of(picture)
-        if place is None:
-            return None
-        later = Q(position__gt=place.position) | Q(position=place.position, pk__gt=place.pk)
-        return self._first(later, "position", "pk")
-
-    def _place_of(self, picture: Picture) -> CollectionItem | None:
+    def _item_of(self, picture: Picture) -> CollectionItem | None:
         return self.collection.items.filter(picture=picture).first()
 
-    def _first(self, where: Q, *order: str) -> int | None:
-        places = self.collection.items.visible_to(self.member).filter(where).order_by(*order)
-        return places.values_list("picture", flat=True).first()
 
-
-def sequence_for(asked: QueryDict, member: Member) -> PictureSequence:
-    """`?in=5` is that collection; all else is the gallery, under what the address asks for."""
-    pk = asked.get("in", "")
-    if pk.isdecimal() and len(pk) <= MAX_ID_DIGITS:
-        collection = Collection.objects.filter(pk=pk).first()
-        if collection:
-            return CollectionSequence(collection, member)
-    return GallerySequence(Filter(asked, member))
+def sequence_for(params: QueryDict, member: Member) -> PictureSequence:
+    """Return the collection of `?in=5`, else the gallery with the filter in the query string."""
+    pk = parse_id(params.get("in", ""))
+    collection = Collection.objects.filter(pk=pk).first() if pk is not None else None
+    if collection:
+        return CollectionSequence(collection, member)
+    return GallerySequence(Filter(params, member))

@@ -1,6 +1,6 @@
-"""One picture: large, with all that is known of it, and its neighbours in what one looks through.
+"""The page of one image: large, with its details and links to the next and the previous one.
 
-The same page opens over the gallery as a lightbox: then only what stands in `#stage` is sent.
+For the lightbox over the gallery (an htmx request) only `#viewer` is sent.
 """
 
 from dataclasses import dataclass
@@ -15,19 +15,20 @@ from generations import catalog
 from generations.models import Collection, Generation, Member, Picture, Tag
 from generations.models.generation_queryset import prefetch_pictures
 from generations.web.cards.changes import count_open
+from generations.web.cards.facts import Fact, facts
 from generations.web.middleware.access import MemberRequest
-from generations.web.picture_views import file_urls, picture_url
-from generations.web.tiles import Tile, alt_of, step_of, tiles_of
+from generations.web.picture_views import alt_text, file_urls, picture_url
+from generations.web.tiles import Tile, box_step, tiles_of
 
 from .navigation import PictureSequence, sequence_for
 
 MAX_USES = 12
-MAX_LISTED = 50
+MAX_COLLECTIONS = 50
 
 
 @dataclass(frozen=True)
 class PicturePage:
-    """A picture and what stands around it, as this viewer sees it."""
+    """A picture with its details and neighbours, as this viewer may see them."""
 
     picture: Picture
     viewer: Member
@@ -60,7 +61,7 @@ class PicturePage:
 
     @property
     def srcset(self) -> str:
-        """A preview is never wider than its original."""
+        """The preview, and the original if it is larger."""
         width = self.picture.width or catalog.PREVIEW_WIDTH
         preview = f"{self.files['preview']} {min(width, catalog.PREVIEW_WIDTH)}w"
         is_larger = width > catalog.PREVIEW_WIDTH
@@ -68,23 +69,28 @@ class PicturePage:
 
     @property
     def sizes(self) -> str:
-        """At most its own size: from this the browser takes how wide it is, too."""
+        """At most the width of the original. The browser also takes the layout width from it."""
         width = self.picture.width or catalog.PREVIEW_WIDTH
         wide = f"(min-width: 1040px) min({width}px, 100vw - 480px)"
         return f"{wide}, (min-width: 700px) min({width}px, 100vw), 100vw"
 
     @property
     def alt(self) -> str:
-        return alt_of(self.picture, self.row)
+        return alt_text(self.row.prompt, self.picture.number, self.row.n)
 
     @property
     def step(self) -> int:
-        return step_of((self.picture.width or 1) / (self.picture.height or 1))
+        return box_step((self.picture.width or 1) / (self.picture.height or 1))
 
     @cached_property
     def siblings(self) -> list[Tile]:
-        """All of its generation that are here, itself among them."""
+        """All available pictures of the generation, this one included."""
         return tiles_of([self.row], self.viewer, self.query)
+
+    @cached_property
+    def facts(self) -> list[Fact]:
+        """Without the reference image, which the page shows itself."""
+        return [fact for fact in facts(self.row, self.picture) if fact.name != "reference"]
 
     @cached_property
     def tags(self) -> list[Tag]:
@@ -96,51 +102,52 @@ class PicturePage:
 
     @cached_property
     def other_collections(self) -> list[Collection]:
-        inside = {collection.pk for collection in self.collections}
-        return [each for each in Collection.objects.all()[:MAX_LISTED] if each.pk not in inside]
+        containing = {collection.pk for collection in self.collections}
+        first = Collection.objects.all()[:MAX_COLLECTIONS]
+        return [each for each in first if each.pk not in containing]
 
     @cached_property
     def made_from(self) -> Tile | None:
-        """The picture of ours that was its reference, if this viewer may see it."""
+        """The picture that was the reference image, if this viewer may see it."""
         source = self.row.reference.picture_id if self.row.reference else None
-        seen = Picture.objects.visible_to(self.viewer).select_related("generation")
-        picture = seen.filter(pk=source).first() if source else None
+        visible = Picture.objects.visible_to(self.viewer).select_related("generation")
+        picture = visible.filter(pk=source).first() if source else None
         return Tile.of(picture, picture.generation, self.viewer) if picture else None
 
     @cached_property
     def used_in(self) -> list[Tile]:
-        """The first picture of each generation that was made from this one."""
+        """The first picture of each generation that has this one as its reference image."""
         references = list(self.picture.reference_images.values_list("pk", flat=True))
         if not references:
-            return []  # as nearly always: the rest is not asked for
-        seen = Generation.objects.visible_to(self.viewer).having_pictures()
-        newest = seen.filter(reference__in=references).order_by("-created_at", "-pk")[:MAX_USES]
-        firsts = Picture.objects.available().order_by("index")
-        return [tiles_of([row], self.viewer)[0] for row in newest.with_pictures_of(firsts)]
+            return []  # the usual case: saves two queries
+        visible = Generation.objects.visible_to(self.viewer).having_pictures()
+        newest = visible.filter(reference__in=references).order_by("-created_at", "-pk")[:MAX_USES]
+        pictures = Picture.objects.available().order_by("index")
+        return [tiles_of([row], self.viewer)[0] for row in newest.with_pictures_of(pictures)]
 
-    # --- its neighbours --------------------------------------------------------------------------
+    # --- neighbours ------------------------------------------------------------------------------
 
     @cached_property
     def previous(self) -> str:
-        """Address of the one before it; empty at the beginning."""
-        return self._url_of(self.sequence.previous(self.picture))
+        """The URL of the previous picture; empty for the first."""
+        return self._url_of(self.sequence.neighbour(self.picture, is_next=False))
 
     @cached_property
     def next(self) -> str:
-        return self._url_of(self.sequence.next(self.picture))
+        return self._url_of(self.sequence.neighbour(self.picture, is_next=True))
 
     def _url_of(self, pk: int | None) -> str:
         if pk is None:
             return ""
-        address = picture_url(pk)
-        return f"{address}?{self.query}" if self.query else address
+        url = picture_url(pk)
+        return f"{url}?{self.query}" if self.query else url
 
 
 @require_safe
 def picture(request: MemberRequest, pk: int) -> HttpResponse:
-    seen = Picture.objects.visible_to(request.user).with_favourites_of(request.user)
+    visible = Picture.objects.visible_to(request.user).with_favourites_of(request.user)
     found = get_object_or_404(
-        seen.select_related("generation__owner", "generation__reference"), pk=pk
+        visible.select_related("generation__owner", "generation__reference"), pk=pk
     )
     siblings = Picture.objects.available().order_by("index")
     prefetch_related_objects([found.generation], prefetch_pictures(siblings))

@@ -1,4 +1,4 @@
-"""The trash: what may still be taken back, and for admins the end of it."""
+"""The trash: restore images, and delete them permanently (admins)."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,32 +14,30 @@ from django.views.decorators.http import require_POST, require_safe
 from generations.models import Member, Picture
 from generations.models.picture import TRASH_DAYS, PictureQuerySet
 from generations.web.cards.changes import count_open
-from generations.web.keyset import before, key_of
+from generations.web.keyset import before, key_of, keyset_page
 from generations.web.middleware.access import MemberRequest
 from generations.web.tiles import Tile
 
 from .bulk import BulkError, selected_pictures
 
 PICTURES_A_PAGE = 48
-MAX_SHOWN = 12  # of those that are about to be deleted
+MAX_PREVIEWS = 12  # on the page that asks for confirmation
 
 
 @dataclass(frozen=True)
 class TrashedPicture:
-    """A picture in the trash, as the page shows it."""
-
     tile: Tile
     picture: Picture
 
     @property
-    def until(self) -> datetime:
-        """So long its maker may take it back; an admin also after that."""
+    def restorable_until(self) -> datetime:
+        """The end of the owner's time. Admins can restore a picture at any time."""
         assert self.picture.trashed_at
         return self.picture.trashed_at + timedelta(days=TRASH_DAYS)
 
     @property
-    def is_over(self) -> bool:
-        return self.until <= timezone.now()
+    def is_expired(self) -> bool:
+        return self.restorable_until <= timezone.now()
 
 
 @require_safe
@@ -47,11 +45,10 @@ def trash(request: MemberRequest) -> HttpResponse:
     pictures = Picture.objects.in_trash(request.user)
     if "before" in request.GET:
         pictures = pictures.filter(before(request.GET["before"], "trashed_at"))
-    found = _newest(pictures, PICTURES_A_PAGE + 1)
-    page = found[:PICTURES_A_PAGE]
+    page, older = keyset_page(_newest_first(pictures), _trashed_key, PICTURES_A_PAGE)
     context = {
-        "trashed": _thrown(page, request.user),
-        "older": key_of(page[-1], "trashed_at") if len(found) > PICTURES_A_PAGE else "",
+        "trashed": _trashed_pictures(page, request.user),
+        "older": older,
         "is_first": "before" not in request.GET,
         "days": TRASH_DAYS,
         "open_count": count_open(request.user),
@@ -59,44 +56,48 @@ def trash(request: MemberRequest) -> HttpResponse:
     return render(request, "trash/trash.html", context)
 
 
-def _newest(pictures: PictureQuerySet, most: int) -> list[Picture]:
+def _newest_first(pictures: PictureQuerySet) -> PictureQuerySet:
     rows = pictures.select_related("generation__owner", "trashed_by")
-    few = rows.defer("generation__last_response", "generation__search_text")
-    return list(few.order_by("-trashed_at", "-pk")[:most])
+    light = rows.defer("generation__last_response", "generation__search_text")
+    return light.order_by("-trashed_at", "-pk")
 
 
-def _thrown(pictures: list[Picture], member: Member) -> list[TrashedPicture]:
+def _trashed_key(picture: Picture) -> str:
+    return key_of(picture, "trashed_at")
+
+
+def _trashed_pictures(pictures: list[Picture], member: Member) -> list[TrashedPicture]:
     return [TrashedPicture(Tile.of(each, each.generation, member), each) for each in pictures]
 
 
 @require_POST
 def delete_permanently(request: MemberRequest) -> HttpResponse:
-    """An admin's act, in two steps: the first press shows what would go, the second does it."""
+    """Ask for confirmation, then delete the files of the selected pictures. Admins only."""
     if not request.user.is_admin:
         raise PermissionDenied
     try:
         selected = selected_pictures(request.POST, request.user)
-    except BulkError as refusal:
-        messages.error(request, str(refusal))
+    except BulkError as error:
+        messages.error(request, str(error))
         return redirect("trash")
-    going = Picture.objects.in_trash(request.user).filter(pk__in=selected)
-    if "sure" not in request.POST:
-        return _ask(request, going)
-    gone = going.delete_permanently()
-    said = ngettext("%d picture is deleted for ever.", "%d pictures are deleted for ever.", gone)
-    messages.success(request, said % gone)
+    trashed = Picture.objects.in_trash(request.user).filter(pk__in=selected)
+    if "confirmed" not in request.POST:
+        return _confirm(request, trashed)
+    count = trashed.delete_permanently()
+    message = ngettext("%d image deleted permanently.", "%d images deleted permanently.", count)
+    messages.success(request, message % count)
     return redirect("trash")
 
 
-def _ask(request: MemberRequest, going: PictureQuerySet) -> HttpResponse:
-    keys = list(going.values_list("pk", flat=True))
+def _confirm(request: MemberRequest, trashed: PictureQuerySet) -> HttpResponse:
+    keys = list(trashed.values_list("pk", flat=True))
     if not keys:
-        messages.info(request, gettext("None of these is in the trash any more."))
+        messages.info(request, gettext("These images are no longer in the trash."))
         return redirect("trash")
     context = {
         "keys": keys,
-        "trashed": _thrown(_newest(going, MAX_SHOWN), request.user),
-        "more": max(len(keys) - MAX_SHOWN, 0),
+        "trashed": _trashed_pictures(list(_newest_first(trashed)[:MAX_PREVIEWS]), request.user),
+        "more": max(len(keys) - MAX_PREVIEWS, 0),
         "open_count": count_open(request.user),
     }
     return render(request, "trash/delete.html", context)

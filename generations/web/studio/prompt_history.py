@@ -9,9 +9,9 @@ from django.views.decorators.http import require_safe
 from generations.models import Generation, Picture
 from generations.search import MAX_SEARCH_LENGTH, search
 from generations.web.cards.changes import count_open
-from generations.web.keyset import before, key_of
+from generations.web.keyset import before, key_of, keyset_page
 from generations.web.middleware.access import MemberRequest
-from generations.web.tiles import SHOWN, Tile, tiles_of
+from generations.web.tiles import TILE_COLUMNS, Tile, tiles_of
 
 ROWS_A_PAGE = 40
 MAX_TILES = 5
@@ -32,17 +32,17 @@ def prompt_history(request: MemberRequest) -> HttpResponse:
     rows = search(Generation.objects.filter(owner=request.user), words)
     if "before" in request.GET:
         rows = rows.filter(before(request.GET["before"]))
-    pictures = Picture.objects.available().only(*SHOWN).order_by("index")
-    found = list(
+    pictures = Picture.objects.available().only(*TILE_COLUMNS).order_by("index")
+    newest = (
         rows.order_by("-created_at", "-pk")
         .only("prompt", "n", "owner", "created_at", "is_private")
-        .with_pictures_of(pictures)[: ROWS_A_PAGE + 1]
+        .with_pictures_of(pictures)
     )
-    page = found[:ROWS_A_PAGE]
+    page, older = keyset_page(newest, key_of, ROWS_A_PAGE)
     context = {
         "q": words,
         "prompts": _prompts(request, page),
-        "older": key_of(page[-1]) if len(found) > ROWS_A_PAGE else "",
+        "older": older,
         "open_count": count_open(request.user),
     }
     return render(request, "prompt_history/prompt_history.html", context)

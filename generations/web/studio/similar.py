@@ -14,7 +14,7 @@ from generations.models.generation import GenerationQuerySet
 from generations.models.search_text import normalize
 from generations.search import search
 from generations.web.middleware.access import MemberRequest
-from generations.web.tiles import SHOWN, Tile, tiles_of
+from generations.web.tiles import TILE_COLUMNS, Tile, tiles_of
 
 MIN_WORDS = 3
 RARE_WORDS = 4  # the longest words of a prompt are the rarest, as a rule
@@ -66,7 +66,7 @@ def _candidates(rows: GenerationQuerySet, words: Sequence[str]) -> Iterator[Gene
     """Those with the most telling words of the prompt, then those with the next: one word may be
     another."""
     telling = sorted(dict.fromkeys(words), key=len, reverse=True)
-    pictures = Picture.objects.available().only(*SHOWN).order_by("index")
+    pictures = Picture.objects.available().only(*TILE_COLUMNS).order_by("index")
     columns = ("prompt", "search_text", "n", "owner", "is_private")
     for first in (0, RARE_WORDS):
         some = telling[first : first + RARE_WORDS]

@@ -20,7 +20,7 @@ from generations import catalog
 from generations.models import Collection, Generation, Picture, ReferenceImage
 from generations.web.cards.card import Card, cards_of, current_gate
 from generations.web.cards.changes import page_context, poller_of
-from generations.web.keyset import before, key_of
+from generations.web.keyset import before, key_of, keyset_page
 from generations.web.middleware.access import MemberRequest
 from generations.worker import tasks
 
@@ -227,6 +227,5 @@ def _rows(request: MemberRequest) -> tuple[list[Generation], str]:
     rows = Generation.objects.visible_to(request.user).filter(owner=request.user)
     if "before" in request.GET:
         rows = rows.filter(before(request.GET["before"]))
-    found = list(rows.order_by("-created_at", "-pk").defer("last_response")[: CARDS_A_PAGE + 1])
-    page = found[:CARDS_A_PAGE]
-    return page, key_of(page[-1]) if len(found) > CARDS_A_PAGE else ""
+    newest = rows.order_by("-created_at", "-pk").defer("last_response")
+    return keyset_page(newest, key_of, CARDS_A_PAGE)
