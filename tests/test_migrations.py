@@ -198,7 +198,7 @@ def fill(old: OldDatabase) -> None:
     """Rows of every model: generations in every status, of every upstream, and what belongs."""
     owner = old.create("Member", role="member", scheme="dark")
     admin = old.create("Member", role="admin", scheme="")
-    rows = []
+    rows: list[Any] = []
     for number, (status, engine) in enumerate(product(Status.values, NEW_UPSTREAMS)):
         prompt = PROMPTS[number % len(PROMPTS)]
         rows.append(
