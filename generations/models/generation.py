@@ -26,6 +26,7 @@ from .transition import TransitionReason
 from .upstream_gate import UpstreamGate
 
 MAX_TASK_ID_LENGTH = 200  # characters, as the column has them
+UNANSWERED = (Status.SUBMITTING, Status.UNCONFIRMED)
 
 
 class TaskTaken(ValueError):
@@ -80,13 +81,7 @@ class Generation(GenerationBase):
             "next_poll_at": now + timedelta(seconds=first_poll),
             "poll_failures": 0,
         }
-        same_attempt = Q(attempt=submission.attempt)
-        return any(
-            self._transition(
-                from_status, Status.RUNNING, reason, by=by, condition=same_attempt, **changes
-            )
-            for from_status in (Status.SUBMITTING, Status.UNCONFIRMED)
-        )
+        return self._apply_answer(submission, UNANSWERED, Status.RUNNING, reason, by=by, **changes)
 
     def mark_refused(
         self,
@@ -96,27 +91,20 @@ class Generation(GenerationBase):
         reason: TransitionReason = TransitionReason.REFUSED,
     ) -> bool:
         """T3, T7: the upstream refused the request for good, and no task exists."""
-        return any(
-            self._transition(
-                from_status,
-                Status.FAILED,
-                reason,
-                condition=Q(attempt=submission.attempt),
-                failure=failure,
-                failure_message=message[:500],
-                next_poll_at=None,
-            )
-            for from_status in (Status.SUBMITTING, Status.UNCONFIRMED)
+        return self._apply_answer(
+            submission,
+            UNANSWERED,
+            Status.FAILED,
+            reason,
+            failure=failure,
+            failure_message=message[:500],
+            next_poll_at=None,
         )
 
     def mark_postponed(self, submission: Submission, reason: TransitionReason) -> bool:
         """T4, T5: certainly not accepted. The row keeps its place in the queue."""
-        return self._transition(
-            Status.SUBMITTING,
-            Status.QUEUED,
-            reason,
-            condition=Q(attempt=submission.attempt),
-            next_poll_at=None,
+        return self._apply_answer(
+            submission, [Status.SUBMITTING], Status.QUEUED, reason, next_poll_at=None
         )
 
     def mark_unconfirmed(self, submission: Submission, reason: TransitionReason) -> bool:
@@ -128,11 +116,11 @@ class Generation(GenerationBase):
         if settings.UPSTREAM_LOOKUP and self.next_poll_at:
             grace = settings.LOOKUP_SECONDS[0] * random.uniform(1, 1.2)
             first_lookup_at = timezone.now() + timedelta(seconds=grace)
-        return self._transition(
-            Status.SUBMITTING,
+        return self._apply_answer(
+            submission,
+            [Status.SUBMITTING],
             Status.UNCONFIRMED,
             reason,
-            condition=Q(attempt=submission.attempt),
             next_poll_at=first_lookup_at,
             polls=0,
             poll_failures=0,
@@ -159,16 +147,16 @@ class Generation(GenerationBase):
             self._claim_task_id(upstream_task_id)
             changed = self.mark_running(submission, upstream_task_id, 0, TransitionReason.FOUND)
             if changed:
-                self._record_task_id(upstream_task_id)
+                self.submissions.record_task_id(upstream_task_id)
         return changed
 
     def mark_not_found(self, submission: Submission) -> bool:
         """T7: an authoritative lookup found no task, so nothing was charged."""
-        return self._transition(
-            Status.UNCONFIRMED,
+        return self._apply_answer(
+            submission,
+            [Status.UNCONFIRMED],
             Status.FAILED,
             TransitionReason.NOT_FOUND,
-            condition=Q(attempt=submission.attempt),
             failure=Failure.OURS,
             next_poll_at=None,
         )
@@ -338,7 +326,7 @@ class Generation(GenerationBase):
                 by,
             )
             if changed:
-                self._record_task_id(upstream_task_id)
+                self.submissions.record_task_id(upstream_task_id)
         return changed
 
     def _claim_task_id(self, upstream_task_id: str) -> None:
@@ -350,15 +338,6 @@ class Generation(GenerationBase):
         )
         if others.exists() or other_submissions.exists():
             raise TaskTaken(f"Kling task {upstream_task_id} belongs to another generation")
-
-    def _record_task_id(self, upstream_task_id: str) -> None:
-        """Store the task id with the last submission that may have been accepted."""
-        not_accepted = (Submission.Outcome.REFUSED, Submission.Outcome.POSTPONED)
-        submission = self.submissions.exclude(outcome__in=not_accepted).order_by("attempt").last()
-        if submission:
-            submission.outcome = Submission.Outcome.ACCEPTED
-            submission.upstream_task_id = upstream_task_id
-            submission.save(update_fields=["outcome", "upstream_task_id"])
 
     def fetch_again(self, by: Member, version: int) -> bool:
         """T13: download lost pictures again, from fresh URLs. A succeeded row stays succeeded."""
@@ -385,6 +364,23 @@ class Generation(GenerationBase):
         return changed
 
     # --- The only writers of a status ------------------------------------------------------------
+
+    def _apply_answer(
+        self,
+        submission: Submission,
+        from_statuses: Sequence[Status],
+        to_status: Status,
+        reason: TransitionReason,
+        *,
+        by: Member | None = None,
+        **changes: Any,
+    ) -> bool:
+        """Change the status by an answer to this submission, unless a newer attempt exists."""
+        latest = Q(attempt=submission.attempt)
+        return any(
+            self._transition(from_status, to_status, reason, by=by, condition=latest, **changes)
+            for from_status in from_statuses
+        )
 
     def _transition(
         self,

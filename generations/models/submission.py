@@ -5,6 +5,17 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 
+class SubmissionQuerySet(models.QuerySet["Submission"]):
+    def record_task_id(self, upstream_task_id: str) -> None:
+        """Store the task id with the last of these that may have been accepted."""
+        not_accepted = (Submission.Outcome.REFUSED, Submission.Outcome.POSTPONED)
+        submission = self.exclude(outcome__in=not_accepted).order_by("attempt").last()
+        if submission:
+            submission.outcome = Submission.Outcome.ACCEPTED
+            submission.upstream_task_id = upstream_task_id
+            submission.save(update_fields=["outcome", "upstream_task_id"])
+
+
 class Submission(models.Model):
     """One POST that may be charged. The row is committed before the connection is opened."""
 
@@ -28,6 +39,8 @@ class Submission(models.Model):
         blank=True, default="", help_text=_("The response body, truncated.")
     )
     upstream_task_id = models.CharField(max_length=200, blank=True, default="")
+
+    objects = SubmissionQuerySet.as_manager()
 
     class Meta:
         constraints = [
