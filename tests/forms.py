@@ -1,4 +1,4 @@
-"""Form data of the studio, and headers of htmx."""
+"""What a browser does with a page: read its form, press, as htmx or without."""
 
 import re
 from typing import Any
@@ -8,9 +8,9 @@ HTMX = {"HX-Request": "true", "HX-Current-URL": "http://testserver/"}
 
 
 def form_data(**fields: Any) -> dict[str, Any]:
-    """Return the fields of a new form with a prompt."""
-    defaults = {"prompt": "A pear", "aspect_ratio": "3:2", "n": "1", "nonce": str(uuid4())}
-    return defaults | fields
+    """The fields of a form as it comes fresh from the page, with a prompt typed in."""
+    fresh = {"prompt": "A pear", "aspect_ratio": "3:2", "n": "1", "nonce": str(uuid4())}
+    return fresh | fields
 
 
 def nonce_from(page: bytes) -> str:
