@@ -1,4 +1,4 @@
-"""The whole product as tests and bench use it: real processes on a data folder of its own."""
+"""A complete install for tests and benchmarks: real processes with their own data folder."""
 
 import os
 import signal
@@ -32,7 +32,7 @@ def free_port() -> int:
 
 
 def wait_until(condition: Callable[[], Any], seconds: float = 60, what: str = "") -> Any:
-    """The first true answer of `condition`; fails with `what` when none comes in time."""
+    """Return the first true result of `condition`; fail with `what` if there is none in time."""
     until = time.monotonic() + seconds
     while not (answer := condition()):
         assert time.monotonic() < until, f"not within {seconds} s: {what or condition}"
@@ -41,35 +41,35 @@ def wait_until(condition: Callable[[], Any], seconds: float = 60, what: str = ""
 
 
 class Installation:
-    """A migrated data folder, and its parts as processes: `start("worker")`, `start("web")`.
+    """A data folder and its processes: `start("worker")`, `start("web")`, `start("run")`.
 
-    Settings are environment variables without their prefix, in lower case:
-    `House(tmp_path, upstream_url=..., poll_seconds="0.5,1,1,1")`.
+    Settings are environment variables in lower case without their prefix:
+    `Installation(tmp_path, upstream_url=..., poll_seconds="0.5,1,1,1")`.
     """
 
     def __init__(self, folder: Path, **settings: object) -> None:
         self.folder = folder
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        given = {f"KLINGWEB_{name.upper()}": str(value) for name, value in settings.items()}
-        kept = {k: v for k, v in os.environ.items() if not k.startswith("KLINGWEB_")}  # noqa: TID251
+        chosen = {f"KLINGWEB_{name.upper()}": str(value) for name, value in settings.items()}
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith("KLINGWEB_")}  # noqa: TID251
         self.environment = {
-            **kept,
-            "DJANGO_SETTINGS_MODULE": "klingweb.settings",  # not those of the tests
+            **inherited,
+            "DJANGO_SETTINGS_MODULE": "klingweb.settings",  # not tests.settings
             "PORT": str(self.port),
             "KLINGWEB_URL": self.url,
             "KLINGWEB_DATA_DIR": str(folder),
             "KLINGWEB_ADMIN_PASSWORD": ADMIN_PASSWORD,
             "KLINGWEB_UPSTREAM_KEY": "test-key",
             "KLINGWEB_LOG_LEVEL": "WARNING",
-            **given,
+            **chosen,
         }
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
 
     # --- processes -----------------------------------------------------------------------------
 
     def manage(self, *command: str) -> str:
-        """Run a management command to its end; returns what it printed."""
+        """Run a management command, and return its output."""
         done = subprocess.run(
             [sys.executable, "manage.py", *command],
             cwd=ROOT, env=self.environment, check=True, stdout=subprocess.PIPE, text=True,
@@ -77,6 +77,7 @@ class Installation:
         return done.stdout
 
     def prepare(self) -> Self:
+        """Migrate, collect static files and create the admin."""
         self.manage("migrate", "--verbosity", "0")
         self.manage("collectstatic", "--verbosity", "0", "--no-input")
         self.manage(
@@ -87,6 +88,7 @@ class Installation:
         return self
 
     def start(self, part: str, *arguments: str) -> subprocess.Popen[bytes]:
+        """Start `manage.py <part>` in the background."""
         process = subprocess.Popen(
             [sys.executable, "manage.py", part, *arguments],
             cwd=ROOT, env=self.environment, start_new_session=True,
@@ -95,7 +97,7 @@ class Installation:
         return process
 
     def family(self, part: str) -> list[psutil.Process]:
-        """The process of that part and everything below it."""
+        """Return the process of a part and all its descendants."""
         process = self.processes[part]
         try:
             parent = psutil.Process(process.pid)
@@ -104,7 +106,7 @@ class Installation:
             return []
 
     def kill(self, part: str) -> None:
-        """SIGKILL to the whole family at once, as a power cut or the OOM killer would."""
+        """Send SIGKILL to a part and all its descendants, like a power cut."""
         for member in self.family(part):
             try:
                 member.send_signal(signal.SIGKILL)
@@ -129,10 +131,10 @@ class Installation:
         for part in list(self.processes):
             self.kill(part)
 
-    # --- the web, as a browser without JavaScript ------------------------------------------------
+    # --- pages, as in a browser without JavaScript -----------------------------------------------
 
     def wait_for_web(self) -> None:
-        wait_until(self._answers, what="the web server answers")
+        wait_until(self._answers, what="the web server responds")
 
     def _answers(self) -> bool:
         try:
@@ -141,7 +143,7 @@ class Installation:
             return False
 
     def open(self) -> "Visitor":
-        """Web and worker run; the admin is signed in."""
+        """Start web server and worker, and sign in as the admin."""
         self.start("web")
         self.start("worker")
         self.wait_for_web()
@@ -153,7 +155,7 @@ class Installation:
     # --- the rows ------------------------------------------------------------------------------
 
     def rows(self, query: str, *values: object) -> list[dict[str, Any]]:
-        """Read the database file itself, past every layer of ours."""
+        """Query the database directly, without Django."""
         if server := self.environment.get("KLINGWEB_DATABASE_URL"):
             with psycopg.connect(server, row_factory=dict_row) as connection:
                 return connection.execute(query.replace("?", "%s"), values).fetchall()
@@ -176,7 +178,7 @@ class Installation:
 
 
 class Visitor:
-    """A signed-in person whose browser runs no script: forms, redirects, cookies."""
+    """A browser without JavaScript: forms, redirects and cookies."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -199,6 +201,6 @@ class Visitor:
         return self.session.post(self.url + path, data=fields, headers=headers, timeout=30)
 
     def make(self, prompt: str, **fields: Any) -> requests.Response:
-        """Send the studio's form once; a second press of the same form has the same `nonce`."""
-        usual = {"n": 1, "aspect_ratio": "1:1", "negative_prompt": "", "nonce": uuid4()}
-        return self.post("/", prompt=prompt, **{**usual, **fields})
+        """Send the studio's form. The same `nonce` means the same form sent again."""
+        defaults = {"n": 1, "aspect_ratio": "1:1", "negative_prompt": "", "nonce": uuid4()}
+        return self.post("/", prompt=prompt, **{**defaults, **fields})
