@@ -1,10 +1,12 @@
-"""URLs with a view that raises, for tests of the error page."""
+"""The site's URLs with views that fail, for the error pages."""
 
 from django.contrib.auth.decorators import login_not_required
+from django.core.exceptions import SuspiciousOperation
+from django.db import OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.urls import path
 
-from klingweb.urls import urlpatterns as product_urlpatterns
+from klingweb.urls import urlpatterns as real_patterns
 
 
 @login_not_required
@@ -12,4 +14,17 @@ def broken(request: HttpRequest) -> HttpResponse:
     raise RuntimeError("for a test")
 
 
-urlpatterns = [*product_urlpatterns, path("broken", broken)]
+def bad_request(request: HttpRequest) -> HttpResponse:
+    raise SuspiciousOperation("for a test")
+
+
+def database_error(request: HttpRequest) -> HttpResponse:
+    raise OperationalError("database is locked")
+
+
+urlpatterns = [
+    *real_patterns,
+    path("broken", broken),
+    path("bad-request", bad_request),
+    path("database-error", database_error),
+]

@@ -1,6 +1,6 @@
-"""Settings for tests: a separate data folder, no API key, no addresses.
+"""Settings for tests: klingweb.settings with a temporary data folder and no API key.
 
-A settings module, because pytest-django reads the settings before any conftest.
+A settings module, because pytest-django reads the settings before any conftest.py.
 """
 
 import atexit
@@ -8,13 +8,13 @@ import os
 import shutil
 import tempfile
 
-# Optional: a PostgreSQL server, on which pytest-django creates a test database.
+# The only variable tests read: a PostgreSQL server, on which they create a database.
 _postgres = os.environ.pop("KLINGWEB_TEST_DATABASE_URL", "")  # noqa: TID251
 for _name in [name for name in os.environ if name.startswith("KLINGWEB_")]:  # noqa: TID251
     del os.environ[_name]  # noqa: TID251
 _folder = tempfile.mkdtemp(prefix="klingweb-tests-")
 atexit.register(shutil.rmtree, _folder, ignore_errors=True)
-# The key is set, although empty, so that it is not read from a .env file.
+# Set explicitly to empty, so that .env cannot set a real key.
 os.environ |= {"KLINGWEB_DATA_DIR": _folder, "KLINGWEB_UPSTREAM_KEY": ""}  # noqa: TID251
 
 if _postgres:
@@ -24,11 +24,11 @@ from klingweb.settings import *  # noqa: E402, F403
 from klingweb.settings import DATABASES, STORAGES  # noqa: E402
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-# Without collectstatic there is no manifest of hashed file names.
+# Without collectstatic there is no manifest.
 STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
 WHITENOISE_USE_FINDERS = WHITENOISE_AUTOREFRESH = True
 if not _postgres:
-    # A file, so that the server of browser tests can open its own connections.
+    # A file, because the live server of browser tests has its own connections. OFF is faster.
     DATABASES["default"]["TEST"] = {"NAME": f"{_folder}/tests.db"}
     DATABASES["default"]["OPTIONS"]["init_command"] = (
         "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF;"

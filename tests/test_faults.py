@@ -83,7 +83,7 @@ def test_a_locked_database_harms_only_the_request_at_hand(tmp_path: Path) -> Non
         Simulator(seconds=(0.5, 1)) as simulator,
         Installation(
             tmp_path, upstream_url=simulator.url, poll_seconds="0.3,1,1,1", concurrency_limit=0,
-            sqlite_timeout=1, watchdog_heartbeat_seconds=1, watchdog_timeout_seconds=8,
+            sqlite_timeout_seconds=1, watchdog_heartbeat_seconds=1, watchdog_timeout_seconds=8,
             log_level="CRITICAL",
         ).prepare() as installation,
     ):  # fmt: skip

@@ -224,6 +224,8 @@ def test_automatic_can_be_chosen_again(owner: Member) -> None:
 def test_invalid_zone_shows_a_field_error(owner_client: Client, owner: Member, zone: str) -> None:
     response = owner_client.post("/settings/", {"time_zone": zone, "notification_sound": "on"})
     assert response.status_code == 422
-    assert "Choose a time zone from the list." in response.content.decode()
+    page = response.content.decode()
+    assert 'id="id_time_zone_error">Choose a time zone from the list.</p>' in page
+    assert 'aria-describedby="id_time_zone_helptext id_time_zone_error"' in page
     assert stored_zone(owner) == ("", True)
     assert not owner.notification_sound

@@ -1,4 +1,4 @@
-"""A real browser before the real pages; no page may complain while a test looks at it."""
+"""Fixtures for tests in a real browser. Errors in the browser's console fail a test."""
 
 import os
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ from pytest_django.live_server_helper import LiveServer
 from generations.models import Member
 from tests.builders import PASSWORD
 
-# Playwright's own loop runs in this thread; our database calls beside it are not asynchronous.
+# Playwright runs an event loop in this thread; Django would refuse synchronous database calls.
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"  # noqa: TID251
 
 DESK: ViewportSize = {"width": 1280, "height": 900}
@@ -26,7 +26,7 @@ DESK: ViewportSize = {"width": 1280, "height": 900}
 
 @pytest.fixture
 def complaints() -> list[str]:
-    """What the browser's console complained of, violations of the content policy among it."""
+    """Errors and warnings of the console, including content security policy violations."""
     return []
 
 
@@ -34,12 +34,15 @@ def complaints() -> list[str]:
 def window(
     chromium: Browser, live_server: LiveServer, owner: Member, complaints: list[str]
 ) -> Iterator[BrowserContext]:
-    """The owner's window, signed in; any complaint that a test does not take away fails it."""
+    """A browser context with the owner signed in, showing the studio.
+
+    Messages that are left in `complaints` at the end fail the test.
+    """
     context = chromium.new_context(base_url=live_server.url, viewport=DESK)
-    context.on("console", lambda message: _note(message, complaints))
+    context.on("console", lambda message: _collect(message, complaints))
     context.on("weberror", lambda error: complaints.append(str(error.error)))
     context.set_default_timeout(10_000)
-    _let_in(context, owner, live_server.url)
+    _set_session_cookie(context, owner, live_server.url)
     context.new_page().goto("/")
     yield context
     context.close()
@@ -51,14 +54,14 @@ def page(window: BrowserContext) -> Page:
     return window.pages[0]
 
 
-def _note(message: ConsoleMessage, complaints: list[str]) -> None:
-    """A refused form is an answer too: the browser calls every 4xx an error."""
+def _collect(message: ConsoleMessage, complaints: list[str]) -> None:
+    """Collect errors and warnings, except 422: the expected response to an invalid form."""
     if message.type in {"error", "warning"} and "422" not in message.text:
         complaints.append(f"{message.text} {message.location}")
 
 
-def _let_in(context: BrowserContext, member: Member, address: str) -> None:
-    """With a cookie: signing in by hand is one journey of its own."""
+def _set_session_cookie(context: BrowserContext, member: Member, address: str) -> None:
+    """Sign in without the form, to save time."""
     client = Client()
     client.force_login(member)
     cookie = client.cookies[settings.SESSION_COOKIE_NAME]
@@ -66,6 +69,7 @@ def _let_in(context: BrowserContext, member: Member, address: str) -> None:
 
 
 def sign_in(context: BrowserContext, member: Member) -> None:
+    """Sign in with the form, in a new page."""
     page = context.new_page()
     page.goto("/accounts/login/")
     page.get_by_label("User name").fill(member.username)

@@ -30,7 +30,7 @@ class PreferencesForm(forms.Form):
     time_zone = forms.ChoiceField(
         required=False,
         error_messages={"invalid_choice": _("Choose a time zone from the list.")},
-        widget=forms.Select(attrs={"aria-describedby": "time_zone-help"}),
+        help_text=_("For dates and times on pages and in downloads."),
     )
     single_key_shortcuts = forms.BooleanField(required=False)
     notification_sound = forms.BooleanField(required=False)
