@@ -241,6 +241,7 @@ SESSION_ENGINE = "django.contrib.sessions.backends.db"
 MESSAGE_STORAGE = "django.contrib.messages.storage.cookie.CookieStorage"
 
 LANGUAGE_CODE = "en"
+FORMAT_MODULE_PATH = ["klingweb.formats"]
 USE_TZ = True
 TIME_ZONE: str = env.str("KLINGWEB_TIME_ZONE", default="UTC")
 
