@@ -17,7 +17,7 @@ _cached: dict[tuple[Any, ...], SafeString] = {}
 @register.simple_tag
 def card_html(card: Any) -> SafeString:
     """`cards/_item.html` for a card that `is_settled`: of one face there is one drawing."""
-    key = (*card.cache_key, format_time_ago(card.generation.created_at), get_language())
+    key = (*card.cache_key, format_time_ago(card.created_at), get_language())
     if key not in _cached:
         if len(_cached) >= MAX_CACHED:
             _cached.clear()

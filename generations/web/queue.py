@@ -20,8 +20,8 @@ from django.views.decorators.http import require_http_methods, require_POST
 from generations.models import Generation, Lease, Status, UpstreamGate
 from generations.worker import tasks
 
-from .cards.card import current_gate
-from .cards.changes import count_open, pause_id
+from .cards.context import count_open, pause_id
+from .cards.progress import current_gate
 from .middleware.access import MemberRequest
 
 logger = logging.getLogger(__name__)

@@ -42,7 +42,7 @@ def _files(settings: Settings, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("does_well", "tones", "words"),
-    [(True, [660, 880], "ready"), (False, [440, 330], "Not made")],
+    [(True, [660, 880], "ready"), (False, [440, 330], "Rejected by the content check")],
 )
 def test_an_end_is_heard_and_shown(
     window: BrowserContext, owner: Member, does_well: bool, tones: list[int], words: str

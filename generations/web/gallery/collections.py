@@ -18,7 +18,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from generations.models import Collection, CollectionItem, Member, Picture
 from generations.models.counting import count_up_to
-from generations.web.cards.changes import count_open
+from generations.web.cards.context import count_open
 from generations.web.keyset import before, key_of
 from generations.web.middleware.access import MemberRequest
 from generations.web.tiles import Tile

@@ -15,7 +15,7 @@ from zipstream.ng import ZipStream
 
 from generations.models import Member, Picture
 from generations.models.picture import PictureQuerySet
-from generations.web.cards.changes import count_open
+from generations.web.cards.context import count_open
 from generations.web.files import SHOWN_TYPES, words_of
 from generations.web.middleware.access import MemberRequest
 

@@ -20,7 +20,7 @@ from generations import catalog
 from generations.models import Generation, Picture
 from generations.models.counting import count_up_to
 from generations.models.generation_queryset import GenerationQuerySet
-from generations.web.cards.changes import open_generations
+from generations.web.cards.context import open_generations
 from generations.web.keyset import after, before, key_of
 from generations.web.middleware.access import MemberRequest
 from generations.web.tiles import SHOWN, Tile, tiles_of
