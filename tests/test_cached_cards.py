@@ -9,7 +9,15 @@ from django.db import models
 from django.template.loader import render_to_string
 from django.utils import timezone, translation
 
-from generations.models import Favourite, Generation, Member, Picture, Status
+from generations.models import (
+    Collection,
+    Favourite,
+    Generation,
+    Member,
+    Picture,
+    ReferenceImage,
+    Status,
+)
 from generations.templatetags.cards import card_html
 from generations.web.cards.card import Card, cards_of
 from tests.builders import make_generation
@@ -42,13 +50,12 @@ def fresh_html(card: Card) -> str:
     return render_to_string("cards/_item.html", {"card": card})
 
 
-def other_value(instance: models.Model, name: str) -> Any:
+def other_value(instance: models.Model, field: "models.Field[Any, Any]") -> Any:
     """A valid value of this column that differs from the present one."""
-    field = instance._meta.get_field(name)
-    value = getattr(instance, name)
+    value = getattr(instance, field.name)
     special = {"aspect_ratio": "16:9", "index": 7, "state": Picture.State.DELETED}
-    if name in special:
-        return special[name]
+    if field.name in special:
+        return special[field.name]
     if isinstance(field, models.BooleanField):
         return not value
     if isinstance(field, models.DateTimeField):
@@ -57,32 +64,30 @@ def other_value(instance: models.Model, name: str) -> Any:
         return (value or 0) + 3
     if isinstance(field, models.UUIDField):
         return uuid4()
+    if isinstance(field, models.JSONField):
+        return {"x": 1}
     if field.choices:
-        return next(choice for choice, _label in field.choices if choice and choice != value)
+        return next(choice for choice, _label in field.flatchoices if choice and choice != value)
     return (str(value) + "x")[-(field.max_length or 100) :]
 
 
-def related_value(row: Generation, field: models.ForeignKey[Any, Any]) -> Any:
+def other_key(row: Generation, field: "models.Field[Any, Any]") -> int:
     if field.related_model is Generation:
         return row.pk
     if field.related_model is Member:
         return row.owner_id
-    parents = {"collection": {"name": "Summer", "created_by": row.owner}}
-    reference = {
-        "owner": row.owner, "file": "a.png", "name": "a", "content_type": "image/png",
-        "width": 1, "height": 1, "size_bytes": 1, "sha256": "0",
-    }  # fmt: skip
-    columns = parents.get(field.name, reference)
-    names = {each.name for each in field.related_model._meta.get_fields()}
-    return field.related_model.objects.create(
-        **{name: value for name, value in columns.items() if name in names}
-    ).pk
+    if field.related_model is Collection:
+        return Collection.objects.create(name="Summer", created_by=row.owner).pk
+    assert field.related_model is ReferenceImage
+    size = {"width": 300, "height": 300, "size_bytes": 1}
+    return ReferenceImage.objects.create(owner=row.owner, file="a.png", name="a", **size).pk
 
 
 def change(instance: models.Model, name: str, row: Generation) -> None:
     field = instance._meta.get_field(name)
-    is_related = isinstance(field, models.ForeignKey)
-    value = related_value(row, field) if is_related else other_value(instance, name)
+    assert isinstance(field, models.Field)
+    is_key = isinstance(field, models.ForeignKey)
+    value = other_key(row, field) if is_key else other_value(instance, field)
     type(instance)._default_manager.filter(pk=instance.pk).update(**{name: value})
 
 

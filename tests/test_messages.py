@@ -111,7 +111,7 @@ def test_every_wait_has_a_message(owner: Member) -> None:
     assert set(WAIT_MESSAGES) == set(Wait)
     for wait in Wait:
         state = state_of(owner, Status.QUEUED, Progress(wait=wait))
-        assert state.waiting == WAIT_MESSAGES[wait]
+        assert state.waiting == str(WAIT_MESSAGES[wait])
 
 
 def test_every_action_has_a_button_and_is_offered(states: list[CardState]) -> None:

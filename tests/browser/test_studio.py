@@ -187,7 +187,7 @@ def test_one_thing_is_varied_at_one_press(page: Page, owner: Member) -> None:
 def test_a_heart_is_given_on_the_card(page: Page, owner: Member) -> None:
     row = make_generation(Status.SUCCEEDED, owner=owner, n=2)
     page.reload()
-    heart = page.get_by_role("button", name="Favourite: picture 2")
+    heart = page.get_by_role("button", name="Favourite: image 2")
     for is_on in (True, False, True):
         heart.focus()
         page.keyboard.press("f")
