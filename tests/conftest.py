@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from django.core.cache import caches
 from django.test import Client
 from playwright.sync_api import Browser, sync_playwright
 from pytest_django import Settings
@@ -98,6 +99,6 @@ def answers(upstream: Simulator, settings: Settings) -> Iterator[worker_driver.A
 
 
 @pytest.fixture(autouse=True)
-def _nothing_is_kept() -> None:
-    """What one test knew of how long things take is nothing to the next."""
+def _clear_caches() -> None:
     durations.clear_caches()
+    caches["local"].clear()

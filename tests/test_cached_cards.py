@@ -136,7 +136,7 @@ def test_equal_cards_share_their_html(
     row: Generation, owner: Member, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = card_html(card_of(row, owner))
-    monkeypatch.setattr("generations.templatetags.cards.render_to_string", None)
+    monkeypatch.setattr("generations.web.html_cache.render_to_string", None)
     assert card_html(card_of(row, owner)) == first
 
 
