@@ -247,6 +247,16 @@ TEMPLATES = [
         },
     }
 ]
+CACHES = {
+    "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
+    # Rendered HTML, per process. An entry has 0.6 to 6 KB.
+    "local": {
+        "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
+        "LOCATION": "local",
+        "TIMEOUT": None,
+        "OPTIONS": {"MAX_ENTRIES": 8000},
+    },
+}
 AUTH_USER_MODEL = "generations.Member"
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},

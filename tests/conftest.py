@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from django.core.cache import caches
 from django.test import Client
 from playwright.sync_api import Browser, sync_playwright
 from pytest_django import Settings
@@ -99,5 +100,6 @@ def answers(upstream: Simulator, settings: Settings) -> Iterator[worker_driver.A
 
 @pytest.fixture(autouse=True)
 def _clear_caches() -> None:
-    """Figures cached in this process must not reach the next test."""
+    """Values cached in this process must not reach the next test."""
     estimates.clear_caches()
+    caches["local"].clear()

@@ -1,5 +1,5 @@
-"""What people do to what is unconfirmed, lost or failed: what it is told to cost, what is recorded,
-and what a press that comes too late does."""
+"""Actions on unconfirmed, lost and failed generations: the charge that is shown, what is recorded
+and what a late action does."""
 
 from typing import Any
 
@@ -37,45 +37,43 @@ def unconfirmed(owner: Member) -> Generation:
 
 
 def set_task_id(client: Client, row: Generation, task_id: str, **headers: str) -> Any:
-    told = {"upstream_task_id": task_id, "version": row.version}
-    return client.post(f"/generations/{row.pk}/enter-task-id/", told, headers=headers)
+    data = {"upstream_task_id": task_id, "version": row.version}
+    return client.post(f"/generations/{row.pk}/enter-task-id/", data, headers=headers)
 
 
-def words_of(client: Client, row: Generation) -> str:
+def text_of(client: Client, row: Generation) -> str:
     return " ".join(client.get(f"/generations/{row.pk}/").content.decode().split())
 
 
-# --- it is this task ------------------------------------------------------------------------------
+# --- entering a task ID --------------------------------------------------------------------------
 
 
-def test_an_admin_names_the_task_and_it_is_watched(
+def test_admin_enters_a_task_id_and_it_is_tracked(
     admin_client: Client, admin: Member, row: Generation
 ) -> None:
     from django_q.models import OrmQ  # noqa: TID251
 
-    assert "It is this task" in words_of(admin_client, row)
+    assert "Enter task ID" in text_of(admin_client, row)
     assert set_task_id(admin_client, row, " task-from-the-log ").status_code == 302
     row.refresh_from_db()
     assert (row.status, row.upstream_task_id) == (Status.RUNNING, "task-from-the-log")
     assert row.next_poll_at
     transition = row.transitions.latest("pk")
     assert (transition.reason, transition.by) == (TransitionReason.TASK_ID_ENTERED, admin)
-    assert [kick.func() for kick in OrmQ.objects.all()] == ["generations.worker.tasks.poll"]
+    assert [task.func() for task in OrmQ.objects.all()] == ["generations.worker.tasks.poll"]
 
 
-def test_with_htmx_the_card_comes_back_as_it_stands_now(
-    admin_client: Client, row: Generation
-) -> None:
+def test_htmx_gets_the_current_card(admin_client: Client, row: Generation) -> None:
     page = set_task_id(admin_client, row, "task-from-the-log", **HTMX).content.decode()
     assert 'data-status="running" data-version="2"' in page
-    assert "It is this task" not in page
+    assert "Enter task ID" not in page
 
 
-def test_nobody_else_names_a_task(
+def test_members_cannot_enter_a_task_id(
     owner_client: Client, stranger_client: Client, row: Generation
 ) -> None:
     for client in (owner_client, stranger_client):
-        assert "It is this task" not in words_of(client, row)
+        assert "Enter task ID" not in text_of(client, row)
         assert set_task_id(client, row, "task-from-the-log").status_code == 403
     row.refresh_from_db()
     assert (row.status, row.version) == (Status.UNCONFIRMED, 1)
@@ -92,7 +90,7 @@ def test_nobody_else_names_a_task(
     ],
     ids=["empty", "taken", "too long", "null"],
 )
-def test_a_wrong_id_is_told_beside_its_field(
+def test_invalid_task_id_shows_an_error_at_its_field(
     typed: str, words: str, headers: dict[str, str], admin_client: Client, row: Generation
 ) -> None:
     make_generation(Status.RUNNING, upstream_task_id="task-of-another")
@@ -108,7 +106,7 @@ def test_a_wrong_id_is_told_beside_its_field(
     assert (row.status, row.version) == (Status.UNCONFIRMED, 1)
 
 
-def test_a_press_on_an_old_card_names_nothing_and_says_so(
+def test_task_id_with_a_stale_version_changes_nothing(
     admin_client: Client, row: Generation
 ) -> None:
     row.abandon(row.owner, row.version)
@@ -125,26 +123,26 @@ def test_a_press_on_an_old_card_names_nothing_and_says_so(
     assert row.status == Status.ABANDONED
 
 
-# --- looking --------------------------------------------------------------------------------------
+# --- searching -----------------------------------------------------------------------------------
 
 
-def test_looking_is_offered_only_where_looking_is_possible(
+def test_search_is_offered_only_if_kling_can_be_searched(
     owner_client: Client, admin_client: Client, owner: Member, row: Generation, settings: Settings
 ) -> None:
-    assert "Look again" not in words_of(owner_client, row)
-    assert "An admin can look for it in the gateway’s own log." in words_of(owner_client, row)
-    assert "Look for it in the gateway’s own log first" in words_of(admin_client, row)
+    assert "Check again" not in text_of(owner_client, row)
+    assert "An admin can check the gateway’s log." in text_of(owner_client, row)
+    assert "Check the gateway’s log first" in text_of(admin_client, row)
     settings.UPSTREAM_LOOKUP = "reference"
-    assert "Look again" not in words_of(owner_client, row)  # it went out without our name
+    assert "Check again" not in text_of(owner_client, row)  # sent without our external ID
     Generation.objects.update(next_poll_at=timezone.now())
-    assert "We look for it by ourselves, that costs nothing." in words_of(owner_client, row)
-    assert "Look again" in words_of(owner_client, row)
+    assert "We are searching for it, which is free." in text_of(owner_client, row)
+    assert "Check again" in text_of(owner_client, row)
     owner_client.post(f"/generations/{row.pk}/search/", {"version": row.version})
     transition = row.transitions.latest("pk")
     assert (transition.reason, transition.by) == (TransitionReason.RECHECKED, owner)
 
 
-def test_a_stranger_has_nobody_looked_for(
+def test_stranger_cannot_search(
     stranger_client: Client, row: Generation, settings: Settings
 ) -> None:
     settings.UPSTREAM_LOOKUP = "reference"
@@ -155,21 +153,21 @@ def test_a_stranger_has_nobody_looked_for(
     assert row.transitions.count() == 1
 
 
-def test_what_never_answered_says_the_money_before_what_to_do(
+def test_unconfirmed_card_shows_the_charge_before_the_advice(
     owner_client: Client, row: Generation
 ) -> None:
-    told = words_of(owner_client, row)
-    parts = ("Sent, but no answer came", "It has probably been charged.", "Sending again may pay")
-    assert [told.count(part) > 0 for part in parts] == [True, True, True]
-    assert sorted(parts, key=told.index) == list(parts)
+    text = text_of(owner_client, row)
+    parts = ("no answer arrived", "You were probably charged.", "Sending it again may charge")
+    assert [text.count(part) > 0 for part in parts] == [True, True, True]
+    assert sorted(parts, key=text.index) == list(parts)
 
 
-# --- too late -------------------------------------------------------------------------------------
+# --- too late ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("status", [Status.SUBMITTING, Status.RUNNING, Status.FETCHING])
 @pytest.mark.parametrize("headers", [{}, HTMX], ids=["page", "card"])
-def test_a_cancel_that_comes_too_late_hears_that_it_will_be_kept(
+def test_late_cancel_says_that_images_are_kept(
     owner_client: Client, owner: Member, status: Status, headers: dict[str, str]
 ) -> None:
     row = make_generation(status, owner=owner)
@@ -181,7 +179,7 @@ def test_a_cancel_that_comes_too_late_hears_that_it_will_be_kept(
     assert (row.status, row.version) == (status, 1)
 
 
-def test_the_same_press_twice_moves_once(owner_client: Client, row: Generation) -> None:
+def test_repeated_action_is_applied_once(owner_client: Client, row: Generation) -> None:
     for _press in range(2):
         owner_client.post(f"/generations/{row.pk}/send-again/", {"version": "1"})
     assert [transition.reason for transition in row.transitions.all()] == [
@@ -190,19 +188,19 @@ def test_the_same_press_twice_moves_once(owner_client: Client, row: Generation) 
     ]
 
 
-# --- what it cost ---------------------------------------------------------------------------------
+# --- the charge ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("charged", "words"),
     [
-        ("unknown", "Whether it was charged, only the gateway’s log can tell."),
-        ("yes", "It was charged all the same."),
-        ("no", "It was not charged."),
+        ("unknown", "An admin can check in the gateway’s log whether this was charged."),
+        ("yes", "You were charged, although the generation failed."),
+        ("no", "Failed generations are not charged."),
     ],
 )
 @pytest.mark.parametrize("failure", [kind for kind in Failure if kind != Failure.FILES])
-def test_what_a_failure_there_cost_is_said_as_the_install_knows_it(
+def test_charge_of_an_upstream_failure_follows_the_setting(
     failure: Failure,
     charged: str,
     words: str,
@@ -212,56 +210,62 @@ def test_what_a_failure_there_cost_is_said_as_the_install_knows_it(
 ) -> None:
     settings.FAILED_IS_CHARGED = charged
     row = make_generation(Status.FAILED, owner=owner, failure=failure, upstream_task_id="task-1")
-    assert words in words_of(owner_client, row)
-    assert "Nothing was charged" not in words_of(owner_client, row)
+    assert words in text_of(owner_client, row)
+    assert "You were not charged" not in text_of(owner_client, row)
 
 
 @pytest.mark.parametrize("failure", [kind for kind in Failure if kind != Failure.FILES])
-def test_what_was_refused_cost_nothing_and_can_be_tried_again(
+def test_refused_request_is_not_charged_and_can_be_retried(
     failure: Failure, owner_client: Client, owner: Member
 ) -> None:
     row = make_generation(Status.FAILED, owner=owner, failure=failure, attempt=1)
     make_submission(row, outcome=Outcome.REFUSED)
-    page = words_of(owner_client, row)
-    assert "Nothing was charged." in page
+    page = text_of(owner_client, row)
+    assert "You were not charged." in page
     assert f'href="/?remix={row.pk}"' in page
 
 
 @pytest.mark.parametrize(
     ("status", "columns", "words"),
     [
-        (Status.RUNNING, {"lost_at": timezone.now()}, "It may have been charged."),
-        (Status.ABANDONED, {}, "It may have been charged."),
-        (Status.FAILED, {"failure": Failure.FILES}, "They are paid for."),
-        (Status.SUCCEEDED, {"n": 3, "stored": 2}, "The rest is made and paid for."),
+        (Status.RUNNING, {"lost_at": timezone.now()}, "You may have been charged."),
+        (Status.ABANDONED, {}, "You may have been charged."),
+        (Status.FAILED, {"failure": Failure.FILES}, "The images are paid for."),
+        (
+            Status.SUCCEEDED,
+            {"n": 3, "stored": 2},
+            "1 image could not be downloaded. The images are paid for.",
+        ),
     ],
 )
-def test_every_end_without_all_its_pictures_says_its_cost(
+def test_incomplete_generation_shows_its_charge(
     status: Status, columns: dict[str, Any], words: str, owner_client: Client, owner: Member
 ) -> None:
-    assert words in words_of(owner_client, make_generation(status, owner=owner, **columns))
+    assert words in text_of(owner_client, make_generation(status, owner=owner, **columns))
 
 
-def test_of_what_kling_never_listed_only_the_log_knows(owner_client: Client, owner: Member) -> None:
+def test_charge_of_images_never_listed_is_unknown(owner_client: Client, owner: Member) -> None:
     row = make_generation(Status.SUCCEEDED, owner=owner, n=3, stored=2)
     row.pictures.filter(index=2).delete()
-    page = words_of(owner_client, row)
-    assert "Whether the rest was charged, only the gateway’s log can tell." in page
-    assert "Make the missing one" in page
+    page = text_of(owner_client, row)
+    assert (
+        "An admin can check in the gateway’s log whether the missing images were charged." in page
+    )
+    assert "Generate the missing image" in page
 
 
-def test_what_the_upstream_does_not_have_cost_nothing(
+def test_request_not_received_by_kling_is_not_charged(
     owner_client: Client, row: Generation
 ) -> None:
     assert row.mark_not_found(row.submissions.get())
-    page = words_of(owner_client, row)
-    assert "Not made: Kling never took it" in page
-    assert "Kling was asked for it: it does not have it. Nothing was charged." in page
-    assert "An earlier sending" not in page
+    page = text_of(owner_client, row)
+    assert "Not received by Kling" in page
+    assert "Kling does not have the request. You were not charged." in page
+    assert "An earlier attempt" not in page
 
 
 def send_again_and(row: Generation, end: Status) -> None:
-    """Its first sending was never answered; the second one ends like that."""
+    """Send an unanswered request again; the second attempt ends with `end`."""
     row.send_again(row.owner, row.version)
     if end == Status.CANCELED:
         row.cancel(row.owner, row.version)
@@ -282,33 +286,33 @@ def send_again_and(row: Generation, end: Status) -> None:
 @pytest.mark.parametrize(
     ("end", "words"),
     [
-        (Status.CANCELED, "An earlier sending of it has probably been charged."),
-        (Status.FAILED, "An earlier sending of it has probably been charged."),
-        (Status.SUCCEEDED, "has probably been charged more than once"),
+        (Status.CANCELED, "An earlier attempt was probably charged."),
+        (Status.FAILED, "An earlier attempt was probably charged."),
+        (Status.SUCCEEDED, "probably charged more than once"),
     ],
 )
-def test_a_first_sending_without_an_answer_is_not_forgotten(
+def test_unanswered_earlier_attempt_is_mentioned(
     end: Status, words: str, owner_client: Client, row: Generation
 ) -> None:
     send_again_and(row, end)
     assert row.status == end
-    page = words_of(owner_client, row)
+    page = text_of(owner_client, row)
     assert words in page
-    assert "Nothing was charged" not in page
+    assert "You were not charged" not in page
     assert "Nothing was sent" not in page
 
 
 @pytest.mark.parametrize("outcome", [Outcome.REFUSED, Outcome.POSTPONED])
-def test_a_sending_that_was_refused_for_now_cost_nothing(
+def test_postponed_attempt_is_not_charged(
     outcome: Outcome, owner_client: Client, owner: Member
 ) -> None:
     row = make_generation(Status.CANCELED, owner=owner, attempt=1)
     make_submission(row, outcome=outcome)
-    assert "Nothing was charged." in words_of(owner_client, row)
-    assert "Nothing was sent" not in words_of(owner_client, row)
+    assert "You were not charged." in text_of(owner_client, row)
+    assert "Nothing was sent" not in text_of(owner_client, row)
 
 
-def test_what_it_cost_is_asked_once_for_all_cards(
+def test_charges_are_read_in_a_constant_number_of_queries(
     owner_client: Client, owner: Member, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     def end_badly() -> None:
@@ -327,26 +331,26 @@ def test_what_it_cost_is_asked_once_for_all_cards(
         owner_client.get("/")
 
 
-# --- why ------------------------------------------------------------------------------------------
+# --- the reason ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("failure", "there", "is_told"),
+    ("failure", "was_accepted", "is_quoted"),
     [
         (Failure.POLICY, True, True),
         (Failure.INPUT, False, True),
         (Failure.TIME, True, True),
-        (Failure.OURS, True, True),  # no words that we know: it may be what to change
+        (Failure.OURS, True, True),  # an unknown message may say what to change
         (Failure.OURS, False, False),
         (Failure.BALANCE, True, False),
         (Failure.BUSY, True, False),
     ],
 )
-def test_its_own_words_are_told_where_they_help(
-    failure: Failure, there: bool, is_told: bool, owner_client: Client, owner: Member
+def test_failure_message_is_quoted_where_it_helps(
+    failure: Failure, was_accepted: bool, is_quoted: bool, owner_client: Client, owner: Member
 ) -> None:
-    columns: dict[str, Any] = {"upstream_task_id": "task-1"} if there else {}
+    columns: dict[str, Any] = {"upstream_task_id": "task-1"} if was_accepted else {}
     row = make_generation(
         Status.FAILED, owner=owner, failure=failure, failure_message="its <own> words", **columns
     )
-    assert ("“its &lt;own&gt; words”" in words_of(owner_client, row)) == is_told
+    assert ("“its &lt;own&gt; words”" in text_of(owner_client, row)) == is_quoted

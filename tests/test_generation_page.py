@@ -1,4 +1,4 @@
-"""The page of one generation: all that is known, and the raw words for admins alone."""
+"""The page of one generation: its facts, its history and the API log for admins."""
 
 import re
 
@@ -19,34 +19,34 @@ def row(owner: Member) -> Generation:
         owner=owner,
         n=2,
         negative_prompt="birds",
-        last_response='{"told": "poll"}',
+        last_response='{"from": "poll"}',
     )
-    make_submission(made, response='{"told": "submit"}', http_status=200)
+    make_submission(made, response='{"from": "submit"}', http_status=200)
     return made
 
 
-def test_the_whole_team_may_look(
+def test_team_can_open_the_page(
     owner_client: Client, stranger_client: Client, row: Generation
 ) -> None:
     for client in (owner_client, stranger_client):
         page = client.get(f"/generations/{row.pk}/").content.decode()
         assert f'<article id="generation-{row.pk}"' in page
         assert page.count("<img ") == 2
-        for words in ("owner", "birds", "3:2, 450 × 300", "History"):
-            assert words in page
+        for text in ("owner", "birds", '<dd dir="auto">3:2</dd>', "450 × 300", "History"):
+            assert text in page
 
 
-def test_the_raw_answers_are_for_admins(
+def test_only_admins_see_the_api_log(
     owner_client: Client, stranger_client: Client, admin_client: Client, row: Generation
 ) -> None:
-    assert b"told" not in owner_client.get(f"/generations/{row.pk}/").content
-    assert b"told" not in stranger_client.get(f"/generations/{row.pk}/").content
+    assert b"&quot;from&quot;" not in owner_client.get(f"/generations/{row.pk}/").content
+    assert b"&quot;from&quot;" not in stranger_client.get(f"/generations/{row.pk}/").content
     page = admin_client.get(f"/generations/{row.pk}/").content.decode()
-    assert "{&quot;told&quot;: &quot;submit&quot;}" in page
-    assert "{&quot;told&quot;: &quot;poll&quot;}" in page
+    assert "{&quot;from&quot;: &quot;submit&quot;}" in page
+    assert "{&quot;from&quot;: &quot;poll&quot;}" in page
 
 
-def test_an_open_one_refreshes_as_a_whole(owner_client: Client, owner: Member) -> None:
+def test_open_generation_refreshes_with_its_details(owner_client: Client, owner: Member) -> None:
     row = make_generation(Status.RUNNING, owner=owner)
     page = owner_client.get(f"/generations/{row.pk}/").content.decode()
     assert 'data-hx-get="/cards/changes?full_page=1"' in page
@@ -57,31 +57,31 @@ def test_an_open_one_refreshes_as_a_whole(owner_client: Client, owner: Member) -
     assert b'id="today"' not in answer.content
 
 
-def test_it_shows_what_it_was_made_from(owner_client: Client, stranger_client: Client) -> None:
+def test_page_shows_the_reference_image(owner_client: Client, stranger_client: Client) -> None:
     owner_client.post("/", form_data(image=upload(png_bytes(), "dune.png")))
     row = Generation.objects.get()
     owner_client.post("/", form_data(remix_of=str(row.pk)))
     assert b"Reference image dune.png" in stranger_client.get(f"/generations/{row.pk}/").content
 
 
-def test_what_was_made_again_leads_both_ways(
+def test_source_and_remix_link_to_each_other(
     owner_client: Client, stranger_client: Client, owner: Member
 ) -> None:
     row = make_generation(Status.FAILED, owner=owner)
-    assert b"Made again" not in stranger_client.get(f"/generations/{row.pk}/").content
+    assert b"Settings reused in" not in stranger_client.get(f"/generations/{row.pk}/").content
     owner_client.post("/", form_data(remix_of=str(row.pk)))
     again = Generation.objects.latest("pk")
-    for here, there in ((row, again), (again, row)):
-        page = stranger_client.get(f"/generations/{here.pk}/").content.decode()
-        assert f'href="/generations/{there.pk}/"' in page
+    for this, other in ((row, again), (again, row)):
+        page = stranger_client.get(f"/generations/{this.pk}/").content.decode()
+        assert f'href="/generations/{other.pk}/"' in page
 
 
-# --- the history ----------------------------------------------------------------------------------
+# --- the history ---------------------------------------------------------------------------------
 
 
 @pytest.fixture
-def moved(owner: Member, admin: Member) -> Generation:
-    """Sent, without an answer, and given up by an admin."""
+def dismissed(owner: Member, admin: Member) -> Generation:
+    """Sent, unanswered, and dismissed by an admin."""
     row = make_generation(owner=owner)
     submission = row.mark_submitting(60)
     assert submission
@@ -91,19 +91,19 @@ def moved(owner: Member, admin: Member) -> Generation:
 
 
 def history_of(client: Client, row: Generation) -> list[str]:
-    """Line by line, as one reads it."""
+    """The text of the history, one item per transition."""
     page = client.get(f"/generations/{row.pk}/").content.decode()
     listed = page.split('<ol class="history">')[1].split("</ol>")[0]
-    words = re.sub(r"<[^>]*>", " ", listed.replace("</li>", "\n"))
-    return [" ".join(line.split()) for line in words.strip().split("\n")]
+    items = [re.sub(r"<[^>]*>", " ", item) for item in listed.split("</li>")[:-1]]
+    return [" ".join(item.split()) for item in items]
 
 
-def test_every_move_is_told_with_when_why_and_by_whom(
-    owner_client: Client, moved: Generation, admin: Member
+def test_history_shows_time_reason_and_person(
+    owner_client: Client, dismissed: Generation, admin: Member
 ) -> None:
-    told = history_of(owner_client, moved)
-    at = [f"{transition.at:%-d %b %Y, %H:%M:%S}" for transition in moved.transitions.all()]
-    assert told == [
+    lines = history_of(owner_client, dismissed)
+    at = [f"{transition.at:%-d %b %Y, %H:%M:%S}" for transition in dismissed.transitions.all()]
+    assert lines == [
         f"{at[0]} Queued Requested, klingweb",
         f"{at[1]} Sending Sent to Kling, klingweb",
         f"{at[2]} Unconfirmed Sent, but no readable answer arrived, klingweb",
@@ -111,16 +111,16 @@ def test_every_move_is_told_with_when_why_and_by_whom(
     ]
 
 
-def test_admins_read_it_in_full(
-    owner_client: Client, admin_client: Client, moved: Generation
+def test_only_admins_see_stored_codes_in_the_history(
+    owner_client: Client, admin_client: Client, dismissed: Generation
 ) -> None:
-    moved.transitions.filter(reason=TransitionReason.NO_ANSWER).update(detail="HTTP 502 <html>")
-    told = history_of(admin_client, moved)
-    assert told[2].endswith("submitting → unconfirmed: no-answer HTTP 502 &lt;html&gt;")
-    assert not any("→" in line or "502" in line for line in history_of(owner_client, moved))
+    dismissed.transitions.filter(reason=TransitionReason.NO_ANSWER).update(detail="HTTP 502 <html>")
+    lines = history_of(admin_client, dismissed)
+    assert lines[2].endswith("submitting → unconfirmed: no-answer HTTP 502 &lt;html&gt;")
+    assert not any("→" in line or "502" in line for line in history_of(owner_client, dismissed))
 
 
-def test_who_asked_is_the_first_line(owner_client: Client, owner: Member) -> None:
+def test_history_starts_with_the_requester(owner_client: Client, owner: Member) -> None:
     owner_client.post("/", form_data())
     assert history_of(owner_client, Generation.objects.get())[0].endswith(
         f"Requested, {owner.name}"
@@ -128,20 +128,20 @@ def test_who_asked_is_the_first_line(owner_client: Client, owner: Member) -> Non
 
 
 @pytest.mark.parametrize("pk", ["0", "999", "9" * 30])
-def test_what_is_not_there_is_a_404_that_looks_like_ours(owner_client: Client, pk: str) -> None:
+def test_unknown_generation_returns_our_404_page(owner_client: Client, pk: str) -> None:
     answer = owner_client.get(f"/generations/{pk}/")
     assert answer.status_code == 404
     assert b"Page not found." in answer.content
 
 
-def test_somebody_disabled_sees_nothing(
+def test_disabled_member_is_signed_out(
     stranger_client: Client, stranger: Member, row: Generation
 ) -> None:
     Member.objects.filter(pk=stranger.pk).update(is_active=False)
     assert stranger_client.get(f"/generations/{row.pk}/").status_code == 302
 
 
-def test_what_it_was_made_from_stays_private(
+def test_private_source_is_hidden_from_others(
     owner_client: Client, owner: Member, stranger: Member
 ) -> None:
     source = make_generation(Status.SUCCEEDED, owner=stranger, prompt="A secret pear")
@@ -151,9 +151,9 @@ def test_what_it_was_made_from_stays_private(
     assert "A secret pear" not in owner_client.get(f"/generations/{row.pk}/").content.decode()
 
 
-def test_what_was_taken_away_is_not_called_missing(owner_client: Client, owner: Member) -> None:
+def test_trashed_image_is_not_called_missing(owner_client: Client, owner: Member) -> None:
     row = make_generation(Status.SUCCEEDED, owner=owner, n=2)
     Picture.objects.filter(pk=row.pictures.all()[0].pk).trash(owner)
     page = owner_client.get(f"/generations/{row.pk}/").content.decode()
-    assert "1 of them was taken away." in page
-    assert "Make the missing" not in page
+    assert "1 image was deleted." in page
+    assert "Generate the missing" not in page

@@ -38,7 +38,7 @@ LAYERS: dict[str, set[str]] = {
     "generations.catalog": set(),
     "generations.engines": set(),
     "generations.admin": {"generations.models"},
-    "generations.templatetags": set(),
+    "generations.templatetags": {"generations.web"},
     "generations.operations": {
         "generations.catalog",
         "generations.models",

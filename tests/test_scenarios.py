@@ -180,14 +180,14 @@ def test_a_scenario_ends_as_it_should(
 
 # What the owner reads on the page of each end, and what it says of the money.
 TOLD: dict[tuple[str, str], tuple[str, str]] = {
-    (Status.UNCONFIRMED, ""): ("Sent, but no answer came", "probably been charged"),
-    (Status.FAILED, Failure.POLICY): ("Not made: the content check said no", "charged"),
-    (Status.FAILED, Failure.INPUT): ("Not made: Kling", "charged"),
-    (Status.FAILED, Failure.OURS): ("Not made:", "charged"),
-    (Status.FAILED, Failure.TIME): ("Not made: it took too long", "charged"),
-    (Status.FAILED, Failure.FILES): ("Made, but the files did not come", "paid"),
-    (Status.RUNNING, "late"): ("Later than usual", "send nothing twice"),
-    (Status.RUNNING, "lost"): ("Kling does not find it any more", "may have been charged"),
+    (Status.UNCONFIRMED, ""): ("Unconfirmed", "You were probably charged"),
+    (Status.FAILED, Failure.POLICY): ("Rejected by the content check", "charged"),
+    (Status.FAILED, Failure.INPUT): ("Invalid request", "charged"),
+    (Status.FAILED, Failure.OURS): ("Failed on our side", "charged"),
+    (Status.FAILED, Failure.TIME): ("Generation took too long", "charged"),
+    (Status.FAILED, Failure.FILES): ("Images ready, download failed", "paid"),
+    (Status.RUNNING, "late"): ("Taking longer than usual", "We keep checking"),
+    (Status.RUNNING, "lost"): ("no longer finds it", "may have been charged"),
 }
 
 
@@ -195,16 +195,18 @@ def _its_owner_reads_what_happened(row: Generation, end: End) -> None:
     page = " ".join(client_for(row.owner).get(f"/generations/{row.pk}/").content.decode().split())
     if end.status == Status.SUCCEEDED:
         assert page.count('class="frame is-stored"') == end.stored
-        assert ("1 of 2 came" in page) == (end.stored == 1)
+        assert ("1 of 2 images ready" in page) == (end.stored == 1)
     else:
         headline, money = TOLD[end.status, end.failure or end.mark]
+        if end.failure in (Failure.INPUT, Failure.OURS) and row.upstream_task_id:
+            headline = "Kling could not generate this"
         assert headline in page
         assert money in page
     # the raw answers are for admins alone
     answered = row.submissions.exclude(response="").exists()
-    assert "What went over the wire" not in page
+    assert "API log" not in page
     admin_client = client_for(make_admin()).get(f"/generations/{row.pk}/").content.decode()
-    assert ("What went over the wire" in admin_client) or not answered
+    assert ("API log" in admin_client) or not answered
 
 
 def _is_watched_for_ever(end: End) -> bool:

@@ -1,31 +1,18 @@
-"""A card that has ended well is drawn once: most of what the studio shows changes no more."""
+"""Cached HTML of static cards: most cards of the studio no longer change."""
 
 from typing import Any
 
 from django import template
-from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
-from django.utils.timezone import get_current_timezone_name
-from django.utils.translation import get_language
 
-from .times import ago
+from generations.web.formats import format_time_ago
+from generations.web.html_cache import cached_html
 
 register = template.Library()
-MAX_CACHED = 2048  # of about 5 KB each; then it is begun anew
-_cached: dict[tuple[Any, ...], SafeString] = {}
 
 
 @register.simple_tag
 def card_html(card: Any) -> SafeString:
-    """`cards/_item.html` for a card that `is_settled`: of one face there is one drawing."""
-    key = (
-        *card.cache_key,
-        ago(card.generation.created_at),
-        get_language(),
-        get_current_timezone_name(),
-    )
-    if key not in _cached:
-        if len(_cached) >= MAX_CACHED:
-            _cached.clear()
-        _cached[key] = render_to_string("cards/_item.html", {"card": card})
-    return _cached[key]
+    """Return `cards/_item.html` for a card that `is_static`."""
+    age = format_time_ago(card.created_at)
+    return cached_html("cards/_item.html", {"card": card}, *card.cache_key, age)

@@ -1,29 +1,21 @@
-"""A picture in a grid, drawn once: the newest are looked at by everybody, over and over."""
+"""Cached HTML of tiles: the newest images are viewed by everyone, again and again."""
 
-from functools import lru_cache
 from typing import Any
 
 from django import template
-from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
-from django.utils.translation import get_language
+
+from generations.web.html_cache import cached_html
 
 register = template.Library()
-MAX_CACHED = 8192  # of about 600 bytes each
 
 
 @register.simple_tag
-def tile_html(tile: Any, is_ticked_by_hand: bool = False, is_eager: bool = False) -> SafeString:
-    """`gallery/_tile.html` for this tile.
+def tile_html(tile: Any, has_checkbox: Any = False, is_eager: Any = False) -> SafeString:
+    """Return `gallery/_tile.html` for this tile.
 
-    `is_ticked_by_hand` where no script puts in the ticks, `is_eager` where it is seen first.
+    `has_checkbox`: for selection without a script; `is_eager`: its image is loaded at once.
     """
-    return _rendered(tile, bool(is_ticked_by_hand), bool(is_eager), get_language())
-
-
-@lru_cache(maxsize=MAX_CACHED)
-def _rendered(
-    tile: Any, is_ticked_by_hand: bool, is_eager: bool, _language: str | None
-) -> SafeString:
-    context = {"tile": tile, "selecting": is_ticked_by_hand, "is_eager": is_eager}
-    return render_to_string("gallery/_tile.html", context)
+    has_checkbox, is_eager = bool(has_checkbox), bool(is_eager)
+    context = {"tile": tile, "selecting": has_checkbox, "is_eager": is_eager}
+    return cached_html("gallery/_tile.html", context, tile, has_checkbox, is_eager)

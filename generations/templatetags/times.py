@@ -1,40 +1,46 @@
-"""How long and how long ago, in the words of a page."""
+"""Template filters and tags for durations and moments."""
 
 from datetime import datetime
 
 from django import template
 from django.contrib.humanize.templatetags import humanize
 from django.utils import timezone
-from django.utils.formats import date_format
-from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from generations.web.formats import (
+    format_datetime,
+    format_datetime_with_zone,
+    format_duration,
+    format_time_ago,
+)
 
 register = template.Library()
 register.filter("ordinal", humanize.ordinal)
+register.filter("duration", format_duration)
+register.filter("ago", format_time_ago)
 
 
-@register.filter
-def duration(seconds: int | None) -> str:
-    """12 -> "12 s", 160 -> "2 min 40 s", 7260 -> "2 h 1 min"."""
-    if seconds is None:
-        return ""
-    minutes, rest = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return _("%(hours)d h %(minutes)d min") % {"hours": hours, "minutes": minutes}
-    if minutes:
-        return _("%(minutes)d min %(seconds)d s") % {"minutes": minutes, "seconds": rest}
-    return _("%(seconds)d s") % {"seconds": rest}
+@register.simple_tag
+def timestamp(moment: datetime, format: str = "DATETIME_FORMAT") -> SafeString:
+    """Return a `<time>` element with the local time; its title adds the time zone.
+
+    {% timestamp row.created_at %} or {% timestamp row.created_at "j M, H:i:s" %}
+    """
+    return format_html(
+        '<time datetime="{}" title="{}">{}</time>',
+        timezone.localtime(moment).isoformat(timespec="seconds"),
+        format_datetime_with_zone(moment),
+        format_datetime(moment, format),
+    )
 
 
-@register.filter
-def ago(moment: datetime) -> str:
-    """Within the hour in minutes, which the page counts on; else the time, or the day."""
-    minutes = int((timezone.now() - moment).total_seconds() // 60)
-    if minutes < 1:
-        return _("just now")
-    if minutes < 60:
-        return ngettext("%d min ago", "%d min ago", minutes) % minutes
-    local = timezone.localtime(moment)
-    is_today = local.date() == timezone.localdate()
-    return date_format(local, "TIME_FORMAT" if is_today else "j M, H:i")
+@register.simple_tag
+def time_ago(moment: datetime) -> SafeString:
+    """Return a `<time>` element that says how long ago it was; `app.js` keeps it current."""
+    return format_html(
+        '<time datetime="{}" title="{}" data-time>{}</time>',
+        timezone.localtime(moment).isoformat(timespec="seconds"),
+        format_datetime_with_zone(moment),
+        format_time_ago(moment),
+    )

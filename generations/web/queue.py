@@ -19,8 +19,8 @@ from django.views.decorators.http import require_http_methods, require_POST
 from generations.models import Generation, Lease, Status, UpstreamGate
 from generations.worker import tasks
 
-from .cards.card import current_gate
-from .cards.changes import count_open, pause_id
+from .cards.context import count_open, pause_id
+from .cards.progress import current_gate
 from .counts import Count, counts_of
 from .middleware.access import MemberRequest
 

@@ -112,7 +112,7 @@ def test_the_focus_survives_a_refresh(page: Page, owner: Member) -> None:
     button.focus()
     others[0].cancel(owner, others[0].version)
     card = page.locator(f"#generation-{row.pk}")
-    expect(card.get_by_text("2nd in line")).to_be_visible()
+    expect(card.get_by_text("2nd in queue")).to_be_visible()
     expect(button).to_be_focused()
     row.cancel(owner, row.version)
     expect(card.get_by_role("heading", name="Canceled")).to_be_focused()
@@ -145,7 +145,7 @@ def test_the_end_is_said_to_those_who_do_not_see(page: Page, owner: Member) -> N
     page.goto("/")
     expect(page).to_have_title("(1) Studio - klingweb")
     finish(row)
-    expect(page.get_by_role("status").get_by_text("The picture is ready: Dunes")).to_be_attached()
+    expect(page.get_by_role("status").get_by_text("The image is ready: Dunes")).to_be_attached()
     expect(page).to_have_title("Studio - klingweb")
 
 

@@ -42,7 +42,7 @@ def _files(settings: Settings, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("is_success", "tones", "words"),
-    [(True, [660, 880], "ready"), (False, [440, 330], "Not made")],
+    [(True, [660, 880], "ready"), (False, [440, 330], "Rejected by the content check")],
 )
 def test_end_plays_a_sound_and_shows_a_notification(
     window: BrowserContext, owner: Member, is_success: bool, tones: list[int], words: str

@@ -31,8 +31,8 @@ def test_task_id_form_keeps_the_focus_when_used_by_keyboard(
     sign_in(window, admin)
     page = window.pages[-1]
     page.goto(f"/generations/{row.pk}/")
-    page.get_by_text("It is this task").press("Enter")
-    field = page.get_by_label("Its id in the gateway’s log")
+    page.get_by_text("Enter task ID").press("Enter")
+    field = page.get_by_label("Task ID from the gateway’s log")
     field.fill("taken")
     field.press("Enter")
     expect(page.get_by_text("Another generation has this task already.")).to_be_visible()

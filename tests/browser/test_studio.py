@@ -19,7 +19,7 @@ def test_the_card_appears_where_one_is(page: Page) -> None:
     page.get_by_role("radio", name="4", exact=True).check()
     page.get_by_role("button", name="Make 4 pictures").click()
     card = page.get_by_role("article", name="A pear on a dark ground")
-    expect(card.get_by_text("Next in line")).to_be_visible()
+    expect(card.get_by_text("Next in queue")).to_be_visible()
     expect(card.locator(".frame")).to_have_count(4)
     expect(page.locator("#today")).to_have_text("1 open, 0 done")
     expect(page).to_have_title("(1) Studio - klingweb")
@@ -114,7 +114,7 @@ def test_everything_goes_without_any_script(
 def test_remix_fills_the_form(page: Page, owner: Member) -> None:
     make_generation(Status.SUCCEEDED, owner=owner, prompt="Dunes", n=3)
     page.reload()
-    page.get_by_role("link", name="Remix").click()
+    page.get_by_role("link", name="Reuse settings").click()
     expect(page.get_by_label("Prompt", exact=True)).to_have_value("Dunes")
     expect(page.get_by_role("button", name="Make 3 pictures")).to_be_visible()
 
@@ -169,7 +169,7 @@ def test_one_thing_is_varied_at_one_press(page: Page, owner: Member) -> None:
     page.reload()
     card = page.locator(f"#generation-{before.pk}")
     for times in (1, 2):
-        card.get_by_text("Vary", exact=True).click()
+        card.get_by_text("Variations", exact=True).click()
         card.get_by_role("button", name="1 to 1, square").click()
         expect(page.locator("#today")).to_have_text(f"{times} open, 1 done")
         expect(card.locator("details.variations")).not_to_have_attribute("open", "")
@@ -187,7 +187,7 @@ def test_one_thing_is_varied_at_one_press(page: Page, owner: Member) -> None:
 def test_a_heart_is_given_on_the_card(page: Page, owner: Member) -> None:
     row = make_generation(Status.SUCCEEDED, owner=owner, n=2)
     page.reload()
-    heart = page.get_by_role("button", name="Favourite: picture 2")
+    heart = page.get_by_role("button", name="Favourite: image 2")
     for is_on in (True, False, True):
         heart.focus()
         page.keyboard.press("f")

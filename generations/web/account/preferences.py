@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_http_methods
 
 from generations.models import Member
-from generations.web.cards.changes import count_open
+from generations.web.cards.context import count_open
 from generations.web.middleware.access import MemberRequest
 from generations.web.middleware.time_zone import automatic_zone, known_zones, valid_zone
 

@@ -18,8 +18,7 @@ from generations.models.generation import MAX_TASK_ID_LENGTH
 from generations.web.middleware.access import MemberRequest
 from generations.worker import tasks
 
-from .card import cards_of, current_gate
-from .changes import QUICK_SECONDS, Poller, banner_of, page_context, with_details
+from .context import page_context, with_details
 from .generation_page import page
 
 Action = Callable[[Generation, Member, int], bool]
@@ -111,12 +110,7 @@ def _seen_version(request: MemberRequest) -> int:
 def _fresh_card(
     request: MemberRequest, pk: int, notice: str = "", *, status: int = 200, **more: Any
 ) -> HttpResponse:
-    gate = current_gate()
     rows = with_details(Generation.objects.filter(pk=pk))
-    context = page_context(request.user, full_page="full_page" in request.GET) | {
-        "card": cards_of(rows, request.user, gate)[0],
-        "gate": gate,
-        "notice": notice,
-        "poller": Poller(QUICK_SECONDS, banner_of(gate)),
-    }
+    context = page_context(request, rows, full_page="full_page" in request.GET)
+    more |= {"notice": notice}
     return render(request, "cards/action_result.html", context | more, status=status)

@@ -1,26 +1,16 @@
-"""The facts about a generation and a picture: one list for pages, comparison and CSV."""
+"""Facts about a generation and its pictures: one list for pages, comparison, CSV and admin."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.utils.translation import gettext_lazy as _
+from django.template.defaultfilters import filesizeformat
+from django.utils.formats import localize
+from django.utils.translation import gettext as _
 
 from generations.models import Generation, Picture
+from generations.web.formats import format_datetime, format_duration
 
-# By name, in the order in which pages show them.
-LABELS = {
-    "maker": _("Created by"),
-    "created": _("Created on"),
-    "took": _("Time taken"),
-    "ratio": _("Aspect ratio"),
-    "dimensions": _("Dimensions"),
-    "size": _("File size"),
-    "images": _("Images"),
-    "negative_prompt": _("Negative prompt"),
-    "reference": _("Reference image"),
-    "similarity": _("Similarity"),
-    "source": _("Source"),
-}
 # What `facts` reads, for `only()`: of a generation, of its owner, of a picture.
 GENERATION_COLUMNS = (
     "upstream",
@@ -37,37 +27,77 @@ GENERATION_COLUMNS = (
 OWNER_COLUMNS = ("username", "first_name", "last_name")
 PICTURE_COLUMNS = ("width", "height", "size_bytes")
 
+_FORMATS: dict[str, Callable[[Any], str]] = {
+    "created": format_datetime,
+    "took": format_duration,
+    "size": filesizeformat,
+    "similarity": lambda number: str(localize(number)),
+}
+
 
 @dataclass(frozen=True)
 class Fact:
-    """`value` is raw: `created` is a datetime, `took` in seconds, `size` in bytes."""
+    """`name` is stable; `value` is raw: a datetime, seconds, bytes, a number or text."""
 
     name: str
     label: str
     value: Any
 
+    @property
+    def text(self) -> str:
+        """The value as pages show it."""
+        return _FORMATS.get(self.name, str)(self.value)
+
+
+def labels() -> dict[str, str]:
+    """Return the name and label of every fact, in the order of the pages."""
+    return {
+        "maker": _("Created by"),
+        "created": _("Created"),
+        "took": _("Time taken"),
+        "ratio": _("Aspect ratio"),
+        "dimensions": _("Dimensions"),
+        "size": _("File size"),
+        "images": _("Images"),
+        "negative_prompt": _("Negative prompt"),
+        "reference": _("Reference image"),
+        "similarity": _("Similarity"),
+        "source": _("Source"),
+    }
+
 
 def facts(generation: Generation, picture: Picture | None = None) -> list[Fact]:
-    """Return what is known, without what is empty. The owner should be fetched along."""
-    values = {
-        "maker": generation.owner.name,
-        "created": generation.created_at,
-        "took": generation.took_seconds,
-        "ratio": generation.aspect_ratio,
-        "dimensions": f"{picture.width} × {picture.height}" if picture else None,
-        "size": picture.size_bytes if picture else None,
-        "images": generation.n,
-        "negative_prompt": generation.negative_prompt,
-        "reference": _("Yes") if generation.has_reference else None,
-        "similarity": generation.image_fidelity,
-        "source": _("Demo simulator") if _is_demo(generation) else None,
-    }
+    """Return what is known; empty values are left out.
+
+    Without a picture the dimensions are those of the first one in `shown_pictures`. Reads
+    `generation.owner`, which should be fetched along.
+    """
+    values = _values(generation, picture)
     return [
-        Fact(name, str(LABELS[name]), value)
-        for name, value in values.items()
-        if value not in (None, "")
+        Fact(name, label, values[name])
+        for name, label in labels().items()
+        if values[name] not in (None, "")
     ]
 
 
-def _is_demo(generation: Generation) -> bool:
-    return generation.upstream != Generation.Upstream.LIVE
+def _values(row: Generation, picture: Picture | None) -> dict[str, Any]:
+    sized = picture or _first_stored(row)
+    is_demo = row.upstream != Generation.Upstream.LIVE
+    return {
+        "maker": row.owner.name,
+        "created": row.created_at,
+        "took": row.took_seconds,
+        "ratio": row.aspect_ratio,
+        "dimensions": f"{sized.width} × {sized.height}" if sized else "",
+        "size": picture.size_bytes if picture else None,
+        "images": row.n,
+        "negative_prompt": row.negative_prompt,
+        "reference": _("Yes") if row.has_reference else "",
+        "similarity": row.image_fidelity,
+        "source": _("Demo simulator") if is_demo else "",
+    }
+
+
+def _first_stored(row: Generation) -> Picture | None:
+    pictures: Sequence[Picture] = getattr(row, "shown_pictures", ())
+    return next((picture for picture in pictures if picture.is_available), None)

@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
 from generations.models import Collection, CollectionItem, Member, Picture
-from generations.web.cards.changes import count_open
+from generations.web.cards.context import count_open
 from generations.web.counts import Count, counts_of
 from generations.web.ids import parse_id
 from generations.web.keyset import before, key_of, keyset_page

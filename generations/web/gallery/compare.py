@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from generations.models import Generation, Picture
-from generations.web.cards.changes import count_open
+from generations.web.cards.context import count_open
 from generations.web.cards.facts import Fact, facts
 from generations.web.middleware.access import MemberRequest
 from generations.web.tiles import Tile

@@ -17,7 +17,7 @@ from zipstream.ng import ZipStream
 from generations.models import Member, Picture
 from generations.models.picture import PictureQuerySet
 from generations.web.cards import facts
-from generations.web.cards.changes import count_open
+from generations.web.cards.context import count_open
 from generations.web.files import INLINE_TYPES, prompt_slug
 from generations.web.middleware.access import MemberRequest
 

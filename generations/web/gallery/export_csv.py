@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from generations.models import Picture
-from generations.web.cards.facts import LABELS, facts
+from generations.web.cards.facts import facts, labels
 
 BYTE_ORDER_MARK = "\ufeff"  # without it Excel does not read the file as UTF-8
 # A spreadsheet runs a cell that starts like this. The wide forms come from East Asian keyboards.
@@ -44,9 +44,10 @@ def _escape(cell: Any) -> Any:
 
 
 def _header() -> tuple[str, ...]:
+    known = labels()
     return (
         _("File"), _("Image"), _("Number"), _("Generation"), _("Prompt"),
-        *(str(LABELS[name]) for name in FACTS),
+        *(known[name] for name in FACTS),
         _("Width"), _("Height"), _("URL"), _("Note"),
     )  # fmt: skip
 

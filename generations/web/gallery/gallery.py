@@ -19,7 +19,7 @@ from django.views.decorators.http import require_safe
 from generations import catalog
 from generations.models import Generation, Picture
 from generations.models.generation import GenerationQuerySet
-from generations.web.cards.changes import open_generations
+from generations.web.cards.context import open_generations
 from generations.web.counts import Count, counts_of
 from generations.web.keyset import after, before, key_of, keyset_page
 from generations.web.middleware.access import MemberRequest

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from generations.models import Member, Picture
 from generations.models.picture import TRASH_DAYS, PictureQuerySet
-from generations.web.cards.changes import count_open
+from generations.web.cards.context import count_open
 from generations.web.keyset import before, key_of, keyset_page
 from generations.web.middleware.access import MemberRequest
 from generations.web.tiles import Tile

@@ -8,7 +8,7 @@ from django.views.decorators.http import require_safe
 
 from generations.models import Generation, Picture
 from generations.search import MAX_SEARCH_LENGTH, search
-from generations.web.cards.changes import count_open
+from generations.web.cards.context import count_open
 from generations.web.keyset import before, key_of, keyset_page
 from generations.web.middleware.access import MemberRequest
 from generations.web.tiles import TILE_COLUMNS, Tile, tiles_of

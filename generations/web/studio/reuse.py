@@ -9,7 +9,7 @@ from django.views.decorators.http import require_safe
 
 from generations import catalog
 from generations.models import Generation
-from generations.web.cards.changes import count_open
+from generations.web.cards.context import count_open
 from generations.web.middleware.access import MemberRequest
 
 FIDELITIES = (0.1, 0.3, 0.5, 0.7, 0.9)  # the middles of what the console has words for

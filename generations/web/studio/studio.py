@@ -18,8 +18,8 @@ from django_htmx.http import reswap, retarget
 
 from generations import catalog
 from generations.models import Collection, Generation, Picture, ReferenceImage
-from generations.web.cards.card import Card, cards_of, current_gate
-from generations.web.cards.changes import page_context, poller_of
+from generations.web.cards.card import Card
+from generations.web.cards.context import page_context
 from generations.web.keyset import before, key_of, keyset_page
 from generations.web.middleware.access import MemberRequest
 from generations.worker import tasks
@@ -59,14 +59,7 @@ def create(request: MemberRequest) -> HttpResponse:
 
 
 def _answer_with_card(request: MemberRequest, generation: Generation) -> HttpResponse:
-    gate = current_gate()
-    cards = cards_of([generation], request.user, gate)
-    context = page_context(request.user, full_page=False) | {
-        "card": cards[0],
-        "poller": poller_of(cards, gate),
-        "gate": gate,
-        "nonce": uuid4(),
-    }
+    context = page_context(request, [generation]) | {"nonce": uuid4()}
     return render(request, "studio/created.html", context)
 
 
@@ -85,20 +78,13 @@ def _page(
     status: int = 200,
 ) -> HttpResponse:
     rows, older = rows_and_older
-    gate = current_gate()
-    cards = cards_of(rows, request.user, gate)
-    context = (
-        page_context(request.user, full_page=False)
-        | _composer(form)
-        | {
-            "days": _by_day(cards),
-            "older": older,
-            "gate": gate,
-            "poller": poller_of(cards, gate),
-            "examples": catalog.EXAMPLES,
-            "is_demo": settings.DEMO,
-        }
-    )
+    context = page_context(request, rows) | _composer(form)
+    context |= {
+        "days": _by_day(context["cards"]),
+        "older": older,
+        "examples": catalog.EXAMPLES,
+        "is_demo": settings.DEMO,
+    }
     return render(request, "studio/studio.html", context, status=status)
 
 
@@ -213,9 +199,7 @@ def _by_day(cards: Sequence[Card]) -> list[Day]:
     """Newest first. Today is always there: new cards are put into it."""
     days = [
         Day(date, list(group))
-        for date, group in groupby(
-            cards, key=lambda card: timezone.localdate(card.generation.created_at)
-        )
+        for date, group in groupby(cards, key=lambda card: timezone.localdate(card.created_at))
     ]
     if not days or not days[0].is_today:
         days.insert(0, Day(timezone.localdate(), []))

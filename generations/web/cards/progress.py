@@ -1,0 +1,86 @@
+"""How far an unfinished generation is: its queue position, what it waits for, how long it takes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from django.utils import timezone
+
+from generations.estimates import Estimate, queue_estimates
+from generations.models import Generation, Status, UpstreamGate, durations
+
+from .messages import Wait
+
+ESTIMATE_STEP_SECONDS = 30  # how often the estimate of a slow generation changes
+MAX_QUEUE_POSITIONS = 500  # later positions are not shown
+
+
+@dataclass(frozen=True)
+class Progress:
+    position: int | None = None  # in the queue, from 1
+    wait: Wait = Wait.SLOT  # why it does not start; for queued generations
+    estimate: Estimate | None = None  # from now when queued, else from the submit
+
+
+def progress_of(rows: Sequence[Generation], gate: UpstreamGate | None) -> list[Progress]:
+    """Return the progress of each row; reads the queue once."""
+    positions = _positions() if any(row.status == Status.QUEUED for row in rows) else {}
+    wait = _wait(gate)
+    return [
+        Progress(positions.get(row.pk), wait, _queue_estimate(row) if wait == Wait.SLOT else None)
+        if row.status == Status.QUEUED
+        else Progress(estimate=_running_estimate(row))
+        for row in rows
+    ]
+
+
+def stamp_of(row: Generation, progress: Progress) -> str:
+    """Return a value that changes whenever the card does.
+
+    `version` alone misses the queue position and the estimate.
+    """
+    parts = [str(row.version)]
+    if row.status == Status.QUEUED:
+        parts += [str(progress.position or 0), progress.wait.value or "open"]
+    if progress.estimate:
+        parts += [str(progress.estimate.low), str(progress.estimate.high)]
+    return "-".join(parts)
+
+
+def seconds_since_submit(row: Generation) -> int:
+    since = row.submitted_at or row.status_at
+    return max(0, int((timezone.now() - since).total_seconds()))
+
+
+def current_gate() -> UpstreamGate | None:
+    """Return the gate's row, or None before the first request; pages never create it."""
+    return UpstreamGate.objects.select_related("paused_by").filter(pk=UpstreamGate.ONLY).first()
+
+
+def _positions() -> dict[int, int]:
+    queued = Generation.objects.in_queue_order().values_list("pk", flat=True)
+    return {pk: position for position, pk in enumerate(queued[:MAX_QUEUE_POSITIONS], start=1)}
+
+
+def _wait(gate: UpstreamGate | None) -> Wait:
+    if gate is None:
+        return Wait.SLOT
+    if gate.is_paused:
+        return Wait.PAUSED
+    if gate.is_held:
+        return Wait.HELD
+    waits = [until for until in (gate.submit_not_before, gate.silent_until) if until]
+    return Wait.BUSY if any(until > timezone.now() for until in waits) else Wait.SLOT
+
+
+def _queue_estimate(row: Generation) -> Estimate | None:
+    return Estimate.of(queue_estimates().get(row.pk))
+
+
+def _running_estimate(row: Generation) -> Estimate | None:
+    if row.status not in (Status.SUBMITTING, Status.RUNNING) or row.is_lost:
+        return None
+    stats, age = durations.stats_for(row), seconds_since_submit(row)
+    # One range for all up to the 90th percentile; a new one in steps after that.
+    age = age // ESTIMATE_STEP_SECONDS * ESTIMATE_STEP_SECONDS if age > stats.p90 else 0
+    left = stats.left(age)
+    return Estimate.of(durations.Range(left.low + age, left.high + age)) if left else None

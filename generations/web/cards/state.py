@@ -1,0 +1,292 @@
+"""What a generation's row means to its viewer: its display state, its charge and its actions."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from django.conf import settings
+from django.contrib.humanize.templatetags.humanize import ordinal
+
+from generations.models import (
+    Failure,
+    Generation,
+    Member,
+    Picture,
+    Status,
+    Submission,
+    Transition,
+    TransitionReason,
+)
+from generations.web.formats import format_duration
+
+from . import messages
+from .messages import ACTION_MESSAGES, CHARGE_MESSAGES, STATE_MESSAGES, Charge, StateMessage, fill
+from .progress import Progress
+
+ACTIONS_BY_STATE: dict[str, frozenset[str]] = {
+    "queued": frozenset({"cancel"}),
+    "unconfirmed": frozenset({"send-again", "dismiss"}),
+    "lost": frozenset({"recheck", "dismiss"}),
+}
+NEEDS_ATTENTION = frozenset({"unconfirmed", "failed", "lost", "abandoned", "canceled"})
+CANNOT_CANCEL = frozenset({"submitting", "running", "fetching"})
+OWN_HEADLINES = (Failure.POLICY, Failure.TIME, Failure.BALANCE, Failure.BUSY)
+
+
+@dataclass(frozen=True)
+class CardState:
+    """One generation, read once, with what other tables say about it."""
+
+    row: Generation
+    viewer: Member
+    progress: Progress
+    paid_before: bool = False  # an attempt other than the last one may have been charged
+    was_not_received: bool = False  # unanswered; Kling was asked later and does not have it
+
+    # --- the images ------------------------------------------------------------------------------
+
+    @cached_property
+    def stored(self) -> int:
+        return sum(picture.is_available for picture in self.row.shown_pictures)
+
+    @cached_property
+    def missing(self) -> int:
+        """Images that never arrived. Those in the trash or deleted did."""
+        arrived = (Picture.State.STORED, Picture.State.DELETED)
+        return self.row.n - sum(picture.state in arrived for picture in self.row.shown_pictures)
+
+    @cached_property
+    def lost(self) -> int:
+        """Images that could not be downloaded; they can be requested again."""
+        return sum(picture.state == Picture.State.LOST for picture in self.row.shown_pictures)
+
+    # --- the state -------------------------------------------------------------------------------
+
+    @cached_property
+    def name(self) -> str:
+        """The status, or the mark that says more than the status does."""
+        if self.row.is_lost:
+            return "lost"
+        if self.row.is_late:
+            return "late"
+        return "short" if self.is_done and self.missing > 0 else self.row.status
+
+    @property
+    def is_done(self) -> bool:
+        return self.row.status == Status.SUCCEEDED
+
+    @property
+    def was_accepted(self) -> bool:
+        """Kling accepted the last attempt."""
+        return bool(self.row.upstream_task_id)
+
+    @property
+    def failed_upstream(self) -> bool:
+        """Accepted first, then ended by Kling without images."""
+        is_failed = self.row.status == Status.FAILED and not self.row.has_files_to_fetch
+        return is_failed and self.was_accepted
+
+    @property
+    def is_searched(self) -> bool:
+        """Unconfirmed, and the worker keeps asking Kling for it."""
+        can_search = bool(settings.UPSTREAM_LOOKUP and self.row.next_poll_at)
+        return self.row.status == Status.UNCONFIRMED and can_search
+
+    # --- the texts -------------------------------------------------------------------------------
+
+    @property
+    def message_key(self) -> str:
+        """The key in `STATE_MESSAGES`."""
+        if self.name == "failed":
+            return f"failed:{self._failure_kind}"
+        position = self.progress.position
+        variants = {
+            "queued:next": self.name == "queued" and position == 1,
+            "queued:position": self.name == "queued" and position,
+            "short:files": self.name == "short" and self.lost,
+            "unconfirmed:searching": self.is_searched,
+            "canceled:unsent": self.name == "canceled" and not self.row.attempt,
+        }
+        return next((key for key, applies in variants.items() if applies), self.name)
+
+    @property
+    def _failure_kind(self) -> str:
+        if self.was_not_received:
+            return "not-received"
+        if self.failed_upstream and self.row.failure not in OWN_HEADLINES:
+            return "upstream"
+        return self.row.failure
+
+    @cached_property
+    def message(self) -> StateMessage:
+        return STATE_MESSAGES[self.message_key]
+
+    @cached_property
+    def values(self) -> dict[str, Any]:
+        """What the texts of `messages.py` may name."""
+        files = len(self.row.shown_pictures)  # listed by Kling: may be fewer or more than `n`
+        return {
+            "stored": self.stored,
+            "n": self.row.n,
+            "missing": self.missing,
+            "lost": self.lost,
+            "files": files,
+            "next_file": min(self.stored + 1, files),
+            "position": ordinal(self.progress.position) if self.progress.position else "",
+            "took": format_duration(self.row.took_seconds),
+            "reason": self.row.failure_message,
+        }
+
+    @property
+    def headline(self) -> str:
+        return fill(self.message.headline, self.values)
+
+    @property
+    def reason(self) -> str:
+        """What happened, what it cost, what to do."""
+        for_admin = self.viewer.is_admin and self.message.admin_advice
+        texts = (
+            self.message.explanation,
+            self._quote,
+            CHARGE_MESSAGES[self.charge] if self.charge else "",
+            messages.EARLIER_ATTEMPT_CHARGED if self.paid_before else "",
+            self.message.admin_advice if for_admin else self.message.advice,
+        )
+        return " ".join(fill(text, self.values) for text in texts if text)
+
+    @property
+    def _quote(self) -> Any:
+        """Kling's own words, where they tell a member what to change. Admins have the API log."""
+        if self.row.status != Status.FAILED or not self.row.failure_message:
+            return ""
+        if self.row.failure in (Failure.POLICY, Failure.INPUT, Failure.TIME):
+            return messages.QUOTED_BY_KLING
+        is_unknown = self.row.failure == Failure.OURS and self.failed_upstream
+        return messages.QUOTED_REASON if is_unknown else ""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a card with images adds: late, incomplete, charged twice."""
+        if not self.is_done:
+            return ()
+        is_late = self.row.late_at and not self.paid_before
+        notes = [fill(messages.ARRIVED_LATE, self.values)] if is_late else []
+        if self.name == "short" and self.charge:
+            explanation = fill(self.message.explanation, self.values)
+            charge = str(CHARGE_MESSAGES[self.charge])
+            notes.append(" ".join(filter(None, (f"{self.headline}.", explanation, charge))))
+        if self.paid_before:
+            notes.append(str(messages.CHARGED_MORE_THAN_ONCE))
+        return tuple(notes)
+
+    @property
+    def waiting(self) -> str:
+        """When a queued generation starts or is ready."""
+        if self.row.status != Status.QUEUED:
+            return ""
+        if self.progress.estimate:
+            return fill(messages.ESTIMATE, self._range)
+        return str(messages.WAIT_MESSAGES[self.progress.wait])
+
+    @property
+    def usual_duration(self) -> str:
+        is_running = self.progress.estimate and self.row.status != Status.QUEUED
+        return fill(messages.USUAL_DURATION, self._range) if is_running else ""
+
+    @property
+    def _range(self) -> dict[str, str]:
+        estimate = self.progress.estimate
+        assert estimate
+        return {"low": format_duration(estimate.low), "high": format_duration(estimate.high)}
+
+    # --- the charge ------------------------------------------------------------------------------
+
+    @cached_property
+    def charge(self) -> Charge | None:
+        """The charge of the last attempt; `paid_before` is about the others."""
+        was_refused = self.row.status == Status.FAILED and not self.was_accepted
+        if self.row.status == Status.CANCELED or was_refused:
+            return None if self.paid_before else Charge.NONE
+        if self.name == "unconfirmed":
+            return Charge.LIKELY
+        if self.name in ("lost", "abandoned"):
+            return Charge.POSSIBLE
+        if self.row.has_files_to_fetch:
+            return Charge.IMAGES_PAID
+        if self.name == "short":
+            return Charge.IMAGES_PAID if self.lost else Charge.UNKNOWN_REST
+        return self._charge_of_failure if self.failed_upstream else None
+
+    @property
+    def _charge_of_failure(self) -> Charge:
+        known = {"yes": Charge.FAILURE_CHARGED, "no": Charge.FAILURE_FREE}
+        return known.get(settings.FAILED_IS_CHARGED, Charge.UNKNOWN)
+
+    # --- the actions -----------------------------------------------------------------------------
+
+    @cached_property
+    def actions(self) -> list[str]:
+        """What this viewer may do now, in the order of the buttons."""
+        if not (self.viewer.is_admin or self.row.owner_id == self.viewer.pk):
+            return []
+        offered = ACTIONS_BY_STATE.get(self.name, frozenset())
+        if self.is_searched:
+            offered |= {"search"}
+        if self.row.has_files_to_fetch or (self.is_done and self.lost):
+            offered = frozenset({"fetch-again"})
+        return [action for action in ACTION_MESSAGES if action in offered]
+
+    @property
+    def retry_label(self) -> str:
+        """The label of the link that opens the request in the studio; empty without one."""
+        if not self.row.is_final or self.is_done:
+            return ""
+        has_fault = self.row.failure in (Failure.POLICY, Failure.INPUT)
+        return str(messages.EDIT_AND_RETRY if has_fault else messages.RETRY)
+
+
+def states_of(
+    rows: Sequence[Generation], viewer: Member, progress: Sequence[Progress]
+) -> list[CardState]:
+    """Needs `shown_pictures`. At most two queries, however many rows."""
+    paid_before, not_received = _paid_before(rows), _not_received(rows)
+    return [
+        CardState(
+            row,
+            viewer,
+            row_progress,
+            paid_before=row.pk in paid_before - not_received,
+            was_not_received=row.pk in not_received,
+        )
+        for row, row_progress in zip(rows, progress, strict=True)
+    ]
+
+
+def _paid_before(rows: Sequence[Generation]) -> set[int]:
+    """Those with an attempt, besides the last one, that may have been charged."""
+    last = {
+        row.pk: int(bool(row.upstream_task_id) or row.status == Status.ABANDONED)
+        for row in rows
+        if row.is_final
+    }
+    with_more = [row.pk for row in rows if row.is_final and row.attempt > last[row.pk]]
+    if not with_more:
+        return set()
+    never_charged = (Submission.Outcome.REFUSED, Submission.Outcome.POSTPONED)
+    sent = Submission.objects.filter(generation__in=with_more).exclude(outcome__in=never_charged)
+    counts = Counter(sent.values_list("generation_id", flat=True))
+    return {pk for pk, count in counts.items() if count > last[pk]}
+
+
+def _not_received(rows: Sequence[Generation]) -> set[int]:
+    failed = [
+        row.pk
+        for row in rows
+        if row.failure == Failure.OURS and row.attempt and not row.upstream_task_id
+    ]
+    if not failed:
+        return set()
+    reasons = Transition.objects.filter(generation__in=failed, reason=TransitionReason.NOT_FOUND)
+    return set(reasons.values_list("generation_id", flat=True))
