@@ -268,7 +268,7 @@ def test_csv_contains_all_settings(owner_client: Client, settings: Settings) -> 
             "Aspect ratio": "3:4",
             "Images": "2",
             "Created by": "Lan Trần",
-            "Created on": "2026-11-24 12:00:00+00:00",
+            "Created": "2026-11-24 12:00:00+00:00",
             "Reference image": "No",
             "Similarity": "",
             "Source": "Demo simulator",

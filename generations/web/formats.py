@@ -22,7 +22,7 @@ def format_duration(seconds: int | None) -> str:
 
 
 def format_time_ago(moment: datetime) -> str:
-    """Return the minutes within the last hour, else the time of today or the date and time.
+    """Return the minutes within the last hour, else the time, with its date if not today.
 
     `app.js` updates the minutes while the page is open.
     """
@@ -31,9 +31,11 @@ def format_time_ago(moment: datetime) -> str:
         return _("just now")
     if minutes < 60:
         return ngettext("%d min ago", "%d min ago", minutes) % minutes
-    local = timezone.localtime(moment)
-    is_today = local.date() == timezone.localdate()
-    return date_format(local, "TIME_FORMAT" if is_today else "DATETIME_FORMAT")
+    local, today = timezone.localtime(moment), timezone.localdate()
+    if local.date() == today:
+        return date_format(local, "TIME_FORMAT")
+    is_this_year = local.year == today.year
+    return date_format(local, "SHORT_DATETIME_FORMAT" if is_this_year else "DATETIME_FORMAT")
 
 
 def format_datetime(moment: datetime, format: str = "DATETIME_FORMAT") -> str:
