@@ -56,8 +56,8 @@ def stored_files() -> list[str]:
         ("file-bomb", "not a whole picture"),
         ("file-gzip-bomb", "longer than 1048576 bytes"),
         ("file-endless", "longer than 1048576 bytes"),
-        ("file-silent", "TooSlow"),
-        ("file-slow", "TooSlow"),
+        ("file-silent", "DeadlineExceeded"),
+        ("file-slow", "DeadlineExceeded"),
         ("file-redirect-private", "refused: only https"),
         ("file-redirect-scheme", "refused: only https"),
         ("file-redirect-loop", "TooManyRedirects"),
@@ -72,7 +72,7 @@ def test_a_bad_file_is_refused_with_its_reason_and_its_sister_is_kept(
 ) -> None:
     settings.FETCH_RETRY_SECONDS = [0.02]
     monkeypatch.setattr(fetch, "MAX_BYTES", 2**20)
-    if reason == "TooSlow":
+    if reason == "DeadlineExceeded":
         monkeypatch.setattr(fetch, "DOWNLOAD_SECONDS", 1.0)
     upstream.scenario(scenario, only=0)
     row = make_generation(n=2)

@@ -8,7 +8,7 @@ import pytest
 from django.utils import timezone
 from pytest_django import Settings
 
-from generations.engines import kling
+from generations.engines.base import Listing, OnHold, SlowDown, Unanswered
 from generations.models import (
     Failure,
     Generation,
@@ -20,7 +20,8 @@ from generations.models import (
     UpstreamGate,
 )
 from generations.worker import dispatch, lookup, submit
-from generations.worker.upstream import client
+from generations.worker.upstream import make_client
+from tests import kling_responses
 from tests.builders import make_admin, make_generation, make_submission
 from tests.scripted_server import ScriptedServer, reply
 from tests.simulator import Simulator
@@ -61,9 +62,9 @@ def asked(
 def lose_the_answer(**columns: Any) -> Generation:
     """The upstream takes it; whoever sent it is killed before the answer is written down."""
     row = make_generation(**columns)
-    with closing(client()) as door:
+    with closing(make_client()) as client:
         (item,) = dispatch.send_next(1)
-        door.submit(item.request)
+        client.submit(item.request)
     item.submission.holder = DEAD_HOLDER
     item.submission.save()
     submit.sweep()
@@ -85,7 +86,7 @@ def questions(upstream: Simulator, since: int = 0) -> list[dict[str, Any]]:
     return [one for one in upstream.requests(since=since) if one["kind"] in ("query", "list")]
 
 
-# --- every way to lose an answer ------------------------------------------------------------------
+# --- every way to lose an answer ---------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("name", "exists"), LOST_ANSWERS.items())
@@ -147,7 +148,7 @@ def test_a_task_that_failed_upstream_is_found_and_fails_as_any_other(asked: Simu
     assert row.transitions.filter(reason=TransitionReason.FOUND).exists()
 
 
-# --- when it cannot be asked ----------------------------------------------------------------------
+# --- when it cannot be asked -------------------------------------------------------------------
 
 
 def test_without_a_way_to_ask_it_waits_for_a_person(upstream: Simulator) -> None:
@@ -206,7 +207,7 @@ def test_a_demo_row_is_never_looked_for_at_the_real_upstream(
     assert not lookup.has_work()
 
 
-# --- no answer is no answer -----------------------------------------------------------------------
+# --- no answer is no answer --------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -291,7 +292,7 @@ def test_a_list_that_does_not_reach_back_proves_nothing(
     assert row.status == Status.UNCONFIRMED
 
 
-# --- whose task it is -----------------------------------------------------------------------------
+# --- whose task it is --------------------------------------------------------------------------
 
 
 def task(task_id: str, name: str = "", made_at: datetime | None = None) -> dict[str, Any]:
@@ -351,7 +352,7 @@ def test_a_task_under_another_name_is_not_ours(
     assert row.status == Status.UNCONFIRMED
 
 
-# --- a person in between --------------------------------------------------------------------------
+# --- a person in between -----------------------------------------------------------------------
 
 
 def test_sent_again_it_is_not_overtaken_by_what_is_told_of_the_first(
@@ -447,7 +448,7 @@ def test_looking_again_is_fenced_by_the_version_and_recorded(
     assert (last.reason, last.by) == (TransitionReason.LOOKED_AGAIN, row.owner)
 
 
-# --- leases ---------------------------------------------------------------------------------------
+# --- leases ------------------------------------------------------------------------------------
 
 
 def test_what_one_looks_for_no_other_does_and_what_a_dead_one_held_is_looked_for_at_once(
@@ -480,7 +481,7 @@ def test_the_pump_leaves_it_alone_and_it_is_due_oldest_first(
     assert Generation.objects.claim_lookups(5, 60) == [rows[0]]
 
 
-# --- "it is this task" ----------------------------------------------------------------------------
+# --- "it is this task" -------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -553,7 +554,7 @@ def test_a_mistyped_task_is_doubted_lost_and_can_be_corrected(
     assert row.submissions.get().upstream_task_id == row.upstream_task_id
 
 
-# --- how the list is read -------------------------------------------------------------------------
+# --- how the list is read ----------------------------------------------------------------------
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 TEN_MINUTES_AGO = NOW - timedelta(minutes=10)
@@ -563,11 +564,11 @@ def ago(minutes: float) -> datetime:
     return NOW - timedelta(minutes=minutes)
 
 
-def read(*pages: bytes, since: datetime = TEN_MINUTES_AGO) -> tuple[kling.Listing, int]:
+def read(*pages: bytes, since: datetime = TEN_MINUTES_AGO) -> tuple[Listing, int]:
     """The listing of these pages, and how many were asked for."""
     with ScriptedServer(*pages) as server:
-        client = kling.Client(server.url, "test-key")
-        listing = client.listing(since)
+        client = kling_responses.make_client(server.url)
+        listing = client.list_tasks(since)
         client.close()
         assert all(f"pageNum={number}&" in asked.path
                    for number, asked in enumerate(server.requests, 1))  # fmt: skip
@@ -579,8 +580,8 @@ def test_the_list_is_read_back_to_the_moment_and_no_further() -> None:
     listing, asked = read(first, page(task("a", "our-a", ago(11))), page(task("0", "", ago(99))))
     assert asked == 2
     assert listing.task_ids == {"our-c": ("c",), "our-b": ("b",), "our-a": ("a",)}
-    assert listing.reaches(ago(10))
-    assert not listing.reaches(ago(11))
+    assert listing.covers(ago(10))
+    assert not listing.covers(ago(11))
 
 
 def test_several_of_one_name_come_the_newest_first() -> None:
@@ -602,7 +603,7 @@ def test_a_list_that_shows_no_order_or_does_not_go_back_reaches_nowhere(
     pages: list[bytes],
 ) -> None:
     listing, asked = read(*pages)
-    assert not listing.reaches(ago(10))
+    assert not listing.covers(ago(10))
     assert asked <= 2
 
 
@@ -611,21 +612,21 @@ def test_other_gateways_lists_are_read_too() -> None:
     nested = {"data": {"total": 1, "items": [{"task_id": "outer", "data": seconds}]}}
     listing, _asked = read(reply(200, {"code": "success", "message": "", **nested}))
     assert listing.task_ids == {"ours": ("outer",)}
-    assert listing.reaches(ago(10))
+    assert listing.covers(ago(10))
 
 
 @pytest.mark.parametrize(
     ("answer", "error"),
     [
-        (BROKEN, kling.Unanswered),
-        (reply(200, "<html>"), kling.Unanswered),
-        (reply(200, {"code": 0, "data": None}), kling.Unanswered),
-        (reply(200, {"code": 0, "data": ["a", "b"]}), kling.Unanswered),
-        (reply(200, {"code": 0, "data": [{"no": "id"}]}), kling.Unanswered),
-        (reply(200, {"code": 5000, "message": "broken", "data": []}), kling.Unanswered),
-        (reply(400, {"code": 1201, "message": "pageSize"}), kling.Unanswered),
-        (reply(429, {"code": 1303, "message": "slow"}, Retry_After="3"), kling.SlowDown),
-        (reply(401, {"code": 1002, "message": "key"}), kling.OnHold),
+        (BROKEN, Unanswered),
+        (reply(200, "<html>"), Unanswered),
+        (reply(200, {"code": 0, "data": None}), Unanswered),
+        (reply(200, {"code": 0, "data": ["a", "b"]}), Unanswered),
+        (reply(200, {"code": 0, "data": [{"no": "id"}]}), Unanswered),
+        (reply(200, {"code": 5000, "message": "broken", "data": []}), Unanswered),
+        (reply(400, {"code": 1201, "message": "pageSize"}), Unanswered),
+        (reply(429, {"code": 1303, "message": "slow"}, Retry_After="3"), SlowDown),
+        (reply(401, {"code": 1002, "message": "key"}), OnHold),
     ],
 )
 def test_a_page_that_cannot_be_read_is_no_list(answer: bytes, error: type[Exception]) -> None:

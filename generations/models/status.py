@@ -3,6 +3,8 @@
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from generations.engines.base import FailureKind
+
 
 class Status(models.TextChoices):
     QUEUED = "queued", _("Waiting in line")
@@ -46,12 +48,12 @@ TRANSITIONS: frozenset[tuple[Status, Status]] = frozenset(
 
 
 class Failure(models.TextChoices):
-    """Why nothing came, in the kinds a member can act on."""
+    """Why a generation failed: the kinds of the engines, with labels."""
 
-    POLICY = "policy", _("content policy")
-    INPUT = "input", _("something in the form")
-    BALANCE = "balance", _("the account is empty")
-    BUSY = "busy", _("the upstream was too busy")
-    TIME = "time", _("it took too long")
-    OURS = "ours", _("something of ours or the upstream's broke")
-    FILES = "files", _("made, but the files could not be fetched")
+    POLICY = FailureKind.POLICY.value, _("content policy")
+    INPUT = FailureKind.INPUT.value, _("invalid request")
+    BALANCE = FailureKind.BALANCE.value, _("empty account")
+    BUSY = FailureKind.BUSY.value, _("upstream too busy")
+    TIME = FailureKind.TIME.value, _("took too long")
+    OURS = FailureKind.OURS.value, _("internal error")
+    FILES = FailureKind.FILES.value, _("files could not be downloaded")

@@ -9,7 +9,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from generations.engines.kling import ImageRequest
+from generations.engines.base import ImageRequest
 from generations.models import Failure, Generation, Submission, TransitionReason, UpstreamGate
 
 logger = logging.getLogger(__name__)

@@ -17,7 +17,9 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
-from generations.engines import http_client, kling
+from generations.engines import http_client
+from generations.engines.base import EngineError
+from generations.engines.deadline import Deadline
 from generations.models import Generation, Picture, Status
 
 from . import imaging, store, upstream
@@ -130,7 +132,7 @@ class Fetcher:
     address. It touches no database."""
 
     def __init__(self) -> None:
-        self.client = upstream.client(pool_size=settings.FETCH_THREADS)
+        self.client = upstream.make_client(pool_size=settings.FETCH_THREADS)
         # Only the simulator's own address may be plain http or on this machine.
         origin = settings.UPSTREAM_URL if _is_local(settings.UPSTREAM_URL) else ""
         self.session = http_client.session(
@@ -164,7 +166,7 @@ class Fetcher:
         """
         try:
             with (
-                http_client.deadline(DOWNLOAD_SECONDS),
+                Deadline(DOWNLOAD_SECONDS),
                 self.session.get(
                     url, stream=True, allow_redirects=True, timeout=(10, 30)
                 ) as response,
@@ -178,9 +180,9 @@ class Fetcher:
                         expired=gone and not is_fresh,
                     )
                 body = http_client.read_body(response, MAX_BYTES)
-        except http_client.Forbidden as error:
+        except http_client.AddressForbidden as error:
             raise NotFetched(f"refused: {error}", final=True) from error
-        except http_client.TooLarge as error:
+        except http_client.BodyTooLarge as error:
             raise NotFetched(str(error), final=True) from error
         except requests.exceptions.RequestException as error:
             raise NotFetched(f"the file host failed: {type(error).__name__}") from error
@@ -190,7 +192,7 @@ class Fetcher:
         """An address may have expired: the upstream is asked once for today's."""
         try:
             urls = self.client.task(picture.generation.upstream_task_id).image_urls
-        except kling.KlingError as error:
+        except EngineError as error:
             raise NotFetched(f"no fresh address: {error.message}") from error
         if picture.index >= len(urls):
             raise NotFetched("the upstream does not list it any more")

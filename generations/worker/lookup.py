@@ -18,7 +18,7 @@ from typing import TypeVar
 from django.conf import settings
 from django.utils import timezone
 
-from generations.engines import kling
+from generations.engines.base import Engine, EngineError, OnHold, SlowDown, TaskNotFound, Unanswered
 from generations.models import Generation, Submission, TaskTaken, UpstreamGate
 
 from . import upstream
@@ -35,7 +35,7 @@ TICK_SECONDS = 0.05
 MAX_GAP_SECONDS = 1800.0
 # The upstream's clock may differ from ours: so much further back its list is read.
 CLOCKS_DIFFER = timedelta(minutes=10)
-NO_PROOF = kling.Unanswered("denied, by an upstream that was not seen to know our names")
+NO_PROOF = Unanswered("denied, by an upstream that was not seen to know our names")
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def run(loop: LeasedLoop) -> None:
     if not has_work():
         return
     with (
-        closing(upstream.client(pool_size=THREADS)) as client,
+        closing(upstream.make_client(pool_size=THREADS)) as client,
         ThreadPoolExecutor(THREADS, "lookup") as pool,
     ):
         looks = LookupBatch(client, pool, loop)
@@ -84,7 +84,7 @@ def _is_silent() -> bool:
 class LookupBatch:
     """The questions of one shift: asked by threads, answered to the rows here."""
 
-    client: kling.Client
+    client: Engine
     pool: ThreadPoolExecutor
     loop: LeasedLoop
 
@@ -116,13 +116,13 @@ class LookupBatch:
     def _in_the_list(self, sent: list[Sent]) -> list[Answer]:
         """One list for all. Whatever is not in it may still be there when it bears no names."""
         since = min(submission.sent_at for _generation, submission in sent) - CLOCKS_DIFFER
-        (told,) = self._ask([partial(self.client.listing, since)])
+        (told,) = self._ask([partial(self.client.list_tasks, since)])
         if isinstance(told, Exception):
             return [told] * len(sent)
         answers: list[Answer] = []
         for generation, submission in sent:
             ids = told.task_ids.get(generation.external_id)
-            is_proven = told.task_ids and told.reaches(submission.sent_at - CLOCKS_DIFFER)
+            is_proven = told.task_ids and told.covers(submission.sent_at - CLOCKS_DIFFER)
             answers.append(Found(ids) if ids else NotThere() if is_proven else NO_PROOF)
         return answers
 
@@ -155,7 +155,7 @@ def _accepted_before() -> list[str]:
 def _read(told: str | Exception, knows_names: bool) -> Answer:
     if isinstance(told, str):
         return Found((told,))
-    if isinstance(told, kling.Denied):
+    if isinstance(told, TaskNotFound):
         return NotThere() if knows_names else NO_PROOF
     return told
 
@@ -169,7 +169,7 @@ def _write(generation: Generation, submission: Submission, answer: Answer) -> No
             _found(generation, submission, answer.task_ids)
         case NotThere():
             _not_there(generation, submission)
-        case kling.KlingError():
+        case EngineError():
             logger.info("%s was looked for in vain: %s", generation, answer)
             _look_later(generation)
         case _:
@@ -223,8 +223,8 @@ def _look_later(generation: Generation) -> None:
 def _tell_the_line(answers: list[Answer]) -> None:
     """What it shows of the key: silence asked for, or a refusal. Submits open the line again."""
     for answer in answers:
-        if isinstance(answer, kling.SlowDown) and answer.wait_seconds is not None:
+        if isinstance(answer, SlowDown) and answer.wait_seconds is not None:
             UpstreamGate.stay_silent(answer.wait_seconds)
-    refused = next((one for one in answers if isinstance(one, kling.OnHold)), None)
+    refused = next((one for one in answers if isinstance(one, OnHold)), None)
     if refused and not UpstreamGate.now().is_held:
-        UpstreamGate.hold(refused.trouble, refused.answer, gap_seconds=settings.HOLD_RETRY_SECONDS)
+        UpstreamGate.hold(refused.reason, refused.response, gap_seconds=settings.HOLD_RETRY_SECONDS)

@@ -17,7 +17,15 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from generations.engines import kling
+from generations.engines.base import (
+    Engine,
+    EngineError,
+    OnHold,
+    SlowDown,
+    State,
+    Task,
+    TaskNotFound,
+)
 from generations.models import (
     Failure,
     Generation,
@@ -45,7 +53,7 @@ LATENCY_SAMPLES = 200  # the last so many calls tell how long one takes
 MAX_EMPTY_RESULTS = 3
 LATE_FACTOR = 3  # the time within which nine of ten of its kind end
 
-Answer = kling.Task | kling.KlingError | Exception
+Answer = Task | EngineError | Exception
 Row = tuple[datetime, int, int, datetime]
 
 
@@ -78,7 +86,7 @@ def run(loop: LeasedLoop) -> None:
     if loop.previous_holder_died:
         Generation.objects.reset_claims(ROW_LEASE_SECONDS)
     with (
-        closing(upstream.client(pool_size=settings.POLL_THREADS)) as client,
+        closing(upstream.make_client(pool_size=settings.POLL_THREADS)) as client,
         ThreadPoolExecutor(settings.POLL_THREADS, "poll") as pool,
     ):
         polls = Polls(client, pool)
@@ -100,7 +108,7 @@ def run(loop: LeasedLoop) -> None:
 class Polls:
     """The polls of one shift: started here, answered by threads, written here."""
 
-    client: kling.Client
+    client: Engine
     pool: ThreadPoolExecutor
     concurrency: "PollConcurrency" = field(default_factory=lambda: PollConcurrency())
     # Claimed beyond one for each thread: what they took within the last second, no more, so that
@@ -205,10 +213,10 @@ def _write_made(answered: list[PollResult]) -> set[int]:
     When the database does not take them together, each is written by itself.
     """
     made = {
-        each.generation.pk: (each.answer.image_urls, each.answer.answer)
+        each.generation.pk: (each.answer.image_urls, each.answer.response)
         for each in answered
-        if isinstance(each.answer, kling.Task)
-        and each.answer.state is kling.State.DONE
+        if isinstance(each.answer, Task)
+        and each.answer.state is State.SUCCEEDED
         and each.answer.image_urls
     }
     if not made:
@@ -235,20 +243,20 @@ def _write(answered: PollResult) -> Row | None:
 def _apply(generation: Generation, claimed: datetime, answer: Answer) -> Row | None:
     """Move the row, or say when it is to be asked again."""
     match answer:
-        case kling.Task(state=kling.State.DONE) if answer.image_urls:
-            generation.mark_fetching(answer.image_urls, answer.answer)
+        case Task(state=State.SUCCEEDED) if answer.image_urls:
+            generation.mark_fetching(answer.image_urls, answer.response)
             return None
-        case kling.Task(state=kling.State.DONE):
+        case Task(state=State.SUCCEEDED):
             return _done_without_pictures(generation, claimed, answer)
-        case kling.Task(state=kling.State.FAILED):
-            generation.mark_failed(Failure(answer.kind), answer.reason, answer.answer)
+        case Task(state=State.FAILED):
+            generation.mark_failed(Failure(answer.kind), answer.reason, answer.response)
             return None
-        case kling.Task():
+        case Task():
             generation.set_first_not_found(None)
             return _watch(generation, claimed, failures=0)
-        case kling.Denied():
+        case TaskNotFound():
             return _denied(generation, claimed)
-        case kling.KlingError():
+        case EngineError():
             return _watch(generation, claimed, failures=generation.poll_failures + 1)
         case _:
             logger.error("poll of %s broke", generation, exc_info=answer)
@@ -273,13 +281,11 @@ def _watch(generation: Generation, claimed: datetime, failures: int) -> Row | No
     return at, failures, generation.pk, claimed
 
 
-def _done_without_pictures(
-    generation: Generation, claimed: datetime, answer: kling.Task
-) -> Row | None:
+def _done_without_pictures(generation: Generation, claimed: datetime, answer: Task) -> Row | None:
     """The list may follow later; after a few more looks there is none."""
     looks = generation.count_result_without_images()
     if looks > MAX_EMPTY_RESULTS:
-        generation.mark_failed(Failure.OURS, "finished without image", answer.answer)
+        generation.mark_failed(Failure.OURS, "finished without image", answer.response)
         return None
     return _watch(generation, claimed, failures=looks)
 
@@ -303,12 +309,12 @@ def _age_seconds(generation: Generation) -> float:
 def _tell_the_line(answers: list[Answer]) -> None:
     """What a query shows of the key: silence asked for, a refusal, or that all is well again."""
     for answer in answers:
-        if isinstance(answer, kling.SlowDown) and answer.wait_seconds is not None:
+        if isinstance(answer, SlowDown) and answer.wait_seconds is not None:
             UpstreamGate.stay_silent(answer.wait_seconds)
-    refused = next((a for a in answers if isinstance(a, kling.OnHold)), None)
+    refused = next((a for a in answers if isinstance(a, OnHold)), None)
     shows_in_a_query = {UpstreamGate.HoldReason.KEY, UpstreamGate.HoldReason.ADDRESS}
     gate = UpstreamGate.now()
     if refused and not gate.is_held:
-        UpstreamGate.hold(refused.trouble, refused.answer, gap_seconds=settings.HOLD_RETRY_SECONDS)
-    elif gate.hold_reason in shows_in_a_query and any(isinstance(a, kling.Task) for a in answers):
+        UpstreamGate.hold(refused.reason, refused.response, gap_seconds=settings.HOLD_RETRY_SECONDS)
+    elif gate.hold_reason in shows_in_a_query and any(isinstance(a, Task) for a in answers):
         UpstreamGate.clear()

@@ -12,7 +12,16 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.utils import timezone
 
-from generations.engines import kling
+from generations.engines.base import (
+    Engine,
+    EngineError,
+    NotSent,
+    OnHold,
+    RequestRefused,
+    SlowDown,
+    Task,
+    TaskNotFound,
+)
 from generations.models import (
     Failure,
     Generation,
@@ -40,7 +49,7 @@ MAX_WAIT_SECONDS = 60.0
 NO_SUCH_TASK = "klingweb-looks-whether-you-are-there"
 
 
-PendingPosts = dict[Future[kling.Task], PreparedSubmission]
+PendingPosts = dict[Future[Task], PreparedSubmission]
 
 
 # Troubles that show in a query, which costs nothing, before a paid POST is risked for them.
@@ -73,7 +82,7 @@ def run(loop: LeasedLoop) -> None:
     posts: PendingPosts = {}
     window = 1
     with (
-        closing(upstream.client()) as client,
+        closing(upstream.make_client()) as client,
         ThreadPoolExecutor(settings.SUBMIT_THREADS, "submit") as pool,
     ):
         if not _may_try(client):
@@ -99,7 +108,7 @@ def run(loop: LeasedLoop) -> None:
         loop.wake_up("poll")
 
 
-def _may_try(client: kling.Client) -> bool:
+def _may_try(client: Engine) -> bool:
     """A held line is first asked something that costs nothing, where that can show the trouble.
 
     Only when it answers that does one row try it; else each try could be paid for and lost. With
@@ -110,9 +119,9 @@ def _may_try(client: kling.Client) -> bool:
         return True
     try:
         client.task(NO_SUCH_TASK)
-    except kling.Denied:
+    except TaskNotFound:
         pass
-    except kling.KlingError as error:
+    except EngineError as error:
         logger.warning("the line stays on hold: %s", error)
         UpstreamGate.probe(gap_seconds=settings.HOLD_RETRY_SECONDS)
         return False
@@ -123,9 +132,9 @@ def _may_try(client: kling.Client) -> bool:
 
 def _next_window(window: int, error: Exception | None) -> int:
     match error:
-        case None | kling.Refused():
+        case None | RequestRefused():
             return min(window * 2, settings.SUBMIT_THREADS)
-        case kling.NotSent() | kling.SlowDown() | kling.OnHold():
+        case NotSent() | SlowDown() | OnHold():
             return window
         case _:
             return 1
@@ -167,17 +176,17 @@ def _take_answers(posts: PendingPosts) -> list[Exception | None]:
     return taken
 
 
-def _take(item: PreparedSubmission, post: "Future[kling.Task]") -> kling.KlingError | None:
+def _take(item: PreparedSubmission, post: "Future[Task]") -> EngineError | None:
     try:
         task = post.result()
-    except kling.KlingError as error:
+    except EngineError as error:
         _not_accepted(item, error)
         return error
     _accepted(item, task)
     return None
 
 
-def _log_unsaved(item: PreparedSubmission, post: "Future[kling.Task]") -> None:
+def _log_unsaved(item: PreparedSubmission, post: "Future[Task]") -> None:
     """It is money: the id must be findable even when the database does not take it."""
     if not connection.in_atomic_block:
         connection.close()  # it may be the broken one; the next try opens another
@@ -185,10 +194,10 @@ def _log_unsaved(item: PreparedSubmission, post: "Future[kling.Task]") -> None:
     logger.exception("answer not saved: %s, Kling task id %r", item.generation, task_id)
 
 
-def _accepted(item: PreparedSubmission, task: kling.Task) -> None:
+def _accepted(item: PreparedSubmission, task: Task) -> None:
     with transaction.atomic():
         _note(
-            item, Submission.Outcome.ACCEPTED, task.answer, upstream_task_id=task.upstream_task_id
+            item, Submission.Outcome.ACCEPTED, task.response, upstream_task_id=task.upstream_task_id
         )
         moved = item.generation.mark_running(item.submission, task.upstream_task_id, first_poll())
         UpstreamGate.clear()
@@ -196,33 +205,33 @@ def _accepted(item: PreparedSubmission, task: kling.Task) -> None:
         logger.error("a late answer: %s is Kling task %r", item.generation, task.upstream_task_id)
 
 
-def _not_accepted(item: PreparedSubmission, error: kling.KlingError) -> None:
-    answer = error.answer or str(error)
+def _not_accepted(item: PreparedSubmission, error: EngineError) -> None:
+    answer = error.response or str(error)
     facts = {"http_status": error.http_status, "code": error.code[:60]}
     generation, submission = item.generation, item.submission
     with transaction.atomic():
         match error:
-            case kling.Refused(kind="input") if _may_be_there(item):
+            case RequestRefused(kind="input") if _may_be_there(item):
                 _note(item, Submission.Outcome.REFUSED, answer, **facts)
                 generation.mark_unconfirmed(submission, TransitionReason.REFUSED)
                 UpstreamGate.clear()
-            case kling.Refused():
+            case RequestRefused():
                 _note(item, Submission.Outcome.REFUSED, answer, **facts)
                 failure = Failure(error.kind)
                 generation.mark_refused(submission, failure, error.message)
                 UpstreamGate.clear()
-            case kling.NotSent():
+            case NotSent():
                 _note(item, Submission.Outcome.POSTPONED, answer, **facts)
                 generation.mark_postponed(submission, TransitionReason.NOT_REACHED)
                 UpstreamGate.wait(_backoff(None), is_busy=False)
-            case kling.SlowDown() if not _too_often(item, error):
+            case SlowDown() if not _too_often(item, error):
                 _note(item, Submission.Outcome.POSTPONED, answer, **facts)
                 generation.mark_postponed(submission, TransitionReason.BUSY)
                 _slow_down(error)
-            case kling.OnHold():
+            case OnHold():
                 _note(item, Submission.Outcome.POSTPONED, answer, **facts)
                 generation.mark_postponed(submission, TransitionReason.HELD)
-                UpstreamGate.hold(error.trouble, answer, gap_seconds=settings.HOLD_RETRY_SECONDS)
+                UpstreamGate.hold(error.reason, answer, gap_seconds=settings.HOLD_RETRY_SECONDS)
             case _:
                 _note(item, Submission.Outcome.UNANSWERED, answer, **facts)
                 generation.mark_unconfirmed(submission, TransitionReason.NO_ANSWER)
@@ -238,7 +247,7 @@ def _note(item: PreparedSubmission, outcome: Submission.Outcome, answer: str, **
     )
 
 
-def _too_often(item: PreparedSubmission, error: kling.SlowDown) -> bool:
+def _too_often(item: PreparedSubmission, error: SlowDown) -> bool:
     """Some answers may be taken for "try again" only so often; then nobody knows any more."""
     if error.max_attempts is None:
         return False
@@ -253,7 +262,7 @@ def _may_be_there(item: PreparedSubmission) -> bool:
     return bool(settings.UPSTREAM_LOOKUP) and before.filter(outcome__in=unknown).exists()
 
 
-def _slow_down(error: kling.SlowDown) -> None:
+def _slow_down(error: SlowDown) -> None:
     UpstreamGate.shrink(Generation.objects.images_in_flight())
     if error.wait_seconds is not None:
         UpstreamGate.stay_silent(error.wait_seconds)
@@ -262,7 +271,7 @@ def _slow_down(error: kling.SlowDown) -> None:
     busy_for = timezone.now() - (gate.busy_since or timezone.now())
     if not error.reason_known and busy_for > BUSY_BECOMES_HOLD:
         UpstreamGate.hold(
-            UpstreamGate.HoldReason.BUSY, error.answer, gap_seconds=settings.HOLD_RETRY_SECONDS
+            UpstreamGate.HoldReason.BUSY, error.response, gap_seconds=settings.HOLD_RETRY_SECONDS
         )
 
 
