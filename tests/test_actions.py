@@ -317,7 +317,7 @@ def test_what_it_cost_is_asked_once_for_all_cards(
         lost.mark_not_there(lost.submissions.get())
 
     end_badly()
-    UpstreamGate.now()
+    UpstreamGate.for_engine()
     owner_client.get("/")
     with django_assert_num_queries(9):
         owner_client.get("/")

@@ -24,7 +24,7 @@ def test_an_admin_sees_each_list_and_a_member_none(
     admin_client: Client, stranger_client: Client, page: str
 ) -> None:
     make_generation(Status.SUCCEEDED)
-    UpstreamGate.now()
+    UpstreamGate.for_engine()
     assert admin_client.get(f"/admin/{page}/").status_code == 200
     assert stranger_client.get(f"/admin/{page}/").status_code == 302
 
@@ -54,11 +54,13 @@ def test_nobody_takes_the_panel_from_themselves(admin_client: Client, admin: Mem
 
 
 def test_resume_opens_the_line_and_ends_a_silence(admin_client: Client) -> None:
-    UpstreamGate.hold(UpstreamGate.HoldReason.KEY, "no")
-    UpstreamGate.stay_silent(3600)
-    assert b"The key is refused" in admin_client.get("/admin/generations/upstreamgate/").content
+    UpstreamGate.for_engine().hold(UpstreamGate.HoldReason.KEY, "no")
+    UpstreamGate.for_engine().stay_silent(3600)
+    assert (
+        b"The API key is rejected" in admin_client.get("/admin/generations/upstreamgate/").content
+    )
     admin_client.post("/queue/resume")
-    line = UpstreamGate.now()
+    line = UpstreamGate.for_engine()
     assert not line.is_held
     assert line.silent_until is None or line.silent_until < timezone.now()
 

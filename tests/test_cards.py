@@ -123,7 +123,9 @@ def test_the_place_in_line_is_the_turn(
 
 def test_while_the_line_is_held_everybody_sees_why(owner_client: Client, owner: Member) -> None:
     row = make_generation(owner=owner)
-    UpstreamGate.hold(UpstreamGate.HoldReason.ACCOUNT, "quota_not_enough: the raw words")
+    UpstreamGate.for_engine().hold(
+        UpstreamGate.HoldReason.ACCOUNT, "quota_not_enough: the raw words"
+    )
     page = owner_client.get("/").content
     assert b"The line is on hold: the Kling account is empty." in page
     assert b"the raw words" not in page
@@ -134,13 +136,13 @@ def test_while_the_line_is_paused_what_waits_starts_when_the_pause_ends(
     owner_client: Client, owner: Member, admin: Member
 ) -> None:
     row = make_generation(owner=owner)
-    UpstreamGate.hold(UpstreamGate.HoldReason.ACCOUNT, "quota_not_enough")
-    UpstreamGate.pause(admin, "Lunch")
+    UpstreamGate.for_engine().hold(UpstreamGate.HoldReason.ACCOUNT, "quota_not_enough")
+    UpstreamGate.for_engine().pause(admin, "Lunch")
     assert "Starts when the pause ends" in card_in(owner_client.get("/").content, row)
 
 
 def test_an_admin_sees_the_raw_words_and_the_way_to_the_panel(admin_client: Client) -> None:
-    UpstreamGate.hold(UpstreamGate.HoldReason.KEY, "invalid token")
+    UpstreamGate.for_engine().hold(UpstreamGate.HoldReason.KEY, "invalid token")
     page = admin_client.get("/").content
     assert b'href="/queue/"' in page
     assert b"invalid token" in admin_client.get("/queue/").content
@@ -204,7 +206,7 @@ def test_after_a_minute_the_page_asks_less_often(owner_client: Client, owner: Me
 def test_a_hold_shows_up_on_an_open_page(owner_client: Client, owner: Member) -> None:
     row = make_generation(Status.RUNNING, owner=owner)
     question = seen(owner_client, row)
-    UpstreamGate.hold(UpstreamGate.HoldReason.BUSY)
+    UpstreamGate.for_engine().hold(UpstreamGate.HoldReason.BUSY)
     assert b"too busy for minutes" in ask(owner_client, question).content
 
 
@@ -398,7 +400,7 @@ def test_a_running_card_says_how_long_it_usually_takes(
 def test_a_waiting_card_says_when_it_will_be_here(owner_client: Client, owner: Member) -> None:
     row = make_generation(owner=owner)
     assert "Here in about" in card_in(owner_client.get("/").content, row)
-    UpstreamGate.hold(UpstreamGate.HoldReason.KEY)
+    UpstreamGate.for_engine().hold(UpstreamGate.HoldReason.KEY)
     assert "Here in about" not in card_in(owner_client.get("/").content, row)
 
 

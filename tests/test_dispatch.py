@@ -158,22 +158,23 @@ def test_a_reference_image_that_is_gone_is_refused_and_never_sent() -> None:
 
 def test_a_held_line_lets_nobody_through_before_the_gap_is_over() -> None:
     queue(make_member(), 1, 1)
-    UpstreamGate.hold(UpstreamGate.HoldReason.KEY, gap_seconds=60)
+    UpstreamGate.for_engine().hold(UpstreamGate.HoldReason.KEY)
     assert sent() == []
 
 
 def test_a_held_line_lets_exactly_one_through_after_the_gap() -> None:
     queue(make_member(), 1, 1, 1)
-    UpstreamGate.hold(UpstreamGate.HoldReason.KEY, gap_seconds=0)
+    UpstreamGate.for_engine().hold(UpstreamGate.HoldReason.KEY)
+    UpstreamGate.objects.update(probe_at=timezone.now())
     assert len(sent()) == 1
     assert sent() == []
-    assert UpstreamGate.now().hold_reason == UpstreamGate.HoldReason.KEY
+    assert UpstreamGate.for_engine().hold_reason == UpstreamGate.HoldReason.KEY
 
 
 def test_the_gap_doubles_with_each_probe_up_to_a_quarter_of_an_hour(settings: Settings) -> None:
     settings.HOLD_RETRY_SECONDS = 60
     queue(make_member(), *repeat(1, 7))
-    UpstreamGate.hold(UpstreamGate.HoldReason.KEY, gap_seconds=60)
+    UpstreamGate.for_engine().hold(UpstreamGate.HoldReason.KEY)
     gaps = []
     for _ in range(6):
         UpstreamGate.objects.update(probe_at=timezone.now())
@@ -181,8 +182,8 @@ def test_the_gap_doubles_with_each_probe_up_to_a_quarter_of_an_hour(settings: Se
         (item,) = send_next(ALL)
         # Refused again: what the answer says must not lengthen the gap a second time.
         item.generation.mark_postponed(item.submission, TransitionReason.BUSY)
-        UpstreamGate.hold(UpstreamGate.HoldReason.KEY, gap_seconds=60)
-        probe_at = UpstreamGate.now().probe_at
+        UpstreamGate.for_engine().hold(UpstreamGate.HoldReason.KEY)
+        probe_at = UpstreamGate.for_engine().probe_at
         assert probe_at
         gaps.append(round((probe_at - before).total_seconds() / 60))
     assert gaps == [2, 4, 8, 15, 15, 15]
@@ -190,8 +191,8 @@ def test_the_gap_doubles_with_each_probe_up_to_a_quarter_of_an_hour(settings: Se
 
 def test_a_burst_of_refusals_holds_the_line_for_one_gap() -> None:
     for _ in range(16):
-        UpstreamGate.hold(UpstreamGate.HoldReason.ACCOUNT, "no money", gap_seconds=60)
-    gate = UpstreamGate.now()
+        UpstreamGate.for_engine().hold(UpstreamGate.HoldReason.ACCOUNT, "no money")
+    gate = UpstreamGate.for_engine()
     assert gate.held_at
     assert gate.probe_at
     assert round((gate.probe_at - gate.held_at).total_seconds()) == 60
@@ -199,7 +200,7 @@ def test_a_burst_of_refusals_holds_the_line_for_one_gap() -> None:
 
 def test_a_wait_keeps_everybody_back_until_it_is_over() -> None:
     queue(make_member(), 1)
-    UpstreamGate.wait(60)
+    UpstreamGate.for_engine().wait(60)
     assert sent() == []
     UpstreamGate.objects.update(submit_not_before=timezone.now())
     assert len(sent()) == 1

@@ -46,7 +46,7 @@ def test_a_clock_that_jumps_loses_nothing_and_sends_nothing_twice(
     rows = [make_generation(owner=owner, prompt=f"a clock {number}") for number in range(4)]
     run_loops("submit", seconds=1)
     rows += [make_generation(owner=owner, prompt=f"a queued clock {number}") for number in range(2)]
-    UpstreamGate.wait(1)  # at the time before the jump
+    UpstreamGate.for_engine().wait(1)  # at the time before the jump
     assert Generation.objects.filter(status=Status.RUNNING).count() == 4
     set_clock(jump)
     tasks.heartbeat()

@@ -48,12 +48,12 @@ def stored_files() -> list[str]:
         ("file-404", "answered 404"),
         ("file-410", "answered 410"),
         ("file-truncated", "the file host failed"),
-        ("file-half", "not a whole picture"),
-        ("file-empty", "not a whole picture"),
-        ("file-html", "not a whole picture"),
-        ("file-html-as-png", "not a whole picture"),
-        ("file-svg", "not a whole picture"),
-        ("file-bomb", "not a whole picture"),
+        ("file-half", "not a complete image"),
+        ("file-empty", "not a complete image"),
+        ("file-html", "not a complete image"),
+        ("file-html-as-png", "not a complete image"),
+        ("file-svg", "not a complete image"),
+        ("file-bomb", "not a complete image"),
         ("file-gzip-bomb", "longer than 1048576 bytes"),
         ("file-endless", "longer than 1048576 bytes"),
         ("file-silent", "DeadlineExceeded"),
@@ -169,10 +169,10 @@ def test_an_upstream_that_cannot_say_the_fresh_address_now_is_asked_again(
 
 def test_a_picture_that_kills_its_fetcher_comes_to_an_end(upstream: Simulator) -> None:
     with ScriptedServer(reply(200, png_bytes())) as server:
-        wanted_from(server, claims=fetch.CRASHES_FORGIVEN)
+        wanted_from(server, claims=fetch.MAX_CLAIMS)
         run_worker()
         assert server.requests == []
-    assert the_picture().reason == "every try broke off"
+    assert the_picture().reason == "every download was interrupted"
 
 
 def test_what_a_dead_fetcher_had_claimed_is_fetched_at_once(

@@ -45,13 +45,13 @@ def test_the_holder_renews_and_releases() -> None:
     assert Lease.acquire("poll")
     assert Lease.acquire("poll")
     assert Lease.is_held("poll")
-    Lease.release("poll")
+    Lease.give_back("poll")
     assert not Lease.is_held("poll")
 
 
 def test_nobody_releases_what_another_holds() -> None:
     held_by(LIVE_HOLDER)
-    Lease.release("poll")
+    Lease.give_back("poll")
     assert Lease.is_held("poll")
 
 
@@ -81,7 +81,7 @@ def test_a_clock_that_jumped_back_loses_no_kick() -> None:
 def test_nobody_kicks_whoever_is_at_work() -> None:
     Lease.acquire("poll")
     assert not Lease.claim_wake_up("poll")
-    Lease.release("poll")
+    Lease.give_back("poll")
     assert Lease.claim_wake_up("poll")
 
 

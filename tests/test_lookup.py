@@ -53,7 +53,7 @@ def asked(
     """An upstream that can be asked, in either way, and has taken one of ours before."""
     settings.UPSTREAM_LOOKUP = request.param
     settings.LOOKUP_SECONDS = [0.05, 0.1, 0.2]
-    monkeypatch.setattr(lookup, "CLOCKS_DIFFER", timedelta(0))
+    monkeypatch.setattr(lookup, "MAX_CLOCK_DIFFERENCE", timedelta(0))
     make_generation(prompt="an earlier lighthouse")
     run_worker()
     return upstream
@@ -252,7 +252,7 @@ def test_the_gaps_between_vain_questions_grow(settings: Settings) -> None:
     row = make_generation(Status.UNCONFIRMED, next_poll_at=timezone.now())
     for seconds in (120, 240, 480, 960, 1800, 1800):
         before = timezone.now()
-        lookup._look_later(row)
+        lookup._retry_later(row)
         row.refresh_from_db()
         assert row.next_poll_at
         gap = (row.next_poll_at - before).total_seconds()
@@ -262,7 +262,7 @@ def test_the_gaps_between_vain_questions_grow(settings: Settings) -> None:
 def test_a_retry_after_silences_the_whole_key(asked: Simulator, answers: Answers) -> None:
     lose_the_answer()
     server = answers.are(reply(429, {"code": 1302, "message": "slow"}, Retry_After="600"))
-    run_worker(lambda: UpstreamGate.now().silent_until is not None, "silence was asked for")
+    run_worker(lambda: UpstreamGate.for_engine().silent_until is not None, "silence was asked for")
     told = len(server.requests)
     Generation.objects.filter(status=Status.UNCONFIRMED).update(next_poll_at=timezone.now())
     assert not lookup.has_work()
@@ -273,9 +273,9 @@ def test_a_retry_after_silences_the_whole_key(asked: Simulator, answers: Answers
 def test_a_refused_key_holds_the_line(asked: Simulator, answers: Answers) -> None:
     row = lose_the_answer()
     answers.are(reply(401, {"code": 1002, "message": "Authorization is invalid"}))
-    run_worker(lambda: UpstreamGate.now().is_held, "the line is held")
+    run_worker(lambda: UpstreamGate.for_engine().is_held, "the line is held")
     row.refresh_from_db()
-    assert (row.status, UpstreamGate.now().hold_reason) == (
+    assert (row.status, UpstreamGate.for_engine().hold_reason) == (
         Status.UNCONFIRMED,
         UpstreamGate.HoldReason.KEY,
     )
@@ -285,7 +285,7 @@ def test_a_list_that_does_not_reach_back_proves_nothing(
     asked: Simulator, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.UPSTREAM_LOOKUP = "list"
-    monkeypatch.setattr(lookup, "CLOCKS_DIFFER", timedelta(minutes=10))
+    monkeypatch.setattr(lookup, "MAX_CLOCK_DIFFERENCE", timedelta(minutes=10))
     row = make_generation(prompt="a red door, simulate: html-502")
     run_worker(lambda: Generation.objects.get(pk=row.pk).poll_failures >= 3, "it was asked in vain")
     row.refresh_from_db()
@@ -387,7 +387,7 @@ def test_what_is_found_after_it_was_sent_again_is_told_as_money(
     row = lose_the_answer()
     stale = Generation.objects.get(pk=row.pk)
     assert row.send_again(by=row.owner, version=row.version)
-    lookup._found(stale, row.submissions.get(), ("the-first",))
+    lookup._record_found(stale, row.submissions.get(), ("the-first",))
     assert "the-first" in caplog.text
     row.refresh_from_db()
     assert row.status == Status.QUEUED

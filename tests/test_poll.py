@@ -149,10 +149,10 @@ def test_a_refused_key_holds_the_submits_keeps_the_task_and_opens_with_a_good_po
 ) -> None:
     answers.are(reply(401, {"code": 1002, "message": "Authorization is invalid"}))
     row = running()
-    run_worker(lambda: UpstreamGate.now().is_held, "the line is held")
-    assert UpstreamGate.now().hold_reason == UpstreamGate.HoldReason.KEY
+    run_worker(lambda: UpstreamGate.for_engine().is_held, "the line is held")
+    assert UpstreamGate.for_engine().hold_reason == UpstreamGate.HoldReason.KEY
     answers.are(PROCESSING)
-    run_worker(lambda: not UpstreamGate.now().is_held, "the line is open")
+    run_worker(lambda: not UpstreamGate.for_engine().is_held, "the line is open")
     row.refresh_from_db()
     assert row.status == Status.RUNNING
 
@@ -287,4 +287,4 @@ def test_as_many_polls_are_under_way_as_their_rate_and_length_ask_for(settings: 
         )  # fmt: skip
         width = poll.PollConcurrency()
         width.observe([poll.PollResult(row, timezone.now(), KeyError(), seconds)] * 50)
-        assert width.now() == threads
+        assert width.limit() == threads

@@ -37,17 +37,17 @@ def test_the_page_is_for_admins_alone(owner_client: Client, admin_client: Client
 
 
 def test_nobody_else_resumes(owner_client: Client, admin: Member) -> None:
-    UpstreamGate.pause(admin, "Lunch")
+    UpstreamGate.for_engine().pause(admin, "Lunch")
     assert owner_client.post("/queue/resume").status_code == 403
-    assert UpstreamGate.now().is_paused
+    assert UpstreamGate.for_engine().is_paused
 
 
 def test_nothing_is_paused_or_resumed_by_looking(admin_client: Client, admin: Member) -> None:
     assert "Open: what is asked for is sent" in page_of(admin_client)
     assert not UpstreamGate.objects.exists()
-    UpstreamGate.pause(admin, "Lunch")
+    UpstreamGate.for_engine().pause(admin, "Lunch")
     assert admin_client.get("/queue/resume").status_code == 405
-    assert UpstreamGate.now().is_paused
+    assert UpstreamGate.for_engine().is_paused
 
 
 # --- the pause ------------------------------------------------------------------------------------
@@ -58,7 +58,7 @@ def test_a_pause_is_told_to_all_with_its_reason_and_who(
 ) -> None:
     answer = admin_client.post("/queue/", {"reason": "  The month's <money> is spent "})
     assert (answer.status_code, answer["Location"]) == (302, "/queue/")
-    gate = UpstreamGate.now()
+    gate = UpstreamGate.for_engine()
     assert (gate.paused_by, gate.pause_reason) == (admin, "The month's <money> is spent")
     page = page_of(owner_client, "/")
     assert "The line is paused: The month&#x27;s &lt;money&gt; is spent" in page
@@ -68,7 +68,7 @@ def test_a_pause_is_told_to_all_with_its_reason_and_who(
 
 
 def test_admins_find_resume_and_details_in_the_banner(admin_client: Client, admin: Member) -> None:
-    UpstreamGate.pause(admin, "Lunch")
+    UpstreamGate.for_engine().pause(admin, "Lunch")
     page = page_of(admin_client, "/")
     assert 'id="banner-resume"' in page
     assert 'id="banner-details" href="/queue/"' in page
@@ -92,17 +92,17 @@ def test_an_empty_post_is_a_pause_without_a_reason(admin_client: Client) -> None
 
 
 def test_the_first_pause_stands(admin_client: Client, admin: Member) -> None:
-    UpstreamGate.pause(admin, "Lunch")
+    UpstreamGate.for_engine().pause(admin, "Lunch")
     answer = admin_client.post("/queue/", {"reason": "Dinner"}, follow=True)
     assert b"It was paused already." in answer.content
-    assert UpstreamGate.now().pause_reason == "Lunch"
+    assert UpstreamGate.for_engine().pause_reason == "Lunch"
 
 
 def test_while_it_is_paused_nobody_is_asked_to_pause_it(
     admin_client: Client, admin: Member
 ) -> None:
     assert 'name="reason"' in page_of(admin_client)
-    UpstreamGate.pause(admin, "Lunch")
+    UpstreamGate.for_engine().pause(admin, "Lunch")
     assert 'name="reason"' not in page_of(admin_client)
 
 
@@ -111,10 +111,10 @@ def test_while_it_is_paused_nobody_is_asked_to_pause_it(
 
 def test_a_resume_lets_the_queue_go_at_once(admin_client: Client, admin: Member) -> None:
     make_generation()
-    UpstreamGate.pause(admin, "Lunch")
-    UpstreamGate.hold(UpstreamGate.HoldReason.ACCOUNT)
+    UpstreamGate.for_engine().pause(admin, "Lunch")
+    UpstreamGate.for_engine().hold(UpstreamGate.HoldReason.ACCOUNT)
     press_resume(admin_client, page_of(admin_client))
-    gate = UpstreamGate.now()
+    gate = UpstreamGate.for_engine()
     assert not gate.is_paused
     assert not gate.is_held
     assert [kick.func() for kick in OrmQ.objects.all()] == ["generations.worker.tasks.submit"]
@@ -123,9 +123,9 @@ def test_a_resume_lets_the_queue_go_at_once(admin_client: Client, admin: Member)
 def test_a_resume_from_the_banner_of_a_card_does_the_same(
     admin_client: Client, admin: Member
 ) -> None:
-    UpstreamGate.pause(admin, "Lunch")
+    UpstreamGate.for_engine().pause(admin, "Lunch")
     press_resume(admin_client, page_of(admin_client, "/"))
-    assert not UpstreamGate.now().is_paused
+    assert not UpstreamGate.for_engine().is_paused
 
 
 @pytest.mark.parametrize("before", ["a hold", "another pause"])
@@ -133,14 +133,14 @@ def test_a_press_on_an_old_page_ends_no_pause_that_it_did_not_show(
     admin_client: Client, admin: Member, before: str
 ) -> None:
     if before == "a hold":
-        UpstreamGate.hold(UpstreamGate.HoldReason.KEY)
+        UpstreamGate.for_engine().hold(UpstreamGate.HoldReason.KEY)
     else:
-        UpstreamGate.pause(admin, "Lunch")
+        UpstreamGate.for_engine().pause(admin, "Lunch")
     old = page_of(admin_client)
-    UpstreamGate.resume()
-    UpstreamGate.pause(admin, "Somebody broke in")
+    UpstreamGate.for_engine().resume()
+    UpstreamGate.for_engine().pause(admin, "Somebody broke in")
     assert "read why first" in press_resume(admin_client, old)
-    assert UpstreamGate.now().pause_reason == "Somebody broke in"
+    assert UpstreamGate.for_engine().pause_reason == "Somebody broke in"
     assert not OrmQ.objects.exists()
 
 
@@ -159,12 +159,12 @@ def test_an_open_page_learns_of_a_pause_of_another_and_of_its_end(
         stamps.extend(re.findall(r'data-page-stamp="([^"]+)"', page))
         return page
 
-    UpstreamGate.pause(admin, "Lunch")
+    UpstreamGate.for_engine().pause(admin, "Lunch")
     assert "The line is paused: Lunch" in ask()
-    UpstreamGate.resume()
-    UpstreamGate.pause(admin, "Dinner")
+    UpstreamGate.for_engine().resume()
+    UpstreamGate.for_engine().pause(admin, "Dinner")
     assert "The line is paused: Dinner" in ask()
-    UpstreamGate.resume()
+    UpstreamGate.for_engine().resume()
     page = ask()
     assert 'id="banner"' in page
     assert "The line is paused" not in page
@@ -175,7 +175,7 @@ def test_a_press_on_a_card_brings_the_banner_with_the_stamp(
     owner_client: Client, owner: Member, admin: Member
 ) -> None:
     row = make_generation(Status.UNCONFIRMED, owner=owner)
-    UpstreamGate.pause(admin, "Lunch")
+    UpstreamGate.for_engine().pause(admin, "Lunch")
     address = f"/generations/{row.pk}/send-again/"
     page = owner_client.post(address, {"version": "1"}, headers=HTMX).content.decode()
     assert 'data-page-stamp="paused-' in page
@@ -192,7 +192,7 @@ def test_it_says_how_much_is_where_and_how_wide_it_is(admin_client: Client) -> N
     make_generation(Status.SUBMITTING)
     make_generation(Status.UNCONFIRMED)
     make_generation(Status.SUCCEEDED)
-    UpstreamGate.now()
+    UpstreamGate.for_engine()
     UpstreamGate.objects.update(concurrency_limit=5, concurrency_limit_changed_at=timezone.now())
     page = page_of(admin_client)
     for words, count in (
@@ -231,8 +231,8 @@ def test_what_was_asked_of_another_upstream_is_not_of_this_line(admin_client: Cl
 def test_a_hold_says_why_since_when_and_when_it_tries_again(
     admin_client: Client, owner_client: Client
 ) -> None:
-    UpstreamGate.hold(UpstreamGate.HoldReason.ACCOUNT, '{"message": "<b>1102"}')
-    gate, page = UpstreamGate.now(), page_of(admin_client)
+    UpstreamGate.for_engine().hold(UpstreamGate.HoldReason.ACCOUNT, '{"message": "<b>1102"}')
+    gate, page = UpstreamGate.for_engine(), page_of(admin_client)
     assert gate.held_at
     assert gate.probe_at
     assert "The line is on hold: the Kling account is empty." in page
@@ -246,8 +246,8 @@ def test_a_hold_says_why_since_when_and_when_it_tries_again(
 
 
 def test_a_pause_hides_no_hold_behind_it(admin_client: Client, admin: Member) -> None:
-    UpstreamGate.hold(UpstreamGate.HoldReason.KEY, "invalid token")
-    UpstreamGate.pause(admin, "Lunch")
+    UpstreamGate.for_engine().hold(UpstreamGate.HoldReason.KEY, "invalid token")
+    UpstreamGate.for_engine().pause(admin, "Lunch")
     page = page_of(admin_client)
     assert "The line is paused: Lunch" in page
     assert "Kling refuses our key" in page
@@ -256,8 +256,8 @@ def test_a_pause_hides_no_hold_behind_it(admin_client: Client, admin: Member) ->
 
 def test_a_wait_is_told_with_its_end(admin_client: Client) -> None:
     assert "Busy" not in page_of(admin_client)
-    UpstreamGate.stay_silent(3600)
-    until, page = UpstreamGate.now().silent_until, page_of(admin_client)
+    UpstreamGate.for_engine().stay_silent(3600)
+    until, page = UpstreamGate.for_engine().silent_until, page_of(admin_client)
     assert "Busy: Kling has no room for now." in page
     assert f"<dt>Nothing sent until</dt><dd>{until:%-d %b, %H:%M:%S}</dd>" in page
     assert "Open: what is asked for" not in page

@@ -213,7 +213,7 @@ def _is_watched_for_ever(end: End) -> bool:
 
 def _so_far(upstream: Simulator) -> tuple[str, int, int, str]:
     row = Generation.objects.get()
-    return row.status, row.attempt, len(upstream.tasks()), UpstreamGate.now().hold_reason
+    return row.status, row.attempt, len(upstream.tasks()), UpstreamGate.for_engine().hold_reason
 
 
 def _end_of(row: Generation, upstream: Simulator) -> End:
@@ -223,7 +223,7 @@ def _end_of(row: Generation, upstream: Simulator) -> End:
         mark="lost" if row.lost_at else "late" if row.late_at else "",
         stored=row.pictures.filter(state=Picture.State.STORED).count(),
         posts=len([post for post in upstream.requests("submit") if post["prompt"] == row.prompt]),
-        trouble=UpstreamGate.now().hold_reason,
+        trouble=UpstreamGate.for_engine().hold_reason,
     )
 
 

@@ -49,7 +49,7 @@ def test_a_refused_key_burns_nothing_and_the_line_opens_by_itself(upstream: Simu
     make_queue(5)
     run_worker()
     assert statuses() == [Status.QUEUED] * 5
-    assert UpstreamGate.now().hold_reason == UpstreamGate.HoldReason.KEY
+    assert UpstreamGate.for_engine().hold_reason == UpstreamGate.HoldReason.KEY
 
     tried = len(posts(upstream))
     make_probe_due()
@@ -61,7 +61,7 @@ def test_a_refused_key_burns_nothing_and_the_line_opens_by_itself(upstream: Simu
     make_probe_due()
     run_worker()
     assert statuses() == [Status.SUCCEEDED] * 5
-    assert not UpstreamGate.now().is_held
+    assert not UpstreamGate.for_engine().is_held
 
 
 def test_three_submits_in_a_row_without_an_answer_hold_the_line(upstream: Simulator) -> None:
@@ -69,7 +69,7 @@ def test_three_submits_in_a_row_without_an_answer_hold_the_line(upstream: Simula
     make_queue(5)
     run_worker()
     assert statuses() == [Status.UNCONFIRMED] * 3 + [Status.QUEUED] * 2
-    assert UpstreamGate.now().hold_reason == UpstreamGate.HoldReason.UNREACHED
+    assert UpstreamGate.for_engine().hold_reason == UpstreamGate.HoldReason.UNREACHED
     assert len(posts(upstream)) == 3
 
 
@@ -84,7 +84,7 @@ def test_a_wrong_address_is_asked_for_nothing_more_that_costs(
     make_probe_due()
     run_loops("submit")
     assert statuses() == parked
-    assert UpstreamGate.now().is_held
+    assert UpstreamGate.for_engine().is_held
     settings.UPSTREAM_URL = upstream.url
     make_probe_due()
     run_worker()
@@ -102,7 +102,7 @@ def test_an_answer_in_between_shows_that_the_address_is_right(
     run_worker()
     unknown, made = Status.UNCONFIRMED, Status.SUCCEEDED
     assert statuses() == [unknown, unknown, made, unknown, unknown]
-    assert not UpstreamGate.now().is_held
+    assert not UpstreamGate.for_engine().is_held
 
 
 def test_a_busy_upstream_that_gives_no_reason_for_minutes_holds_the_line(
@@ -111,10 +111,10 @@ def test_a_busy_upstream_that_gives_no_reason_for_minutes_holds_the_line(
     upstream.scenario("empty-429", times=None)
     make_generation()
     run_loops("submit")
-    assert not UpstreamGate.now().is_held
+    assert not UpstreamGate.for_engine().is_held
     UpstreamGate.objects.update(busy_since=timezone.now() - timedelta(minutes=6))
     run_worker()
-    assert UpstreamGate.now().hold_reason == UpstreamGate.HoldReason.BUSY
+    assert UpstreamGate.for_engine().hold_reason == UpstreamGate.HoldReason.BUSY
     assert statuses() == [Status.QUEUED]
 
 
@@ -126,7 +126,7 @@ def test_an_upstream_that_says_it_has_no_free_slot_is_waited_for_however_long(
     run_loops("submit")
     UpstreamGate.objects.update(busy_since=timezone.now() - timedelta(minutes=6))
     run_loops("submit")
-    assert not UpstreamGate.now().is_held
+    assert not UpstreamGate.for_engine().is_held
     assert len(posts(upstream)) > 1
 
 
@@ -154,7 +154,7 @@ def test_a_retry_after_silences_submits_and_polls(upstream: Simulator) -> None:
 def test_a_burst_of_refusals_is_one_reason_to_wait(
     upstream: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(submit, "MAX_WAIT_SECONDS", 60)
+    monkeypatch.setattr(UpstreamGate, "MAX_BACKOFF_SECONDS", 60)
     upstream.settings(submit_seconds=0.2)
     upstream.scenario("normal", times=7)  # so that several are under way when it turns
     upstream.scenario("too-many", times=None)
@@ -162,16 +162,16 @@ def test_a_burst_of_refusals_is_one_reason_to_wait(
     run_loops("submit", seconds=2)
     refused = [post["status"] for post in posts(upstream)].count(429)
     assert refused > 1
-    assert UpstreamGate.now().refusals_in_a_row < refused
+    assert UpstreamGate.for_engine().refusals_in_a_row < refused
 
 
 def test_the_wait_doubles_with_each_refusal_in_a_row_up_to_a_minute() -> None:
     for seconds in (1, 2, 4, 8, 16, 32, 60, 60):
-        assert 0.8 * seconds <= submit._backoff(None) <= 1.2 * seconds
-        UpstreamGate.wait(0)
-    assert submit._backoff(100) == 100, "never less than was asked for"
-    UpstreamGate.clear()
-    assert submit._backoff(None) < 2
+        assert 0.8 * seconds <= UpstreamGate.for_engine().backoff_seconds() <= 1.2 * seconds
+        UpstreamGate.for_engine().wait(0)
+    assert UpstreamGate.for_engine().backoff_seconds(100) == 100, "never less than was asked for"
+    UpstreamGate.for_engine().clear()
+    assert UpstreamGate.for_engine().backoff_seconds() < 2
 
 
 def test_code_5000_is_sent_again_twice_and_then_nobody_knows(upstream: Simulator) -> None:
@@ -244,8 +244,8 @@ def test_an_answer_that_comes_after_the_sweep_still_counts(
         assert statuses() == [Status.UNCONFIRMED]
         take(item, post)
 
-    take = submit._take
-    monkeypatch.setattr(submit, "_take", take_late)
+    take = submit._record_response
+    monkeypatch.setattr(submit, "_record_response", take_late)
     upstream.scenario(scenario)
     make_generation()
     run_worker(lambda: statuses() == [end], f"it is {end}")

@@ -87,7 +87,7 @@ def a_queued_row() -> None:
 
 def a_queued_row_behind_a_held_line() -> None:
     make_generation()
-    UpstreamGate.hold(UpstreamGate.HoldReason.KEY, gap_seconds=60)
+    UpstreamGate.for_engine().hold(UpstreamGate.HoldReason.KEY)
 
 
 def a_running_row() -> None:

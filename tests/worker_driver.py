@@ -59,10 +59,10 @@ def connect(simulator: Simulator, settings: Settings, monkeypatch: pytest.Monkey
     settings.POLL_SECONDS = [0.02] * 4
     settings.FETCH_RETRY_SECONDS = [0.02, 0.02]
     settings.HOLD_RETRY_SECONDS = 3600
-    monkeypatch.setattr(submit, "MAX_WAIT_SECONDS", 0.05)
-    monkeypatch.setattr(submit, "TICK_SECONDS", 0.01)
+    monkeypatch.setattr(UpstreamGate, "MAX_BACKOFF_SECONDS", 0.05)
+    monkeypatch.setattr(submit, "RESPONSE_WAIT_SECONDS", 0.01)
     monkeypatch.setattr(poll, "WRITE_SECONDS", 0.02)
-    monkeypatch.setattr(fetch, "TICK_SECONDS", 0.02)
+    monkeypatch.setattr(fetch, "RESULT_WAIT_SECONDS", 0.02)
     monkeypatch.setattr(poll_schedule, "MAX_RETRY_SECONDS", 0.05)
 
 
@@ -77,7 +77,7 @@ def run_loops(*lease_names: str, seconds: float = STINT_SECONDS) -> None:
 def is_idle() -> bool:
     """Nothing moves any more before a person, an answer or the end of a hold moves it."""
     moving = Generation.objects.live().filter(lost_at=None)
-    if UpstreamGate.now().is_held and not dispatch.opens_soon():
+    if UpstreamGate.for_engine().is_held and not dispatch.opens_soon():
         moving = moving.exclude(status=Status.QUEUED)
     return not moving.exists()
 
@@ -103,7 +103,7 @@ def describe_rows() -> str:
     stories = [
         f"{row}: {row.status} {row.failure_message} after {_last_moves(row)}" for row in rows
     ]
-    return "\n".join([f"the line: {vars(UpstreamGate.now())}", *stories])
+    return "\n".join([f"the line: {vars(UpstreamGate.for_engine())}", *stories])
 
 
 def make_probe_due() -> None:

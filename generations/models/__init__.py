@@ -9,9 +9,10 @@ from .process import is_dead
 from .status import Failure, Status
 from .submission import Submission
 from .transition import Transition, TransitionReason
-from .upstream_gate import UpstreamGate
+from .upstream_gate import DEFAULT_ENGINE, ReportSource, UpstreamGate
 
 __all__ = [
+    "DEFAULT_ENGINE",
     "Collection",
     "CollectionItem",
     "Failure",
@@ -21,6 +22,7 @@ __all__ = [
     "Member",
     "Picture",
     "ReferenceImage",
+    "ReportSource",
     "Status",
     "Submission",
     "Tag",

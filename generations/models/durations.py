@@ -198,7 +198,7 @@ def _read_queue() -> dict[int, Range]:
         for sent, moved, n in under_way.values_list("submitted_at", "status_at", "n")
     ]
     waiting = [QueuedWork(0, row.n, row.turn) for row in first]  # type: ignore[attr-defined]
-    gate = UpstreamGate.objects.filter(pk=UpstreamGate.ONLY).first()
+    gate = UpstreamGate.current_or_none()
     concurrency_limit = (gate and gate.concurrency_limit) or settings.CONCURRENCY_LIMIT
     asked = (
         Generation.objects.for_current_upstream()

@@ -23,7 +23,7 @@ from .search_text import normalize
 from .status import FINAL, LIVE, OPEN, WITH_TASK, Failure, Status
 from .submission import Submission
 from .transition import TransitionReason
-from .upstream_gate import UpstreamGate
+from .upstream_gate import DEFAULT_ENGINE, UpstreamGate
 
 MAX_TASK_ID_LENGTH = 200  # characters, as the column has them
 
@@ -59,6 +59,7 @@ class Generation(models.Model):
         default=_current_upstream,
         help_text=_("A request made in the demo is never sent to the paid gateway."),
     )
+    engine = models.CharField(max_length=20, default=DEFAULT_ENGINE)
     prompt = models.TextField()
     negative_prompt = models.TextField(blank=True, default="")
     aspect_ratio = models.CharField(max_length=8)
@@ -514,7 +515,7 @@ class Generation(models.Model):
 
     def _claim_task_id(self, upstream_task_id: str) -> None:
         """Until the transaction ends, nobody else finds or names that task."""
-        UpstreamGate.lock()
+        UpstreamGate.for_engine(self.engine).lock()
         others = Generation.objects.exclude(pk=self.pk).filter(upstream_task_id=upstream_task_id)
         answers = Submission.objects.exclude(generation=self).filter(
             upstream_task_id=upstream_task_id

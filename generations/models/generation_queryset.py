@@ -15,6 +15,7 @@ from .member import Member
 from .picture import Picture
 from .status import FINAL, LIVE, OPEN, TRANSITIONS, Status
 from .transition import Transition, TransitionReason
+from .upstream_gate import DEFAULT_ENGINE
 
 if TYPE_CHECKING:
     from .generation import Generation
@@ -42,6 +43,7 @@ POLL_COLUMNS = (
     "polling_since",
     "reference_id",
     "upstream",
+    "engine",
     "n",
 )
 
@@ -91,18 +93,22 @@ class GenerationQuerySet(models.QuerySet["Generation"]):
         """Those for the upstream this install has now; a demo's are not paid for later."""
         return self.filter(upstream=settings.UPSTREAM_MODE)
 
-    def in_queue_order(self) -> "GenerationQuerySet":
+    def for_engine(self, engine: str = DEFAULT_ENGINE) -> "GenerationQuerySet":
+        """Rows of one gate: for the current upstream and this engine."""
+        return self.for_current_upstream().filter(engine=engine)
+
+    def in_queue_order(self, engine: str = DEFAULT_ENGINE) -> "GenerationQuerySet":
         """The queue: one of each person in a round, the person served longest ago first."""
         mine_in_order = Window(RowNumber(), partition_by="owner", order_by=["created_at", "pk"])
         served = F("owner__last_submitted_at").asc(nulls_first=True)
         return (
-            self.for_current_upstream()
+            self.for_engine(engine)
             .filter(status=Status.QUEUED)
             .annotate(turn=mine_in_order)
             .order_by("turn", served, "created_at", "pk")
         )
 
-    def images_in_flight(self) -> int:
+    def images_in_flight(self, engine: str = DEFAULT_ENGINE) -> int:
         """Upstream slots taken by us: n of every row that is, or may be, worked on there."""
         maybe = Q(status_at__gt=timezone.now() - UNCONFIRMED_IN_FLIGHT)
         taken = (
@@ -110,7 +116,7 @@ class GenerationQuerySet(models.QuerySet["Generation"]):
             | Q(status=Status.RUNNING, lost_at=None)
             | Q(maybe, status=Status.UNCONFIRMED)
         )
-        return self.for_current_upstream().filter(taken).aggregate(images=Sum("n"))["images"] or 0
+        return self.for_engine(engine).filter(taken).aggregate(images=Sum("n"))["images"] or 0
 
     def request(self, *, owner: Member, nonce: UUID, **params: Any) -> tuple["Generation", bool]:
         """T0: the one verb that creates. The same nonce again gives the same row and False.
@@ -130,7 +136,9 @@ class GenerationQuerySet(models.QuerySet["Generation"]):
                 )
         return generation, created
 
-    def claim_due(self, limit: int, lease_seconds: float) -> list["Generation"]:
+    def claim_due(
+        self, limit: int, lease_seconds: float, engine: str = DEFAULT_ENGINE
+    ) -> list["Generation"]:
         """Lease up to `limit` running rows whose poll is due, oldest first.
 
         `next_poll_at` is schedule and lease in one: a crashed pump's rows come due by themselves,
@@ -144,10 +152,17 @@ class GenerationQuerySet(models.QuerySet["Generation"]):
                 self.raw(
                     f"""UPDATE generations_generation SET next_poll_at = %s WHERE id IN (
                             SELECT id FROM generations_generation
-                            WHERE status = 'running' AND next_poll_at <= %s AND upstream = %s
+                            WHERE status = 'running' AND next_poll_at <= %s
+                                AND upstream = %s AND engine = %s
                             ORDER BY next_poll_at LIMIT %s {skip_locked})
                         RETURNING {", ".join(POLL_COLUMNS)}""",  # noqa: S608
-                    [_for_database(until), _for_database(now), settings.UPSTREAM_MODE, limit],
+                    [
+                        _for_database(until),
+                        _for_database(now),
+                        settings.UPSTREAM_MODE,
+                        engine,
+                        limit,
+                    ],
                 )
             )
 
@@ -157,11 +172,11 @@ class GenerationQuerySet(models.QuerySet["Generation"]):
         held = (now, now + timedelta(seconds=lease_seconds))
         self.filter(status=Status.RUNNING, next_poll_at__range=held).update(next_poll_at=now)
 
-    def due_for_lookup(self) -> "GenerationQuerySet":
+    def due_for_lookup(self, engine: str = DEFAULT_ENGINE) -> "GenerationQuerySet":
         """Sent, without an answer, and due to be asked for where the upstream can be asked."""
         if not settings.UPSTREAM_LOOKUP:
             return self.none()
-        return self.for_current_upstream().filter(
+        return self.for_engine(engine).filter(
             status=Status.UNCONFIRMED, next_poll_at__lte=timezone.now()
         )
 

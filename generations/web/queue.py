@@ -56,7 +56,7 @@ def queue(request: MemberRequest) -> HttpResponse:
     if not form.is_valid():
         status = 422 if form.errors else 200
         return render(request, "queue/queue.html", _context(request, form), status=status)
-    if UpstreamGate.pause(request.user, form.cleaned_data["reason"]):
+    if UpstreamGate.for_engine().pause(request.user, form.cleaned_data["reason"]):
         logger.info("the line is paused by %s: %s", request.user, form.cleaned_data["reason"])
     else:
         messages.info(request, gettext("It was paused already. This is how it stands now."))
@@ -68,10 +68,11 @@ def resume(request: MemberRequest) -> HttpResponse:
     """The pause that was on the page, or a hold, ends by hand; the queue goes on at once."""
     _admins_only(request)
     with transaction.atomic():
-        pause = pause_id(UpstreamGate.lock())
+        gate = UpstreamGate.for_engine().lock()
+        pause = pause_id(gate)
         is_same = not pause or request.POST.get("pause") == pause
         if is_same:
-            UpstreamGate.resume()
+            gate.resume()
             tasks.enqueue_submit()
     if is_same:
         logger.info("the line is resumed by %s", request.user)

@@ -17,9 +17,9 @@ def test_an_open_page_learns_of_a_pause_and_of_its_end(
 ) -> None:
     make_generation(Status.RUNNING, owner=owner)
     page.reload()
-    UpstreamGate.pause(admin, "Lunch")
+    UpstreamGate.for_engine().pause(admin, "Lunch")
     expect(page.get_by_role("region", name="The line is paused: Lunch")).to_be_visible()
-    UpstreamGate.resume()
+    UpstreamGate.for_engine().resume()
     expect(page.locator("#banner-title")).to_have_count(0)
 
 
@@ -55,8 +55,8 @@ def test_no_page_scrolls_sideways(
         make_generation(Status.SUCCEEDED, owner=owner, n=4, stored=3),
         make_generation(Status.UNCONFIRMED, owner=owner),
     ]
-    UpstreamGate.hold(UpstreamGate.HoldReason.ACCOUNT, "the raw words " * 40)
-    UpstreamGate.pause(admin, "The money of this month is spent " * 8)
+    UpstreamGate.for_engine().hold(UpstreamGate.HoldReason.ACCOUNT, "the raw words " * 40)
+    UpstreamGate.for_engine().pause(admin, "The money of this month is spent " * 8)
     window.clear_cookies()
     sign_in(window, admin)
     page = window.pages[-1]

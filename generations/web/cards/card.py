@@ -362,4 +362,4 @@ def _wait(gate: UpstreamGate | None) -> str:
 
 def current_gate() -> UpstreamGate | None:
     """As it stands; a page never creates the row."""
-    return UpstreamGate.objects.select_related("paused_by").filter(pk=UpstreamGate.ONLY).first()
+    return UpstreamGate.current_or_none()
