@@ -1,5 +1,4 @@
-"""What most tests begin with: an owner and a stranger, each signed in in a browser of their own,
-and an upstream for the worker."""
+"""Fixtures: members with signed-in clients, a browser, and an upstream for the worker."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -56,7 +55,7 @@ def browser_of(member: Member) -> Client:
 
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
-    """The one browser of the run; each test opens windows of its own."""
+    """The browser of the test run; each test opens its own windows."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_ARGUMENTS)
         yield browser
@@ -71,7 +70,7 @@ def running_simulator() -> Iterator[Simulator]:
 
 @pytest.fixture
 def simulator(running_simulator: Simulator) -> Simulator:
-    """A simulator that has seen nothing yet."""
+    """The simulator, without requests and tasks of earlier tests."""
     running_simulator.reset()
     return running_simulator
 
@@ -83,21 +82,23 @@ def upstream(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> Simulator:
-    """The same; the worker of this process asks it, impatiently."""
+    """The simulator, connected to the worker in this process, with short waits."""
     settings.MEDIA_ROOT = tmp_path
     worker_driver.connect(simulator, settings, monkeypatch)
     return simulator
 
 
 @pytest.fixture
-def answers(upstream: Simulator, settings: Settings) -> Iterator[worker_driver.Answers]:
-    """Instead of the simulator: word for word what the test says."""
-    answers = worker_driver.Answers(settings)
-    yield answers
-    answers.close()
+def scripted_upstream(
+    upstream: Simulator, settings: Settings
+) -> Iterator[worker_driver.ScriptedUpstream]:
+    """An upstream that sends the test's own responses."""
+    scripted = worker_driver.ScriptedUpstream(settings)
+    yield scripted
+    scripted.close()
 
 
 @pytest.fixture(autouse=True)
-def _nothing_is_kept() -> None:
-    """What one test knew of how long things take is nothing to the next."""
+def _clear_caches() -> None:
+    """Cached durations must not reach the next test."""
     durations.clear_caches()

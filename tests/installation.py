@@ -1,4 +1,4 @@
-"""The whole product as tests and bench use it: real processes on a data folder of its own."""
+"""A whole installation for tests and benchmarks: real processes with their own data folder."""
 
 import os
 import signal
@@ -20,7 +20,7 @@ import requests  # noqa: TID251
 from psycopg.rows import dict_row
 
 ROOT = Path(__file__).resolve().parent.parent
-TICK_SECONDS = 0.05
+WAIT_STEP_SECONDS = 0.05
 ADMIN_PASSWORD = "a-password-for-tests"
 
 
@@ -32,29 +32,29 @@ def free_port() -> int:
 
 
 def wait_until(condition: Callable[[], Any], seconds: float = 60, what: str = "") -> Any:
-    """The first true answer of `condition`; fails with `what` when none comes in time."""
+    """Return the first true result of `condition`; fail with `what` after the time."""
     until = time.monotonic() + seconds
-    while not (answer := condition()):
+    while not (result := condition()):
         assert time.monotonic() < until, f"not within {seconds} s: {what or condition}"
-        time.sleep(TICK_SECONDS)
-    return answer
+        time.sleep(WAIT_STEP_SECONDS)
+    return result
 
 
 class Installation:
-    """A migrated data folder, and its parts as processes: `start("worker")`, `start("web")`.
+    """A data folder, and the processes on it: `start("worker")`, `start("web")`.
 
-    Settings are environment variables without their prefix, in lower case:
-    `House(tmp_path, upstream_url=..., poll_seconds="0.5,1,1,1")`.
+    Settings are environment variables in lower case, without the prefix:
+    `Installation(tmp_path, upstream_url=..., poll_seconds="0.5,1,1,1")`.
     """
 
     def __init__(self, folder: Path, **settings: object) -> None:
         self.folder = folder
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        given = {f"KLINGWEB_{name.upper()}": str(value) for name, value in settings.items()}
-        kept = {k: v for k, v in os.environ.items() if not k.startswith("KLINGWEB_")}  # noqa: TID251
+        variables = {f"KLINGWEB_{name.upper()}": str(value) for name, value in settings.items()}
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith("KLINGWEB_")}  # noqa: TID251
         self.environment = {
-            **kept,
+            **inherited,
             "DJANGO_SETTINGS_MODULE": "klingweb.settings",  # not those of the tests
             "PORT": str(self.port),
             "KLINGWEB_URL": self.url,
@@ -62,14 +62,14 @@ class Installation:
             "KLINGWEB_ADMIN_PASSWORD": ADMIN_PASSWORD,
             "KLINGWEB_UPSTREAM_KEY": "test-key",
             "KLINGWEB_LOG_LEVEL": "WARNING",
-            **given,
+            **variables,
         }
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
 
     # --- processes -----------------------------------------------------------------------------
 
     def manage(self, *command: str) -> str:
-        """Run a management command to its end; returns what it printed."""
+        """Run a management command, and return its output."""
         done = subprocess.run(
             [sys.executable, "manage.py", *command],
             cwd=ROOT, env=self.environment, check=True, stdout=subprocess.PIPE, text=True,
@@ -94,8 +94,8 @@ class Installation:
         self.processes[part] = process
         return process
 
-    def family(self, part: str) -> list[psutil.Process]:
-        """The process of that part and everything below it."""
+    def process_tree(self, part: str) -> list[psutil.Process]:
+        """Return the process of this part, and all its descendants."""
         process = self.processes[part]
         try:
             parent = psutil.Process(process.pid)
@@ -104,8 +104,8 @@ class Installation:
             return []
 
     def kill(self, part: str) -> None:
-        """SIGKILL to the whole family at once, as a power cut or the OOM killer would."""
-        for member in self.family(part):
+        """Kill the whole process tree at once, as a power failure would."""
+        for member in self.process_tree(part):
             try:
                 member.send_signal(signal.SIGKILL)
             except psutil.NoSuchProcess:
@@ -129,7 +129,7 @@ class Installation:
         for part in list(self.processes):
             self.kill(part)
 
-    # --- the web, as a browser without JavaScript ------------------------------------------------
+    # --- the web server ------------------------------------------------
 
     def wait_for_web(self) -> None:
         wait_until(self._answers, what="the web server answers")
@@ -141,7 +141,7 @@ class Installation:
             return False
 
     def open(self) -> "Visitor":
-        """Web and worker run; the admin is signed in."""
+        """Start web server and worker; return the signed-in admin."""
         self.start("web")
         self.start("worker")
         self.wait_for_web()
@@ -153,7 +153,7 @@ class Installation:
     # --- the rows ------------------------------------------------------------------------------
 
     def rows(self, query: str, *values: object) -> list[dict[str, Any]]:
-        """Read the database file itself, past every layer of ours."""
+        """Read from the database directly, without the application."""
         if server := self.environment.get("KLINGWEB_DATABASE_URL"):
             with psycopg.connect(server, row_factory=dict_row) as connection:
                 return connection.execute(query.replace("?", "%s"), values).fetchall()
@@ -176,7 +176,7 @@ class Installation:
 
 
 class Visitor:
-    """A signed-in person whose browser runs no script: forms, redirects, cookies."""
+    """A person with a browser that runs no scripts: forms, redirects, cookies."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -185,8 +185,8 @@ class Visitor:
 
     def sign_in(self, name: str, password: str) -> Self:
         self.get("/accounts/login/")
-        answer = self.post("/accounts/login/", username=name, password=password)
-        assert "/accounts/login/" not in answer.url, "not signed in"
+        response = self.post("/accounts/login/", username=name, password=password)
+        assert "/accounts/login/" not in response.url, "not signed in"
         return self
 
     def get(self, path: str, **more: Any) -> requests.Response:
@@ -199,6 +199,6 @@ class Visitor:
         return self.session.post(self.url + path, data=fields, headers=headers, timeout=30)
 
     def make(self, prompt: str, **fields: Any) -> requests.Response:
-        """Send the studio's form once; a second press of the same form has the same `nonce`."""
-        usual = {"n": 1, "aspect_ratio": "1:1", "negative_prompt": "", "nonce": uuid4()}
-        return self.post("/", prompt=prompt, **{**usual, **fields})
+        """Send the studio's form once. The same `nonce` means the same form sent again."""
+        defaults = {"n": 1, "aspect_ratio": "1:1", "negative_prompt": "", "nonce": uuid4()}
+        return self.post("/", prompt=prompt, **{**defaults, **fields})

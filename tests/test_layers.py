@@ -1,4 +1,4 @@
-"""The rooms of the house: who may know whom (docs/architecture.md), read from the code itself."""
+"""The layers (docs/architecture.md): which modules may import which, read from the source."""
 
 import ast
 import subprocess
@@ -71,7 +71,7 @@ def our_files() -> list[Path]:
 
 
 def imports(source: str, module: str) -> Iterator[str]:
-    """Everything a module imports, wherever it does so, with whole names."""
+    """All imports of a module, at any place in it, with full names."""
     package = module.split(".")
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
@@ -97,43 +97,45 @@ def layer_of(name: str) -> str:
     return next((layer for layer in LAYERS if is_in(name, layer)), "")
 
 
-def faults(path: str, source: str) -> list[str]:
-    """What this file, at its place in the house, should not know."""
+def violations(path: str, source: str) -> list[str]:
+    """The imports and attributes that a file at this path must not use."""
     module = path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
     inside = f"{module}.x" if path.endswith("__init__.py") else module
-    layer, known = layer_of(module), list(imports(source, inside))
+    layer, imported = layer_of(module), list(imports(source, inside))
     found = [
-        f"{path} knows {name}"
-        for name in known
+        f"{path} uses {name}"
+        for name in imported
         if (other := layer_of(name)) and layer and other != layer and other not in LAYERS[layer]
     ]
     if layer == "generations.web":
         used = {
             name.removeprefix("generations.worker.")
-            for name in (*known, *attributes(source))
+            for name in (*imported, *attributes(source))
             if name.startswith(("tasks.", "generations.worker.tasks."))
         }
         found += [f"{path} uses {name}" for name in used if not name.startswith("tasks.enqueue_")]
     if is_in(layer, "generations.engines"):
-        found += [f"{path} imports {name}" for name in known if is_in(name, "django")]
+        found += [f"{path} imports {name}" for name in imported if is_in(name, "django")]
     found += [
-        f"{path} knows {name}"
-        for name in (*known, *attributes(source))
-        for banned, places in ONLY_IN.items()
-        if is_in(name, banned) and path not in places
+        f"{path} uses {name}"
+        for name in (*imported, *attributes(source))
+        for banned, allowed in ONLY_IN.items()
+        if is_in(name, banned) and path not in allowed
     ]
     return found
 
 
-def test_nobody_knows_more_than_the_house_allows() -> None:
+def test_every_module_respects_its_layer() -> None:
     paths = {str(path.relative_to(ROOT)): path.read_text("utf-8") for path in our_files()}
-    assert [fault for path, source in paths.items() for fault in faults(path, source)] == []
+    assert [
+        violation for path, source in paths.items() for violation in violations(path, source)
+    ] == []
 
 
 def test_every_module_has_a_layer() -> None:
     names = (str(path.relative_to(ROOT))[:-3].replace("/", ".") for path in our_files())
-    homeless = {name for name in names if not layer_of(name)}
-    assert {name for name in homeless if not is_in(name, "generations.migrations")} == {
+    without_layer = {name for name in names if not layer_of(name)}
+    assert {name for name in without_layer if not is_in(name, "generations.migrations")} == {
         "manage",
         "generations.__init__",
     }
@@ -165,8 +167,8 @@ def test_every_module_has_a_layer() -> None:
         ("klingweb/simulator/server.py", "from os import getenv"),
     ],
 )
-def test_a_wrong_import_is_found(path: str, source: str) -> None:
-    assert faults(path, source)
+def test_forbidden_import_is_found(path: str, source: str) -> None:
+    assert violations(path, source)
 
 
 @pytest.mark.parametrize(
@@ -179,8 +181,8 @@ def test_a_wrong_import_is_found(path: str, source: str) -> None:
         ("generations/models/status.py", "from generations.engines.base import FailureKind"),
     ],
 )
-def test_a_right_import_is_not(path: str, source: str) -> None:
-    assert faults(path, source) == []
+def test_allowed_import_is_accepted(path: str, source: str) -> None:
+    assert violations(path, source) == []
 
 
 @pytest.mark.parametrize(
@@ -194,7 +196,7 @@ def test_a_right_import_is_not(path: str, source: str) -> None:
         "import os\n\nprint(os.getenv('KEY'))",
     ],
 )
-def test_ruff_keeps_the_layers_too(tmp_path: Path, line: str) -> None:
+def test_ruff_bans_the_same_packages(tmp_path: Path, line: str) -> None:
     broken = tmp_path / "broken.py"
     broken.write_text(f"{line}\n")
     ruff = Path(sys.executable).with_name("ruff")

@@ -1,4 +1,4 @@
-"""The line to the upstream: how wide it is by now, and what a person does to it."""
+"""The upstream gate: its concurrency limit, pauses, holds, and one gate per engine."""
 
 from datetime import timedelta
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture(autouse=True)
-def _budget(settings: Settings) -> None:
+def _concurrency_limit(settings: Settings) -> None:
     settings.CONCURRENCY_LIMIT, settings.CONCURRENCY_GROW_SECONDS = 20, 30
 
 
@@ -24,7 +24,7 @@ def limit_now() -> int:
     return UpstreamGate.for_engine().lock().grow()
 
 
-def let_it_be_quiet(seconds: float) -> None:
+def pass_time(seconds: float) -> None:
     gate = UpstreamGate.for_engine()
     assert gate.concurrency_limit_changed_at
     UpstreamGate.objects.update(
@@ -32,68 +32,68 @@ def let_it_be_quiet(seconds: float) -> None:
     )
 
 
-def test_it_narrows_to_what_the_upstream_took_and_widens_in_quiet() -> None:
+def test_concurrency_limit_shrinks_when_refused_and_grows_back() -> None:
     UpstreamGate.for_engine().shrink(accepted=5)
     assert limit_now() == 5
-    let_it_be_quiet(31)
+    pass_time(31)
     assert limit_now() == 6
-    let_it_be_quiet(60)
+    pass_time(60)
     assert limit_now() == 8
-    let_it_be_quiet(3600)
+    pass_time(3600)
     assert limit_now() == 20
     assert UpstreamGate.for_engine().concurrency_limit is None
 
 
-def test_refusals_of_one_burst_narrow_it_once() -> None:
+def test_refusals_of_one_burst_shrink_the_limit_once() -> None:
     UpstreamGate.for_engine().shrink(accepted=8)
     UpstreamGate.for_engine().wait(60)
     UpstreamGate.for_engine().shrink(accepted=3)
     assert limit_now() == 8
 
 
-def test_each_new_burst_narrows_it_more_but_one_always_goes() -> None:
+def test_each_burst_shrinks_the_limit_further_but_not_below_one() -> None:
     for _burst in range(5):
         UpstreamGate.for_engine().shrink(accepted=3)
     assert limit_now() == 1
 
 
-def test_never_above_three_quarters_of_the_budget() -> None:
+def test_shrunk_limit_is_at_most_three_quarters_of_the_configured_one() -> None:
     UpstreamGate.for_engine().shrink(accepted=20)
     assert limit_now() == 15
 
 
-def test_refused_with_nothing_under_way_it_stays_as_wide() -> None:
+def test_refusal_with_nothing_in_progress_keeps_the_limit() -> None:
     UpstreamGate.for_engine().shrink(accepted=0)
     assert limit_now() == 20
 
 
-def test_without_a_budget_it_learns_one_and_forgets_it(settings: Settings) -> None:
+def test_without_a_configured_limit_one_is_learned_and_dropped_again(settings: Settings) -> None:
     settings.CONCURRENCY_LIMIT = 0
     UpstreamGate.for_engine().shrink(accepted=7)
     assert limit_now() == 7
-    let_it_be_quiet(24 * 3600)
+    pass_time(24 * 3600)
     assert limit_now() == 0
 
 
-def test_a_success_does_not_widen_it() -> None:
+def test_success_does_not_raise_the_limit() -> None:
     UpstreamGate.for_engine().shrink(accepted=4)
     UpstreamGate.for_engine().clear()
     assert limit_now() == 4
 
 
-def test_a_narrow_line_lets_no_more_through() -> None:
+def test_shrunk_limit_is_applied_to_submits() -> None:
     for _row in range(4):
         make_generation(n=2)
     UpstreamGate.for_engine().shrink(accepted=4)
     assert len(dispatch.send_next(100)) == 2
 
 
-def test_an_upstream_with_fewer_slots_than_our_budget_still_makes_all(
+def test_upstream_with_a_lower_limit_still_completes_all_requests(
     upstream: Simulator, settings: Settings
 ) -> None:
     settings.CONCURRENCY_LIMIT, settings.CONCURRENCY_GROW_SECONDS = 20, 0.1
     upstream.settings(concurrency_limit=4)
-    rows = [make_generation(prompt=f"a narrow door {number}", n=2) for number in range(8)]
+    rows = [make_generation(prompt=f"a small limit {number}", n=2) for number in range(8)]
     run_worker()
     for row in rows:
         row.refresh_from_db()
@@ -101,26 +101,24 @@ def test_an_upstream_with_fewer_slots_than_our_budget_still_makes_all(
     assert len(upstream.tasks()) == 8
 
 
-def test_a_paused_line_sends_nothing_and_keeps_the_queue(
-    upstream: Simulator, admin: Member
-) -> None:
+def test_pause_stops_submits_and_keeps_the_queue(upstream: Simulator, admin: Member) -> None:
     row = make_generation()
-    assert UpstreamGate.for_engine().pause(admin, "The month's money is spent")
+    assert UpstreamGate.for_engine().pause(admin, "Monthly limit reached")
     assert not UpstreamGate.for_engine().pause(admin, "a second one changes nothing")
     assert not submit.has_work()
     assert dispatch.send_next(10) == []
-    # what opens a hold by itself does not end what a person decided
+    # a success ends a hold, but not a pause
     UpstreamGate.for_engine().clear()
-    assert UpstreamGate.for_engine().pause_reason == "The month's money is spent"
+    assert UpstreamGate.for_engine().pause_reason == "Monthly limit reached"
     assert not submit.has_work()
-    # and a resume lets it go
+    # and resuming does
     UpstreamGate.for_engine().resume()
     run_worker()
     row.refresh_from_db()
     assert row.status == Status.SUCCEEDED
 
 
-def test_what_is_under_way_is_watched_through_a_pause(upstream: Simulator, admin: Member) -> None:
+def test_tasks_in_progress_are_polled_during_a_pause(upstream: Simulator, admin: Member) -> None:
     row = make_generation()
     run_worker(lambda: row.submissions.exclude(upstream_task_id="").exists())
     UpstreamGate.for_engine().pause(admin, "Lunch")
@@ -132,11 +130,11 @@ def test_what_is_under_way_is_watched_through_a_pause(upstream: Simulator, admin
     )
 
 
-@pytest.mark.parametrize("trouble", [UpstreamGate.HoldReason.KEY, UpstreamGate.HoldReason.ADDRESS])
-def test_a_hold_that_a_query_can_judge_ends_by_itself_without_anything_queued(
-    trouble: UpstreamGate.HoldReason, upstream: Simulator
+@pytest.mark.parametrize("reason", [UpstreamGate.HoldReason.KEY, UpstreamGate.HoldReason.ADDRESS])
+def test_hold_that_a_query_disproves_ends_with_an_empty_queue(
+    reason: UpstreamGate.HoldReason, upstream: Simulator
 ) -> None:
-    UpstreamGate.for_engine().hold(trouble)
+    UpstreamGate.for_engine().hold(reason)
     assert not submit.has_work()
     make_probe_due()
     assert submit.has_work()
@@ -164,7 +162,7 @@ def test_rejected_key_is_tested_by_queries_and_not_by_posts(
     assert upstream.requests("submit") == []
 
 
-def test_an_account_that_no_query_can_judge_waits_for_a_row(upstream: Simulator) -> None:
+def test_account_hold_is_tested_by_a_queued_request(upstream: Simulator) -> None:
     UpstreamGate.for_engine().hold(UpstreamGate.HoldReason.ACCOUNT)
     make_probe_due()
     assert not submit.has_work()

@@ -122,7 +122,7 @@ def submits(settings: dict[str, object]) -> None:
 def idle(installation: Installation) -> None:
     """Nothing to do: what the whole costs, without the simulator."""
     time.sleep(IDLE_SETTLE_SECONDS)
-    family = installation.family("run")
+    family = installation.process_tree("run")
     before = cpu_seconds(family)
     time.sleep(IDLE_SECONDS)
     cpu = (cpu_seconds(family) - before) / IDLE_SECONDS

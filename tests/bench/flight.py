@@ -106,7 +106,7 @@ def _ours(many: int, **settings: object) -> Figures:
             installation.start("worker")
             installation.manage("shell", "-c", INSERT.format(path=str(path)))
             wait_until(lambda: _polls(simulator) > many, 60, "each was asked for once")
-            load = _full_load(simulator, installation.family("worker"))
+            load = _full_load(simulator, installation.process_tree("worker"))
             wait_until(lambda: not installation.statuses().get("running"), 240, "all are noticed")
             done = {task["task_id"]: task["done_at"] for task in simulator.tasks()}
             rows = installation.rows(

@@ -41,7 +41,7 @@ def soak(minutes: int, **settings: object) -> None:
 
 
 def _load(installation: Installation) -> tuple[float, int]:
-    family = installation.family("worker")
+    family = installation.process_tree("worker")
     return pss_megabytes(family), sum(_files(process) for process in family)
 
 
