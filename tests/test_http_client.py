@@ -64,18 +64,18 @@ def fails_after_sending(
 @pytest.fixture
 def resolves(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
     """Let NAME resolve to these addresses, and return the list of the names that are resolved."""
-    real, asked = socket.getaddrinfo, []
+    real, resolved = socket.getaddrinfo, []
 
     def resolves(*addresses: str, seconds: float = 0) -> list[str]:
         def getaddrinfo(host: str, *args: Any, **kwargs: Any) -> Any:
             if host != NAME:
                 return real(host, *args, **kwargs)
-            asked.append(host)
+            resolved.append(host)
             time.sleep(seconds)
             return [info for address in addresses for info in real(address, *args, **kwargs)]
 
         monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
-        return asked
+        return resolved
 
     return resolves
 
@@ -339,7 +339,9 @@ def test_environment_is_ignored(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
         plain.get(server.url)
         plain.get(server.url)
         send_within(HttpConnection(server.url))
-    assert not any({"authorization", "cookie"} & set(asked.headers) for asked in server.requests)
+    assert not any(
+        {"authorization", "cookie"} & set(request.headers) for request in server.requests
+    )
 
 
 def test_calls_share_a_connection_that_the_server_keeps_open() -> None:
@@ -378,7 +380,7 @@ def test_forked_child_has_its_own_connections_and_deadlines() -> None:
         child.join(10)
         send_within(connection)
     assert child.exitcode == 0
-    assert [asked.connection for asked in server.requests] == [0, 1, 0]
+    assert [request.connection for request in server.requests] == [0, 1, 0]
 
 
 # --- guarded sessions --------------------------------------------------------------------------
@@ -406,12 +408,15 @@ def test_guarded_session_accepts_https_only(url: str) -> None:
 def test_guarded_session_connects_to_the_checked_address_under_the_name(
     tls: ssl.SSLContext, certificate: Path, resolves: Any, public: str
 ) -> None:
-    asked = resolves("127.0.0.1", public)
+    resolved = resolves("127.0.0.1", public)
     with ScriptedServer(reply(200, "ok"), host=public, tls=tls) as server:
         guarded = session(guarded=True)
         guarded.verify = str(certificate)
         response = guarded.get(f"https://{NAME}:{server.port}/a?b=c")
-    assert (response.text, asked) == ("ok", [NAME])  # resolved once: a second result could differ
+    assert (response.text, resolved) == (
+        "ok",
+        [NAME],
+    )  # a second result could differ
     assert server.requests[0].headers["host"] == f"{NAME}:{server.port}"
 
 

@@ -70,7 +70,7 @@ def test_random_faults_and_kills_lose_nothing_and_charge_nothing_twice(tmp_path:
         _check_results(simulator, rows)
         _check_polls_after_the_end(simulator, installation, rows)
         _check_silence(simulator, rows, killed_at)
-        assert not any(asked["authorization"] for asked in simulator.requests("file"))
+        assert not any(request["authorization"] for request in simulator.requests("file"))
 
 
 def _wait_for_polls(simulator: Simulator, more: int) -> None:
@@ -113,9 +113,9 @@ def _check_polls_after_the_end(
     ended = {each["id"]: float(each["at"]) + 1 for each in transitions if each["id"]}
     assert ended
     late = [
-        asked
-        for asked in simulator.requests("query")
-        if asked["wall"] > ended.get(asked["task_id"], asked["wall"]) + IN_TRANSIT_SECONDS
+        request
+        for request in simulator.requests("query")
+        if request["wall"] > ended.get(request["task_id"], request["wall"]) + IN_TRANSIT_SECONDS
     ]
     assert late == []
 
@@ -128,15 +128,15 @@ def _check_silence(
     Exceptions: requests in transit, and a worker that was killed when the response arrived.
     """
     named = {row["upstream_task_id"]: row["prompt"] for row in rows if row["upstream_task_id"]}
-    with_key = [asked for asked in simulator.requests() if asked["authorization"]]
+    with_key = [request for request in simulator.requests() if request["authorization"]]
     refused_at = []
-    for asked in with_key:
-        prompt = asked["prompt"] or named.get(asked["task_id"] or "", "")
-        if asked["status"] == 429 and prompt.endswith("retry-after"):
-            refused_at.append(asked["wall"])
+    for request in with_key:
+        prompt = request["prompt"] or named.get(request["task_id"] or "", "")
+        if request["status"] == 429 and prompt.endswith("retry-after"):
+            refused_at.append(request["wall"])
     assert refused_at, "no Retry-After was sent"
     for at in refused_at:
         if any(at - 0.5 < kill < at + IN_TRANSIT_SECONDS for kill in killed_at):
             continue
         silent = (at + IN_TRANSIT_SECONDS, at + 3 - 0.1)
-        assert not [asked for asked in with_key if silent[0] < asked["wall"] < silent[1]]
+        assert not [request for request in with_key if silent[0] < request["wall"] < silent[1]]

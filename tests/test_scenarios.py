@@ -237,8 +237,8 @@ def _check_requests(row: Generation, upstream: Simulator) -> None:
     )
     if row.is_final:
         assert row.finished_at
-        asked = [query["wall"] for query in upstream.requests("query")]
-        assert max(asked, default=0) < row.finished_at.timestamp()
+        queried_at = [query["wall"] for query in upstream.requests("query")]
+        assert max(queried_at, default=0) < row.finished_at.timestamp()
     if row.status != Status.RUNNING or row.is_lost:
         before = upstream.requests()
         run_loops()

@@ -6,7 +6,17 @@ import pytest
 from django.utils import timezone
 from pytest_django import Settings
 
-from generations.models import Member, Status, UpstreamGate
+from generations.engines.base import (
+    HoldReason,
+    NotSent,
+    OnHold,
+    RequestRefused,
+    SlowDown,
+    TaskNotFound,
+    Unanswered,
+)
+from generations.management.commands import run
+from generations.models import Generation, Member, ReportSource, Status, UpstreamGate
 from generations.worker import dispatch, submit
 from tests.builders import make_generation
 from tests.simulator import Simulator
@@ -172,3 +182,103 @@ def test_account_hold_is_tested_by_a_queued_request(upstream: Simulator) -> None
     row.refresh_from_db()
     assert row.status == Status.SUCCEEDED
     assert not UpstreamGate.for_engine().is_held
+
+
+# --- one gate per upstream and engine -----------------------------------------------------------
+
+
+def test_gates_of_other_engines_and_upstreams_are_separate(settings: Settings) -> None:
+    UpstreamGate.for_engine("kling").hold(UpstreamGate.HoldReason.KEY)
+    UpstreamGate.for_engine("another").wait(60)
+    settings.UPSTREAM_MODE = "another-upstream"
+    assert not UpstreamGate.for_engine("kling").is_held
+    assert UpstreamGate.objects.count() == 3
+
+
+def test_reading_for_pages_creates_no_gate() -> None:
+    assert UpstreamGate.current_or_none() is None
+    gate = UpstreamGate.for_engine()
+    assert UpstreamGate.current_or_none() == gate
+    assert UpstreamGate.current_or_none("another") is None
+
+
+def test_worker_leaves_rows_of_an_unknown_engine_alone(
+    upstream: Simulator, settings: Settings
+) -> None:
+    settings.UPSTREAM_LOOKUP = "reference"
+    now = timezone.now()
+    queued = make_generation(engine="another")
+    running = make_generation(Status.RUNNING, engine="another", next_poll_at=now, n=4)
+    unconfirmed = make_generation(Status.UNCONFIRMED, engine="another", next_poll_at=now)
+    run_loops()
+    for row, status in (
+        (queued, Status.QUEUED),
+        (running, Status.RUNNING),
+        (unconfirmed, Status.UNCONFIRMED),
+    ):
+        row.refresh_from_db()
+        assert (row.status, row.version) == (status, 1)
+    assert upstream.requests() == []
+    assert Generation.objects.images_in_flight() == 0
+    assert Generation.objects.images_in_flight("another") == 5
+
+
+def test_start_with_a_key_ends_demo_rows_but_no_rows_of_other_engines(settings: Settings) -> None:
+    settings.UPSTREAM_MODE = "live"
+    demo = make_generation(upstream="simulator")
+    other_engine = make_generation(upstream="live", engine="another")
+    run._end_demo_rows()
+    demo.refresh_from_db()
+    other_engine.refresh_from_db()
+    assert (demo.status, other_engine.status) == (Status.CANCELED, Status.QUEUED)
+
+
+# --- reported outcomes --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("source", ReportSource)
+def test_only_submits_and_polls_end_a_hold(source: ReportSource) -> None:
+    gate = UpstreamGate.for_engine()
+    gate.hold(UpstreamGate.HoldReason.KEY)
+    gate.report(None, source=source)
+    assert gate.is_held == (source is ReportSource.LOOKUP)
+
+
+def test_poll_does_not_end_a_hold_that_it_cannot_disprove() -> None:
+    gate = UpstreamGate.for_engine()
+    gate.hold(UpstreamGate.HoldReason.ACCOUNT)
+    gate.report(None, source=ReportSource.POLL)
+    assert gate.is_held
+
+
+@pytest.mark.parametrize("source", [ReportSource.POLL, ReportSource.LOOKUP])
+def test_error_in_a_batch_of_queries_wins_over_a_success(source: ReportSource) -> None:
+    gate = UpstreamGate.for_engine()
+    gate.report(
+        OnHold("no", reason=HoldReason.KEY), None, SlowDown("no", wait_seconds=60), source=source
+    )
+    assert gate.hold_reason == HoldReason.KEY
+    assert gate.is_silent
+
+
+@pytest.mark.parametrize("error", [Unanswered("no"), TaskNotFound("no"), ValueError("no")])
+def test_other_errors_of_queries_change_nothing(error: Exception) -> None:
+    gate = UpstreamGate.for_engine()
+    gate.report(error, source=ReportSource.POLL)
+    assert not gate.is_held
+    assert gate.unanswered_in_a_row == 0
+    assert gate.can_submit(timezone.now())
+
+
+def test_unsent_submit_causes_a_wait_that_does_not_count_as_busy() -> None:
+    gate = UpstreamGate.for_engine()
+    gate.report(NotSent("no"), source=ReportSource.SUBMIT)
+    assert not gate.can_submit(timezone.now())
+    assert gate.busy_since is None
+
+
+def test_refused_submit_ends_waits() -> None:
+    gate = UpstreamGate.for_engine()
+    gate.wait(60)
+    gate.report(RequestRefused("no"), source=ReportSource.SUBMIT)
+    assert gate.can_submit(timezone.now())
