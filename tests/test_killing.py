@@ -13,7 +13,7 @@ import pytest
 import requests  # noqa: TID251
 
 from generations.models.status import LIVE
-from tests import toy
+from tests import naive_worker
 from tests.installation import ROOT, Installation, Visitor, wait_until
 from tests.simulator import Simulator
 
@@ -23,7 +23,7 @@ POST_SECONDS = 0.2  # the task exists halfway through it
 # The last lookup must be later than the time in which a POST of a killed worker can still become a
 # task. An earlier "not found" would be true, and the task would be charged afterwards.
 LOOKUP_SECONDS = "1,2,3"
-TOYS, TOY_KILLS = 60, 8
+NAIVE_REQUESTS, NAIVE_KILLS = 60, 8
 
 
 @pytest.mark.parametrize("lookup", ["", "reference"])
@@ -76,17 +76,26 @@ def test_killed_worker_and_web_server_submit_nothing_twice_and_lose_nothing(
 
 def test_naive_worker_is_charged_twice_under_the_same_kills(tmp_path: Path) -> None:
     """Shows that the test above can fail."""
-    database = str(tmp_path / "toy.db")
-    toy.create(database, [f"a toy lighthouse {number}" for number in range(TOYS)])
+    database = str(tmp_path / "naive.db")
+    naive_worker.create(
+        database, [f"a naive lighthouse {number}" for number in range(NAIVE_REQUESTS)]
+    )
     with Simulator(submit_seconds=POST_SECONDS, seconds=(0.3, 0.8)) as simulator:
-        command = [sys.executable, "-m", "tests.toy", database, simulator.url, simulator.key]
-        for kill in range(TOY_KILLS):
+        command = [
+            sys.executable,
+            "-m",
+            "tests.naive_worker",
+            database,
+            simulator.url,
+            simulator.key,
+        ]
+        for kill in range(NAIVE_KILLS):
             with subprocess.Popen(command, cwd=ROOT) as process:
                 _wait_for_new_posts(simulator)
                 _wait_a_random_moment(kill)
                 process.kill()
         assert _charged_twice(simulator)
-        print(f"{TOY_KILLS} kills: {len(_charged_twice(simulator))} requests charged twice")
+        print(f"{NAIVE_KILLS} kills: {len(_charged_twice(simulator))} requests charged twice")
 
 
 def _rows(installation: Installation, status: str, why: str = "%") -> list[dict[str, Any]]:
