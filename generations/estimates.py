@@ -114,7 +114,7 @@ def _read_queue() -> dict[int, Range]:
     queued = list(Generation.objects.in_queue_order()[:MAX_ESTIMATED].only(*columns))
     if not queued:
         return {}
-    gate = UpstreamGate.objects.filter(pk=UpstreamGate.ONLY).first()
+    gate = UpstreamGate.current_or_none()
     concurrency_limit = (gate and gate.concurrency_limit) or settings.CONCURRENCY_LIMIT
     in_flight = Generation.objects.for_current_upstream().filter(
         status__in=(Status.SUBMITTING, Status.RUNNING), lost_at=None

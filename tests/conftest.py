@@ -91,11 +91,13 @@ def upstream(
 
 
 @pytest.fixture
-def answers(upstream: Simulator, settings: Settings) -> Iterator[worker_driver.Answers]:
-    """An upstream that gives exactly the responses a test sets, in place of the simulator."""
-    answers = worker_driver.Answers(settings)
-    yield answers
-    answers.close()
+def scripted_upstream(
+    upstream: Simulator, settings: Settings
+) -> Iterator[worker_driver.ScriptedUpstream]:
+    """An upstream that sends the test's own responses."""
+    scripted = worker_driver.ScriptedUpstream(settings)
+    yield scripted
+    scripted.close()
 
 
 @pytest.fixture(autouse=True)

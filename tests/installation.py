@@ -1,4 +1,4 @@
-"""A complete install for tests and benchmarks: real processes with their own data folder."""
+"""A whole installation for tests and benchmarks: real processes with their own data folder."""
 
 import os
 import signal
@@ -20,7 +20,7 @@ import requests  # noqa: TID251
 from psycopg.rows import dict_row
 
 ROOT = Path(__file__).resolve().parent.parent
-TICK_SECONDS = 0.05
+WAIT_STEP_SECONDS = 0.05
 ADMIN_PASSWORD = "a-password-for-tests"
 
 
@@ -32,18 +32,18 @@ def free_port() -> int:
 
 
 def wait_until(condition: Callable[[], Any], seconds: float = 60, what: str = "") -> Any:
-    """Return the first true result of `condition`; fail with `what` if there is none in time."""
+    """Return the first true result of `condition`; fail with `what` after the time."""
     until = time.monotonic() + seconds
-    while not (answer := condition()):
+    while not (result := condition()):
         assert time.monotonic() < until, f"not within {seconds} s: {what or condition}"
-        time.sleep(TICK_SECONDS)
-    return answer
+        time.sleep(WAIT_STEP_SECONDS)
+    return result
 
 
 class Installation:
-    """A data folder and its processes: `start("worker")`, `start("web")`, `start("run")`.
+    """A data folder, and the processes on it: `start("worker")`, `start("web")`.
 
-    Settings are environment variables in lower case without their prefix:
+    Settings are environment variables in lower case, without the prefix:
     `Installation(tmp_path, upstream_url=..., poll_seconds="0.5,1,1,1")`.
     """
 
@@ -51,18 +51,18 @@ class Installation:
         self.folder = folder
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        chosen = {f"KLINGWEB_{name.upper()}": str(value) for name, value in settings.items()}
+        variables = {f"KLINGWEB_{name.upper()}": str(value) for name, value in settings.items()}
         inherited = {k: v for k, v in os.environ.items() if not k.startswith("KLINGWEB_")}  # noqa: TID251
         self.environment = {
             **inherited,
-            "DJANGO_SETTINGS_MODULE": "klingweb.settings",  # not tests.settings
+            "DJANGO_SETTINGS_MODULE": "klingweb.settings",  # not those of the tests
             "PORT": str(self.port),
             "KLINGWEB_URL": self.url,
             "KLINGWEB_DATA_DIR": str(folder),
             "KLINGWEB_ADMIN_PASSWORD": ADMIN_PASSWORD,
             "KLINGWEB_UPSTREAM_KEY": "test-key",
             "KLINGWEB_LOG_LEVEL": "WARNING",
-            **chosen,
+            **variables,
         }
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
 
@@ -96,8 +96,8 @@ class Installation:
         self.processes[part] = process
         return process
 
-    def family(self, part: str) -> list[psutil.Process]:
-        """Return the process of a part and all its descendants."""
+    def process_tree(self, part: str) -> list[psutil.Process]:
+        """Return the process of this part, and all its descendants."""
         process = self.processes[part]
         try:
             parent = psutil.Process(process.pid)
@@ -106,8 +106,8 @@ class Installation:
             return []
 
     def kill(self, part: str) -> None:
-        """Send SIGKILL to a part and all its descendants, like a power cut."""
-        for member in self.family(part):
+        """Kill the whole process tree at once, as a power failure would."""
+        for member in self.process_tree(part):
             try:
                 member.send_signal(signal.SIGKILL)
             except psutil.NoSuchProcess:
@@ -131,7 +131,7 @@ class Installation:
         for part in list(self.processes):
             self.kill(part)
 
-    # --- pages, as in a browser without JavaScript -----------------------------------------------
+    # --- the web server ------------------------------------------------
 
     def wait_for_web(self) -> None:
         wait_until(self._answers, what="the web server responds")
@@ -143,7 +143,7 @@ class Installation:
             return False
 
     def open(self) -> "Visitor":
-        """Start web server and worker, and sign in as the admin."""
+        """Start web server and worker; return the signed-in admin."""
         self.start("web")
         self.start("worker")
         self.wait_for_web()
@@ -155,7 +155,7 @@ class Installation:
     # --- the rows ------------------------------------------------------------------------------
 
     def rows(self, query: str, *values: object) -> list[dict[str, Any]]:
-        """Query the database directly, without Django."""
+        """Read from the database directly, without the application."""
         if server := self.environment.get("KLINGWEB_DATABASE_URL"):
             with psycopg.connect(server, row_factory=dict_row) as connection:
                 return connection.execute(query.replace("?", "%s"), values).fetchall()
@@ -178,7 +178,7 @@ class Installation:
 
 
 class Visitor:
-    """A browser without JavaScript: forms, redirects and cookies."""
+    """A person with a browser that runs no scripts: forms, redirects, cookies."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -187,8 +187,8 @@ class Visitor:
 
     def sign_in(self, name: str, password: str) -> Self:
         self.get("/accounts/login/")
-        answer = self.post("/accounts/login/", username=name, password=password)
-        assert "/accounts/login/" not in answer.url, "not signed in"
+        response = self.post("/accounts/login/", username=name, password=password)
+        assert "/accounts/login/" not in response.url, "not signed in"
         return self
 
     def get(self, path: str, **more: Any) -> requests.Response:
@@ -201,6 +201,6 @@ class Visitor:
         return self.session.post(self.url + path, data=fields, headers=headers, timeout=30)
 
     def make(self, prompt: str, **fields: Any) -> requests.Response:
-        """Send the studio's form. The same `nonce` means the same form sent again."""
+        """Send the studio's form once. The same `nonce` means the same form sent again."""
         defaults = {"n": 1, "aspect_ratio": "1:1", "negative_prompt": "", "nonce": uuid4()}
         return self.post("/", prompt=prompt, **{**defaults, **fields})

@@ -321,7 +321,7 @@ def test_charges_are_read_in_a_constant_number_of_queries(
         lost.mark_not_found(lost.submissions.get())
 
     end_badly()
-    UpstreamGate.now()
+    UpstreamGate.for_engine()
     owner_client.get("/")
     with django_assert_num_queries(9):
         owner_client.get("/")

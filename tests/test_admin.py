@@ -28,7 +28,7 @@ def test_lists_are_open_to_admins_and_closed_to_members(
     admin_client: Client, stranger_client: Client, page: str
 ) -> None:
     make_generation(Status.SUCCEEDED)
-    UpstreamGate.now()
+    UpstreamGate.for_engine()
     assert admin_client.get(f"/admin/{page}/").status_code == 200
     assert stranger_client.get(f"/admin/{page}/").status_code == 302
 
@@ -56,12 +56,12 @@ def test_admins_cannot_demote_or_disable_themselves(admin_client: Client, admin:
 
 
 def test_resume_ends_a_hold_and_a_silence(admin_client: Client) -> None:
-    UpstreamGate.hold(UpstreamGate.HoldReason.KEY, "no")
-    UpstreamGate.stay_silent(3600)
+    UpstreamGate.for_engine().hold(UpstreamGate.HoldReason.KEY, "no")
+    UpstreamGate.for_engine().stay_silent(3600)
     page = admin_client.get("/admin/generations/upstreamgate/").content.decode()
     assert str(UpstreamGate.HoldReason.KEY.label) in page
     admin_client.post("/queue/resume")
-    gate = UpstreamGate.now()
+    gate = UpstreamGate.for_engine()
     assert not gate.is_held
     assert gate.silent_until is None or gate.silent_until < timezone.now()
 

@@ -119,7 +119,9 @@ def test_queue_position_follows_the_queue_order(
 
 def test_hold_reason_is_shown_to_members(owner_client: Client, owner: Member) -> None:
     row = make_generation(owner=owner)
-    UpstreamGate.hold(UpstreamGate.HoldReason.ACCOUNT, "quota_not_enough: the raw words")
+    UpstreamGate.for_engine().hold(
+        UpstreamGate.HoldReason.ACCOUNT, "quota_not_enough: the raw words"
+    )
     page = owner_client.get("/").content
     assert b"Generation is on hold: the Kling account is empty." in page
     assert b"the raw words" not in page
@@ -130,13 +132,13 @@ def test_queued_card_says_that_it_starts_after_the_pause(
     owner_client: Client, owner: Member, admin: Member
 ) -> None:
     row = make_generation(owner=owner)
-    UpstreamGate.hold(UpstreamGate.HoldReason.ACCOUNT, "quota_not_enough")
-    UpstreamGate.pause(admin, "Lunch")
+    UpstreamGate.for_engine().hold(UpstreamGate.HoldReason.ACCOUNT, "quota_not_enough")
+    UpstreamGate.for_engine().pause(admin, "Lunch")
     assert "Starts when generation resumes" in card_in(owner_client.get("/").content, row)
 
 
 def test_admin_sees_the_response_that_caused_a_hold(admin_client: Client) -> None:
-    UpstreamGate.hold(UpstreamGate.HoldReason.KEY, "invalid token")
+    UpstreamGate.for_engine().hold(UpstreamGate.HoldReason.KEY, "invalid token")
     page = admin_client.get("/").content
     assert b'href="/queue/"' in page
     assert b"invalid token" in admin_client.get("/queue/").content
@@ -200,7 +202,7 @@ def test_poller_slows_down_after_a_minute(owner_client: Client, owner: Member) -
 def test_refresh_shows_a_new_hold(owner_client: Client, owner: Member) -> None:
     row = make_generation(Status.RUNNING, owner=owner)
     query = query_of(owner_client, row)
-    UpstreamGate.hold(UpstreamGate.HoldReason.BUSY)
+    UpstreamGate.for_engine().hold(UpstreamGate.HoldReason.BUSY)
     assert b"too busy for several minutes" in refresh(owner_client, query).content
 
 
@@ -394,7 +396,7 @@ def test_running_card_shows_the_usual_duration(
 def test_queued_card_shows_an_estimate_unless_held(owner_client: Client, owner: Member) -> None:
     row = make_generation(owner=owner)
     assert "Ready in about" in card_in(owner_client.get("/").content, row)
-    UpstreamGate.hold(UpstreamGate.HoldReason.KEY)
+    UpstreamGate.for_engine().hold(UpstreamGate.HoldReason.KEY)
     assert "Ready in about" not in card_in(owner_client.get("/").content, row)
 
 

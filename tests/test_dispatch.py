@@ -1,4 +1,4 @@
-"""Whose turn it is, how many may go, and what goes with them."""
+"""Dispatch: queue order, concurrency limit, claims, and holds."""
 
 from datetime import timedelta
 from itertools import chain, repeat
@@ -30,20 +30,20 @@ def queue(owner: Member, *sizes: int) -> list[Generation]:
     return [make_generation(owner=owner, n=n) for n in sizes]
 
 
-def sent(most: int = ALL) -> list[Generation]:
-    return [item.generation for item in send_next(most)]
+def sent(limit: int = ALL) -> list[Generation]:
+    return [item.generation for item in send_next(limit)]
 
 
 @pytest.fixture(autouse=True)
-def no_budget(settings: Settings) -> None:
+def _no_concurrency_limit(settings: Settings) -> None:
     settings.CONCURRENCY_LIMIT = 0
 
 
-# --- turns ----------------------------------------------------------------------------------------
+# --- queue order -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("b_was_served", [None, timedelta(hours=1), timedelta()])
-def test_one_of_b_goes_within_two_turns_of_the_hundred_of_a(b_was_served: timedelta | None) -> None:
+def test_second_member_is_served_within_two_turns(b_was_served: timedelta | None) -> None:
     a, b = make_member(), make_member()
     queue(a, *repeat(1, 100))
     sent(1)
@@ -53,15 +53,15 @@ def test_one_of_b_goes_within_two_turns_of_the_hundred_of_a(b_was_served: timede
     assert of_b in (*sent(1), *sent(1))
 
 
-def test_a_batch_takes_one_of_each_person_in_a_round() -> None:
+def test_batch_takes_one_request_per_member_in_a_round() -> None:
     people = [make_member(name) for name in ("ada", "bo", "cy")]
     for person, count in zip(people, (3, 1, 2), strict=True):
         queue(person, *repeat(1, count))
-    owner_client = [generation.owner.username for generation in sent()]
-    assert owner_client == ["ada", "bo", "cy", "ada", "cy", "ada"]
+    owners = [generation.owner.username for generation in sent()]
+    assert owners == ["ada", "bo", "cy", "ada", "cy", "ada"]
 
 
-def test_the_person_served_longest_ago_goes_first() -> None:
+def test_member_served_longest_ago_is_first() -> None:
     ada, bo = make_member("ada"), make_member("bo")
     queue(ada, 1, 1, 1)
     queue(bo, 1, 1, 1)
@@ -73,7 +73,7 @@ def test_the_person_served_longest_ago_goes_first() -> None:
     ]
 
 
-def test_who_was_sent_back_keeps_the_place_among_their_own() -> None:
+def test_postponed_request_keeps_its_place() -> None:
     first, second = queue(make_member(), 1, 1)
     (item,) = send_next(1)
     item.generation.mark_postponed(item.submission, TransitionReason.BUSY)
@@ -81,10 +81,10 @@ def test_who_was_sent_back_keeps_the_place_among_their_own() -> None:
     assert sent(1) == [second]
 
 
-# --- units ----------------------------------------------------------------------------------------
+# --- concurrency limit -------------------------------------------------------------------------
 
 
-def test_what_does_not_fit_waits_and_nobody_smaller_slips_past(settings: Settings) -> None:
+def test_smaller_request_does_not_overtake_one_that_does_not_fit(settings: Settings) -> None:
     settings.CONCURRENCY_LIMIT = 5
     three, four, one = queue(make_member(), 3, 4, 1)
     assert sent() == [three]
@@ -95,7 +95,7 @@ def test_what_does_not_fit_waits_and_nobody_smaller_slips_past(settings: Setting
     assert sent() == [four, one]
 
 
-def test_a_request_larger_than_the_budget_runs_alone(settings: Settings) -> None:
+def test_request_larger_than_the_limit_runs_alone(settings: Settings) -> None:
     settings.CONCURRENCY_LIMIT = 5
     one, nine, another = queue(make_member(), 1, 9, 1)
     assert sent() == [one]
@@ -110,7 +110,7 @@ MINUTES_AGO = timezone.now() - timedelta(minutes=11)
 
 
 @pytest.mark.parametrize(
-    ("status", "columns", "holds"),
+    ("status", "columns", "counts"),
     [
         (Status.SUBMITTING, {}, True),
         (Status.RUNNING, {}, True),
@@ -121,17 +121,17 @@ MINUTES_AGO = timezone.now() - timedelta(minutes=11)
         (Status.QUEUED, {}, False),
     ],
 )
-def test_units_are_held_by_what_may_be_worked_on(
-    status: Status, columns: dict[str, Any], holds: bool
+def test_images_in_flight_counts_rows_that_may_be_in_progress(
+    status: Status, columns: dict[str, Any], counts: bool
 ) -> None:
     make_generation(status, n=4, **columns)
-    assert Generation.objects.images_in_flight() == (4 if holds else 0)
+    assert Generation.objects.images_in_flight() == (4 if counts else 0)
 
 
-# --- what goes along ------------------------------------------------------------------------------
+# --- claims ------------------------------------------------------------------------------------
 
 
-def test_the_intent_is_written_before_anything_is_sent() -> None:
+def test_row_is_submitting_before_anything_is_sent() -> None:
     make_generation(owner=make_member())
     (item,) = send_next(1)
     row = Generation.objects.get()
@@ -140,7 +140,7 @@ def test_the_intent_is_written_before_anything_is_sent() -> None:
     assert item.submission.deadline_at > timezone.now()
 
 
-def test_a_reference_image_that_is_gone_is_refused_and_never_sent() -> None:
+def test_request_with_a_missing_reference_image_fails_unsent() -> None:
     owner = make_member()
     gone = ReferenceImage.objects.create(
         owner=owner, file="references/gone.png", name="pear.png", content_type="image/png",
@@ -153,53 +153,54 @@ def test_a_reference_image_that_is_gone_is_refused_and_never_sent() -> None:
     assert row.submissions.get().outcome == Submission.Outcome.REFUSED
 
 
-# --- the line -------------------------------------------------------------------------------------
+# --- holds and waits ---------------------------------------------------------------------------
 
 
-def test_a_held_line_lets_nobody_through_before_the_gap_is_over() -> None:
+def test_hold_lets_no_request_through_before_its_probe() -> None:
     queue(make_member(), 1, 1)
-    UpstreamGate.hold(UpstreamGate.HoldReason.KEY, gap_seconds=60)
+    UpstreamGate.for_engine().hold(UpstreamGate.HoldReason.KEY)
     assert sent() == []
 
 
-def test_a_held_line_lets_exactly_one_through_after_the_gap() -> None:
+def test_hold_lets_one_request_through_as_probe() -> None:
     queue(make_member(), 1, 1, 1)
-    UpstreamGate.hold(UpstreamGate.HoldReason.KEY, gap_seconds=0)
+    UpstreamGate.for_engine().hold(UpstreamGate.HoldReason.KEY)
+    UpstreamGate.objects.update(probe_at=timezone.now())
     assert len(sent()) == 1
     assert sent() == []
-    assert UpstreamGate.now().hold_reason == UpstreamGate.HoldReason.KEY
+    assert UpstreamGate.for_engine().hold_reason == UpstreamGate.HoldReason.KEY
 
 
-def test_the_gap_doubles_with_each_probe_up_to_a_quarter_of_an_hour(settings: Settings) -> None:
+def test_probe_gap_doubles_up_to_fifteen_minutes(settings: Settings) -> None:
     settings.HOLD_RETRY_SECONDS = 60
     queue(make_member(), *repeat(1, 7))
-    UpstreamGate.hold(UpstreamGate.HoldReason.KEY, gap_seconds=60)
+    UpstreamGate.for_engine().hold(UpstreamGate.HoldReason.KEY)
     gaps = []
     for _ in range(6):
         UpstreamGate.objects.update(probe_at=timezone.now())
         before = timezone.now()
         (item,) = send_next(ALL)
-        # Refused again: what the answer says must not lengthen the gap a second time.
+        # Refused again: the response must not double the gap a second time.
         item.generation.mark_postponed(item.submission, TransitionReason.BUSY)
-        UpstreamGate.hold(UpstreamGate.HoldReason.KEY, gap_seconds=60)
-        probe_at = UpstreamGate.now().probe_at
+        UpstreamGate.for_engine().hold(UpstreamGate.HoldReason.KEY)
+        probe_at = UpstreamGate.for_engine().probe_at
         assert probe_at
         gaps.append(round((probe_at - before).total_seconds() / 60))
     assert gaps == [2, 4, 8, 15, 15, 15]
 
 
-def test_a_burst_of_refusals_holds_the_line_for_one_gap() -> None:
+def test_burst_of_holds_does_not_delay_the_probe() -> None:
     for _ in range(16):
-        UpstreamGate.hold(UpstreamGate.HoldReason.ACCOUNT, "no money", gap_seconds=60)
-    gate = UpstreamGate.now()
+        UpstreamGate.for_engine().hold(UpstreamGate.HoldReason.ACCOUNT, "no money")
+    gate = UpstreamGate.for_engine()
     assert gate.held_at
     assert gate.probe_at
     assert round((gate.probe_at - gate.held_at).total_seconds()) == 60
 
 
-def test_a_wait_keeps_everybody_back_until_it_is_over() -> None:
+def test_wait_stops_submits_until_it_is_over() -> None:
     queue(make_member(), 1)
-    UpstreamGate.wait(60)
+    UpstreamGate.for_engine().wait(60)
     assert sent() == []
     UpstreamGate.objects.update(submit_not_before=timezone.now())
     assert len(sent()) == 1

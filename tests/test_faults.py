@@ -1,4 +1,4 @@
-"""What befalls the machine: its clock jumps, its disk is full, its database is locked."""
+"""Faults of the machine: a changed clock, a full disk, a locked database."""
 
 import errno
 import sqlite3
@@ -38,7 +38,7 @@ def set_clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[timedelta], None]:
 @pytest.mark.parametrize(
     "jump", [timedelta(days=1), timedelta(hours=-1)], ids=["a day ahead", "an hour back"]
 )
-def test_a_clock_that_jumps_loses_nothing_and_sends_nothing_twice(
+def test_changed_clock_loses_nothing_and_submits_nothing_twice(
     jump: timedelta, upstream: Simulator, set_clock: Callable[[timedelta], None]
 ) -> None:
     owner = make_member()
@@ -46,7 +46,7 @@ def test_a_clock_that_jumps_loses_nothing_and_sends_nothing_twice(
     rows = [make_generation(owner=owner, prompt=f"a clock {number}") for number in range(4)]
     run_loops("submit", seconds=1)
     rows += [make_generation(owner=owner, prompt=f"a queued clock {number}") for number in range(2)]
-    UpstreamGate.wait(1)  # at the time before the jump
+    UpstreamGate.for_engine().wait(1)  # set before the clock changes
     assert Generation.objects.filter(status=Status.RUNNING).count() == 4
     set_clock(jump)
     tasks.heartbeat()
@@ -56,7 +56,7 @@ def test_a_clock_that_jumps_loses_nothing_and_sends_nothing_twice(
 
 
 @pytest.mark.django_db
-def test_a_full_disk_costs_no_picture_and_no_try(
+def test_full_disk_loses_no_picture_and_counts_no_try(
     upstream: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     row = make_generation(n=2)
@@ -78,7 +78,7 @@ def test_a_full_disk_costs_no_picture_and_no_try(
     assert row.pictures.filter(state=Picture.State.STORED).count() == 2
 
 
-def test_a_locked_database_harms_only_the_request_at_hand(tmp_path: Path) -> None:
+def test_locked_database_affects_only_the_current_request(tmp_path: Path) -> None:
     with (
         Simulator(seconds=(0.5, 1)) as simulator,
         Installation(
@@ -90,19 +90,19 @@ def test_a_locked_database_harms_only_the_request_at_hand(tmp_path: Path) -> Non
         visitor = installation.open()
         for number in range(5):
             visitor.make(f"before the lock {number}")
-        wait_until(lambda: simulator.tasks(), 30, "some are sent")
-        answers = []
+        wait_until(lambda: simulator.tasks(), 30, "some are submitted")
+        responses = []
         with closing(sqlite3.connect(tmp_path / "klingweb.db", isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
-            answers.append(visitor.make("during the lock"))
+            responses.append(visitor.make("during the lock"))
             threading.Event().wait(3)  # longer than the timeout of everybody
             other.execute("ROLLBACK")
-        assert answers[0].status_code == 503
-        assert "during the lock" in answers[0].text
+        assert responses[0].status_code == 503
+        assert "during the lock" in responses[0].text
         assert visitor.make("after the lock").ok
-        wait_until(installation.is_idle, 60, "all are at rest")
+        wait_until(installation.is_idle, 60, "the installation is idle")
         statuses = installation.statuses()
         assert sum(statuses.values()) == 6
         prompts = [task["prompt"] for task in simulator.tasks()]
-        assert len(prompts) == len(set(prompts)), "paid twice"
+        assert len(prompts) == len(set(prompts)), "charged twice"
         assert set(statuses) <= {"succeeded", "unconfirmed"}

@@ -1,4 +1,4 @@
-"""The files: what is refused and why, what is kept, when it is tried again, what is made of it."""
+"""The fetch loop: rejected files, retries, stored files and previews, slow downloads."""
 
 import hashlib
 import io
@@ -27,10 +27,10 @@ def the_picture() -> Picture:
 
 
 def wanted_from(server: ScriptedServer, **columns: object) -> Picture:
-    """The one picture of a generation, at a file host of the test."""
+    """A picture to download from this server, of a generation with one picture."""
     row = make_generation(Status.FETCHING)
-    due = {"upstream_url": f"{server.url}/0.png", "next_try_at": timezone.now()}
-    row.pictures.update(**{**due, **columns})
+    defaults = {"upstream_url": f"{server.url}/0.png", "next_try_at": timezone.now()}
+    row.pictures.update(**{**defaults, **columns})
     return row.pictures.get()
 
 
@@ -39,7 +39,7 @@ def stored_files() -> list[str]:
     return [path.name for path in folder.rglob("*") if path.is_file()]
 
 
-# --- refused --------------------------------------------------------------------------------------
+# --- rejected files ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -48,22 +48,22 @@ def stored_files() -> list[str]:
         ("file-404", "answered 404"),
         ("file-410", "answered 410"),
         ("file-truncated", "the file host failed"),
-        ("file-half", "not a whole picture"),
-        ("file-empty", "not a whole picture"),
-        ("file-html", "not a whole picture"),
-        ("file-html-as-png", "not a whole picture"),
-        ("file-svg", "not a whole picture"),
-        ("file-bomb", "not a whole picture"),
+        ("file-half", "not a complete image"),
+        ("file-empty", "not a complete image"),
+        ("file-html", "not a complete image"),
+        ("file-html-as-png", "not a complete image"),
+        ("file-svg", "not a complete image"),
+        ("file-bomb", "not a complete image"),
         ("file-gzip-bomb", "longer than 1048576 bytes"),
         ("file-endless", "longer than 1048576 bytes"),
-        ("file-silent", "TooSlow"),
-        ("file-slow", "TooSlow"),
+        ("file-silent", "DeadlineExceeded"),
+        ("file-slow", "DeadlineExceeded"),
         ("file-redirect-private", "refused: only https"),
         ("file-redirect-scheme", "refused: only https"),
         ("file-redirect-loop", "TooManyRedirects"),
     ],
 )
-def test_a_bad_file_is_refused_with_its_reason_and_its_sister_is_kept(
+def test_bad_file_is_rejected_with_a_reason_and_the_other_is_stored(
     upstream: Simulator,
     settings: Settings,
     monkeypatch: pytest.MonkeyPatch,
@@ -72,39 +72,37 @@ def test_a_bad_file_is_refused_with_its_reason_and_its_sister_is_kept(
 ) -> None:
     settings.FETCH_RETRY_SECONDS = [0.02]
     monkeypatch.setattr(fetch, "MAX_BYTES", 2**20)
-    if reason == "TooSlow":
+    if reason == "DeadlineExceeded":
         monkeypatch.setattr(fetch, "DOWNLOAD_SECONDS", 1.0)
     upstream.scenario(scenario, only=0)
     row = make_generation(n=2)
     run_worker()
     row.refresh_from_db()
-    bad, sister = row.pictures.order_by("index")
+    bad, other = row.pictures.order_by("index")
     assert row.status == Status.SUCCEEDED
-    assert (bad.state, sister.state) == (Picture.State.LOST, Picture.State.STORED)
+    assert (bad.state, other.state) == (Picture.State.LOST, Picture.State.STORED)
     assert reason in bad.reason
-    assert len(stored_files()) == 3, "of the sister alone"
+    assert len(stored_files()) == 3, "only those of the other picture"
 
 
 @pytest.mark.parametrize(
-    "address", ["http://169.254.169.254/latest/meta-data/", "https://10.0.0.1/0.png",
+    "url", ["http://169.254.169.254/latest/meta-data/", "https://10.0.0.1/0.png",
                 "https://[::1]/0.png", "file:///etc/passwd"]
 )  # fmt: skip
-def test_a_private_address_is_never_asked_and_never_tried_again(
-    upstream: Simulator, address: str
+def test_private_address_is_never_contacted_and_never_retried(
+    upstream: Simulator, url: str
 ) -> None:
-    make_generation(Status.FETCHING).pictures.update(
-        upstream_url=address, next_try_at=timezone.now()
-    )
+    make_generation(Status.FETCHING).pictures.update(upstream_url=url, next_try_at=timezone.now())
     run_worker()
     picture = the_picture()
     assert (picture.state, picture.claims) == (Picture.State.LOST, 1)
     assert picture.reason.startswith("refused")
 
 
-# --- tried again ----------------------------------------------------------------------------------
+# --- retries -----------------------------------------------------------------------------------
 
 
-def test_a_failing_host_is_tried_again_after_growing_delays_and_then_given_up(
+def test_failing_host_is_retried_after_growing_delays_until_the_picture_is_lost(
     upstream: Simulator, settings: Settings
 ) -> None:
     settings.FETCH_RETRY_SECONDS = [5, 10, 20, 40]
@@ -126,10 +124,10 @@ def test_a_failing_host_is_tried_again_after_growing_delays_and_then_given_up(
     assert Generation.objects.get().failure == "files"
 
 
-def test_an_expired_address_is_asked_anew_once_and_the_picture_comes(upstream: Simulator) -> None:
+def test_new_url_is_queried_once_for_an_expired_one(upstream: Simulator) -> None:
     upstream.scenario("file-403-once")
     make_generation()
-    run_worker(Picture.objects.exists, "it is made", ("submit", "poll"))
+    run_worker(Picture.objects.exists, "the images are listed", ("submit", "poll"))
     polled = len(upstream.requests("query"))
     run_worker()
     assert len(upstream.requests("query")) == polled + 1
@@ -139,12 +137,12 @@ def test_an_expired_address_is_asked_anew_once_and_the_picture_comes(upstream: S
 
 
 @pytest.mark.parametrize("scenario", ["file-404", "file-410"])
-def test_a_file_that_is_gone_at_its_fresh_address_too_is_lost_at_once(
+def test_file_missing_at_its_new_url_is_lost_immediately(
     upstream: Simulator, scenario: str
 ) -> None:
     upstream.scenario(scenario)
     make_generation()
-    run_worker(Picture.objects.exists, "it is made", ("submit", "poll"))
+    run_worker(Picture.objects.exists, "the images are listed", ("submit", "poll"))
     polled = len(upstream.requests("query"))
     run_worker()
     assert len(upstream.requests("query")) == polled + 1
@@ -152,9 +150,7 @@ def test_a_file_that_is_gone_at_its_fresh_address_too_is_lost_at_once(
     assert the_picture().claims == 1
 
 
-def test_an_upstream_that_cannot_say_the_fresh_address_now_is_asked_again(
-    upstream: Simulator, settings: Settings
-) -> None:
+def test_failed_query_for_a_new_url_is_retried(upstream: Simulator, settings: Settings) -> None:
     gone, broken, content = reply(403), reply(502, "<html>"), reply(200, png_bytes())
     with ScriptedServer(gone, broken, gone, content) as server:
         settings.UPSTREAM_URL = server.url
@@ -167,15 +163,15 @@ def test_an_upstream_that_cannot_say_the_fresh_address_now_is_asked_again(
     assert the_picture().tries == 1
 
 
-def test_a_picture_that_kills_its_fetcher_comes_to_an_end(upstream: Simulator) -> None:
+def test_picture_whose_downloads_are_always_interrupted_is_lost(upstream: Simulator) -> None:
     with ScriptedServer(reply(200, png_bytes())) as server:
-        wanted_from(server, claims=fetch.CRASHES_FORGIVEN)
+        wanted_from(server, claims=fetch.MAX_CLAIMS)
         run_worker()
         assert server.requests == []
-    assert the_picture().reason == "every try broke off"
+    assert the_picture().reason == "every download was interrupted"
 
 
-def test_what_a_dead_fetcher_had_claimed_is_fetched_at_once(
+def test_claims_of_a_dead_process_are_downloaded_immediately(
     upstream: Simulator, settings: Settings
 ) -> None:
     later = timezone.now() + timedelta(seconds=100)
@@ -187,10 +183,10 @@ def test_what_a_dead_fetcher_had_claimed_is_fetched_at_once(
     assert the_picture().is_stored
 
 
-# --- later ----------------------------------------------------------------------------------------
+# --- after the row has ended -------------------------------------------------------------------
 
 
-def test_files_that_were_lost_are_fetched_again_when_somebody_asks(upstream: Simulator) -> None:
+def test_lost_files_are_downloaded_when_fetched_again(upstream: Simulator) -> None:
     upstream.scenario("file-500-twice", downloads=3)
     row = make_generation()
     run_worker()
@@ -202,7 +198,7 @@ def test_files_that_were_lost_are_fetched_again_when_somebody_asks(upstream: Sim
     assert (row.status, row.failure, row.failure_message) == (Status.SUCCEEDED, "", "")
 
 
-def test_a_missing_picture_of_a_made_row_comes_by_itself_and_the_row_stays(
+def test_missing_picture_of_a_succeeded_row_is_downloaded_without_a_transition(
     upstream: Simulator,
 ) -> None:
     upstream.scenario("file-one-404", only=0, downloads=2)
@@ -210,16 +206,16 @@ def test_a_missing_picture_of_a_made_row_comes_by_itself_and_the_row_stays(
     run_worker()
     row.refresh_from_db()
     assert row.pictures.filter(state=Picture.State.STORED).count() == 1
-    moves = row.transitions.count()
+    transitions = row.transitions.count()
     row.pictures.filter(state=Picture.State.LOST).update(
         state=Picture.State.WANTED, tries=0, next_try_at=timezone.now()
     )
-    run_worker(lambda: not fetch.has_work(), "it is fetched")
+    run_worker(lambda: not fetch.has_work(), "it is downloaded")
     assert row.pictures.filter(state=Picture.State.STORED).count() == 2
-    assert row.transitions.count() == moves
+    assert row.transitions.count() == transitions
 
 
-# --- what is kept ---------------------------------------------------------------------------------
+# --- stored files ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -230,7 +226,7 @@ def test_a_missing_picture_of_a_made_row_comes_by_itself_and_the_row_stays(
         ("2:3", 300, "WEBP", (300, 450), (300, 450)),
     ],
 )
-def test_the_bytes_stay_untouched_and_the_previews_are_made_once(
+def test_original_bytes_are_stored_unchanged_with_previews(
     upstream: Simulator,
     settings: Settings,
     ratio: str,
@@ -255,43 +251,43 @@ def test_the_bytes_stay_untouched_and_the_previews_are_made_once(
             assert (image.format, image.size) == ("WEBP", size)
 
 
-def test_the_placeholder_is_the_mean_colour(upstream: Simulator, settings: Settings) -> None:
+def test_placeholder_colour_is_the_mean_colour(upstream: Simulator, settings: Settings) -> None:
     half = Image.new("RGB", (64, 64), (200, 0, 40))
     half.paste((100, 0, 40), (0, 0, 32, 64))
-    kept = io.BytesIO()
-    half.save(kept, "PNG")
-    with ScriptedServer(reply(200, kept.getvalue())) as server:
+    content = io.BytesIO()
+    half.save(content, "PNG")
+    with ScriptedServer(reply(200, content.getvalue())) as server:
         settings.UPSTREAM_URL = server.url
         wanted_from(server)
         run_worker()
     assert the_picture().colour == "#960028"
 
 
-def test_a_second_copy_that_came_too_late_is_thrown_away(
+def test_late_second_download_is_discarded(
     upstream: Simulator, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with ScriptedServer(reply(200, png_bytes())) as server:
         settings.UPSTREAM_URL = server.url
         picture = wanted_from(server)
 
-        def somebody_is_first(late: Picture, done: object) -> None:
+        def store_before(late: Picture, done: object) -> None:
             store_picture(picture)
             record_result(late, done)  # type: ignore[arg-type]
 
         record_result = fetch._record_result
-        monkeypatch.setattr(fetch, "_record_result", somebody_is_first)
+        monkeypatch.setattr(fetch, "_record_result", store_before)
         run_loops("fetch")
     picture.refresh_from_db()
     assert picture.is_stored
     files = (picture.file, picture.preview, picture.thumbnail)
-    kept = {Path(file.path).name for file in files}
-    assert set(stored_files()) == kept
+    expected = {Path(file.path).name for file in files}
+    assert set(stored_files()) == expected
 
 
-# --- slow lines -----------------------------------------------------------------------------------
+# --- slow downloads ----------------------------------------------------------------------------
 
 
-def test_a_file_on_a_slow_line_holds_nobody_up_the_next_shift_begins_before_it_is_here(
+def test_next_run_starts_while_a_slow_download_continues(
     upstream: Simulator,
 ) -> None:
     upstream.scenario("file-slow", file_seconds=1.5)
@@ -300,16 +296,16 @@ def test_a_file_on_a_slow_line_holds_nobody_up_the_next_shift_begins_before_it_i
     other = make_generation()
     run_worker(other.pictures.exists, lease_names=("submit", "poll"))
     other.pictures.update(next_try_at=timezone.now() + timedelta(hours=1))
-    seen: list[str] = []
+    statuses: list[str] = []
 
-    def next_shift(line: str) -> None:
+    def next_run(name: str) -> None:
         other.pictures.update(next_try_at=timezone.now())
-        run_loops(line)
-        seen.extend(status_of(row) for row in (slow, other))
+        run_loops(name)
+        statuses.extend(status_of(row) for row in (slow, other))
 
-    with LeasedLoop("fetch", next_shift, seconds=0.1) as loop:
+    with LeasedLoop("fetch", next_run, seconds=0.1) as loop:
         fetch.run(loop)
-    assert seen == [Status.FETCHING, Status.SUCCEEDED]
+    assert statuses == [Status.FETCHING, Status.SUCCEEDED]
     assert status_of(slow) == Status.SUCCEEDED
 
 

@@ -18,7 +18,7 @@ def test_every_hold_reason_has_a_message() -> None:
 def test_banner_shows_the_advice_for_the_reader(
     owner_client: Client, admin_client: Client, admin: Member, reason: UpstreamGate.HoldReason
 ) -> None:
-    UpstreamGate.hold(reason)
+    UpstreamGate.for_engine().hold(reason)
     message = HOLD_MESSAGES[reason]
     for client, advice in (
         (owner_client, message.advice),

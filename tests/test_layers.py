@@ -27,6 +27,7 @@ LAYERS: dict[str, set[str]] = {
         "generations.models",
         "generations.catalog",
         "generations.engines",
+        "generations.engines.base",
     },
     "generations.processes": {
         "generations.models",
@@ -34,9 +35,10 @@ LAYERS: dict[str, set[str]] = {
         "generations.worker.tasks",
     },
     "generations.search": {"generations.models"},
-    "generations.models": {"generations.catalog"},
+    "generations.models": {"generations.catalog", "generations.engines.base"},
     "generations.catalog": set(),
-    "generations.engines": set(),
+    "generations.engines.base": set(),
+    "generations.engines": {"generations.engines.base"},
     "generations.admin": {"generations.models"},
     "generations.templatetags": {"generations.web"},
     "generations.operations": {
@@ -59,7 +61,11 @@ LAYERS: dict[str, set[str]] = {
 # Packages that only these files may import.
 ONLY_IN = {
     "django_q": {"generations/worker/tasks.py"},
-    "requests": {"generations/engines/http_client.py", "generations/worker/fetch.py"},
+    "requests": {
+        "generations/engines/deadline.py",
+        "generations/engines/http_client.py",
+        "generations/worker/fetch.py",
+    },
     "urllib3": {"generations/engines/http_client.py"},
     "os.environ": {"klingweb/settings.py", "klingweb/wsgi.py", "manage.py"},
     "os.getenv": set(),
@@ -119,6 +125,8 @@ def faults(path: str, source: str) -> list[str]:
             if name.startswith(("tasks.", "generations.worker.tasks."))
         }
         found += [f"{path} uses {name}" for name in used if not name.startswith("tasks.enqueue_")]
+    if is_in(layer, "generations.engines"):
+        found += [f"{path} imports {name}" for name in imported if is_in(name, "django")]
     found += [
         f"{path} imports {name}"
         for name in (*imported, *attributes(source))
@@ -185,6 +193,9 @@ def test_every_module_has_a_layer() -> None:
         ("generations/models/picture.py", "from generations.worker import imaging"),
         ("generations/models/__init__.py", "from ..web import cards"),
         ("generations/engines/kling.py", "from ..models import Status"),
+        ("generations/engines/kling.py", "from django.conf import settings"),
+        ("generations/engines/base.py", "from . import kling"),
+        ("generations/models/status.py", "from generations.engines import kling"),
         ("generations/catalog.py", "import generations.models"),
         ("generations/worker/poll.py", "from klingweb.simulator import SCENARIOS"),
         ("klingweb/simulator/server.py", "from generations.engines.kling import PATH"),
@@ -204,6 +215,7 @@ def test_forbidden_import_is_found(path: str, source: str) -> None:
         ("generations/web/card.py", "from .middleware.access import MemberRequest"),
         ("generations/worker/fetch.py", "import requests\nfrom generations.engines import kling"),
         ("generations/models/__init__.py", "from .status import Status"),
+        ("generations/models/status.py", "from generations.engines.base import FailureKind"),
     ],
 )
 def test_allowed_import_is_not_reported(path: str, source: str) -> None:

@@ -1,4 +1,4 @@
-"""The lease of a line of work: one holder at a time, nobody waits for the dead, shifts end."""
+"""Leases and leased loops: one holder at a time, wake-ups, and when a loop ends."""
 
 import subprocess
 from datetime import timedelta
@@ -21,19 +21,21 @@ def held_by(holder: str, left: timedelta = SOON) -> Lease:
     return Lease.objects.create(name="poll", holder=holder, expires_at=timezone.now() + left)
 
 
-@pytest.mark.parametrize("holder", [LIVE_HOLDER, REMOTE_HOLDER], ids=["alive", "far away"])
-def test_a_second_taker_is_refused_until_the_lease_is_over(holder: str) -> None:
-    slot = held_by(holder)
+@pytest.mark.parametrize(
+    "holder", [LIVE_HOLDER, REMOTE_HOLDER], ids=["live process", "another machine"]
+)
+def test_lease_of_a_live_holder_can_be_acquired_after_it_expires(holder: str) -> None:
+    lease = held_by(holder)
     assert not Lease.acquire("poll")
-    Lease.objects.filter(pk=slot.pk).update(expires_at=timezone.now())
+    Lease.objects.filter(pk=lease.pk).update(expires_at=timezone.now())
     assert Lease.acquire("poll")
     assert Lease.objects.get().holder == this_process()
 
 
 @pytest.mark.parametrize(
-    "holder", [DEAD_HOLDER, REUSED_PID_HOLDER], ids=["gone", "number used again"]
+    "holder", [DEAD_HOLDER, REUSED_PID_HOLDER], ids=["dead", "reused process id"]
 )
-def test_a_dead_holder_is_succeeded_at_once(holder: str) -> None:
+def test_lease_of_a_dead_process_can_be_acquired_immediately(holder: str) -> None:
     held_by(holder)
     assert Lease.holder_has_died("poll")
     assert not Lease.is_held("poll")
@@ -41,21 +43,21 @@ def test_a_dead_holder_is_succeeded_at_once(holder: str) -> None:
     assert not Lease.holder_has_died("poll")
 
 
-def test_the_holder_renews_and_releases() -> None:
+def test_holder_can_renew_and_give_back_its_lease() -> None:
     assert Lease.acquire("poll")
     assert Lease.acquire("poll")
     assert Lease.is_held("poll")
-    Lease.release("poll")
+    Lease.give_back("poll")
     assert not Lease.is_held("poll")
 
 
-def test_nobody_releases_what_another_holds() -> None:
+def test_lease_of_another_process_cannot_be_given_back() -> None:
     held_by(LIVE_HOLDER)
-    Lease.release("poll")
+    Lease.give_back("poll")
     assert Lease.is_held("poll")
 
 
-def test_a_process_is_dead_once_it_is_killed_though_nobody_has_looked_yet() -> None:
+def test_killed_process_is_dead_before_it_is_reaped() -> None:
     with subprocess.Popen(["sleep", "600"]) as process:
         name = _identity(process.pid)
         assert not is_dead(name)
@@ -65,28 +67,28 @@ def test_a_process_is_dead_once_it_is_killed_though_nobody_has_looked_yet() -> N
     assert not is_dead(this_process())
 
 
-def test_one_kick_is_on_its_way_at_a_time_and_a_lost_one_is_sent_again() -> None:
-    asked = [Lease.claim_wake_up("poll") for _ in range(20)]
-    assert asked == [True] + [False] * 19
+def test_one_wake_up_is_sent_at_a_time_and_repeated_after_a_timeout() -> None:
+    claims = [Lease.claim_wake_up("poll") for _ in range(20)]
+    assert claims == [True] + [False] * 19
     Lease.objects.update(wake_up_sent_at=timezone.now() - Lease.WAKE_UP_TIMEOUT)
     assert Lease.claim_wake_up("poll")
 
 
-def test_a_clock_that_jumped_back_loses_no_kick() -> None:
+def test_wake_up_is_sent_after_the_clock_was_set_back() -> None:
     assert Lease.claim_wake_up("poll")
     Lease.objects.update(wake_up_sent_at=timezone.now() + timedelta(hours=1))
     assert Lease.claim_wake_up("poll")
 
 
-def test_nobody_kicks_whoever_is_at_work() -> None:
+def test_no_wake_up_is_sent_while_the_lease_is_held() -> None:
     Lease.acquire("poll")
     assert not Lease.claim_wake_up("poll")
-    Lease.release("poll")
+    Lease.give_back("poll")
     assert Lease.claim_wake_up("poll")
 
 
-@pytest.mark.parametrize("holder", [LIVE_HOLDER, DEAD_HOLDER], ids=["taken", "free"])
-def test_a_kick_that_came_makes_room_for_the_next(holder: str) -> None:
+@pytest.mark.parametrize("holder", [LIVE_HOLDER, DEAD_HOLDER], ids=["held", "free"])
+def test_arrived_wake_up_allows_the_next(holder: str) -> None:
     assert Lease.claim_wake_up("poll")
     Lease.objects.update(holder=holder, expires_at=timezone.now() + SOON)
     with loop():
@@ -94,22 +96,22 @@ def test_a_kick_that_came_makes_room_for_the_next(holder: str) -> None:
         assert Lease.claim_wake_up("poll")
 
 
-# --- a shift at the slot --------------------------------------------------------------------------
+# --- leased loops ------------------------------------------------------------------------------
 
 
 def loop(seconds: float = 60) -> LeasedLoop:
-    return LeasedLoop("poll", lambda slot: None, seconds)
+    return LeasedLoop("poll", lambda name: None, seconds)
 
 
-def test_a_shift_holds_the_slot_and_gives_it_back() -> None:
-    with loop() as mine:
-        assert mine.is_held
-        assert mine.should_continue()
+def test_loop_holds_the_lease_and_gives_it_back() -> None:
+    with loop() as running:
+        assert running.is_held
+        assert running.should_continue()
         assert Lease.is_held("poll")
     assert not Lease.is_held("poll")
 
 
-def test_a_shift_ends_with_its_time_or_when_the_cluster_stops(
+def test_loop_ends_after_its_time_or_when_the_cluster_stops(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with loop(seconds=0) as over:
@@ -119,7 +121,7 @@ def test_a_shift_ends_with_its_time_or_when_the_cluster_stops(
         assert not stopped.should_continue()
 
 
-def test_a_shift_that_lost_its_slot_ends_and_leaves_it_to_the_other() -> None:
+def test_loop_without_its_lease_ends_and_keeps_the_other_holder() -> None:
     with loop() as late:
         other = {"holder": LIVE_HOLDER, "expires_at": timezone.now() + SOON}
         Lease.objects.update(**other)
@@ -128,9 +130,9 @@ def test_a_shift_that_lost_its_slot_ends_and_leaves_it_to_the_other() -> None:
     assert Lease.objects.get().holder == LIVE_HOLDER
 
 
-def test_a_shift_inherits_from_the_dead_only() -> None:
+def test_loop_knows_whether_the_previous_holder_died() -> None:
     held_by(DEAD_HOLDER)
-    with loop() as heir:
-        assert heir.previous_holder_died
-    with loop() as next_one:
-        assert not next_one.previous_holder_died
+    with loop() as second:
+        assert second.previous_holder_died
+    with loop() as third:
+        assert not third.previous_holder_died

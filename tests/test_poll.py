@@ -1,4 +1,4 @@
-"""The watch over everything in flight: no answer ends a task but its own end."""
+"""The poll loop: results, errors, late and lost tasks, row leases, and its schedule."""
 
 from datetime import timedelta
 from typing import Any
@@ -16,7 +16,7 @@ from generations.worker.poll_schedule import next_poll
 from tests.builders import make_generation, make_member
 from tests.scripted_server import reply
 from tests.simulator import Simulator
-from tests.worker_driver import DEAD_HOLDER, Answers, run_loops, run_worker
+from tests.worker_driver import DEAD_HOLDER, ScriptedUpstream, run_loops, run_worker
 
 pytestmark = pytest.mark.django_db
 
@@ -25,8 +25,8 @@ TASK = "a-task"
 
 def running(**columns: Any) -> Generation:
     now = timezone.now()
-    usual = {"upstream_task_id": TASK, "submitted_at": now, "next_poll_at": now}
-    return make_generation(Status.RUNNING, **{**usual, **columns})
+    defaults = {"upstream_task_id": TASK, "submitted_at": now, "next_poll_at": now}
+    return make_generation(Status.RUNNING, **{**defaults, **columns})
 
 
 def state(status: str, **more: Any) -> bytes:
@@ -34,130 +34,142 @@ def state(status: str, **more: Any) -> bytes:
     return reply(200, {"code": 0, "message": "SUCCEED", "data": data})
 
 
-def made(*urls: str) -> bytes:
+def finished(*urls: str) -> bytes:
     images = [{"index": index, "url": url} for index, url in enumerate(urls)]
     return state("succeed", task_result={"images": images})
 
 
 PROCESSING = state("processing")
-WITHOUT_PICTURES = made()
-MADE = made("https://files.example/0.png")
-DENIED = reply(400, {"code": "task_not_exist", "message": "task_not_exist", "data": None})
+WITHOUT_IMAGES = finished()
+FINISHED = finished("https://files.example/0.png")
+NOT_FOUND = reply(400, {"code": "task_not_exist", "message": "task_not_exist", "data": None})
 BROKEN = reply(500, "<html>")
 
 
-def watch(row: Generation, *ends: Status) -> None:
-    """Poll until the row stands at one of these."""
+def poll_until(row: Generation, *ends: Status) -> None:
+    """Run the worker until the row has one of these statuses."""
     run_worker(lambda: Generation.objects.filter(pk=row.pk, status__in=ends).exists(), f"{ends}")
     row.refresh_from_db()
 
 
-# --- done, and nothing listed ---------------------------------------------------------------------
+# --- success without images --------------------------------------------------------------------
 
 
-def test_done_without_pictures_is_asked_again_three_times(answers: Answers) -> None:
-    server = answers.are(WITHOUT_PICTURES)
+def test_success_without_images_is_polled_three_more_times(
+    scripted_upstream: ScriptedUpstream,
+) -> None:
+    server = scripted_upstream.respond_with(WITHOUT_IMAGES)
     row = running()
-    watch(row, Status.FAILED, Status.FETCHING)
+    poll_until(row, Status.FAILED, Status.FETCHING)
     assert (row.failure, row.failure_message) == ("ours", "finished without image")
     assert len(server.requests) == 4
 
 
-def test_pictures_that_are_listed_at_the_third_look_are_fetched(answers: Answers) -> None:
-    answers.are(WITHOUT_PICTURES, WITHOUT_PICTURES, WITHOUT_PICTURES, MADE)
+def test_images_listed_by_the_last_of_these_polls_are_fetched(
+    scripted_upstream: ScriptedUpstream,
+) -> None:
+    scripted_upstream.respond_with(WITHOUT_IMAGES, WITHOUT_IMAGES, WITHOUT_IMAGES, FINISHED)
     row = running()
-    watch(row, Status.FAILED, Status.FETCHING)
+    poll_until(row, Status.FAILED, Status.FETCHING)
     assert row.status == Status.FETCHING
 
 
-def test_failed_polls_before_it_do_not_count_as_looks(answers: Answers) -> None:
-    answers.are(BROKEN, BROKEN, BROKEN, BROKEN, WITHOUT_PICTURES, MADE)
+def test_failed_polls_do_not_count_as_success_without_images(
+    scripted_upstream: ScriptedUpstream,
+) -> None:
+    scripted_upstream.respond_with(BROKEN, BROKEN, BROKEN, BROKEN, WITHOUT_IMAGES, FINISHED)
     row = running()
-    watch(row, Status.FAILED, Status.FETCHING)
+    poll_until(row, Status.FAILED, Status.FETCHING)
     assert row.status == Status.FETCHING
 
 
-# --- denied, late, lost ---------------------------------------------------------------------------
+# --- not found, late, lost ---------------------------------------------------------------------
 
 
-def test_a_denied_task_that_is_known_again_is_doubted_no_more(answers: Answers) -> None:
-    answers.are(DENIED)
+def test_task_that_is_found_again_is_no_longer_marked_not_found(
+    scripted_upstream: ScriptedUpstream,
+) -> None:
+    scripted_upstream.respond_with(NOT_FOUND)
     row = running()
-    run_worker(lambda: Generation.objects.get().first_not_found_at is not None, "it is doubted")
-    answers.are(PROCESSING)
-    run_worker(lambda: Generation.objects.get().first_not_found_at is None, "it is known again")
+    run_worker(lambda: Generation.objects.get().first_not_found_at is not None, "it is not found")
+    scripted_upstream.respond_with(PROCESSING)
+    run_worker(lambda: Generation.objects.get().first_not_found_at is None, "it is found again")
     row.refresh_from_db()
     assert row.status == Status.RUNNING
     assert not row.is_lost
 
 
-def test_a_lost_one_is_asked_no_more_until_somebody_looks_again_and_then_a_success_wins(
-    answers: Answers, settings: Settings
+def test_lost_task_is_not_polled_until_a_recheck_and_can_then_succeed(
+    scripted_upstream: ScriptedUpstream, settings: Settings
 ) -> None:
     settings.DOUBT_SECONDS = 0
-    answers.are(DENIED)
+    scripted_upstream.respond_with(NOT_FOUND)
     row = running()
     run_worker(lambda: Generation.objects.get().is_lost, "it is lost")
     assert Generation.objects.images_in_flight() == 0
-    server = answers.are(MADE)
+    server = scripted_upstream.respond_with(FINISHED)
     run_loops("poll")
     assert server.requests == []
 
     row.refresh_from_db()
     assert row.recheck(by=row.owner, version=row.version)
-    watch(row, Status.FETCHING)
+    poll_until(row, Status.FETCHING)
     assert len(server.requests) == 1
 
 
-def test_after_a_day_nobody_watches_any_more_but_nothing_has_failed(
-    answers: Answers, settings: Settings
+def test_task_is_lost_after_a_day_but_not_failed(
+    scripted_upstream: ScriptedUpstream, settings: Settings
 ) -> None:
-    answers.are(PROCESSING)
-    a_day_of_looks = int(settings.WATCH_SECONDS / max(settings.POLL_SECONDS))
+    scripted_upstream.respond_with(PROCESSING)
+    polls_of_a_day = int(settings.WATCH_SECONDS / max(settings.POLL_SECONDS))
     long_ago = timezone.now() - timedelta(hours=25)
-    row = running(submitted_at=long_ago, polling_since=long_ago, polls=a_day_of_looks)
+    row = running(submitted_at=long_ago, polling_since=long_ago, polls=polls_of_a_day)
     run_worker(lambda: Generation.objects.get().is_lost, "it is lost")
     row.refresh_from_db()
     assert row.status == Status.RUNNING
     assert row.transitions.latest("pk").reason == TransitionReason.WATCH_EXPIRED
 
 
-def test_a_clock_that_jumps_ahead_by_a_day_ends_nothing(answers: Answers) -> None:
-    server = answers.are(PROCESSING)
+def test_clock_set_ahead_by_a_day_ends_no_task(scripted_upstream: ScriptedUpstream) -> None:
+    server = scripted_upstream.respond_with(PROCESSING)
     long_ago = timezone.now() - timedelta(hours=25)
     row = running(submitted_at=long_ago, polling_since=long_ago, polls=3)
-    run_worker(lambda: len(server.requests) >= 3, "it is polled on")
+    run_worker(lambda: len(server.requests) >= 3, "it is still polled")
     row.refresh_from_db()
     assert row.status == Status.RUNNING
     assert not row.is_lost
 
 
-def test_a_late_one_is_still_watched_and_bumps_its_card_once(answers: Answers) -> None:
-    server = answers.are(PROCESSING)
+def test_late_task_is_still_polled_and_changes_its_version_once(
+    scripted_upstream: ScriptedUpstream,
+) -> None:
+    server = scripted_upstream.respond_with(PROCESSING)
     row = running(submitted_at=timezone.now() - timedelta(minutes=6))
-    run_worker(lambda: len(server.requests) >= 3, "it is polled on")
+    run_worker(lambda: len(server.requests) >= 3, "it is still polled")
     row.refresh_from_db()
     assert row.is_late
     assert row.version == 2
 
 
-# --- the line -------------------------------------------------------------------------------------
+# --- the gate ----------------------------------------------------------------------------------
 
 
-def test_a_refused_key_holds_the_submits_keeps_the_task_and_opens_with_a_good_poll(
-    answers: Answers,
+def test_rejected_key_causes_a_hold_that_a_good_poll_ends(
+    scripted_upstream: ScriptedUpstream,
 ) -> None:
-    answers.are(reply(401, {"code": 1002, "message": "Authorization is invalid"}))
+    scripted_upstream.respond_with(
+        reply(401, {"code": 1002, "message": "Authorization is invalid"})
+    )
     row = running()
-    run_worker(lambda: UpstreamGate.now().is_held, "the line is held")
-    assert UpstreamGate.now().hold_reason == UpstreamGate.HoldReason.KEY
-    answers.are(PROCESSING)
-    run_worker(lambda: not UpstreamGate.now().is_held, "the line is open")
+    run_worker(lambda: UpstreamGate.for_engine().is_held, "the gate is held")
+    assert UpstreamGate.for_engine().hold_reason == UpstreamGate.HoldReason.KEY
+    scripted_upstream.respond_with(PROCESSING)
+    run_worker(lambda: not UpstreamGate.for_engine().is_held, "the gate is open")
     row.refresh_from_db()
     assert row.status == Status.RUNNING
 
 
-def test_a_retry_after_told_to_a_poll_silences_everything(upstream: Simulator) -> None:
+def test_retry_after_of_a_poll_stops_all_requests(upstream: Simulator) -> None:
     upstream.scenario("query-429-retry-after", polls=1, retry_after=1)
     make_generation()
     run_loops("submit")
@@ -170,11 +182,13 @@ def test_a_retry_after_told_to_a_poll_silences_everything(upstream: Simulator) -
     assert min(request["wall"] for request in later) >= refused["wall"] + 1
 
 
-# --- leases ---------------------------------------------------------------------------------------
+# --- row leases and batches --------------------------------------------------------------------
 
 
-def test_what_a_dead_pump_had_claimed_is_asked_at_once(answers: Answers) -> None:
-    answers.are(MADE)
+def test_claims_of_a_dead_process_are_polled_immediately(
+    scripted_upstream: ScriptedUpstream,
+) -> None:
+    scripted_upstream.respond_with(FINISHED)
     soon = timezone.now() + timedelta(seconds=30)
     row = running(next_poll_at=soon)
     Lease.objects.create(name="poll", holder=DEAD_HOLDER, expires_at=soon)
@@ -183,8 +197,8 @@ def test_what_a_dead_pump_had_claimed_is_asked_at_once(answers: Answers) -> None
     assert row.status == Status.FETCHING
 
 
-def test_what_a_living_pump_has_claimed_is_left_to_it(answers: Answers) -> None:
-    server = answers.are(MADE)
+def test_claimed_rows_are_not_polled_by_others(scripted_upstream: ScriptedUpstream) -> None:
+    server = scripted_upstream.respond_with(FINISHED)
     running()
     assert len(Generation.objects.claim_due(10, lease_seconds=60)) == 1
     assert Generation.objects.claim_due(10, lease_seconds=60) == []
@@ -192,7 +206,7 @@ def test_what_a_living_pump_has_claimed_is_left_to_it(answers: Answers) -> None:
     assert server.requests == []
 
 
-def test_the_oldest_due_is_claimed_first() -> None:
+def test_longest_due_row_is_claimed_first() -> None:
     owner, now = make_member(), timezone.now()
     late, later = (
         running(owner=owner, next_poll_at=now - timedelta(seconds=ago)) for ago in (5, 9)
@@ -202,7 +216,7 @@ def test_the_oldest_due_is_claimed_first() -> None:
     assert Generation.objects.claim_due(5, 60) == [late]
 
 
-def test_a_row_that_somebody_moved_meanwhile_is_not_scheduled_again() -> None:
+def test_row_that_changed_meanwhile_is_not_rescheduled() -> None:
     row = running()
     (claimed,) = Generation.objects.claim_due(1, 60)
     assert claimed.next_poll_at
@@ -213,28 +227,28 @@ def test_a_row_that_somebody_moved_meanwhile_is_not_scheduled_again() -> None:
     assert row.next_poll_at is None
 
 
-def test_one_answer_that_cannot_be_written_holds_up_nobody_else(
-    answers: Answers, monkeypatch: pytest.MonkeyPatch
+def test_result_that_cannot_be_written_does_not_affect_others(
+    scripted_upstream: ScriptedUpstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    answers.are(MADE)
+    scripted_upstream.respond_with(FINISHED)
     owner = make_member()
     bad, good = running(owner=owner, n=2), running(owner=owner)
     mark_fetching = GenerationQuerySet.mark_fetching
 
-    def breaks(rows: GenerationQuerySet, made: dict[int, Any]) -> set[int]:
+    def fail_for_one(rows: GenerationQuerySet, made: dict[int, Any]) -> set[int]:
         if bad.pk in made:
             raise DatabaseError("value out of range")
         return mark_fetching(rows, made)
 
     with monkeypatch.context() as broken:
-        broken.setattr(GenerationQuerySet, "mark_fetching", breaks)
-        watch(good, Status.FETCHING)
+        broken.setattr(GenerationQuerySet, "mark_fetching", fail_for_one)
+        poll_until(good, Status.FETCHING)
     bad.refresh_from_db()
     assert bad.status == Status.RUNNING
-    watch(bad, Status.FETCHING)
+    poll_until(bad, Status.FETCHING)
 
 
-def test_the_rhythm_slows_with_age_and_with_failures(
+def test_poll_interval_grows_with_age_and_failures(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.POLL_SECONDS = [4, 8, 20, 60]
@@ -245,46 +259,46 @@ def test_the_rhythm_slows_with_age_and_with_failures(
         assert 0.8 * seconds <= next_poll(age, failures) <= 1.2 * seconds
 
 
-def test_many_that_were_made_are_written_in_as_many_statements_as_a_few(
+def test_number_of_statements_is_constant_for_finished_tasks(
     django_assert_max_num_queries: Any,
 ) -> None:
     owner = make_member()
     for many in (2, 40):
         rows = [running(owner=owner) for _row in range(many)]
-        made = {row.pk: (["https://files.example/1.png"], "told") for row in rows}
+        finished_rows = {row.pk: (["https://files.example/1.png"], "response") for row in rows}
         with django_assert_max_num_queries(12):
-            moved = Generation.objects.mark_fetching(made)
-        assert moved == set(made)
+            moved = Generation.objects.mark_fetching(finished_rows)
+        assert moved == set(finished_rows)
         for row in rows:
             row.refresh_from_db()
-            assert (row.status, row.last_response, row.version) == (Status.FETCHING, "told", 2)
+            assert (row.status, row.last_response, row.version) == (Status.FETCHING, "response", 2)
             assert row.pictures.count() == 1
             assert row.transitions.latest("pk").reason == TransitionReason.COMPLETED
 
 
-def test_of_many_only_those_that_still_run_are_moved() -> None:
-    gone, here = running(), running()
-    gone.mark_failed(Failure.OURS, "it broke")
-    made = {row.pk: (["https://files.example/1.png"], "") for row in (gone, here)}
-    assert Generation.objects.mark_fetching(made) == {here.pk}
-    assert not gone.pictures.exists()
+def test_only_running_rows_are_marked_fetching() -> None:
+    failed, still_running = running(), running()
+    failed.mark_failed(Failure.OURS, "failed")
+    made = {row.pk: (["https://files.example/1.png"], "") for row in (failed, still_running)}
+    assert Generation.objects.mark_fetching(made) == {still_running.pk}
+    assert not failed.pictures.exists()
 
 
-def test_as_many_polls_are_under_way_as_their_rate_and_length_ask_for(settings: Settings) -> None:
+def test_poll_concurrency_follows_rate_and_latency(settings: Settings) -> None:
     settings.POLL_SECONDS, settings.POLL_THREADS = [2, 5], 64
     row = running()
-    for seconds, watched, threads in (
+    for seconds, polled, threads in (
         (0.02, 10, poll.MIN_THREADS),
-        (0.5, 100, 38),  # 50 a second, half a second each, and half as many to spare
-        (0.5, 1000, 64),  # never more than allowed
+        (0.5, 100, 38),  # 50 a second x 0.5 s each x 1.5
+        (0.5, 1000, 64),  # never above the setting
     ):
         Generation.objects.exclude(pk=row.pk).delete()
         owner = make_member()
         Generation.objects.bulk_create(
             Generation(owner=owner, idempotency_key=uuid4(), prompt="a pear", aspect_ratio="1:1",
                        status=Status.RUNNING, upstream_task_id="t", next_poll_at=timezone.now())
-            for _row in range(watched - 1)
+            for _row in range(polled - 1)
         )  # fmt: skip
-        width = poll.PollConcurrency()
-        width.observe([poll.PollResult(row, timezone.now(), KeyError(), seconds)] * 50)
-        assert width.now() == threads
+        concurrency = poll.PollConcurrency()
+        concurrency.observe([poll.PollResult(row, timezone.now(), KeyError(), seconds)] * 50)
+        assert concurrency.limit() == threads

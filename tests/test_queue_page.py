@@ -43,17 +43,17 @@ def test_queue_page_is_for_admins_only(owner_client: Client, admin_client: Clien
 
 
 def test_members_cannot_resume(owner_client: Client, admin: Member) -> None:
-    UpstreamGate.pause(admin, "Lunch")
+    UpstreamGate.for_engine().pause(admin, "Lunch")
     assert owner_client.post("/queue/resume").status_code == 403
-    assert UpstreamGate.now().is_paused
+    assert UpstreamGate.for_engine().is_paused
 
 
 def test_get_requests_change_nothing(admin_client: Client, admin: Member) -> None:
     assert "Running. Requests are sent in turn by person." in page_of(admin_client)
     assert not UpstreamGate.objects.exists()
-    UpstreamGate.pause(admin, "Lunch")
+    UpstreamGate.for_engine().pause(admin, "Lunch")
     assert admin_client.get("/queue/resume").status_code == 405
-    assert UpstreamGate.now().is_paused
+    assert UpstreamGate.for_engine().is_paused
 
 
 # --- the pause ------------------------------------------------------------------------------------
@@ -64,7 +64,7 @@ def test_pause_is_shown_to_everyone_with_reason_and_admin(
 ) -> None:
     response = admin_client.post("/queue/", {"reason": "  The month's <money> is spent "})
     assert (response.status_code, response["Location"]) == (302, "/queue/")
-    gate = UpstreamGate.now()
+    gate = UpstreamGate.for_engine()
     assert (gate.paused_by, gate.pause_reason) == (admin, "The month's <money> is spent")
     page = page_of(owner_client, "/")
     assert "Generation is paused: The month&#x27;s &lt;money&gt; is spent" in page
@@ -74,7 +74,7 @@ def test_pause_is_shown_to_everyone_with_reason_and_admin(
 
 
 def test_banner_offers_resume_and_details_to_admins(admin_client: Client, admin: Member) -> None:
-    UpstreamGate.pause(admin, "Lunch")
+    UpstreamGate.for_engine().pause(admin, "Lunch")
     page = page_of(admin_client, "/")
     assert 'id="banner-resume"' in page
     assert 'id="banner-details" href="/queue/"' in page
@@ -98,15 +98,15 @@ def test_empty_post_is_rejected(admin_client: Client) -> None:
 
 
 def test_second_pause_keeps_the_first_reason(admin_client: Client, admin: Member) -> None:
-    UpstreamGate.pause(admin, "Lunch")
+    UpstreamGate.for_engine().pause(admin, "Lunch")
     response = admin_client.post("/queue/", {"reason": "Dinner"}, follow=True)
     assert b"Already paused." in response.content
-    assert UpstreamGate.now().pause_reason == "Lunch"
+    assert UpstreamGate.for_engine().pause_reason == "Lunch"
 
 
 def test_pause_form_is_hidden_while_paused(admin_client: Client, admin: Member) -> None:
     assert 'name="reason"' in page_of(admin_client)
-    UpstreamGate.pause(admin, "Lunch")
+    UpstreamGate.for_engine().pause(admin, "Lunch")
     assert 'name="reason"' not in page_of(admin_client)
 
 
@@ -117,19 +117,19 @@ def test_resume_ends_pause_and_hold_and_wakes_up_submit(
     admin_client: Client, admin: Member
 ) -> None:
     make_generation()
-    UpstreamGate.pause(admin, "Lunch")
-    UpstreamGate.hold(UpstreamGate.HoldReason.ACCOUNT)
+    UpstreamGate.for_engine().pause(admin, "Lunch")
+    UpstreamGate.for_engine().hold(UpstreamGate.HoldReason.ACCOUNT)
     press_resume(admin_client, page_of(admin_client))
-    gate = UpstreamGate.now()
+    gate = UpstreamGate.for_engine()
     assert not gate.is_paused
     assert not gate.is_held
     assert [wake_up.func() for wake_up in OrmQ.objects.all()] == ["generations.worker.tasks.submit"]
 
 
 def test_resume_works_from_the_studio_banner(admin_client: Client, admin: Member) -> None:
-    UpstreamGate.pause(admin, "Lunch")
+    UpstreamGate.for_engine().pause(admin, "Lunch")
     press_resume(admin_client, page_of(admin_client, "/"))
-    assert not UpstreamGate.now().is_paused
+    assert not UpstreamGate.for_engine().is_paused
 
 
 @pytest.mark.parametrize("before", ["a hold", "another pause"])
@@ -137,14 +137,14 @@ def test_resume_from_a_stale_page_keeps_a_newer_pause(
     admin_client: Client, admin: Member, before: str
 ) -> None:
     if before == "a hold":
-        UpstreamGate.hold(UpstreamGate.HoldReason.KEY)
+        UpstreamGate.for_engine().hold(UpstreamGate.HoldReason.KEY)
     else:
-        UpstreamGate.pause(admin, "Lunch")
+        UpstreamGate.for_engine().pause(admin, "Lunch")
     stale_page = page_of(admin_client)
-    UpstreamGate.resume()
-    UpstreamGate.pause(admin, "The key leaked")
+    UpstreamGate.for_engine().resume()
+    UpstreamGate.for_engine().pause(admin, "The key leaked")
     assert "Read the reason first." in press_resume(admin_client, stale_page)
-    assert UpstreamGate.now().pause_reason == "The key leaked"
+    assert UpstreamGate.for_engine().pause_reason == "The key leaked"
     assert not OrmQ.objects.exists()
 
 
@@ -163,12 +163,12 @@ def test_open_pages_show_a_pause_and_its_end(
         stamps.extend(re.findall(r'data-page-stamp="([^"]+)"', page))
         return page
 
-    UpstreamGate.pause(admin, "Lunch")
+    UpstreamGate.for_engine().pause(admin, "Lunch")
     assert "Generation is paused: Lunch" in poll()
-    UpstreamGate.resume()
-    UpstreamGate.pause(admin, "Dinner")
+    UpstreamGate.for_engine().resume()
+    UpstreamGate.for_engine().pause(admin, "Dinner")
     assert "Generation is paused: Dinner" in poll()
-    UpstreamGate.resume()
+    UpstreamGate.for_engine().resume()
     page = poll()
     assert 'id="banner"' in page
     assert "Generation is paused" not in page
@@ -179,7 +179,7 @@ def test_card_action_updates_the_banner_and_its_stamp(
     owner_client: Client, owner: Member, admin: Member
 ) -> None:
     row = make_generation(Status.UNCONFIRMED, owner=owner)
-    UpstreamGate.pause(admin, "Lunch")
+    UpstreamGate.for_engine().pause(admin, "Lunch")
     url = f"/generations/{row.pk}/send-again/"
     page = owner_client.post(url, {"version": "1"}, headers=HTMX).content.decode()
     assert 'data-page-stamp="paused-' in page
@@ -196,7 +196,7 @@ def test_counts_per_status_and_the_concurrency_limit_are_shown(admin_client: Cli
     make_generation(Status.SUBMITTING)
     make_generation(Status.UNCONFIRMED)
     make_generation(Status.SUCCEEDED)
-    UpstreamGate.now()
+    UpstreamGate.for_engine()
     UpstreamGate.objects.update(concurrency_limit=5, concurrency_limit_changed_at=timezone.now())
     page = page_of(admin_client)
     expected = {
@@ -239,8 +239,8 @@ def test_generations_of_another_upstream_are_not_counted(admin_client: Client) -
 
 
 def test_hold_shows_reason_start_and_next_retry(admin_client: Client, owner_client: Client) -> None:
-    UpstreamGate.hold(UpstreamGate.HoldReason.ACCOUNT, '{"message": "<b>1102"}')
-    gate, page = UpstreamGate.now(), page_of(admin_client)
+    UpstreamGate.for_engine().hold(UpstreamGate.HoldReason.ACCOUNT, '{"message": "<b>1102"}')
+    gate, page = UpstreamGate.for_engine(), page_of(admin_client)
     assert gate.held_at
     assert gate.probe_at
     assert "Generation is on hold: the Kling account is empty." in page
@@ -254,8 +254,8 @@ def test_hold_shows_reason_start_and_next_retry(admin_client: Client, owner_clie
 
 
 def test_paused_page_still_shows_the_hold(admin_client: Client, admin: Member) -> None:
-    UpstreamGate.hold(UpstreamGate.HoldReason.KEY, "invalid token")
-    UpstreamGate.pause(admin, "Lunch")
+    UpstreamGate.for_engine().hold(UpstreamGate.HoldReason.KEY, "invalid token")
+    UpstreamGate.for_engine().pause(admin, "Lunch")
     page = page_of(admin_client)
     assert "Generation is paused: Lunch" in page
     assert "Kling rejects the API key" in page
@@ -264,8 +264,8 @@ def test_paused_page_still_shows_the_hold(admin_client: Client, admin: Member) -
 
 def test_wait_shows_when_sending_resumes(admin_client: Client) -> None:
     assert "Kling is busy" not in page_of(admin_client)
-    UpstreamGate.stay_silent(3600)
-    until, page = UpstreamGate.now().silent_until, page_of(admin_client)
+    UpstreamGate.for_engine().stay_silent(3600)
+    until, page = UpstreamGate.for_engine().silent_until, page_of(admin_client)
     assert "Kling is busy. Sending resumes at" in page
     assert fact("Sending resumes", f"{until:%-d %b, %H:%M:%S}") in page
     assert "Running." not in page

@@ -1,4 +1,4 @@
-"""The paid POST: what each answer does to the row and to the line, and what is never done."""
+"""The submit loop: what each response does to the row and the gate."""
 
 import socket
 from datetime import timedelta
@@ -41,57 +41,57 @@ def posts(upstream: Simulator) -> list[dict[str, Any]]:
     return upstream.requests("submit")
 
 
-# --- the line on hold -----------------------------------------------------------------------------
+# --- holds -------------------------------------------------------------------------------------
 
 
-def test_a_refused_key_burns_nothing_and_the_line_opens_by_itself(upstream: Simulator) -> None:
+def test_rejected_key_loses_no_request_and_the_hold_ends_automatically(upstream: Simulator) -> None:
     upstream.settings(key="another-key")
     make_queue(5)
     run_worker()
     assert statuses() == [Status.QUEUED] * 5
-    assert UpstreamGate.now().hold_reason == UpstreamGate.HoldReason.KEY
+    assert UpstreamGate.for_engine().hold_reason == UpstreamGate.HoldReason.KEY
 
     tried = len(posts(upstream))
     make_probe_due()
     run_worker()
-    assert len(posts(upstream)) == tried, "a free question told that it is refused still"
+    assert len(posts(upstream)) == tried, "the free query was rejected"
     assert statuses() == [Status.QUEUED] * 5
 
     upstream.settings(key=upstream.key)
     make_probe_due()
     run_worker()
     assert statuses() == [Status.SUCCEEDED] * 5
-    assert not UpstreamGate.now().is_held
+    assert not UpstreamGate.for_engine().is_held
 
 
-def test_three_submits_in_a_row_without_an_answer_hold_the_line(upstream: Simulator) -> None:
+def test_three_unanswered_submits_in_a_row_cause_a_hold(upstream: Simulator) -> None:
     upstream.scenario("html-200", times=None)
     make_queue(5)
     run_worker()
     assert statuses() == [Status.UNCONFIRMED] * 3 + [Status.QUEUED] * 2
-    assert UpstreamGate.now().hold_reason == UpstreamGate.HoldReason.UNREACHED
+    assert UpstreamGate.for_engine().hold_reason == UpstreamGate.HoldReason.UNREACHED
     assert len(posts(upstream)) == 3
 
 
-def test_a_wrong_address_is_asked_for_nothing_more_that_costs(
+def test_hold_of_a_wrong_url_is_tested_by_free_queries_only(
     upstream: Simulator, settings: Settings
 ) -> None:
-    settings.UPSTREAM_URL = f"{upstream.url}/wrong"  # 200 and HTML, whatever one asks
+    settings.UPSTREAM_URL = f"{upstream.url}/wrong"  # 200 and HTML for every request
     make_queue(5)
     run_worker()
-    parked = [Status.UNCONFIRMED] * 3 + [Status.QUEUED] * 2
-    assert statuses() == parked
+    expected = [Status.UNCONFIRMED] * 3 + [Status.QUEUED] * 2
+    assert statuses() == expected
     make_probe_due()
     run_loops("submit")
-    assert statuses() == parked
-    assert UpstreamGate.now().is_held
+    assert statuses() == expected
+    assert UpstreamGate.for_engine().is_held
     settings.UPSTREAM_URL = upstream.url
     make_probe_due()
     run_worker()
     assert statuses() == [Status.UNCONFIRMED] * 3 + [Status.SUCCEEDED] * 2
 
 
-def test_an_answer_in_between_shows_that_the_address_is_right(
+def test_success_in_between_resets_the_unanswered_count(
     upstream: Simulator, settings: Settings
 ) -> None:
     settings.SUBMIT_THREADS = 1
@@ -100,25 +100,25 @@ def test_an_answer_in_between_shows_that_the_address_is_right(
     upstream.scenario("html-200", times=2)
     make_queue(5)
     run_worker()
-    unknown, made = Status.UNCONFIRMED, Status.SUCCEEDED
-    assert statuses() == [unknown, unknown, made, unknown, unknown]
-    assert not UpstreamGate.now().is_held
+    unconfirmed, succeeded = Status.UNCONFIRMED, Status.SUCCEEDED
+    assert statuses() == [unconfirmed, unconfirmed, succeeded, unconfirmed, unconfirmed]
+    assert not UpstreamGate.for_engine().is_held
 
 
-def test_a_busy_upstream_that_gives_no_reason_for_minutes_holds_the_line(
+def test_upstream_busy_for_minutes_without_a_reason_causes_a_hold(
     upstream: Simulator,
 ) -> None:
     upstream.scenario("empty-429", times=None)
     make_generation()
     run_loops("submit")
-    assert not UpstreamGate.now().is_held
+    assert not UpstreamGate.for_engine().is_held
     UpstreamGate.objects.update(busy_since=timezone.now() - timedelta(minutes=6))
     run_worker()
-    assert UpstreamGate.now().hold_reason == UpstreamGate.HoldReason.BUSY
+    assert UpstreamGate.for_engine().hold_reason == UpstreamGate.HoldReason.BUSY
     assert statuses() == [Status.QUEUED]
 
 
-def test_an_upstream_that_says_it_has_no_free_slot_is_waited_for_however_long(
+def test_upstream_busy_with_a_reason_never_causes_a_hold(
     upstream: Simulator,
 ) -> None:
     upstream.scenario("too-many", times=None)
@@ -126,16 +126,16 @@ def test_an_upstream_that_says_it_has_no_free_slot_is_waited_for_however_long(
     run_loops("submit")
     UpstreamGate.objects.update(busy_since=timezone.now() - timedelta(minutes=6))
     run_loops("submit")
-    assert not UpstreamGate.now().is_held
+    assert not UpstreamGate.for_engine().is_held
     assert len(posts(upstream)) > 1
 
 
-# --- waits ----------------------------------------------------------------------------------------
+# --- waits -------------------------------------------------------------------------------------
 
 
-def test_a_retry_after_silences_submits_and_polls(upstream: Simulator) -> None:
+def test_retry_after_stops_submits_and_polls(upstream: Simulator) -> None:
     upstream.scenario("never-ends")
-    make_generation(prompt="it is watched")
+    make_generation(prompt="in progress")
     run_loops("submit")
     run_loops("poll")
     upstream.scenario("too-fast-retry-after", match="busy", retry_after=1, refusals=1)
@@ -151,30 +151,30 @@ def test_a_retry_after_silences_submits_and_polls(upstream: Simulator) -> None:
     assert min(request["wall"] for request in later) >= refused["wall"] + 1
 
 
-def test_a_burst_of_refusals_is_one_reason_to_wait(
+def test_burst_of_refusals_counts_once(
     upstream: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(submit, "MAX_WAIT_SECONDS", 60)
+    monkeypatch.setattr(UpstreamGate, "MAX_BACKOFF_SECONDS", 60)
     upstream.settings(submit_seconds=0.2)
-    upstream.scenario("normal", times=7)  # so that several are under way when it turns
+    upstream.scenario("normal", times=7)  # so that several are in progress when it changes
     upstream.scenario("too-many", times=None)
     make_queue(16)
     run_loops("submit", seconds=2)
     refused = [post["status"] for post in posts(upstream)].count(429)
     assert refused > 1
-    assert UpstreamGate.now().refusals_in_a_row < refused
+    assert UpstreamGate.for_engine().refusals_in_a_row < refused
 
 
-def test_the_wait_doubles_with_each_refusal_in_a_row_up_to_a_minute() -> None:
+def test_backoff_doubles_with_each_refusal_up_to_a_minute() -> None:
     for seconds in (1, 2, 4, 8, 16, 32, 60, 60):
-        assert 0.8 * seconds <= submit._backoff(None) <= 1.2 * seconds
-        UpstreamGate.wait(0)
-    assert submit._backoff(100) == 100, "never less than was asked for"
-    UpstreamGate.clear()
-    assert submit._backoff(None) < 2
+        assert 0.8 * seconds <= UpstreamGate.for_engine().backoff_seconds() <= 1.2 * seconds
+        UpstreamGate.for_engine().wait(0)
+    assert UpstreamGate.for_engine().backoff_seconds(100) == 100, "never below the requested wait"
+    UpstreamGate.for_engine().clear()
+    assert UpstreamGate.for_engine().backoff_seconds() < 2
 
 
-def test_code_5000_is_sent_again_twice_and_then_nobody_knows(upstream: Simulator) -> None:
+def test_code_5000_is_retried_twice_and_then_unconfirmed(upstream: Simulator) -> None:
     upstream.scenario("submit-5000", times=None)
     make_generation()
     run_worker()
@@ -182,13 +182,13 @@ def test_code_5000_is_sent_again_twice_and_then_nobody_knows(upstream: Simulator
     assert len(posts(upstream)) == 3
 
 
-def test_what_was_not_sent_is_queued_again_and_made_at_last(
+def test_unsent_request_is_queued_again_and_succeeds_later(
     upstream: Simulator, settings: Settings
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as closing:
         settings.UPSTREAM_URL = f"http://127.0.0.1:{closing.getsockname()[1]}"
     row = make_generation()
-    run_worker(lambda: row.submissions.count() > 1, "it was tried twice")
+    run_worker(lambda: row.submissions.count() > 1, "it was submitted twice")
     run_worker(lambda: statuses() == [Status.QUEUED], "it is queued again")
     outcomes = set(row.submissions.values_list("outcome", flat=True))
     assert outcomes == {Submission.Outcome.POSTPONED}
@@ -199,13 +199,13 @@ def test_what_was_not_sent_is_queued_again_and_made_at_last(
     assert len(posts(upstream)) == 1
 
 
-# --- answers that come late, or to nobody ---------------------------------------------------------
+# --- late and lost responses -------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    "holder", [DEAD_HOLDER, REUSED_PID_HOLDER], ids=["gone", "number used again"]
+    "holder", [DEAD_HOLDER, REUSED_PID_HOLDER], ids=["dead", "reused process id"]
 )
-def test_what_a_dead_worker_sent_is_unconfirmed(holder: str) -> None:
+def test_submit_of_a_dead_worker_is_unconfirmed(holder: str) -> None:
     row = make_generation(Status.SUBMITTING, attempt=1)
     in_time = timezone.now() + timedelta(minutes=1)
     make_submission(row, holder=holder, deadline_at=in_time)
@@ -213,8 +213,10 @@ def test_what_a_dead_worker_sent_is_unconfirmed(holder: str) -> None:
     assert statuses() == [Status.UNCONFIRMED]
 
 
-@pytest.mark.parametrize("holder", [this_process(), REMOTE_HOLDER], ids=["this one", "far away"])
-def test_a_worker_that_may_live_is_waited_for_until_the_deadline(holder: str) -> None:
+@pytest.mark.parametrize(
+    "holder", [this_process(), REMOTE_HOLDER], ids=["this process", "another machine"]
+)
+def test_submit_of_a_possibly_live_worker_is_unconfirmed_after_its_deadline(holder: str) -> None:
     row = make_generation(Status.SUBMITTING, attempt=1)
     in_time = timezone.now() + timedelta(minutes=1)
     submission = make_submission(row, holder=holder, deadline_at=in_time)
@@ -225,7 +227,7 @@ def test_a_worker_that_may_live_is_waited_for_until_the_deadline(holder: str) ->
     assert statuses() == [Status.UNCONFIRMED]
 
 
-def test_the_sweep_knows_the_attempt_it_sweeps() -> None:
+def test_sweep_ignores_submissions_of_earlier_attempts() -> None:
     row = make_generation(Status.SUBMITTING, attempt=2)
     make_submission(row, attempt=1, holder=DEAD_HOLDER)
     submit.sweep()
@@ -235,24 +237,24 @@ def test_the_sweep_knows_the_attempt_it_sweeps() -> None:
 @pytest.mark.parametrize(
     ("scenario", "end"), [("normal", Status.SUCCEEDED), ("content-refused", Status.FAILED)]
 )
-def test_an_answer_that_comes_after_the_sweep_still_counts(
+def test_response_after_the_sweep_still_counts(
     upstream: Simulator, monkeypatch: pytest.MonkeyPatch, scenario: str, end: Status
 ) -> None:
-    def take_late(item: PreparedSubmission, post: Any) -> None:
+    def record_late(item: PreparedSubmission, post: Any) -> None:
         Submission.objects.update(deadline_at=timezone.now())
         submit.sweep()
         assert statuses() == [Status.UNCONFIRMED]
-        take(item, post)
+        record(item, post)
 
-    take = submit._take
-    monkeypatch.setattr(submit, "_take", take_late)
+    record = submit._record_response
+    monkeypatch.setattr(submit, "_record_response", record_late)
     upstream.scenario(scenario)
     make_generation()
     run_worker(lambda: statuses() == [end], f"it is {end}")
     assert len(posts(upstream)) == 1
 
 
-def test_an_answer_that_the_database_does_not_take_at_first_is_saved_later(
+def test_response_is_saved_after_database_errors(
     upstream: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mark_running, refusals = Generation.mark_running, iter(range(2))
@@ -269,20 +271,20 @@ def test_an_answer_that_the_database_does_not_take_at_first_is_saved_later(
     assert len(posts(upstream)) == 1
 
 
-def test_whatever_ends_the_sending_the_answers_under_way_are_still_saved(
+def test_pending_responses_are_saved_when_the_loop_is_interrupted(
     upstream: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     upstream.settings(submit_seconds=0.3)
     make_queue(2)
 
-    before_the_post = iter([True])
+    first_call = iter([True])
 
-    def break_off(*args: object) -> bool:
-        if is_eager := next(before_the_post, False):
-            return is_eager
-        raise SystemExit("as django-q2 does to a task that is out of time")
+    def interrupt(*args: object) -> bool:
+        if is_first := next(first_call, False):
+            return is_first
+        raise SystemExit("as django-q2 does after the timeout")
 
-    monkeypatch.setattr(LeasedLoop, "renew", break_off)
+    monkeypatch.setattr(LeasedLoop, "renew", interrupt)
     with pytest.raises(SystemExit):
         run_loops("submit")
     assert sorted(statuses()) == [Status.QUEUED, Status.RUNNING]
@@ -290,7 +292,7 @@ def test_whatever_ends_the_sending_the_answers_under_way_are_still_saved(
     assert Generation.objects.filter(upstream_task_id=task["task_id"]).exists()
 
 
-def test_an_answer_that_cannot_be_saved_is_told_with_its_id_and_never_sent_again(
+def test_response_that_cannot_be_saved_is_logged_with_its_task_id_and_not_resent(
     upstream: Simulator,
     settings: Settings,
     monkeypatch: pytest.MonkeyPatch,
@@ -313,13 +315,13 @@ def test_an_answer_that_cannot_be_saved_is_told_with_its_id_and_never_sent_again
     assert len(posts(upstream)) == 1
 
 
-def test_every_post_opens_a_connection_of_its_own(upstream: Simulator) -> None:
+def test_every_post_opens_a_new_connection(upstream: Simulator) -> None:
     make_queue(3)
     run_worker()
     assert len({post["remote_port"] for post in posts(upstream)}) == 3
 
 
-def test_the_answer_is_kept_as_it_came(upstream: Simulator) -> None:
+def test_response_is_stored_as_received(upstream: Simulator) -> None:
     upstream.scenario("bad-parameter")
     row = make_generation()
     run_worker()

@@ -1,4 +1,4 @@
-"""What stands between the queue and the lines of work: kicks, the beat, and nothing true."""
+"""Tasks of django-q2: wake-ups, the heartbeat, loops, pruning and schedules."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.django_db
 
 
 def queued() -> list[str]:
-    """The tasks in the queue by their bare names."""
+    """The names of the queued tasks."""
     rows = OrmQ.objects.order_by("pk")
     return [row.func().removeprefix("generations.worker.tasks.") for row in rows]
 
@@ -33,7 +33,7 @@ def queued() -> list[str]:
         (tasks.enqueue_poll_if_stale, "poll"),
     ],
 )
-def test_a_kick_is_a_row_of_the_same_transaction(enqueue: Callable[[], None], task: str) -> None:
+def test_wake_up_is_part_of_the_callers_transaction(enqueue: Callable[[], None], task: str) -> None:
     with pytest.raises(ZeroDivisionError), transaction.atomic():
         enqueue()
         assert queued() == [task]
@@ -44,25 +44,25 @@ def test_a_kick_is_a_row_of_the_same_transaction(enqueue: Callable[[], None], ta
     assert queued() == [task]
 
 
-def test_many_pages_that_see_live_work_kick_the_pump_once() -> None:
+def test_many_pages_with_live_cards_enqueue_one_poll() -> None:
     for _ in range(50):
         tasks.enqueue_poll_if_stale()
     assert queued() == ["poll"]
 
 
-def test_pages_leave_a_pump_alone_that_shows_life() -> None:
+def test_pages_do_not_enqueue_a_poll_while_polling_is_active() -> None:
     Lease.acquire("poll")
     tasks.enqueue_poll_if_stale()
     assert queued() == []
 
 
-def test_a_thousand_presses_are_one_kick() -> None:
+def test_a_thousand_requests_enqueue_one_submit() -> None:
     for _ in range(1000):
         tasks.enqueue_submit()
     assert queued() == ["submit"]
 
 
-def test_each_of_several_pumps_has_a_slot_and_its_own_kick(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_poll_loop_has_its_own_lease_and_wake_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(tasks.LEASES, "poll", ["poll", "poll-2"])
     tasks.enqueue_poll()
     assert queued() == ["poll", "poll"]
@@ -74,7 +74,7 @@ def test_each_of_several_pumps_has_a_slot_and_its_own_kick(monkeypatch: pytest.M
     assert [row.args() for row in OrmQ.objects.all()] == [("poll-2",)]
 
 
-# --- the beat -------------------------------------------------------------------------------------
+# --- the heartbeat -----------------------------------------------------------------------------
 
 
 def nothing() -> None:
@@ -85,9 +85,9 @@ def a_queued_row() -> None:
     make_generation()
 
 
-def a_queued_row_behind_a_held_line() -> None:
+def a_queued_row_during_a_hold() -> None:
     make_generation()
-    UpstreamGate.hold(UpstreamGate.HoldReason.KEY, gap_seconds=60)
+    UpstreamGate.for_engine().hold(UpstreamGate.HoldReason.KEY)
 
 
 def a_running_row() -> None:
@@ -112,11 +112,11 @@ def a_finished_row() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "woken"),
+    ("prepare", "woken"),
     [
         (nothing, []),
         (a_queued_row, ["submit"]),
-        (a_queued_row_behind_a_held_line, []),
+        (a_queued_row_during_a_hold, []),
         (a_running_row, ["poll"]),
         (a_lost_row, []),
         (a_wanted_picture, ["fetch"]),
@@ -124,18 +124,20 @@ def a_finished_row() -> None:
         (a_finished_row, []),
     ],
 )
-def test_the_beat_wakes_what_has_work_and_only_that(
-    given: Callable[[], None], woken: list[str]
+def test_heartbeat_starts_only_loops_with_work(
+    prepare: Callable[[], None], woken: list[str]
 ) -> None:
-    given()
+    prepare()
     tasks.heartbeat()
     assert queued() == woken
 
 
 @pytest.mark.parametrize(
-    ("holder", "woken"), [(LIVE_HOLDER, []), (DEAD_HOLDER, ["submit"])], ids=["alive", "dead"]
+    ("holder", "woken"),
+    [(LIVE_HOLDER, []), (DEAD_HOLDER, ["submit"])],
+    ids=["live holder", "dead holder"],
 )
-def test_the_beat_leaves_a_line_alone_that_somebody_works_at(holder: str, woken: list[str]) -> None:
+def test_heartbeat_does_not_start_a_loop_with_a_live_holder(holder: str, woken: list[str]) -> None:
     make_generation()
     until = timezone.now() + timedelta(seconds=10)
     Lease.objects.create(name="submit", holder=holder, expires_at=until)
@@ -143,7 +145,7 @@ def test_the_beat_leaves_a_line_alone_that_somebody_works_at(holder: str, woken:
     assert queued() == woken
 
 
-def test_the_beat_is_a_sign_of_life_and_sweeps() -> None:
+def test_heartbeat_is_recorded_and_sweeps() -> None:
     row = make_generation(Status.SUBMITTING, attempt=1)
     row.submissions.create(attempt=1, holder=DEAD_HOLDER, deadline_at=timezone.now())
     tasks.heartbeat()
@@ -152,7 +154,7 @@ def test_the_beat_is_a_sign_of_life_and_sweeps() -> None:
     assert Lease.last_heartbeat("worker")
 
 
-def test_a_beat_is_found_in_the_queue_until_it_is_acknowledged() -> None:
+def test_heartbeat_is_queued_until_it_is_acknowledged() -> None:
     key = tasks.enqueue_heartbeat()
     assert key
     assert tasks.is_queued(key)
@@ -160,32 +162,32 @@ def test_a_beat_is_found_in_the_queue_until_it_is_acknowledged() -> None:
     assert not tasks.is_queued(key)
 
 
-# --- the tasks ------------------------------------------------------------------------------------
+# --- loops and schedules -----------------------------------------------------------------------
 
 
-def test_every_task_may_run_when_there_is_nothing_to_do(upstream: Simulator) -> None:
+def test_every_task_can_run_without_work(upstream: Simulator) -> None:
     for task in (tasks.submit, tasks.poll, tasks.fetch, tasks.heartbeat, tasks.prune_expired_rows):
         task()
     assert queued() == []
     assert upstream.requests() == []
 
 
-def test_the_tasks_kick_one_another_until_the_pictures_are_here(upstream: Simulator) -> None:
+def test_tasks_wake_each_other_up_until_the_pictures_are_stored(upstream: Simulator) -> None:
     row = make_generation()
     tasks.enqueue_submit()
 
-    def is_made() -> bool:
+    def is_done() -> bool:
         for task in queued():
             OrmQ.objects.order_by("pk")[0].delete()
             getattr(tasks, task)()
         return Generation.objects.get().is_final
 
-    run_worker(is_made, "the queue alone has made it", lease_names=())
+    run_worker(is_done, "the queued tasks have completed it", lease_names=())
     row.refresh_from_db()
     assert row.status == Status.SUCCEEDED
 
 
-def test_a_task_leaves_a_line_alone_that_somebody_works_at(upstream: Simulator) -> None:
+def test_task_does_nothing_while_its_lease_is_held(upstream: Simulator) -> None:
     make_generation()
     until = timezone.now() + timedelta(seconds=10)
     Lease.objects.create(name="submit", holder=LIVE_HOLDER, expires_at=until)
@@ -194,17 +196,17 @@ def test_a_task_leaves_a_line_alone_that_somebody_works_at(upstream: Simulator) 
     assert upstream.requests() == []
 
 
-def test_no_task_is_given_out_twice_while_it_may_still_run() -> None:
-    timeouts = [line.TIMEOUT_SECONDS for line in tasks.LOOPS.values()]
+def test_queue_retries_no_task_before_its_timeout() -> None:
+    timeouts = [loop.TIMEOUT_SECONDS for loop in tasks.LOOPS.values()]
     assert max(timeouts) <= settings.Q_CLUSTER["retry"] / 2
 
 
-def test_a_submit_has_the_time_for_the_longest_post() -> None:
-    line = tasks.LOOPS["submit"]
-    assert line.LOOP_SECONDS + settings.SUBMIT_DEADLINE_SECONDS < line.TIMEOUT_SECONDS
+def test_submit_timeout_allows_the_longest_post() -> None:
+    loop = tasks.LOOPS["submit"]
+    assert loop.LOOP_SECONDS + settings.SUBMIT_DEADLINE_SECONDS < loop.TIMEOUT_SECONDS
 
 
-def test_the_broom_leaves_the_rows_of_the_last_month() -> None:
+def test_pruning_keeps_the_tasks_of_the_last_month() -> None:
     now = timezone.now()
     for days in (1, 40):
         moment = now - timedelta(days=days)
@@ -213,11 +215,11 @@ def test_the_broom_leaves_the_rows_of_the_last_month() -> None:
     assert [task.id for task in Task.objects.all()] == ["1"]
 
 
-def test_the_schedules_are_planned_once() -> None:
+def test_schedules_are_created_once() -> None:
     tasks.create_schedules()
     tasks.create_schedules()
-    planned = dict(Schedule.objects.values_list("name", "func"))
-    assert planned == {
+    schedules = dict(Schedule.objects.values_list("name", "func"))
+    assert schedules == {
         "heartbeat": "generations.worker.tasks.heartbeat",
         "prune_expired_rows": "generations.worker.tasks.prune_expired_rows",
     }
@@ -225,7 +227,7 @@ def test_the_schedules_are_planned_once() -> None:
 
 def test_schedules_of_an_earlier_release_are_removed() -> None:
     Schedule.objects.create(name="beat", func="generations.worker.tasks.beat")
-    theirs = Schedule.objects.create(name="report", func="somewhere.else.report")
+    other = Schedule.objects.create(name="report", func="somewhere.else.report")
     tasks.create_schedules()
     names = set(Schedule.objects.values_list("name", flat=True))
-    assert names == {"heartbeat", "prune_expired_rows", theirs.name}
+    assert names == {"heartbeat", "prune_expired_rows", other.name}

@@ -1,4 +1,4 @@
-"""A cluster that freezes, loses a member or its head is started anew; a stop loses nothing."""
+"""The watchdog restarts a frozen or damaged cluster, and stops one without losing responses."""
 
 import signal
 from collections.abc import Callable, Iterator
@@ -10,10 +10,9 @@ from django.conf import settings
 from tests.installation import Installation, Visitor, wait_until
 from tests.simulator import Simulator
 
-WORKERS = settings.Q_CLUSTER[
-    "workers"
-]  # of django-q2; behind them it starts its monitor and its pusher
-SOON = 60
+# The worker processes of django-q2, which starts its monitor and its pusher after them.
+WORKERS = settings.Q_CLUSTER["workers"]
+TIMEOUT_SECONDS = 60
 
 
 @pytest.fixture(scope="module")
@@ -41,15 +40,15 @@ def person(installation: Installation) -> Visitor:
 
 
 class Cluster:
-    """The processes of one django-q2 cluster, by what they do."""
+    """The processes of one django-q2 cluster, by role."""
 
     def __init__(self, installation: Installation) -> None:
-        watchdog, *members = installation.family("worker")
+        watchdog, *members = installation.process_tree("worker")
         self.members = sorted(members, key=lambda member: member.pid)
         (self.parent,) = watchdog.children()
         (self.sentinel,) = self.parent.children()
-        crew = sorted(self.sentinel.children(), key=lambda member: member.pid)
-        self.workers, (self.monitor, self.pusher) = crew[:WORKERS], crew[WORKERS:]
+        processes = sorted(self.sentinel.children(), key=lambda member: member.pid)
+        self.workers, (self.monitor, self.pusher) = processes[:WORKERS], processes[WORKERS:]
 
     def is_gone(self) -> bool:
         return not any(map(_is_alive, self.members))
@@ -63,10 +62,12 @@ def _is_alive(process: psutil.Process) -> bool:
 
 
 def make(installation: Installation, person: Visitor, prompt: str) -> None:
-    """Queue one, and wait for its picture."""
+    """Request a generation, and wait until it has succeeded."""
     person.make(prompt)
     wait_until(
-        lambda: row(installation, prompt)["status"] == "succeeded", SOON, f"{prompt!r} is made"
+        lambda: row(installation, prompt)["status"] == "succeeded",
+        TIMEOUT_SECONDS,
+        f"{prompt!r} has succeeded",
     )
 
 
@@ -76,14 +77,14 @@ def row(installation: Installation, prompt: str) -> dict[str, object]:
 
 
 def is_idle(installation: Installation) -> bool:
-    """Nothing is to be done, and nobody works at any line."""
+    """Whether there is no work, and no lease is held."""
     return installation.is_idle() and not installation.rows(
         "SELECT 1 FROM generations_lease WHERE holder<>''"
     )
 
 
-HARM: dict[str, Callable[[Cluster], None]] = {
-    # All of them, so that the one is among them that waits with the lock of the queue.
+FAULTS: dict[str, Callable[[Cluster], None]] = {
+    # All of them, which includes the one that waits with the lock of the queue.
     "the idle workers are killed": lambda cluster: kill(*cluster.workers),
     "the monitor is killed": lambda cluster: kill(cluster.monitor),
     "the sentinel is killed": lambda cluster: kill(cluster.sentinel),
@@ -105,36 +106,38 @@ def kill(*processes: psutil.Process) -> None:
         process.kill()
 
 
-@pytest.mark.parametrize("harm", HARM)
-def test_the_cluster_works_again_and_nothing_of_the_old_one_lives(
-    installation: Installation, person: Visitor, harm: str
+@pytest.mark.parametrize("fault", FAULTS)
+def test_damaged_cluster_is_replaced_completely(
+    installation: Installation, person: Visitor, fault: str
 ) -> None:
-    make(installation, person, f"before {harm}")
-    wait_until(lambda: is_idle(installation), SOON, "the cluster is idle")
+    make(installation, person, f"before {fault}")
+    wait_until(lambda: is_idle(installation), TIMEOUT_SECONDS, "the cluster is idle")
     cluster = Cluster(installation)
-    HARM[harm](cluster)
-    wait_until(cluster.is_gone, SOON, "nothing of the old cluster is left")
-    make(installation, person, f"after {harm}")
+    FAULTS[fault](cluster)
+    wait_until(cluster.is_gone, TIMEOUT_SECONDS, "the old cluster is gone")
+    make(installation, person, f"after {fault}")
 
 
-def test_busy_workers_that_are_killed_are_replaced(
+def test_killed_busy_workers_are_replaced(
     installation: Installation, person: Visitor, upstream: Simulator
 ) -> None:
     upstream.settings(seconds=[3, 3])
     for number in range(5):
         person.make(f"busy {number}")
-    wait_until(lambda: installation.statuses().get("running"), SOON, "they are watched")
+    wait_until(
+        lambda: installation.statuses().get("running"), TIMEOUT_SECONDS, "they are in progress"
+    )
     kill(*Cluster(installation).workers)
-    wait_until(installation.is_idle, SOON, "all are at rest")
+    wait_until(installation.is_idle, TIMEOUT_SECONDS, "the installation is idle")
     upstream.settings(seconds=[0.1, 0.2])
     ends = [row(installation, f"busy {number}")["status"] for number in range(5)]
     assert set(ends) <= {"succeeded", "unconfirmed"}
     tasks = [task["prompt"] for task in upstream.tasks()]
-    assert len(tasks) == len(set(tasks)), "paid twice"
-    make(installation, person, "after the busy ones were killed")
+    assert len(tasks) == len(set(tasks)), "charged twice"
+    make(installation, person, "after the busy workers were killed")
 
 
-def test_two_groups_of_workers_do_no_harm_and_one_takes_over(
+def test_two_clusters_charge_nothing_twice_and_one_takes_over(
     installation: Installation, person: Visitor, upstream: Simulator
 ) -> None:
     with Installation(installation.folder) as other:
@@ -142,16 +145,18 @@ def test_two_groups_of_workers_do_no_harm_and_one_takes_over(
         other.start("worker")
         for number in range(30):
             person.make(f"for two groups {number}")
-        wait_until(lambda: installation.statuses().get("running"), SOON, "they are watched")
+        wait_until(
+            lambda: installation.statuses().get("running"), TIMEOUT_SECONDS, "they are in progress"
+        )
         other.kill("worker")
-        wait_until(installation.is_idle, SOON, "all are at rest")
+        wait_until(installation.is_idle, TIMEOUT_SECONDS, "the installation is idle")
     tasks = [task["prompt"] for task in upstream.tasks()]
-    assert len(tasks) == len(set(tasks)), "paid twice"
+    assert len(tasks) == len(set(tasks)), "charged twice"
     ends = [row(installation, f"for two groups {number}")["status"] for number in range(30)]
     assert set(ends) <= {"succeeded", "unconfirmed"}
 
 
-def test_a_killed_pusher_is_replaced_by_the_cluster_itself(
+def test_killed_pusher_is_replaced_by_the_cluster(
     installation: Installation, person: Visitor
 ) -> None:
     make(installation, person, "before the pusher is killed")
@@ -159,15 +164,15 @@ def test_a_killed_pusher_is_replaced_by_the_cluster_itself(
     make(installation, person, "after the pusher is killed")
 
 
-def test_a_stop_waits_for_the_post_under_way_and_saves_its_answer(
+def test_stop_waits_for_a_pending_post_and_saves_its_response(
     installation: Installation, person: Visitor, upstream: Simulator
 ) -> None:
     upstream.settings(submit_seconds=3)
-    prompt = "sent while it stops"
+    prompt = "sent during a stop"
     person.make(prompt)
-    wait_until(lambda: posts(upstream, prompt), SOON, "the POST has left")
-    members = installation.family("worker")
-    assert installation.stop("worker", SOON) == 0
+    wait_until(lambda: posts(upstream, prompt), TIMEOUT_SECONDS, "the POST was sent")
+    members = installation.process_tree("worker")
+    assert installation.stop("worker", TIMEOUT_SECONDS) == 0
 
     saved = row(installation, prompt)
     (task,) = [task for task in upstream.tasks() if task["prompt"] == prompt]
@@ -176,7 +181,11 @@ def test_a_stop_waits_for_the_post_under_way_and_saves_its_answer(
 
     upstream.settings(submit_seconds=0)
     installation.start("worker")
-    wait_until(lambda: row(installation, prompt)["status"] == "succeeded", SOON, "it goes on")
+    wait_until(
+        lambda: row(installation, prompt)["status"] == "succeeded",
+        TIMEOUT_SECONDS,
+        "it has succeeded",
+    )
     assert len(posts(upstream, prompt)) == 1
 
 

@@ -1,4 +1,4 @@
-"""The worker in this process, without django-q: its lines work in turn, over real HTTP."""
+"""Runs the worker's loops in the test process, in turn and without django-q, over real HTTP."""
 
 import os
 import socket
@@ -17,24 +17,24 @@ from generations.worker.tasks import LOOPS
 from tests.scripted_server import ScriptedResponse, ScriptedServer
 from tests.simulator import Simulator
 
-# Holders of a slot or a submission, as `this_process` names them.
+# Holders of a lease or a submission, as `this_process` returns them.
 LIVE_HOLDER = _identity(os.getppid())
-DEAD_HOLDER = f"{socket.gethostname()}:4194305:1.00"  # above the highest process number of Linux
-REUSED_PID_HOLDER = f"{socket.gethostname()}:{os.getpid()}:1.00"  # a number that was used again
+DEAD_HOLDER = f"{socket.gethostname()}:4194305:1.00"  # above the highest process id of Linux
+REUSED_PID_HOLDER = f"{socket.gethostname()}:{os.getpid()}:1.00"  # a reused process id
 REMOTE_HOLDER = "another-machine:17:1.00"
 
-PATIENCE_SECONDS = 30
-STINT_SECONDS = 0.2  # one line's, before the next has its turn
+TIMEOUT_SECONDS = 30
+LOOP_SECONDS = 0.2  # for one loop, before the next one runs
 
 
-class Answers:
-    """`answers.are(...)`: from now on the upstream says these, the last one for ever."""
+class ScriptedUpstream:
+    """`respond_with(...)`: the upstream sends these responses from now on, the last one forever."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.server: ScriptedServer | None = None
 
-    def are(self, *script: ScriptedResponse) -> ScriptedServer:
+    def respond_with(self, *script: ScriptedResponse) -> ScriptedServer:
         self.close()
         self.server = ScriptedServer(*script)
         self.server.__enter__()
@@ -47,9 +47,9 @@ class Answers:
 
 
 def connect(simulator: Simulator, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make the simulator this worker's upstream, and the worker impatient.
+    """Connect the worker to the simulator, with short waits.
 
-    What waits for a person or for minutes still waits: a hold opens by `let_the_gap_pass` only.
+    A hold still lasts: `make_probe_due` lets the next request test it.
     """
     settings.UPSTREAM_URL, settings.UPSTREAM_KEY = simulator.url, simulator.key
     settings.CONCURRENCY_LIMIT = 0
@@ -59,38 +59,38 @@ def connect(simulator: Simulator, settings: Settings, monkeypatch: pytest.Monkey
     settings.POLL_SECONDS = [0.02] * 4
     settings.FETCH_RETRY_SECONDS = [0.02, 0.02]
     settings.HOLD_RETRY_SECONDS = 3600
-    monkeypatch.setattr(submit, "MAX_WAIT_SECONDS", 0.05)
-    monkeypatch.setattr(submit, "TICK_SECONDS", 0.01)
+    monkeypatch.setattr(UpstreamGate, "MAX_BACKOFF_SECONDS", 0.05)
+    monkeypatch.setattr(submit, "RESPONSE_WAIT_SECONDS", 0.01)
     monkeypatch.setattr(poll, "WRITE_SECONDS", 0.02)
-    monkeypatch.setattr(fetch, "TICK_SECONDS", 0.02)
+    monkeypatch.setattr(fetch, "RESULT_WAIT_SECONDS", 0.02)
     monkeypatch.setattr(poll_schedule, "MAX_RETRY_SECONDS", 0.05)
 
 
-def run_loops(*lease_names: str, seconds: float = STINT_SECONDS) -> None:
-    """One shift of each of these lines, whether there is work or not; without a name, of all."""
+def run_loops(*lease_names: str, seconds: float = LOOP_SECONDS) -> None:
+    """Run each of these loops once, whether or not it has work; without names, all loops."""
     for lease_name in lease_names or LOOPS:
-        with LeasedLoop(lease_name, _call_nobody, seconds) as loop:
-            assert loop.is_held, f"somebody else works at {lease_name}"
+        with LeasedLoop(lease_name, _ignore_wake_up, seconds) as loop:
+            assert loop.is_held, f"{lease_name} is held by another process"
             LOOPS[lease_name].run(loop)
 
 
 def is_idle() -> bool:
-    """Nothing moves any more before a person, an answer or the end of a hold moves it."""
+    """Whether no row changes without a person, a response or the end of a hold."""
     moving = Generation.objects.live().filter(lost_at=None)
-    if UpstreamGate.now().is_held and not dispatch.opens_soon():
+    if UpstreamGate.for_engine().is_held and not dispatch.opens_soon():
         moving = moving.exclude(status=Status.QUEUED)
     return not moving.exists()
 
 
 def run_worker(
     until: Callable[[], bool] = is_idle,
-    what: str = "all rows are at rest",
+    what: str = "the worker is idle",
     lease_names: Iterable[str] = LOOPS,
 ) -> None:
-    """Work as a worker does, line after line, until then."""
-    ends_at = time.monotonic() + PATIENCE_SECONDS
+    """Run the loops that have work, in turn, until the condition holds."""
+    ends_at = time.monotonic() + TIMEOUT_SECONDS
     while not until():
-        assert time.monotonic() < ends_at, f"never: {what}; {describe_rows()}"
+        assert time.monotonic() < ends_at, f"timed out: {what}; {describe_rows()}"
         submit.sweep()
         for lease_name in lease_names:
             if LOOPS[lease_name].has_work():
@@ -98,22 +98,22 @@ def run_worker(
 
 
 def describe_rows() -> str:
-    """How everything stands, for whoever reads a failure."""
+    """Describe the rows and the gate, for the message of a failed assertion."""
     rows = Generation.objects.order_by("pk")[:20]
-    stories = [
-        f"{row}: {row.status} {row.failure_message} after {_last_moves(row)}" for row in rows
+    histories = [
+        f"{row}: {row.status} {row.failure_message} after {_last_reasons(row)}" for row in rows
     ]
-    return "\n".join([f"the line: {vars(UpstreamGate.now())}", *stories])
+    return "\n".join([f"gate: {vars(UpstreamGate.for_engine())}", *histories])
 
 
 def make_probe_due() -> None:
-    """The next row may try a held line, as if its gap were over."""
+    """Let the next request test a hold now."""
     UpstreamGate.objects.update(probe_at=timezone.now())
 
 
-def _last_moves(row: Generation) -> list[str]:
+def _last_reasons(row: Generation) -> list[str]:
     return list(row.transitions.order_by("-pk").values_list("reason", flat=True)[:5])
 
 
-def _call_nobody(lease_name: str) -> None:
-    """Every line has its turn here anyway."""
+def _ignore_wake_up(lease_name: str) -> None:
+    """`run_worker` runs every loop with work anyway."""

@@ -1,1 +1,1 @@
-"""Image engines of the gateway, and the HTTP client they use. No Django here."""
+"""Image engines of the gateway, and the HTTP client they use. Imports no Django."""

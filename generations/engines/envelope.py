@@ -1,41 +1,44 @@
-"""One shape for every envelope of the upstream: where the id, the words, the pictures stand.
+"""Reads ids, errors, tasks and image URLs from the JSON shapes that gateways respond with.
 
-Plain functions on parsed JSON; what they mean for a submit or a query is said in `kling.py`.
-"notes" are docs/upstream.md.
+Pure functions. "notes" are docs/upstream.md; its section 4.5 names the source of each shape.
 """
 
 import json
 import re
 from contextlib import suppress
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from operator import itemgetter
 from typing import Any, NamedTuple
 
 Fields = dict[str, Any]
 
-MAX_IMAGES = 10  # of a task: the index goes from 0 to 9 (notes 2.6)
-MAX_WAIT_SECONDS = 3600.0
+MAX_IMAGES = 10  # per task: the index goes from 0 to 9 (notes 2.6)
 
-# What is said while nothing is wrong: the official 0, CRAZY's and ANYF's "success" (notes 4.5).
-_NO_CODE = {"", "0", "success", "none"}
+# Codes of a success: officially 0, "success" at gateways with their own envelope (notes 4.5).
+_SUCCESS_CODES = {"", "0", "success", "none"}
 
 STATUS_NAMES = ("task_status", "status", "state")
 _ID_NAMES = ("task_id", "id")
 
-# Where pictures are listed: officially, V98, the sync facade, ANYF, CRAZY (notes 4.5 and 6.5);
-# last a success whose address stands where a reason belongs, in older new-api (notes 4.4).
-_PICTURE_PATHS = (
-    ("task_result", "images"), ("images",), ("data",), ("output", "urls"), ("result_url",),
-    ("url",), ("output", "url"), ("output",), ("fail_reason",),
-)  # fmt: skip
+# Where images are listed (notes 4.5, 6.5): first officially, then as other gateways do.
+_IMAGE_PATHS = (
+    ("task_result", "images"),
+    ("images",),
+    ("data",),  # synchronous responses in OpenAI's form
+    ("output", "urls"),
+    ("result_url",),
+    ("url",),
+    ("output", "url"),
+    ("output",),
+    ("fail_reason",),  # of a success, in older new-api (notes 4.4)
+)
 IS_URL = re.compile(r"\s*https?://\S+\s*", re.IGNORECASE)
 
 
 def layers_of(data: Any) -> list[Fields]:
-    """data, data.data, data.data.data and the root (notes 6.5): the outer one is believed first.
+    """Return data, data.data, data.data.data and the root (notes 6.5), in order of precedence.
 
-    A root without an id is an envelope: a "status" on it is not the task's.
+    A root without an id is an envelope, and its "status" is not the task's.
     """
     if not isinstance(data, dict):
         return []
@@ -50,13 +53,13 @@ def layers_of(data: Any) -> list[Fields]:
 
 
 def texts(layers: list[Fields], *names: str) -> list[str]:
-    """The texts under these names, outer layers first; the empty ones too."""
+    """Return the texts under these names, outer layers first, with empty ones."""
     found = [layer.get(name) for layer in layers for name in names]
     return [value.strip() for value in found if isinstance(value, str)]
 
 
 def first_id(layers: list[Fields]) -> str:
-    """In the order of notes 6.2: data, root, then deeper. Some ids are numbers (notes 2.6)."""
+    """Return the first id, in the order of notes 6.2: data, root, deeper. May be a number (2.6)."""
     for layer in (*layers[:1], *layers[-1:], *layers[1:]):
         for name in _ID_NAMES:
             value = layer.get(name)
@@ -66,38 +69,38 @@ def first_id(layers: list[Fields]) -> str:
 
 
 def external_id(layers: list[Fields]) -> str:
-    """Our own name for it, which an upstream that took one repeats (notes 2.6)."""
+    """Return our own id of the task, where the upstream repeats it (notes 2.6)."""
     infos = [layer["task_info"] for layer in layers if isinstance(layer.get("task_info"), dict)]
     return next(filter(None, texts([*infos, *layers], "external_task_id")), "")
 
 
-class Listed(NamedTuple):
+class ListedTask(NamedTuple):
     task_id: str
     external_id: str
     created_at: datetime | None
 
 
-def listed(layers: list[Fields]) -> list[Listed] | None:
-    """The tasks of a page, as they come; None when it holds no list that can be read.
+def listed_tasks(layers: list[Fields]) -> list[ListedTask] | None:
+    """Return the tasks of a page in their order; None when no list can be read.
 
-    Officially `data` is the list (notes 2.6); one level deeper its name is anybody's guess.
+    Officially `data` is the list (notes 2.6). One level deeper its name is not documented.
     """
     lists = [value for layer in layers for value in layer.values() if isinstance(value, list)]
     if len(lists) != 1:
         return None
     tasks = []
     for entry in lists[0]:
-        inside = layers_of({"data": entry})[:-1]
-        if not (task_id := first_id(inside)):
-            return None  # it may be the one that is looked for
-        tasks.append(Listed(task_id, external_id(inside), _created_at(inside)))
+        entry_layers = layers_of({"data": entry})[:-1]
+        if not (task_id := first_id(entry_layers)):
+            return None  # it may be the task that is searched for
+        tasks.append(ListedTask(task_id, external_id(entry_layers), _created_at(entry_layers)))
     return tasks
 
 
-def back_to(tasks: list[Listed]) -> datetime | None:
-    """How far back a list is complete; in any other order than the newest first nobody knows.
+def complete_since(tasks: list[ListedTask]) -> datetime | None:
+    """Return how far back a list is complete: its oldest task, if the newest is first.
 
-    That it has an end says nothing: it may be cut after so many.
+    Any other order proves nothing. Nor does the end of the list: it may be truncated.
     """
     times = [task.created_at for task in tasks if task.created_at]
     is_ordered = len(times) == len(tasks) and times == sorted(times, reverse=True)
@@ -105,9 +108,9 @@ def back_to(tasks: list[Listed]) -> datetime | None:
 
 
 def _created_at(layers: list[Fields]) -> datetime | None:
-    """In milliseconds, at some gateways in seconds (notes 2.6)."""
-    told = [layer.get(name) for layer in layers for name in ("created_at", "submit_time")]
-    for value in (value for value in told if isinstance(value, int | float | str)):
+    """In milliseconds; at some gateways in seconds (notes 2.6)."""
+    values = [layer.get(name) for layer in layers for name in ("created_at", "submit_time")]
+    for value in (value for value in values if isinstance(value, int | float | str)):
         with suppress(ValueError, OverflowError, OSError):
             number = float(value)
             seconds = number / 1000 if number > 1e11 else number
@@ -116,39 +119,39 @@ def _created_at(layers: list[Fields]) -> datetime | None:
     return None
 
 
-def refusal(data: Any, *, is_good: bool) -> tuple[str, str]:
-    """Code and words of a refusal, in every shape of notes 4.4; ("", "") when there is none."""
+def error_of(data: Any, *, is_success: bool) -> tuple[str, str]:
+    """Return code and message of an error, in all shapes of notes 4.4; ("", "") for none."""
     if not isinstance(data, dict):
         return "", ""
-    code, words = _code(data.get("code")), _words(data.get("message"))
-    if code == "fail_to_fetch_task":  # around Kling's own answer, as one string
+    code, message = _code(data.get("code")), _text(data.get("message"))
+    if code == "fail_to_fetch_task":  # the message may be Kling's own response, as JSON
         with suppress(ValueError, RecursionError):
-            if isinstance(kling := json.loads(words), dict):
-                return refusal(kling, is_good=False)
+            if isinstance(kling := json.loads(message), dict):
+                return error_of(kling, is_success=False)
     if code:
-        return code, words or code
+        return code, message or code
     for error in (layer.get("error") for layer in layers_of(data)):
         if isinstance(error, dict) and error:
             code = _code(error.get("code")) or _code(error.get("type"))
-            return code, _words(error.get("message")) or code
-        if _words(error):
-            return "", _words(error)
-    # Beside code 0 stands "SUCCEED", even where the task has failed (notes 1.4).
-    return "", "" if is_good else words
+            return code, _text(error.get("message")) or code
+        if _text(error):
+            return "", _text(error)
+    # With code 0 the message is "SUCCEED", even where the task has failed (notes 1.4).
+    return "", "" if is_success else message
 
 
 def _code(value: object) -> str:
-    """An int, a numeric string, a word, "", null (notes 4.4): one spelling for all."""
+    """Normalize a code: an int, a numeric string, a word, "" or null (notes 4.4)."""
     code = str(value).strip().lower()
-    return "" if code in _NO_CODE else code
+    return "" if code in _SUCCESS_CODES else code
 
 
-def _words(value: object) -> str:
+def _text(value: object) -> str:
     return value.strip() if isinstance(value, str) else ""
 
 
 def progress(layers: list[Fields]) -> int | None:
-    """45 or "45%"."""
+    """Return the percentage; the value is 45 or "45%"."""
     for layer in layers:
         found = re.fullmatch(r"(\d{1,3})(\.\d*)? ?%?", str(layer.get("progress")))
         if found and int(found[1]) <= 100:
@@ -157,7 +160,8 @@ def progress(layers: list[Fields]) -> int | None:
 
 
 def image_urls(layers: list[Fields]) -> tuple[str, ...]:
-    for path in _PICTURE_PATHS:
+    """Return the URLs under the first path that has any."""
+    for path in _IMAGE_PATHS:
         for layer in layers:
             found: Any = layer
             for name in path:
@@ -168,21 +172,9 @@ def image_urls(layers: list[Fields]) -> tuple[str, ...]:
 
 
 def _urls(images: list[Any]) -> tuple[str, ...]:
-    """By index where all have one (some gateways give `id` instead), else as they come."""
+    """Return URLs by index where all images have one (some gateways give `id`), else in order."""
     if all(isinstance(image, dict) and isinstance(image.get("index"), int) for image in images):
         images = sorted(images, key=itemgetter("index"))
     urls = [image.get("url") if isinstance(image, dict) else image for image in images]
     found = (url.strip() for url in urls if isinstance(url, str) and IS_URL.fullmatch(url))
     return tuple(dict.fromkeys(found))[:MAX_IMAGES]
-
-
-def wait_seconds(retry_after: str) -> float | None:
-    """Seconds or a date (RFC 9110, 10.2.3); None when it says nothing of sense."""
-    if re.fullmatch(r"\d{1,9}(\.\d+)?", retry_after.strip()):
-        return min(float(retry_after), MAX_WAIT_SECONDS)
-    try:
-        at = parsedate_to_datetime(retry_after)
-    except (ValueError, OverflowError):
-        return None
-    left = (at - datetime.now(at.tzinfo and UTC)).total_seconds()
-    return min(max(left, 0.0), MAX_WAIT_SECONDS)

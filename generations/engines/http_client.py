@@ -1,22 +1,13 @@
-"""How a call can neither hang, nor flood us, nor reach where it must not.
+"""HTTP calls with limits: no retries, no proxies, a cap on the body, checked addresses.
 
-HTTP libraries bound one read, never the whole call: a server that drips a byte now and then holds
-a thread for ever. They read what it sends whole, and go wherever a name resolves to. Whoever
-speaks HTTP here asks through a `Line` (one known address) or a `session()` (any), inside
-`deadline()`.
+`HttpConnection` calls one known address; `session()` calls any. Use both inside a `Deadline`.
 """
 
 import http.client
-import ipaddress
-import math
 import os
-import queue
 import socket
 import ssl
-import threading
-import time
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from functools import lru_cache
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any, NamedTuple
@@ -31,66 +22,57 @@ from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionErro
 from urllib3.util import Timeout, create_urllib3_context  # noqa: TID251
 from urllib3.util.connection import create_connection  # noqa: TID251
 
+from .address_guard import AddressBlocked, public_addresses, resolve
+from .deadline import Deadline, current_deadline
+
 USER_AGENT = "klingweb"
 _CHUNK_BYTES = 65536
 
 
-class TooSlow(requests.exceptions.Timeout):
-    """The whole call did not end in its time."""
+class BodyTooLarge(requests.exceptions.RequestException):
+    """The body is longer than the caller accepts."""
 
 
-class TooLarge(requests.exceptions.RequestException):
-    """The body is longer than the caller wants."""
-
-
-class Forbidden(requests.exceptions.RequestException):
-    """An address where a guarded session does not go. Nothing was sent there."""
-
-
-def deadline(seconds: float) -> "Call":
-    """`with deadline(30) as call:` bounds one call of this thread, from the name to the last byte.
-
-    Raises `TooSlow` when it was cut; `call.was_sent` says whether a byte of a request has left.
-    """
-    return Call(seconds)
+class AddressForbidden(requests.exceptions.RequestException):
+    """A guarded session does not connect to this address. Nothing was sent."""
 
 
 def session(
     *, pool_size: int = 1, guarded: bool = False, allow_origin: str = ""
 ) -> requests.Session:
-    """A session without retries, proxies, cookies or (unless asked for) redirects.
+    """Return a session without retries, proxies or cookies. Redirects only where asked for.
 
-    A `guarded` one goes to https and to addresses of the public internet only, at every hop of a
-    redirect; `allow_origin` (scheme://host:port) is the one exception to both.
+    A guarded session uses https and connects to addresses of the public internet only, also after
+    redirects. `allow_origin` (scheme://host:port) is the one exception to both.
     """
     return _Session(pool_size, guarded, allow_origin)
 
 
 def read_body(response: requests.Response, max_bytes: int) -> bytes:
-    """The body of a streamed response; `TooLarge` as soon as it is longer than `most_bytes`."""
+    """Read the body of a streamed response; raises `BodyTooLarge` beyond `max_bytes`."""
     with response:
-        return _take(response.iter_content(_CHUNK_BYTES), max_bytes)
+        return _read_chunks(response.iter_content(_CHUNK_BYTES), max_bytes)
 
 
-def _take(chunks: Iterable[bytes], max_bytes: int) -> bytes:
+def _read_chunks(chunks: Iterable[bytes], max_bytes: int) -> bytes:
     body = bytearray()
     for chunk in chunks:
         body += chunk
         if len(body) > max_bytes:
-            raise TooLarge(f"the body is longer than {max_bytes} bytes")
+            raise BodyTooLarge(f"the body is longer than {max_bytes} bytes")
     return bytes(body)
 
 
-class Answer(NamedTuple):
+class HttpResponse(NamedTuple):
     http_status: int
     headers: HTTPHeaderDict
     body: bytes
 
 
 class HttpConnection:
-    """Calls to one known address over connections that threads share.
+    """A connection pool for one address, shared by threads.
 
-    Less than half the cost of requests, which counts where thousands of tasks are polled.
+    Costs less than half of requests, which matters when thousands of tasks are polled.
     """
 
     def __init__(self, url: str, *, pool_size: int = 1) -> None:
@@ -99,11 +81,12 @@ class HttpConnection:
         host = parts.hostname or ""
         self._pool: HTTPConnectionPool
         if parts.scheme == "https":
-            self._pool = _SecurePool(host, parts.port, maxsize=pool_size, ssl_context=_trust())
+            context = _ssl_context()
+            self._pool = _SecurePool(host, parts.port, maxsize=pool_size, ssl_context=context)
         else:
             self._pool = _Pool(host, parts.port, maxsize=pool_size)
 
-    def ask(
+    def send(
         self,
         method: str,
         path: str,
@@ -112,8 +95,8 @@ class HttpConnection:
         body: bytes | None = None,
         connect_seconds: float,
         max_bytes: int,
-    ) -> Answer:
-        """One request, and its answer whatever the status. Only an OSError comes out of it."""
+    ) -> HttpResponse:
+        """Send one request and return the response, whatever its status. Raises only OSError."""
         try:
             response = self._pool.urlopen(
                 method,
@@ -126,140 +109,36 @@ class HttpConnection:
                 preload_content=False,
             )
             try:
-                content = _take(response.stream(_CHUNK_BYTES), max_bytes)
+                content = _read_chunks(response.stream(_CHUNK_BYTES), max_bytes)
             finally:
-                # A body that was not read to its end would come as the next call's answer.
+                # The unread rest of a body would be read as the next call's response.
                 if not response.closed:
                     response.close()
                 response.release_conn()
         except (HTTPError, http.client.HTTPException, ValueError) as error:
             raise requests.exceptions.ConnectionError(f"{type(error).__name__}: {error}") from error
-        return Answer(response.status, response.headers, content)
+        return HttpResponse(response.status, response.headers, content)
 
     def close(self) -> None:
         self._pool.close()
 
 
 @lru_cache(maxsize=1)
-def _trust() -> ssl.SSLContext:
-    """Read once: reading the certificates anew costs each connection 10 ms of processor time."""
+def _ssl_context() -> ssl.SSLContext:
+    """Cached: reading the certificates costs 10 ms of processor time."""
     context = create_urllib3_context()
     context.load_verify_locations(DEFAULT_CA_BUNDLE_PATH)
     return context
 
 
-# --- the deadline -----------------------------------------------------------------------------
-
-
-class Call:
-    """One call of one thread: until when, over which socket, and whether anything was sent."""
-
-    def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
-        self.ends_at = math.inf
-        self.was_sent = False
-        self.was_cut = False
-        self._connection: _Connection | None = None
-        self._socket: socket.socket | None = None
-
-    def __enter__(self) -> "Call":
-        self.ends_at = time.monotonic() + self.seconds
-        _here.call = self
-        _reaper.watch(self)
-        return self
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        _here.call = None
-        _reaper.forget(self)
-        self._connection = self._socket = None
-        is_late = isinstance(error, OSError) and self.left() <= 0
-        # A cut answer can look whole (where no length was told), or break whoever reads it.
-        if is_late or (self.was_cut and (error is None or isinstance(error, Exception))):
-            raise TooSlow(f"not finished within {self.seconds:g} s") from error
-
-    def left(self) -> float:
-        return self.ends_at - time.monotonic()
-
-    def within(self, timeout: float | None) -> float:
-        """The time for one step: what the step may take, or what the call has left."""
-        left = self.left() if timeout is None else min(timeout, self.left())
-        return max(left, 0.001)  # 0 would mean "do not block" to a socket
-
-    def uses(self, connection: "_Connection") -> None:
-        with _reaper.lock:
-            connection.call = self
-            self._connection, self._socket = connection, connection.sock
-
-    def cut(self) -> None:
-        """End every read and write of this call, but not those of the next user of its socket."""
-        self.was_cut = True
-        if self._connection is not None and self._connection.call is self and self._socket:
-            with suppress(OSError, ValueError):  # closed by now
-                # Below TLS: SSLSocket.shutdown would pull its state from under the reading thread.
-                socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
-
-
-class _Reaper:
-    """One thread that cuts what is late: a thread a call would cost more than the calls."""
-
-    def __init__(self) -> None:
-        self.lock = threading.Condition()
-        self.calls: set[Call] = set()
-        self.wakes_at = math.inf
-        self.thread: threading.Thread | None = None
-
-    def watch(self, call: Call) -> None:
-        with self.lock:
-            self.calls.add(call)
-            if self.thread is None:
-                thread = threading.Thread(target=self._run, name="reaper", daemon=True)
-                thread.start()
-                self.thread = thread
-            # Seldom: calls of one length come in order, and it wakes before the first of them.
-            if call.ends_at < self.wakes_at:
-                self.wakes_at = call.ends_at
-                self.lock.notify()
-
-    def forget(self, call: Call) -> None:
-        with self.lock:
-            self.calls.discard(call)
-
-    def _run(self) -> None:
-        with self.lock:
-            while True:
-                now = time.monotonic()
-                for call in [call for call in self.calls if call.ends_at <= now]:
-                    self.calls.remove(call)
-                    call.cut()
-                self.wakes_at = min((call.ends_at for call in self.calls), default=math.inf)
-                self.lock.wait(None if self.wakes_at == math.inf else self.wakes_at - now)
-
-
-class _Here(threading.local):
-    call: Call | None = None
-
-
-_here = _Here()
-_reaper = _Reaper()
-
-
-def _begin_anew() -> None:
-    """A forked child has no reaper, and its copy of the lock may be held for ever."""
-    global _reaper
-    _reaper = _Reaper()
-
-
-os.register_at_fork(after_in_child=_begin_anew)
-
-
-# --- the connections ----------------------------------------------------------------------------
+# --- connections --------------------------------------------------------------------------------
 
 
 class _Connection(HTTPConnection):
-    """Connects to checked addresses, tells its call what it does, and belongs to one process."""
+    """Checks addresses, reports to the current deadline, and is used by one process only."""
 
     is_guarded = False
-    call: Call | None = None
+    deadline: Deadline | None = None
     pid = 0
 
     def _new_conn(self) -> socket.socket:
@@ -280,37 +159,37 @@ class _Connection(HTTPConnection):
         raise failure or NewConnectionError(self, "the name has no address")
 
     def _timeout(self) -> float | None:
-        return _here.call.within(self.timeout) if _here.call else self.timeout
+        deadline = current_deadline()
+        return deadline.limit(self.timeout) if deadline else self.timeout
 
     def _addresses(self) -> list[str]:
+        deadline = current_deadline()
         try:
-            found = _resolve(self._dns_host, self.port)
+            found = resolve(self._dns_host, self.port, deadline.limit(None) if deadline else None)
         except TimeoutError:
             raise ConnectTimeoutError(f"{self.host} was not resolved in time") from None
         except (OSError, UnicodeError) as error:
             raise NewConnectionError(self, f"cannot be resolved: {error}") from error
-        if self.is_guarded and not (found := [ip for ip in found if is_public(ip)]):
-            raise _Refusal(f"{self.host} is not on the public internet")
-        return found
+        return public_addresses(self.host, found) if self.is_guarded else found
 
     @property
     def is_connected(self) -> bool:
-        """The pool asks before it uses it again; a forked child shares the socket, so: no."""
+        """Asked by the pool before reuse. A forked child shares the socket and must not use it."""
         return self.pid == os.getpid() and super().is_connected
 
     def request(self, *args: Any, **kwargs: Any) -> None:
         if self.sock is None:
             self.connect()
-        if call := _here.call:
-            call.uses(self)
+        if deadline := current_deadline():
+            deadline.attach(self)
             # urllib3 would send under the connect timeout; a large image takes longer than that.
-            self.timeout = call.within(None)
+            self.timeout = deadline.limit(None)
         super().request(*args, **kwargs)
 
     def send(self, data: Any) -> None:
-        # Connected by now: whatever fails from here on may have reached the other side.
-        if call := _here.call:
-            call.was_sent = True
+        # Connected: any error from here on may have happened after the server got the request.
+        if deadline := current_deadline():
+            deadline.was_sent = True
         super().send(data)
 
 
@@ -334,60 +213,7 @@ class _GuardedPool(HTTPSConnectionPool):
     ConnectionCls = _GuardedConnection
 
 
-def _resolve(host: str, port: int | None) -> list[str]:
-    """The addresses of a name.
-
-    Nothing can interrupt getaddrinfo, so it waits in a thread of its own, and an answer that comes
-    after the call's end is dropped. Only new connections pay that.
-    """
-    with suppress(ValueError):
-        return [str(ipaddress.ip_address(host.strip("[]")))]
-    answer: queue.SimpleQueue[list[str] | Exception] = queue.SimpleQueue()
-
-    def look_up() -> None:
-        try:
-            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-            answer.put(list(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in found)))
-        except (OSError, UnicodeError) as error:
-            answer.put(error)
-
-    threading.Thread(target=look_up, name="resolve", daemon=True).start()
-    try:
-        found = answer.get(timeout=_here.call.within(None) if _here.call else None)
-    except queue.Empty:
-        raise TimeoutError(host) from None
-    if isinstance(found, Exception):
-        raise found
-    return found
-
-
-# --- the guard --------------------------------------------------------------------------------
-
-# `is_global` of Python 3.11 lets these pass; the first two lead back to IPv4 addresses.
-_NOT_PUBLIC = [
-    ipaddress.ip_network(network)
-    for network in ("2002::/16", "2001::/23", "3fff::/20", "192.0.0.0/24", "192.88.99.0/24")
-]
-# Of IPv6 only this part is the public internet: outside it lie the IPv4-mapped addresses, NAT64
-# (64:ff9b::/96), which would carry us to any IPv4 address, and every local kind.
-_PUBLIC_IPV6 = ipaddress.ip_network("2000::/3")
-
-
-def is_public(ip: str) -> bool:
-    """Whether the address is one of the public internet, as text from the resolver."""
-    try:
-        address = ipaddress.ip_address(ip)
-    except ValueError:
-        return False
-    if address.version == 6 and address not in _PUBLIC_IPV6:
-        return False
-    if any(address in network for network in _NOT_PUBLIC):
-        return False
-    return address.is_global and not address.is_multicast and not address.is_reserved
-
-
-class _Refusal(Exception):
-    """No OSError, so that urllib3 does not take it for a broken connection."""
+# --- sessions -----------------------------------------------------------------------------------
 
 
 class _Adapter(HTTPAdapter):
@@ -403,8 +229,8 @@ class _Adapter(HTTPAdapter):
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> Any:
         try:
             return super().send(request, *args, **kwargs)
-        except _Refusal as refusal:
-            raise Forbidden(str(refusal), request=request) from None
+        except AddressBlocked as blocked:
+            raise AddressForbidden(str(blocked), request=request) from None
 
 
 class _Session(requests.Session):
@@ -413,7 +239,7 @@ class _Session(requests.Session):
         self.trust_env = False  # no proxies, no .netrc, no certificates of the environment
         self.max_redirects = 5
         self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        # What is not compressed cannot grow while it is read.
+        # An uncompressed body cannot grow while it is read.
         self.headers.update({"User-Agent": USER_AGENT, "Accept-Encoding": "identity"})
         self.adapters.clear()
         self.mount("https://", _Adapter(pool_size, guarded=guarded))
@@ -427,7 +253,7 @@ class _Session(requests.Session):
         try:
             return super().get_adapter(str(url))
         except requests.exceptions.InvalidSchema as error:
-            raise Forbidden("only https is allowed here") from error
+            raise AddressForbidden("only https is allowed here") from error
 
     def request(self, method: str | bytes, url: str | bytes, **kwargs: Any) -> requests.Response:  # type: ignore[override]
         return super().request(method, url, **{"allow_redirects": False, **kwargs})
@@ -436,7 +262,7 @@ class _Session(requests.Session):
         return self.request("GET", url, **kwargs)
 
     def get_redirect_target(self, resp: requests.Response) -> str | None:
-        """Where it redirects to, if it does; its body, which requests would read whole, is cut."""
+        """Return the target of a redirect. Closes its body, which requests would read whole."""
         if (target := super().get_redirect_target(resp)) is not None:
             resp.close()
         return target

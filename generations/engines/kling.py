@@ -1,448 +1,266 @@
-"""The door to the upstream: its paths, field names, codes, spellings and envelopes.
+"""Client for the Kling image API as resold by YEScale.
 
-Sources are named where a rule is not ours: "notes 3.1" is that section of the upstream notes
-(docs/upstream.md), "YEScale" the page "Submit Image Generation", both as read in November 2026.
-Nothing here tries twice: each error says what the caller may do.
+Never retries: each exception class tells the caller what is safe to do next. "notes" are
+docs/upstream.md, "YEScale" is the page "Submit Image Generation"; both as read in November 2026.
 """
 
-import json
 import re
 import time
-from collections.abc import Mapping
-from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime
-from enum import StrEnum
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import quote
 
-from . import envelope, http_client
+from . import envelope, gateway
+from .base import (
+    EngineError,
+    FailureKind,
+    HoldReason,
+    ImageRequest,
+    Listing,
+    RequestRefused,
+    State,
+    Task,
+    TaskNotFound,
+    Unanswered,
+)
+from .gateway import Gateway, ParsedResponse
 
-PATH = "/kling/v1/images/generations"  # YEScale; with /{id} behind it: notes 1.1
-MAX_BYTES = 1024 * 1024  # of an answer
-MAX_LIST_BYTES = 16 * 1024 * 1024  # 500 tasks with nine long addresses each
-PAGE_SIZE = 500  # the largest, notes 2.6
+PATH = "/kling/v1/images/generations"  # YEScale; a query appends /{id} (notes 1.1)
+MAX_LIST_BYTES = 16 * 1024 * 1024  # 500 tasks with nine long URLs each
+PAGE_SIZE = 500  # the maximum, notes 2.6
 MAX_PAGES = 20
-LIST_SECONDS = 45.0  # after these no further page is asked for
-ANSWER_CHARACTERS = 4000
-REASON_CHARACTERS = 500
+LIST_SECONDS = 45.0  # no further page is requested after this time
+MAX_STATUS_CHARACTERS = 100
 
-DOCUMENTED = (  # YEScale
-    "prompt", "negative_prompt", "image", "image_fidelity", "n", "aspect_ratio",
-)  # fmt: skip
-EXTENDED = (  # notes 6.1
-    "model_name", "image_reference", "human_fidelity", "resolution", "external_task_id",
-    "callback_url", "watermark_info",
-)  # fmt: skip
+PROFILES = ("documented", "extended")
+DOCUMENTED_FIELDS = (  # YEScale
+    "prompt",
+    "negative_prompt",
+    "image",
+    "image_fidelity",
+    "n",
+    "aspect_ratio",
+)
+EXTENDED_FIELDS = (  # notes 6.1
+    "model_name",
+    "image_reference",
+    "human_fidelity",
+    "resolution",
+    "external_task_id",
+    "callback_url",
+    "watermark_info",
+)
 
-Kind = Literal["policy", "input", "balance", "busy", "time", "ours"]
-Trouble = Literal["account", "key", "rights", "address"]
+# Kling's codes (notes 3.1).
+HOLD_CODES = {
+    "1000": HoldReason.KEY,
+    "1001": HoldReason.KEY,
+    "1002": HoldReason.KEY,
+    "1003": HoldReason.KEY,
+    "1004": HoldReason.KEY,
+    "1100": HoldReason.ACCOUNT,
+    "1101": HoldReason.ACCOUNT,
+    "1102": HoldReason.ACCOUNT,
+    "1103": HoldReason.RIGHTS,
+    "1304": HoldReason.ADDRESS,
+}
+BUSY_CODES = {"1302", "1303", "5001"}
+# Final: these prove that nothing was accepted (T3 of models/status.py).
+REFUSAL_CODES = {
+    "1200": FailureKind.INPUT,
+    "1201": FailureKind.INPUT,
+    "1202": FailureKind.OURS,
+    "1203": FailureKind.OURS,
+    "1300": FailureKind.POLICY,
+    "1301": FailureKind.POLICY,
+}
+RIGHTS_CODE = "1103"
+INTERNAL_ERROR_CODE = "5000"
+INTERNAL_TIMEOUT_CODE = "5002"
+TASK_NOT_FOUND_CODES = {"1203", gateway.TASK_NOT_FOUND_CODE}
+WRONG_PATH_CODES = {"1202", gateway.WRONG_PATH_CODE}  # these say nothing about the task
 
+_NOT_FOUND = re.compile(r"not.{0,4}(found|exist)|不存在", re.IGNORECASE)
+_TASK_NOT_FOUND = re.compile(rf"(task|任务).{{0,80}}({_NOT_FOUND.pattern})", re.IGNORECASE)
 
-@dataclass(frozen=True)
-class ImageRequest:
-    """One wish. `image` is a URL or bare Base64; `extended` goes out under that profile only.
+# Spellings of a final status (notes 6.5, with sources in 4.5). Any other word, or none: RUNNING.
+STATES = dict.fromkeys(
+    ("succeed", "succeeded", "success", "completed", "complete", "done", "finished"),
+    State.SUCCEEDED,
+) | dict.fromkeys(
+    ("failed", "fail", "failure", "error", "canceled", "cancelled", "expired", "timeout"),
+    State.FAILED,
+)
 
-    `external_id` is our own name for it, under which the upstream can be asked whether it has it.
-    """
-
-    prompt: str
-    n: int = 1
-    aspect_ratio: str = ""
-    negative_prompt: str = ""
-    image: str = field(default="", repr=False)
-    image_fidelity: float | None = None
-    external_id: str = ""
-    extended: Mapping[str, Any] = field(default_factory=dict)
-
-    def body(self, profile: str) -> dict[str, Any]:
-        """As YEScale documents it; what is empty is left out (notes 2.3)."""
-        fields = {name: getattr(self, name) for name in DOCUMENTED}
-        if profile == "extended":
-            fields |= {name: self.extended.get(name) for name in EXTENDED}
-        if self.external_id:
-            fields["external_task_id"] = self.external_id
-        return {name: value for name, value in fields.items() if value not in (None, "")}
-
-
-class State(StrEnum):
-    OPEN = "open"
-    DONE = "done"
-    FAILED = "failed"
-
-
-@dataclass(frozen=True)
-class Task:
-    """Kling's side of a generation. DONE without `image_urls` is for the caller to doubt."""
-
-    upstream_task_id: str
-    state: State
-    status_text: str = ""  # as received
-    image_urls: tuple[str, ...] = ()
-    reason: str = ""  # of a failure, in the upstream's words
-    kind: Kind = "ours"  # of a failure
-    progress: int | None = None  # per cent
-    answer: str = field(default="", repr=False)  # the body as received, cut
-
-
-@dataclass(frozen=True)
-class Listing:
-    """What the list told: the ids of tasks by our own names for them, the newest first.
-
-    What was made after `back_to` is in it, or not there; None when nothing proves that.
-    """
-
-    task_ids: Mapping[str, tuple[str, ...]]
-    back_to: datetime | None
-
-    def reaches(self, moment: datetime) -> bool:
-        return self.back_to is not None and self.back_to < moment
-
-
-@dataclass(eq=False)
-class KlingError(Exception):
-    """`message` is in the upstream's words where it said something, and holds no secret."""
-
-    message: str
-    http_status: int | None = None
-    code: str = ""
-    answer: str = field(default="", repr=False)
-
-    def __str__(self) -> str:
-        told = [f"HTTP {self.http_status}"] if self.http_status else []
-        told += [f"code {self.code}"] if self.code else []
-        return f"{self.message} ({', '.join(told)})" if told else self.message
-
-
-@dataclass(eq=False)
-class Refused(KlingError):
-    """Final: nothing runs there, and the same request will be refused again."""
-
-    kind: Kind = "input"
-
-
-@dataclass(eq=False)
-class NotSent(KlingError):
-    """Not a byte of the request has left: it is safe to send it again."""
-
-
-@dataclass(eq=False)
-class SlowDown(KlingError):
-    """Refused for now, nothing runs there. `wait_seconds` is None when it did not say how long."""
-
-    wait_seconds: float | None = None
-    max_attempts: int | None = None
-    reason_known: bool = True  # False: a bare 429, which may as well be an empty account
-
-
-@dataclass(eq=False)
-class OnHold(KlingError):
-    """The fault is the account's or the install's: no request has a chance until it is mended."""
-
-    trouble: Trouble = "key"
-
-
-@dataclass(eq=False)
-class Unanswered(KlingError):
-    """A submit: sent, and nobody knows; never send it again by itself. A query: ask later."""
-
-
-@dataclass(eq=False)
-class Denied(KlingError):
-    """A query was told that there is no such task. It lies at times (notes 3.3): doubt it."""
+# The kind of a failure by its message, first match first. The texts are not documented (notes
+# 7.8), so an unknown one is not attributed to the member's request.
+_FAILURE_PATTERNS = (
+    (
+        FailureKind.POLICY,
+        r"moderat|risk.?control|sensitive|polic(y|ies)|violat|inappropriate|nsfw|prohibit"
+        r"|content.{0,10}(safety|check)|违规|敏感|审核|风控",
+    ),
+    (FailureKind.TIME, r"tim(ed?|e-) ?out|timeout|expired|too long to|超时"),
+    (FailureKind.BALANCE, r"quota|balance|credit|arrears|余额|额度|欠费"),
+    (
+        FailureKind.BUSY,
+        r"busy|overload|too many|capacity|saturat|try again later|rate.?limit|繁忙|拥挤",
+    ),
+    (
+        FailureKind.INPUT,
+        r"pixel|invalid|format|resolution|aspect|ratio|dimension|unsupported|not supported"
+        r"|parameter|argument|too (large|small|long|short)|must (be|have)|参数|格式|尺寸",
+    ),
+)
 
 
 class Client:
-    """Safe for threads: queries share a pool of connections, each submit opens its own."""
+    """The engine "kling". Thread-safe. Implements `base.Engine`."""
 
-    def __init__(
-        self,
-        url: str,
-        key: str,
-        *,
-        profile: str = "documented",
-        pool_size: int = 1,
-        submit_seconds: float = 75,
-        query_seconds: float = 30,
-        connect_seconds: float = 10,
-    ) -> None:
-        if profile not in ("documented", "extended"):
+    name = "kling"
+
+    def __init__(self, gateway: Gateway, *, profile: str = "documented") -> None:
+        if profile not in PROFILES:
             raise ValueError(f"no profile {profile!r}")
-        self._url = url
-        self._key = key.strip()
-        self._secret = _secret(self._key)
         self._profile = profile
-        self._submit_seconds = submit_seconds
-        self._query_seconds = query_seconds
-        self._connect_seconds = connect_seconds
-        self._line = http_client.HttpConnection(url, pool_size=pool_size)
+        self._gateway = gateway
 
     def close(self) -> None:
-        self._line.close()
+        self._gateway.close()
 
     def submit(self, request: ImageRequest) -> Task:
-        """One paid POST: no retry, no redirect, and no old connection.
-
-        A connection that was kept open may be closed by the other side just then, which looks the
-        same as a lost answer. Raises every error of this module but `Denied`.
-        """
-        fields = request.body(self._profile)
-        body = json.dumps(fields).encode()
-        with closing(http_client.HttpConnection(self._url)) as line:
-            answer = self._ask(line, self._submit_seconds, "POST", PATH, body)
-        return _read_submit(answer, names_model="model_name" in fields)
+        """Send one paid POST, without retry. Raises any error of `base` but `TaskNotFound`."""
+        body = request_body(request, self._profile)
+        response = self._gateway.post(PATH, body)
+        return _read_submit(response, names_model="model_name" in body)
 
     def task(self, upstream_task_id: str) -> Task:
-        """How it stands. Raises `OnHold`, `SlowDown`, `Denied` or `Unanswered`, never an end."""
-        return _read_task(self._get(f"/{quote(upstream_task_id, safe='')}"), upstream_task_id)
+        """Return a task. Raises `OnHold`, `SlowDown`, `TaskNotFound` or `Unanswered`."""
+        response = self._gateway.get(f"{PATH}/{quote(upstream_task_id, safe='')}")
+        return _read_task(response, upstream_task_id)
 
     def find(self, external_id: str) -> str:
-        """The task id of what was submitted under our own name (notes 2.6).
+        """Return the task id of the request that was submitted with this id (notes 2.6).
 
-        `Denied` is a clean "no such task"; whatever else is raised says nothing.
+        Raises `TaskNotFound` for a clear "no such task"; any other error proves nothing.
         """
-        return _read_found(self._get(f"/{quote(external_id, safe='')}"), external_id)
+        response = self._gateway.get(f"{PATH}/{quote(external_id, safe='')}")
+        return _read_found(response, external_id)
 
-    def listing(self, since: datetime) -> Listing:
-        """What the upstream lists, page by page from the newest back to `since` (notes 2.6).
+    def list_tasks(self, since: datetime) -> Listing:
+        """List tasks page by page, from the newest back to `since` (notes 2.6).
 
-        Raises what `task` raises, but `Denied`: a page that cannot be read says nothing.
+        Raises what `task` raises, but `TaskNotFound`.
         """
-        tasks: list[envelope.Listed] = []
+        tasks: list[envelope.ListedTask] = []
         ends_at = time.monotonic() + LIST_SECONDS
         listing = Listing({}, None)
         for number in range(1, MAX_PAGES + 1):
             query = f"?pageNum={number}&pageSize={PAGE_SIZE}"
-            page = _read_page(self._get(query, MAX_LIST_BYTES))
+            page = _read_page(self._gateway.get(PATH + query, MAX_LIST_BYTES))
             known = {task.task_id for task in tasks}
-            fresh = [task for task in page if task.task_id not in known]
-            tasks += fresh
-            listing = Listing(_by_external_id(tasks), envelope.back_to(tasks))
-            if not fresh or listing.reaches(since) or time.monotonic() > ends_at:
+            new = [task for task in page if task.task_id not in known]
+            tasks += new
+            listing = Listing(_by_external_id(tasks), envelope.complete_since(tasks))
+            if not new or listing.covers(since) or time.monotonic() > ends_at:
                 break
         return listing
 
-    def _get(self, path: str, max_bytes: int = MAX_BYTES) -> "_Answer":
-        try:
-            return self._ask(
-                self._line, self._query_seconds, "GET", PATH + path, max_bytes=max_bytes
-            )
-        except NotSent as error:
-            raise Unanswered(error.message) from None
 
-    def _ask(
-        self,
-        line: http_client.HttpConnection,
-        seconds: float,
-        method: str,
-        path: str,
-        body: bytes | None = None,
-        max_bytes: int = MAX_BYTES,
-    ) -> "_Answer":
-        headers = {"Accept": "application/json", "Authorization": f"Bearer {self._key}"}
-        if body:
-            headers["Content-Type"] = "application/json"
-        call = http_client.deadline(seconds)
-        try:
-            with call:
-                answer = line.ask(
-                    method, path, headers=headers, body=body,
-                    connect_seconds=self._connect_seconds, max_bytes=max_bytes,
-                )  # fmt: skip
-        except OSError as error:
-            told = self._clean(str(error))[:REASON_CHARACTERS]
-            failure = Unanswered(told) if call.was_sent else NotSent(told)
-        else:
-            return self._read(answer)
-        # Out of the except clause, so that no traceback leads to the request and its key.
-        raise failure
-
-    def _read(self, answer: http_client.Answer) -> "_Answer":
-        text = self._clean(answer.body.decode("utf-8-sig", "replace"))
-        try:
-            data = self._clean_all(json.loads(text))
-        except (ValueError, RecursionError):
-            data = None
-        is_good = 200 <= answer.http_status < 300
-        code, words = envelope.refusal(data, is_good=is_good)
-        return _Answer(
-            answer.http_status,
-            is_good,
-            (text or self._clean(answer.headers.get("Location", "")))[:ANSWER_CHARACTERS],
-            envelope.layers_of(data),
-            code[:60],
-            words[:REASON_CHARACTERS],
-            answer.headers.get("Retry-After", ""),
-        )
-
-    def _clean(self, text: str) -> str:
-        """Fit for logs and for the database, which takes neither NUL nor half a character."""
-        if self._secret:
-            text = self._secret.sub("[key]", text)
-        return text.replace("\0", "").encode("utf-8", "replace").decode()
-
-    def _clean_all(self, value: Any) -> Any:
-        """JSON can spell what `_clean` has not seen yet: `\\u0000`, or the key with `\\/`."""
-        if isinstance(value, dict):
-            return {name: self._clean_all(inner) for name, inner in value.items()}
-        if isinstance(value, list):
-            return [self._clean_all(inner) for inner in value]
-        return self._clean(value) if isinstance(value, str) else value
+def request_body(request: ImageRequest, profile: str) -> dict[str, Any]:
+    """Return the fields that YEScale documents, without empty ones (notes 2.3)."""
+    fields = {name: getattr(request, name) for name in DOCUMENTED_FIELDS}
+    if profile == "extended":
+        fields |= {name: request.extended.get(name) for name in EXTENDED_FIELDS}
+    if request.external_id:
+        fields["external_task_id"] = request.external_id
+    return {name: value for name, value in fields.items() if value not in (None, "")}
 
 
-def _secret(key: str) -> re.Pattern[str] | None:
-    """Finds the key in a text: as it is, without sk- (so new-api repeats it), quoted, in JSON.
-
-    A short one is no secret but the simulator's word, which may stand in an address.
-    """
-    bare = key.removeprefix("sk-")
-    forms = {bare, repr(bare)[1:-1], bare.replace("/", "\\/")}
-    return re.compile(f"(sk-)?({'|'.join(map(re.escape, forms))})") if len(key) >= 8 else None
+# --- submit -----------------------------------------------------------------------------------
 
 
-# --- what an answer means ---------------------------------------------------------------------
-
-# The official codes of notes 3.1 and the words of one-api and new-api of notes 4.4.
-_HELD: dict[str, Trouble] = {
-    "1000": "key", "1001": "key", "1002": "key", "1003": "key", "1004": "key",
-    "1100": "account", "1101": "account", "1102": "account",
-    "quota_not_enough": "account", "insufficient_user_quota": "account",
-    "1103": "rights", "1304": "address",
-}  # fmt: skip
-_BUSY = {"1302", "1303", "5001"}
-# Final, because they prove that nothing was accepted (T3 of models/status.py).
-_REFUSED: dict[str, Kind] = {
-    "1200": "input", "1201": "input", "1202": "ours", "1203": "ours",
-    "1300": "policy", "1301": "policy",
-}  # fmt: skip
-# With these a readable answer of the gateway's own refuses for good (notes 6.2).
-_REFUSING: dict[int, Kind] = {
-    400: "input", 404: "ours", 405: "ours", 413: "input", 415: "ours", 422: "input",
-}  # fmt: skip
-_DENIED = {"1203", "task_not_exist"}  # the word: also for a task of another account
-_WRONG_PATH = {"1202", "invalid_request_error"}  # says nothing of the task
-
-# A used-up key is a 401 like any other, and Kling's 1102 may come as a bare 429 (notes 4.4).
-_QUOTA = re.compile(
-    r"used.?up|quota.{0,40}(exhaust|not enough|insufficient)|exceeded your current quota"
-    r"|insufficient.{0,20}(quota|balance|credit)|arrears|额度|余额|欠费",
-    re.IGNORECASE,
-)
-_IP = re.compile(r"(?<![a-z])ip(?![a-z])", re.IGNORECASE)
-_NOT_FOUND = re.compile(r"not.{0,4}(found|exist)|不存在", re.IGNORECASE)
-_TASK_NOT_FOUND = re.compile(rf"(task|任务).{{0,80}}({_NOT_FOUND.pattern})", re.IGNORECASE)
-
-
-@dataclass(frozen=True)
-class _Answer:
-    """`code` and `words` are those of a refusal; "" when nothing is wrong, or nothing readable."""
-
-    http_status: int
-    is_good: bool
-    text: str
-    layers: list[envelope.Fields]
-    code: str
-    words: str
-    retry_after: str
-
-    def as_error(self, error: type[KlingError], /, **facts: Any) -> KlingError:
-        message = self.words or "the upstream gave no reason"
-        return error(message, self.http_status, self.code, self.text, **facts)
-
-    def slow_down(self, **facts: Any) -> KlingError:
-        wait_seconds = envelope.wait_seconds(self.retry_after)
-        return self.as_error(SlowDown, wait_seconds=wait_seconds, **facts)
-
-
-def _read_submit(answer: _Answer, *, names_model: bool) -> Task:
-    """Notes 6.2, with T2 to T6 of models/status.py above them."""
-    upstream_task_id = envelope.first_id(answer.layers)
+def _read_submit(response: ParsedResponse, *, names_model: bool) -> Task:
+    """Apply notes 6.2, and T2 to T6 of models/status.py."""
+    upstream_task_id = envelope.first_id(response.layers)
     if not upstream_task_id:
-        raise _not_accepted(answer, names_model)
-    if not answer.is_good:
-        raise answer.as_error(Unanswered)  # refused and accepted at once
-    # An id is money: it counts, whatever else the answer says.
-    return _task(answer, upstream_task_id) or Task(upstream_task_id, State.OPEN, answer=answer.text)
+        raise _submit_error(response, names_model)
+    if not response.is_success:
+        raise response.as_error(Unanswered)  # an error with a task id contradicts itself
+    # A task id means a charge: it counts, whatever else the response contains.
+    return _parse_task(response, upstream_task_id) or Task(
+        upstream_task_id, State.RUNNING, response=response.text
+    )
 
 
-def _not_accepted(answer: _Answer, names_model: bool) -> KlingError:
-    """Refused for good or for now, or the doubt that stays: 5002, any other 5xx, HTML, no id.
+def _submit_error(response: ParsedResponse, names_model: bool) -> EngineError:
+    """Return a refusal, a wait or a hold; `Unanswered` for 5002, other 5xx, HTML, or no id.
 
-    A redirect stays a doubt too. Whoever sent it is not the gateway we know, and nothing says that
-    it has not passed the request on; repeating a paid POST needs more than that.
+    A redirect is `Unanswered` too. It is not from the gateway we know, and the request may have
+    been passed on; repeating a paid POST needs proof.
     """
-    code, status = answer.code, answer.http_status
-    if code in _REFUSED:
-        return answer.as_error(Refused, kind=_REFUSED[code])
-    if code == "1103" and names_model:
-        return answer.as_error(Refused, kind="input")  # the missing right may be this model's
-    if code == "5000":
-        return answer.slow_down(max_attempts=2)
-    if code == "model_not_found" and status == 503:
-        return answer.slow_down()
-    if code == "5002":
-        return answer.as_error(Unanswered)
-    if error := _hold_or_wait(answer):
+    code, status = response.code, response.http_status
+    if code in REFUSAL_CODES:
+        return response.as_error(RequestRefused, kind=REFUSAL_CODES[code])
+    if code == RIGHTS_CODE and names_model:
+        # The missing right may be for this model only.
+        return response.as_error(RequestRefused, kind=FailureKind.INPUT)
+    if code == INTERNAL_ERROR_CODE:
+        return response.slow_down(max_attempts=2)
+    if code == gateway.NO_CHANNEL_CODE and status == 503:
+        return response.slow_down()
+    if code == INTERNAL_TIMEOUT_CODE:
+        return response.as_error(Unanswered)
+    if error := _hold_or_wait(response):
         return error
-    # fail_to_fetch_task is here only when Kling's words to the gateway could not be read.
-    is_readable = bool(answer.words) and code != "fail_to_fetch_task"
-    # A proxy says 413 in HTML, before it has passed anything on.
-    if status in _REFUSING and (is_readable or status == 413):
-        return answer.as_error(Refused, kind=_REFUSING[status])
-    return answer.as_error(Unanswered)
+    is_readable = bool(response.message) and code != gateway.UNREADABLE_ENGINE_CODE
+    # A proxy sends 413 as HTML, before it passes anything on.
+    if status in gateway.REFUSAL_STATUSES and (is_readable or status == 413):
+        return response.as_error(RequestRefused, kind=gateway.REFUSAL_STATUSES[status])
+    return response.as_error(Unanswered)
 
 
-def _hold_or_wait(answer: _Answer) -> KlingError | None:
-    """What means the same to a submit and to a query: by the code, else by the status."""
-    code, words, is_quota = answer.code, answer.words, bool(_QUOTA.search(answer.words))
-    if code in _HELD:
-        return answer.as_error(OnHold, trouble=_HELD[code])
-    if code in _BUSY:
-        return answer.slow_down()
-    match answer.http_status:
-        case 402 | 401 | 403 | 429 as status if is_quota or status == 402:
-            return answer.as_error(OnHold, trouble="account")
-        case 401:
-            return answer.as_error(OnHold, trouble="key")
-        case 403:
-            # A page instead of words comes from a firewall in front, which judges addresses.
-            is_address = not words or bool(_IP.search(words))
-            return answer.as_error(OnHold, trouble="address" if is_address else "rights")
-        case 429:
-            return answer.slow_down(reason_known=False)
-    return None
+def _hold_or_wait(response: ParsedResponse) -> EngineError | None:
+    return gateway.hold_or_wait(response, hold_codes=HOLD_CODES, busy_codes=BUSY_CODES)
 
 
-def _read_task(answer: _Answer, upstream_task_id: str) -> Task:
-    """Notes 6.4: one bad answer never ends a task."""
-    task = _task(answer, upstream_task_id) if answer.is_good else None
+# --- queries ----------------------------------------------------------------------------------
+
+
+def _read_task(response: ParsedResponse, upstream_task_id: str) -> Task:
+    """Apply notes 6.4: one bad response never ends a task."""
+    task = _parse_task(response, upstream_task_id) if response.is_success else None
     if task is None:
-        raise _not_told(answer)
-    if task.state is State.FAILED and _is_lie(answer, task.reason):
-        raise replace(answer, words=task.reason).as_error(Denied)
+        raise _query_error(response)
+    if task.state is State.FAILED and _is_false_not_found(response, task.reason):
+        raise replace(response, message=task.reason).as_error(TaskNotFound)
     return task
 
 
-def _read_found(answer: _Answer, external_id: str) -> str:
-    """The lie of notes 3.3 has no authority here, nor has a task that bears another name."""
-    task = _task(answer, envelope.first_id(answer.layers)) if answer.is_good else None
+def _read_found(response: ParsedResponse, external_id: str) -> str:
+    """A false "not found" (notes 3.3) or a task with another external id proves nothing."""
+    task = (
+        _parse_task(response, envelope.first_id(response.layers)) if response.is_success else None
+    )
     if task is None:
-        raise _not_told(answer)
-    is_lie = task.state is State.FAILED and _is_lie(answer, task.reason)
-    told = envelope.external_id(answer.layers)
-    if is_lie or not task.upstream_task_id or told not in ("", external_id):
-        raise answer.as_error(Unanswered)
+        raise _query_error(response)
+    is_false = task.state is State.FAILED and _is_false_not_found(response, task.reason)
+    is_other = envelope.external_id(response.layers) not in ("", external_id)
+    if is_false or is_other or not task.upstream_task_id:
+        raise response.as_error(Unanswered)
     return task.upstream_task_id
 
 
-def _read_page(answer: _Answer) -> list[envelope.Listed]:
-    tasks = envelope.listed(answer.layers) if answer.is_good and not answer.code else None
+def _read_page(response: ParsedResponse) -> list[envelope.ListedTask]:
+    is_success = response.is_success and not response.code
+    tasks = envelope.listed_tasks(response.layers) if is_success else None
     if tasks is None:
-        raise _hold_or_wait(answer) or answer.as_error(Unanswered)
+        raise _hold_or_wait(response) or response.as_error(Unanswered)
     return tasks
 
 
-def _by_external_id(tasks: list[envelope.Listed]) -> dict[str, tuple[str, ...]]:
+def _by_external_id(tasks: list[envelope.ListedTask]) -> dict[str, tuple[str, ...]]:
     found: dict[str, tuple[str, ...]] = {}
     for task in tasks:
         if task.external_id:
@@ -450,87 +268,71 @@ def _by_external_id(tasks: list[envelope.Listed]) -> dict[str, tuple[str, ...]]:
     return found
 
 
-def _not_told(answer: _Answer) -> KlingError:
-    if answer.code in _WRONG_PATH:
-        return answer.as_error(Unanswered)
-    if answer.code in _DENIED:
-        return answer.as_error(Denied)
-    if error := _hold_or_wait(answer):
+def _query_error(response: ParsedResponse) -> EngineError:
+    if response.code in WRONG_PATH_CODES:
+        return response.as_error(Unanswered)
+    if response.code in TASK_NOT_FOUND_CODES:
+        return response.as_error(TaskNotFound)
+    if error := _hold_or_wait(response):
         return error
-    is_denied = answer.http_status < 500 and bool(_TASK_NOT_FOUND.search(answer.words))
-    if is_denied or (answer.http_status == 404 and answer.words):
-        return answer.as_error(Denied)
-    return answer.as_error(Unanswered)
+    is_not_found = response.http_status < 500 and bool(_TASK_NOT_FOUND.search(response.message))
+    if is_not_found or (response.http_status == 404 and response.message):
+        return response.as_error(TaskNotFound)
+    return response.as_error(Unanswered)
 
 
-def _is_lie(answer: _Answer, reason: str) -> bool:
-    """Notes 3.3: failed, "task not found" and no time of creation, for a task just accepted."""
-    times = [layer.get(name) for layer in answer.layers for name in ("created_at", "submit_time")]
+def _is_false_not_found(response: ParsedResponse, reason: str) -> bool:
+    """Notes 3.3: a task that was just accepted is "failed", "not found", without a time."""
+    times = [layer.get(name) for layer in response.layers for name in ("created_at", "submit_time")]
     return not any(times) and bool(_NOT_FOUND.search(reason))
 
 
-# Notes 6.5; the sources of each spelling are in notes 4.5. Any other word, and none, is OPEN.
-_STATES = dict.fromkeys(
-    ("succeed", "succeeded", "success", "completed", "complete", "done", "finished"), State.DONE
-) | dict.fromkeys(
-    ("failed", "fail", "failure", "error", "canceled", "cancelled", "expired", "timeout"),
-    State.FAILED,
-)
+# --- tasks ------------------------------------------------------------------------------------
 
 
-def _task(answer: _Answer, upstream_task_id: str) -> Task | None:
-    """None when it says nothing of a task. The outer status counts, but pictures beat whatever
-    lags behind (notes 6.5)."""
-    texts = envelope.texts(answer.layers, *envelope.STATUS_NAMES)
-    states = [_STATES.get(text.lower(), State.OPEN) for text in texts if text]
-    # Without any status: a gateway that waits for the pictures itself (notes 4.5, NA-img).
-    may_list = State.DONE in states or not (texts or answer.code)
-    urls = envelope.image_urls(answer.layers) if may_list else ()
+def _parse_task(response: ParsedResponse, upstream_task_id: str) -> Task | None:
+    """Return the task, or None when the response contains none.
+
+    The outer status counts, but images win over a status that lags behind (notes 6.5).
+    """
+    texts = envelope.texts(response.layers, *envelope.STATUS_NAMES)
+    states = [STATES.get(text.lower(), State.RUNNING) for text in texts if text]
+    # A response without any status is from a gateway that waits for the images (notes 4.5).
+    may_list = State.SUCCEEDED in states or not (texts or response.code)
+    urls = envelope.image_urls(response.layers) if may_list else ()
     if urls:
-        state = State.DONE
+        state = State.SUCCEEDED
     elif states:
         state = states[0]
-    elif answer.code == "task_failed":  # CRAZY: data.error beside code "success"
+    elif response.code == gateway.TASK_FAILED_CODE:  # some report a failure only as an error
         state = State.FAILED
-    elif texts and not answer.code:  # CRAZY and new-api say "" at first
-        state = State.OPEN
+    elif texts and not response.code:  # new-api sends an empty status at first
+        state = State.RUNNING
     else:
         return None
-    reason = _reason(answer) if state is State.FAILED else ""
+    reason = _failure_reason(response) if state is State.FAILED else ""
     return Task(
         upstream_task_id,
         state,
-        status_text=next(filter(None, texts), "")[:100],
+        status_text=next(filter(None, texts), "")[:MAX_STATUS_CHARACTERS],
         image_urls=urls,
         reason=reason,
-        kind=_kind_of(reason),
-        progress=envelope.progress(answer.layers),
-        answer=answer.text,
+        kind=failure_kind(reason),
+        progress=envelope.progress(response.layers),
+        response=response.text,
     )
 
 
-def _reason(answer: _Answer) -> str:
-    """Why it failed (notes 6.5). A fail_reason may be an address instead."""
-    told = envelope.texts(answer.layers, "task_status_msg", "fail_reason", "failReason")
-    reasons = [text for text in told if text and not envelope.IS_URL.fullmatch(text)]
-    return (reasons[0] if reasons else answer.words)[:REASON_CHARACTERS]
+def _failure_reason(response: ParsedResponse) -> str:
+    """Return why the task failed (notes 6.5). A fail_reason may be a URL instead."""
+    texts = envelope.texts(response.layers, "task_status_msg", "fail_reason", "failReason")
+    reasons = [text for text in texts if text and not envelope.IS_URL.fullmatch(text)]
+    return (reasons[0] if reasons else response.message)[: gateway.MAX_MESSAGE_CHARACTERS]
 
 
-# What the words of a failure tell of its kind, in the order in which they are asked. The texts are
-# nobody's promise (notes 7.8): what is not known is not guessed to be the member's fault.
-_KINDS: tuple[tuple[Kind, str], ...] = (
-    ("policy", r"moderat|risk.?control|sensitive|polic(y|ies)|violat|inappropriate|nsfw|prohibit"
-               r"|content.{0,10}(safety|check)|违规|敏感|审核|风控"),
-    ("time", r"tim(ed?|e-) ?out|timeout|expired|too long to|超时"),
-    ("balance", r"quota|balance|credit|arrears|余额|额度|欠费"),
-    ("busy", r"busy|overload|too many|capacity|saturat|try again later|rate.?limit|繁忙|拥挤"),
-    ("input", r"pixel|invalid|format|resolution|aspect|ratio|dimension|unsupported|not supported"
-              r"|parameter|argument|too (large|small|long|short)|must (be|have)|参数|格式|尺寸"),
-)  # fmt: skip
-
-
-def _kind_of(reason: str) -> Kind:
-    for kind, words in _KINDS:
-        if re.search(words, reason, re.IGNORECASE):
+def failure_kind(reason: str) -> FailureKind:
+    """Classify a failure by the upstream's message."""
+    for kind, pattern in _FAILURE_PATTERNS:
+        if re.search(pattern, reason, re.IGNORECASE):
             return kind
-    return "ours"
+    return FailureKind.OURS

@@ -12,9 +12,10 @@ from .status import Failure, Status
 from .submission import Submission
 from .tag import Tag
 from .transition import Transition, TransitionReason
-from .upstream_gate import UpstreamGate
+from .upstream_gate import DEFAULT_ENGINE, ReportSource, UpstreamGate
 
 __all__ = [
+    "DEFAULT_ENGINE",
     "Collection",
     "CollectionItem",
     "Failure",
@@ -24,6 +25,7 @@ __all__ = [
     "Member",
     "Picture",
     "ReferenceImage",
+    "ReportSource",
     "Status",
     "Submission",
     "Tag",

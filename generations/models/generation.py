@@ -331,7 +331,7 @@ class Generation(GenerationBase):
 
     def _claim_task_id(self, upstream_task_id: str) -> None:
         """Lock the task id until the transaction ends. Raises `TaskTaken`."""
-        UpstreamGate.lock()
+        UpstreamGate.for_engine(self.engine).lock()
         others = Generation.objects.exclude(pk=self.pk).filter(upstream_task_id=upstream_task_id)
         other_submissions = Submission.objects.exclude(generation=self).filter(
             upstream_task_id=upstream_task_id

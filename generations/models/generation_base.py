@@ -15,6 +15,7 @@ from .member import Member
 from .picture import Picture
 from .search_text import normalize
 from .status import FINAL, LIVE, OPEN, WITH_TASK, Failure, Status
+from .upstream_gate import DEFAULT_ENGINE
 
 
 def _current_upstream() -> str:
@@ -48,6 +49,7 @@ class GenerationBase(models.Model):
         default=_current_upstream,
         help_text=_("A request created in the demo is never sent to the paid gateway."),
     )
+    engine = models.CharField(max_length=20, default=DEFAULT_ENGINE)
     prompt = models.TextField()
     negative_prompt = models.TextField(blank=True, default="")
     aspect_ratio = models.CharField(max_length=8)

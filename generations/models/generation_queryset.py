@@ -15,6 +15,7 @@ from .member import Member
 from .picture import Picture
 from .status import FINAL, LIVE, OPEN, TRANSITIONS, Status
 from .transition import Transition, TransitionReason
+from .upstream_gate import DEFAULT_ENGINE
 
 # An unconfirmed request counts as in flight for this long; no task takes longer upstream.
 UNCONFIRMED_IN_FLIGHT = timedelta(minutes=10)
@@ -39,6 +40,8 @@ POLL_COLUMNS = (
     "polling_since",
     "reference_id",
     "upstream",
+    "engine",
+    "engine",
     "n",
 )
 
@@ -95,7 +98,11 @@ class BaseGenerationQuerySet(models.QuerySet[Row]):
         """Rows created for the configured upstream: demo rows are never sent to the paid one."""
         return self.filter(upstream=settings.UPSTREAM_MODE)
 
-    def in_queue_order(self) -> Self:
+    def for_engine(self, engine: str = DEFAULT_ENGINE) -> Self:
+        """Rows of one gate: for the current upstream and this engine."""
+        return self.for_current_upstream().filter(engine=engine)
+
+    def in_queue_order(self, engine: str = DEFAULT_ENGINE) -> Self:
         """Queued rows, by rounds of one row per member; annotated with their round as `turn`.
 
         In each round, members who were served longest ago come first.
@@ -103,13 +110,13 @@ class BaseGenerationQuerySet(models.QuerySet[Row]):
         turn = Window(RowNumber(), partition_by="owner", order_by=["created_at", "pk"])
         last_served = F("owner__last_submitted_at").asc(nulls_first=True)
         return (
-            self.for_current_upstream()
+            self.for_engine(engine)
             .filter(status=Status.QUEUED)
             .annotate(turn=turn)
             .order_by("turn", last_served, "created_at", "pk")
         )
 
-    def images_in_flight(self) -> int:
+    def images_in_flight(self, engine: str = DEFAULT_ENGINE) -> int:
         """Images that the upstream generates now, or may be generating: the sum of `n`."""
         recent = Q(status_at__gt=timezone.now() - UNCONFIRMED_IN_FLIGHT)
         in_flight = (
@@ -117,7 +124,7 @@ class BaseGenerationQuerySet(models.QuerySet[Row]):
             | Q(status=Status.RUNNING, lost_at=None)
             | Q(recent, status=Status.UNCONFIRMED)
         )
-        rows = self.for_current_upstream().filter(in_flight)
+        rows = self.for_engine(engine).filter(in_flight)
         return rows.aggregate(images=Sum("n"))["images"] or 0
 
     def request(self, *, owner: Member, idempotency_key: UUID, **params: Any) -> tuple[Row, bool]:
@@ -209,7 +216,9 @@ class BaseGenerationQuerySet(models.QuerySet[Row]):
 
     # --- Leases of rows: polls and lookups -------------------------------------------------------
 
-    def claim_due(self, limit: int, lease_seconds: float) -> list[Row]:
+    def claim_due(
+        self, limit: int, lease_seconds: float, engine: str = DEFAULT_ENGINE
+    ) -> list[Row]:
         """Lease up to `limit` running rows whose poll is due, oldest first.
 
         `next_poll_at` is both schedule and lease: rows claimed by a process that died become due
@@ -223,10 +232,17 @@ class BaseGenerationQuerySet(models.QuerySet[Row]):
                 self.raw(
                     f"""UPDATE generations_generation SET next_poll_at = %s WHERE id IN (
                             SELECT id FROM generations_generation
-                            WHERE status = 'running' AND next_poll_at <= %s AND upstream = %s
+                            WHERE status = 'running' AND next_poll_at <= %s
+                                AND upstream = %s AND engine = %s
                             ORDER BY next_poll_at LIMIT %s {skip_locked})
                         RETURNING {", ".join(POLL_COLUMNS)}""",  # noqa: S608
-                    [_for_database(lease_end), _for_database(now), settings.UPSTREAM_MODE, limit],
+                    [
+                        _for_database(lease_end),
+                        _for_database(now),
+                        settings.UPSTREAM_MODE,
+                        engine,
+                        limit,
+                    ],
                 )
             )
 
@@ -255,11 +271,11 @@ class BaseGenerationQuerySet(models.QuerySet[Row]):
         """
         self._make_due(Status.RUNNING, lease_seconds)
 
-    def due_for_lookup(self) -> Self:
+    def due_for_lookup(self, engine: str = DEFAULT_ENGINE) -> Self:
         """Unconfirmed rows whose lookup is due; none if the upstream supports no lookups."""
         if not settings.UPSTREAM_LOOKUP:
             return self.none()
-        return self.for_current_upstream().filter(
+        return self.for_engine(engine).filter(
             status=Status.UNCONFIRMED, next_poll_at__lte=timezone.now()
         )
 

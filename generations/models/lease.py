@@ -1,4 +1,4 @@
-"""Who works at which line of the worker: a lease, and its sign of life."""
+"""Leases of the worker's loops, with their heartbeats and wake-ups."""
 
 from datetime import datetime, timedelta
 
@@ -11,18 +11,18 @@ from .process import is_dead, this_process
 
 
 class Lease(models.Model):
-    """A lease: at most one shift of a kind works at a time, on any number of machines.
+    """Lets one process at a time run a loop, on any number of machines.
 
-    It only saves superfluous shifts; correctness lies in the conditional updates of the rows.
+    Only prevents duplicate work. Correctness rests on the conditional updates of rows.
     """
 
     DURATION = timedelta(seconds=15)
-    WAKE_UP_TIMEOUT = timedelta(seconds=10)  # a kick that brought nobody by then is sent again
+    WAKE_UP_TIMEOUT = timedelta(seconds=10)  # then another wake-up may be sent
 
     name = models.CharField(max_length=16, primary_key=True)
     holder = models.CharField(max_length=200, blank=True, default="")
     expires_at = models.DateTimeField(null=True)
-    heartbeat_at = models.DateTimeField(null=True, help_text=_("The last sign of life."))
+    heartbeat_at = models.DateTimeField(null=True, help_text=_("When its holder was last active."))
     wake_up_sent_at = models.DateTimeField(
         null=True, help_text=_("Empty once the wake-up has arrived.")
     )
@@ -32,7 +32,7 @@ class Lease(models.Model):
 
     @classmethod
     def acquire(cls, name: str) -> bool:
-        """Take or renew the slot for this process; False when a living other holds it."""
+        """Acquire or renew the lease for this process. False while another process holds it."""
         now, me = timezone.now(), this_process()
         lease, _created = cls.objects.get_or_create(name=name)
         free = Q(expires_at__isnull=True) | Q(expires_at__lt=now) | Q(holder=me)
@@ -43,12 +43,12 @@ class Lease(models.Model):
 
     @classmethod
     def holder_has_died(cls, name: str) -> bool:
-        """Whether its last holder died at work: what it had leased is nobody's now."""
+        """Whether the holder died without releasing the lease. Its row leases can be reclaimed."""
         holder = cls.objects.filter(name=name).values_list("holder", flat=True).first()
         return bool(holder) and is_dead(holder or "")
 
     @classmethod
-    def release(cls, name: str) -> None:
+    def give_back(cls, name: str) -> None:
         cls.objects.filter(name=name, holder=this_process()).update(holder="", expires_at=None)
 
     @classmethod
@@ -62,12 +62,11 @@ class Lease(models.Model):
 
     @classmethod
     def claim_wake_up(cls, name: str) -> bool:
-        """True for one of all who want somebody to come to this slot.
+        """Whether the caller should send a wake-up to this loop.
 
-        False: somebody is there, and looks for work once more after letting go; or a kick is on
-        its way already. Call it in the transaction that makes the work. Its lock (on SQLite that of
-        the whole database) lets whoever kicks and whoever lets go wait for each other, so that no
-        work falls between the last look and the next kick.
+        False while the lease is held (the holder re-checks for work after releasing it) or another
+        wake-up is on its way. Call it in the transaction that creates the work: the row lock (on
+        SQLite, the database lock) orders it against the release, so that no work is missed.
         """
         now = timezone.now()
         with transaction.atomic():
@@ -83,17 +82,17 @@ class Lease(models.Model):
 
     @classmethod
     def acknowledge_wake_up(cls, name: str) -> None:
-        """The kick has arrived, whether there is room at the slot or not: the next may be sent."""
+        """Record that the wake-up has arrived, whether or not the lease is free."""
         cls.objects.filter(name=name, wake_up_sent_at__isnull=False).update(wake_up_sent_at=None)
 
     @classmethod
     def was_active_within(cls, name: str, within: timedelta) -> bool:
-        """Somebody has been there lately, or has been called."""
-        seen = (
+        """Whether the last heartbeat or wake-up is more recent than this."""
+        times = (
             cls.objects.filter(name=name).values_list("heartbeat_at", "wake_up_sent_at").first()
             or ()
         )
-        return any(at is not None and timezone.now() - at < within for at in seen)
+        return any(at is not None and timezone.now() - at < within for at in times)
 
     @classmethod
     def last_heartbeat(cls, name: str) -> datetime | None:

@@ -1,4 +1,4 @@
-"""Which process holds something, and whether it is surely gone."""
+"""Identifies processes across machines, and tells whether one is certainly dead."""
 
 import os
 import socket
@@ -7,16 +7,16 @@ from pathlib import Path
 
 import psutil
 
-ZOMBIE = "Z"  # killed, and its parent has not looked yet
+ZOMBIE = "Z"  # killed, but not yet reaped by its parent
 
 
 def this_process() -> str:
-    """Names this process for good: a number used again by another process does not match."""
+    """Return a unique name of this process. A reused process id does not match it."""
     return _identity(os.getpid())
 
 
 def is_dead(holder: str) -> bool:
-    """Whether that process is surely gone. Of another machine nobody can say: False."""
+    """Whether this process is certainly dead. False for one on another machine."""
     host, pid, started = holder.rsplit(":", 2)
     if host != socket.gethostname():
         return False
@@ -29,10 +29,10 @@ def _identity(pid: int) -> str:
 
 
 def _started(pid: int) -> str:
-    """When it began; empty when there is no such process.
+    """Return when the process started; empty when there is none.
 
-    In ticks since the boot where the kernel tells them: what psutil tells is a time of the clock,
-    and a clock that jumps would make every living process a stranger.
+    In ticks since boot where the kernel has them. psutil's value is a clock time, and a clock
+    change would make every live process look like another.
     """
     try:
         stat = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace")

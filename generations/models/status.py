@@ -3,6 +3,8 @@
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from generations.engines.base import FailureKind
+
 
 class Status(models.TextChoices):
     QUEUED = "queued", _("Queued")
@@ -48,10 +50,10 @@ TRANSITIONS: frozenset[tuple[Status, Status]] = frozenset(
 class Failure(models.TextChoices):
     """Why a generation failed, by what a member can do about it."""
 
-    POLICY = "policy", _("Rejected by the content check")
-    INPUT = "input", _("Invalid request")
-    BALANCE = "balance", _("Account balance too low")
-    BUSY = "busy", _("Kling was too busy")
-    TIME = "time", _("Timed out")
-    OURS = "ours", _("Error in klingweb or at Kling")
-    FILES = "files", _("Images ready, download failed")
+    POLICY = FailureKind.POLICY.value, _("Rejected by the content check")
+    INPUT = FailureKind.INPUT.value, _("Invalid request")
+    BALANCE = FailureKind.BALANCE.value, _("Account balance too low")
+    BUSY = FailureKind.BUSY.value, _("Kling was too busy")
+    TIME = FailureKind.TIME.value, _("Timed out")
+    OURS = FailureKind.OURS.value, _("Error in klingweb or at Kling")
+    FILES = FailureKind.FILES.value, _("Images ready, download failed")

@@ -1,4 +1,4 @@
-"""Processes of ours: forked, to share our memory, and tied to us, so that none is left behind."""
+"""Forked processes: they share our memory, and do not outlive us."""
 
 import contextlib
 import ctypes
@@ -13,34 +13,34 @@ from collections.abc import Callable
 from django.db import connections
 
 PR_SET_PDEATHSIG = 1
-TICK_SECONDS = 0.05
+WAIT_STEP_SECONDS = 0.05
 
 
 def die_with_parent(number: int = signal.SIGKILL) -> None:
-    """Ask the kernel for that signal when the parent dies: no orphan works on (Linux only)."""
+    """Ask the kernel for this signal when the parent dies (Linux only)."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, number)
 
 
 class ForkedProcess:
-    """`target` in a process of its own, with a session of its own: Ctrl-C reaches only us.
+    """Runs `target` in a forked process with its own session, so that Ctrl-C reaches only us.
 
-    Only for a process without threads. When we die, however, it is asked to stop.
+    Only for a process without threads. The fork gets SIGTERM when we die.
     """
 
     def __init__(self, target: Callable[[], object]) -> None:
         connections.close_all()  # a database connection does not survive a fork
-        gc.freeze()  # a collection in the child would write to, and so copy, what is shared
-        # Blocked until the child has its own handlers, so that no stop is lost in between.
-        asked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
+        gc.freeze()  # garbage collection in the fork would copy the shared memory
+        # Blocked until the fork has its own handlers, so that no signal is lost.
+        previous_mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
         self.status: int | None = None
         self.pid = os.fork()
         if self.pid == 0:
-            _become(target, os.getppid())
-        signal.pthread_sigmask(signal.SIG_SETMASK, asked)
+            _run_in_fork(target, os.getppid())
+        signal.pthread_sigmask(signal.SIG_SETMASK, previous_mask)
 
     def poll(self) -> int | None:
-        """None while it lives; then its exit status, or minus the signal that ended it."""
+        """Return None while it runs, then its exit status, or minus the signal that ended it."""
         if self.status is None:
             pid, status = os.waitpid(self.pid, os.WNOHANG)
             if pid:
@@ -48,25 +48,26 @@ class ForkedProcess:
         return self.status
 
     def wait(self, seconds: float) -> int | None:
+        """Wait up to that long for its exit, and return what `poll` returns."""
         until = time.monotonic() + seconds
         while self.poll() is None and time.monotonic() < until:
-            time.sleep(TICK_SECONDS)
+            time.sleep(WAIT_STEP_SECONDS)
         return self.status
 
     def terminate(self) -> None:
-        """Ask it, and it alone, to stop: it knows how to end its own children."""
+        """Send SIGTERM to this process only: it stops its own children."""
         if self.poll() is None:
             os.kill(self.pid, signal.SIGTERM)
 
     def kill(self) -> None:
-        """End it and everything of its session at once."""
+        """Kill the process and everything in its session."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
         self.wait(5)
 
 
-def _become(target: Callable[[], object], parent: int) -> None:
-    """In the child: never returns."""
+def _run_in_fork(target: Callable[[], object], parent: int) -> None:
+    """Run `target` in the forked process. Never returns."""
     status = 1
     try:
         os.setsid()
@@ -74,7 +75,7 @@ def _become(target: Callable[[], object], parent: int) -> None:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         die_with_parent(signal.SIGTERM)
         if os.getppid() != parent:
-            return  # it died before the kernel was asked
+            return  # the parent died before the kernel was asked
         signal.pthread_sigmask(signal.SIG_SETMASK, set())
         target()
         status = 0

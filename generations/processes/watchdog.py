@@ -1,7 +1,7 @@
-"""Keeps one django-q2 cluster alive: starts it, listens for its beat, kills and starts it anew.
+"""Keeps one django-q2 cluster alive: starts it, checks its heartbeat, restarts it.
 
-A killed idle worker or monitor freezes a cluster for good, and no exit code tells it; so every few
-seconds a beat goes through the whole of it, from the queue to the acknowledgement.
+A killed idle worker or monitor freezes a cluster for good, and no exit code shows it. So every few
+seconds a heartbeat task goes through the whole cluster, from the queue to the acknowledgement.
 """
 
 import logging
@@ -14,7 +14,7 @@ from types import FrameType
 
 import psutil
 from django.conf import settings
-from django.db import Error as DatabaseProblem
+from django.db import Error as DatabaseError
 from django.db import connection
 
 from generations.models import Lease
@@ -24,12 +24,12 @@ from .forked import ForkedProcess, die_with_parent
 
 logger = logging.getLogger(__name__)
 
-TICK_SECONDS = 1.0
+CHECK_SECONDS = 1.0
 RESTART_SECONDS = 1.0
 
 
 def run_cluster_alone() -> None:
-    """What the watchdog starts: the cluster, each of its processes tied to its parent."""
+    """Run the cluster without a watchdog; each of its processes dies with its parent."""
     os.register_at_fork(after_in_child=die_with_parent)
     tasks.create_schedules()
     tasks.run_cluster()
@@ -42,7 +42,7 @@ class Watchdog:
         self.cluster: ForkedProcess | None = None
         self.stopping = False
         self.heartbeat_key: int | None = None
-        self.heartbeat_seen: datetime | None = None
+        self.previous_heartbeat_at: datetime | None = None
         self.heartbeat_sent_at = self.alive_at = time.monotonic()
 
     def run(self) -> None:
@@ -50,27 +50,24 @@ class Watchdog:
         signal.signal(signal.SIGINT, self._stop)
         while not self.stopping:
             self.cluster = ForkedProcess(run_cluster_alone)
-            self.alive_at, self.heartbeat_sent_at, self.heartbeat_key = (
-                time.monotonic(),
-                -math.inf,
-                None,
-            )
-            while not self.stopping and not (trouble := self._trouble()):
-                time.sleep(TICK_SECONDS)
+            self.alive_at = time.monotonic()
+            self.heartbeat_sent_at, self.heartbeat_key = -math.inf, None
+            while not self.stopping and not (fault := self._find_fault()):
+                time.sleep(CHECK_SECONDS)
             if not self.stopping:
-                logger.error("the cluster is started anew: %s", trouble)
+                logger.error("Restarting the cluster: %s", fault)
                 self.cluster.kill()
                 time.sleep(RESTART_SECONDS)
-        self._let_go()
+        self._stop_cluster()
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
         self.stopping = True
 
-    def _trouble(self) -> str:
-        """What is wrong with the cluster by now; empty while all is well."""
+    def _find_fault(self) -> str:
+        """Return what is wrong with the cluster, or ""."""
         assert self.cluster
         if self.cluster.poll() is not None:
-            return f"it ended with {self.cluster.status}"
+            return f"it exited with status {self.cluster.status}"
         now = time.monotonic()
         try:
             if self._heartbeat_arrived():
@@ -78,44 +75,44 @@ class Watchdog:
                 if now - self.heartbeat_sent_at >= settings.WATCHDOG_HEARTBEAT_SECONDS:
                     self._send_heartbeat()
                     return self._suspended_process()
-        except DatabaseProblem:
-            # Who cannot listen must not judge: the cluster may be as well as ever.
-            logger.exception("the watchdog cannot look at the queue")
+        except DatabaseError:
+            # Without the database the heartbeat cannot be read: do not restart.
+            logger.exception("The watchdog cannot read the heartbeat")
             connection.close()
             self.alive_at = now
         silent = now - self.alive_at
-        return (
-            f"no heartbeat for {silent:.0f} s" if silent > settings.WATCHDOG_TIMEOUT_SECONDS else ""
-        )
+        is_silent = silent > settings.WATCHDOG_TIMEOUT_SECONDS
+        return f"no heartbeat for {silent:.0f} s" if is_silent else ""
 
     def _send_heartbeat(self) -> None:
-        self.heartbeat_seen = Lease.last_heartbeat("worker")
+        self.previous_heartbeat_at = Lease.last_heartbeat("worker")
         self.heartbeat_key = tasks.enqueue_heartbeat()
         self.heartbeat_sent_at = time.monotonic()
 
     def _heartbeat_arrived(self) -> bool:
-        """Executed (the heartbeat row moved) and acknowledged (its queue row is gone)."""
+        """Whether the last heartbeat was executed (it is newer) and acknowledged (not queued)."""
         if self.heartbeat_key is None:
-            return True  # none is on its way
+            return True  # none has been sent
         if tasks.is_queued(self.heartbeat_key):
             return False
-        return Lease.last_heartbeat("worker") != self.heartbeat_seen
+        return Lease.last_heartbeat("worker") != self.previous_heartbeat_at
 
     def _suspended_process(self) -> str:
+        """Return which process of the cluster is suspended, or ""."""
         assert self.cluster
         try:
             parent = psutil.Process(self.cluster.pid)
             members = [parent, *parent.children(recursive=True)]
-            stopped = [p.pid for p in members if p.status() == psutil.STATUS_STOPPED]
+            suspended = [p.pid for p in members if p.status() == psutil.STATUS_STOPPED]
         except psutil.NoSuchProcess:
-            return ""  # it just ended; the next look says so
-        return f"process {stopped[0]} is stopped" if stopped else ""
+            return ""  # it has just exited; the next check reports it
+        return f"process {suspended[0]} is suspended" if suspended else ""
 
-    def _let_go(self) -> None:
-        """A clean stop: the parent alone is told, and the calls under way may end."""
+    def _stop_cluster(self) -> None:
+        """Stop cleanly: only the parent gets the signal, so that calls in progress can finish."""
         if self.cluster is None:
             return
         self.cluster.terminate()
         if self.cluster.wait(tasks.MAX_CALL_SECONDS) is None:
-            logger.error("the cluster did not stop in time")
+            logger.error("The cluster did not stop in time")
         self.cluster.kill()

@@ -50,7 +50,7 @@ def queue(request: MemberRequest) -> HttpResponse:
     if not form.is_valid():
         status = 422 if form.errors else 200
         return render(request, "queue/queue.html", _context(request, form), status=status)
-    if UpstreamGate.pause(request.user, form.cleaned_data["reason"]):
+    if UpstreamGate.for_engine().pause(request.user, form.cleaned_data["reason"]):
         logger.info("Generation paused by %s: %s", request.user, form.cleaned_data["reason"])
     else:
         messages.info(request, gettext("Already paused. Here is the current state."))
@@ -65,10 +65,11 @@ def resume(request: MemberRequest) -> HttpResponse:
     """
     _require_admin(request)
     with transaction.atomic():
-        pause = pause_id(UpstreamGate.lock())
+        gate = UpstreamGate.for_engine().lock()
+        pause = pause_id(gate)
         is_same = not pause or request.POST.get("pause") == pause
         if is_same:
-            UpstreamGate.resume()
+            gate.resume()
             tasks.enqueue_submit()
     if is_same:
         logger.info("Generation resumed by %s", request.user)

@@ -1,1 +1,1 @@
-"""The wing that moves rows. Every task may run twice, late or never; the rows are the truth."""
+"""Background loops that advance rows. Every task may run twice, late or never."""

@@ -1,7 +1,7 @@
-"""The files: downloads what the upstream made, picture by picture, and ends the row with the last.
+"""The fetch loop: downloads, checks and stores pictures. The last picture finishes its row.
 
-It runs as one shift with threads and not as a task a picture: a worker is always left for the next
-kick, and slow file hosts hold nobody up (docs/decisions/0002).
+One run with threads, not a task per picture: slow file hosts would block every worker process
+(docs/decisions/0002).
 """
 
 import logging
@@ -17,36 +17,39 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
-from generations.engines import http_client, kling
-from generations.models import Generation, Picture, Status
+from generations.engines import http_client
+from generations.engines.base import EngineError
+from generations.engines.deadline import Deadline
+from generations.models import DEFAULT_ENGINE, Generation, Picture, Status
 
-from . import imaging, store, upstream
+from . import imaging, store
 from .lease import LeasedLoop
+from .upstream import make_client
 
 logger = logging.getLogger(__name__)
 
 LOOP_SECONDS = 100.0
-DRAIN_SECONDS = 200  # a download, a query for a fresh address and a second download may follow
+DRAIN_SECONDS = 200  # a download, a query for a new URL, and a second download
 TIMEOUT_SECONDS = int(LOOP_SECONDS) + DRAIN_SECONDS
 ROW_LEASE_SECONDS = 200.0
-TICK_SECONDS = 0.1
+RESULT_WAIT_SECONDS = 0.1
 DOWNLOAD_SECONDS = 60.0
 MAX_BYTES = 60 * 1024 * 1024
-OUR_TROUBLE_SECONDS = 30.0  # a full disk, a bug: the picture waits until it is mended
-CRASHES_FORGIVEN = 20  # a kill in the middle of a fetch is not the picture's fault
-EXPIRED = {401, 403, 404, 410}
+INTERNAL_ERROR_RETRY_SECONDS = 30.0  # after a full disk or a bug; does not count as a try
+MAX_CLAIMS = 20  # a worker killed during a download is not the picture's fault
+EXPIRED_STATUSES = {401, 403, 404, 410}
 
-Facts = dict[str, Any]
-Fetches = dict[Future[Facts], Picture]
+Columns = dict[str, Any]
+PendingDownloads = dict[Future[Columns], Picture]
 
 
-class NotFetched(Exception):
-    """Why, in plain words; `final` when no further try can help."""
+class DownloadFailed(Exception):
+    """`is_final`: a retry cannot help. `is_expired`: a new URL may help."""
 
-    def __init__(self, why: str, *, final: bool = False, expired: bool = False) -> None:
-        super().__init__(why)
-        self.final = final
-        self.expired = expired
+    def __init__(self, reason: str, *, is_final: bool = False, is_expired: bool = False) -> None:
+        super().__init__(reason)
+        self.is_final = is_final
+        self.is_expired = is_expired
 
 
 def has_work() -> bool:
@@ -54,11 +57,12 @@ def has_work() -> bool:
 
 
 def run(loop: LeasedLoop) -> None:
-    """Fetch what is due until the shift ends or nothing is.
+    """Download due pictures until the loop's time ends or none is left.
 
-    A file on a slow line outlasts its shift and holds nobody up: the next shift begins at once.
+    Slow downloads continue after that. The lease is released for them, so that the next run starts
+    at once.
     """
-    fetches: Fetches = {}
+    downloads: PendingDownloads = {}
     if loop.previous_holder_died:
         Picture.objects.reset_claims()
     with (
@@ -66,57 +70,59 @@ def run(loop: LeasedLoop) -> None:
         ThreadPoolExecutor(settings.FETCH_THREADS, "fetch") as pool,
     ):
         while True:
-            free = settings.FETCH_THREADS - len(fetches)
+            free_threads = settings.FETCH_THREADS - len(downloads)
             if loop.should_continue():
-                for picture in Picture.objects.claim_wanted(free, ROW_LEASE_SECONDS):
-                    if picture.claims > CRASHES_FORGIVEN:
-                        _put_off(picture, "every try broke off", final=True)
+                for picture in Picture.objects.claim_wanted(free_threads, ROW_LEASE_SECONDS):
+                    if picture.claims > MAX_CLAIMS:
+                        _retry_or_lose(picture, "every download was interrupted", is_final=True)
                     else:
-                        fetches[pool.submit(fetcher.fetch, picture)] = picture
-            elif fetches and loop.is_held:
+                        downloads[pool.submit(fetcher.fetch, picture)] = picture
+            elif downloads and loop.is_held:
                 loop.release_early()
                 loop.wake_up("fetch")
-            if not fetches:
+            if not downloads:
                 return
             loop.renew()
-            done, _waiting = wait(fetches, TICK_SECONDS, FIRST_COMPLETED)
-            for fetch in done:
-                _record_result(fetches.pop(fetch), fetch)
+            done, _pending = wait(downloads, RESULT_WAIT_SECONDS, FIRST_COMPLETED)
+            for download in done:
+                _record_result(downloads.pop(download), download)
 
 
-def _record_result(picture: Picture, fetch: "Future[Facts]") -> None:
-    """Write one result down; the row ends with its last picture."""
+def _record_result(picture: Picture, download: "Future[Columns]") -> None:
+    """Record one download, and finish its row if it was the last picture."""
     try:
-        facts = fetch.result()
-    except NotFetched as error:
-        _put_off(picture, str(error), final=error.final)
+        columns = download.result()
+    except DownloadFailed as error:
+        _retry_or_lose(picture, str(error), is_final=error.is_final)
     except Exception as error:
-        logger.exception("fetching %s broke", picture)
+        logger.exception("Download of %s failed", picture)
         picture.try_later(
-            OUR_TROUBLE_SECONDS, f"{type(error).__name__} on our side", is_a_try=False
+            INTERNAL_ERROR_RETRY_SECONDS, f"internal error: {type(error).__name__}", is_a_try=False
         )
     else:
         with transaction.atomic():
-            kept = picture.mark_stored(**facts)
+            is_stored = picture.mark_stored(**columns)
             picture.generation.finish_if_complete()
-        if not kept:
-            store.discard(facts)
+        if not is_stored:
+            store.discard(columns)
 
 
-def _put_off(picture: Picture, why: str, *, final: bool) -> None:
+def _retry_or_lose(picture: Picture, reason: str, *, is_final: bool) -> None:
     delays = settings.FETCH_RETRY_SECONDS
     with transaction.atomic():
-        if final or picture.tries >= len(delays):
-            logger.warning("%s is lost: %s", picture, why)
-            picture.mark_lost(why)
+        if is_final or picture.tries >= len(delays):
+            logger.warning("Download of %s failed: %s", picture, reason)
+            picture.mark_lost(reason)
             picture.generation.finish_if_complete()
         else:
-            picture.try_later(delays[picture.tries], why)
+            picture.try_later(delays[picture.tries], reason)
 
 
 def sweep() -> None:
-    """Rows whose last picture was settled without anybody seeing that it was the last; and, after
-    the clock was set back, pictures that are due too far ahead."""
+    """Finish rows that a killed worker left without wanted pictures.
+
+    Also makes pictures due that a clock change has moved too far into the future.
+    """
     now = timezone.now()
     longest = timedelta(seconds=ROW_LEASE_SECONDS + max(settings.FETCH_RETRY_SECONDS, default=0))
     Picture.objects.filter(next_try_at__gt=now + longest).update(next_try_at=now)
@@ -126,12 +132,11 @@ def sweep() -> None:
 
 
 class Fetcher:
-    """What a fetching thread needs: the guarded way to the file hosts, and the door for a fresh
-    address. It touches no database."""
+    """Downloads pictures in threads: a guarded session, and a client for new URLs. No database."""
 
     def __init__(self) -> None:
-        self.client = upstream.client(pool_size=settings.FETCH_THREADS)
-        # Only the simulator's own address may be plain http or on this machine.
+        self.client = make_client(pool_size=settings.FETCH_THREADS)
+        # Only the simulator's own address may be plain http or local.
         origin = settings.UPSTREAM_URL if _is_local(settings.UPSTREAM_URL) else ""
         self.session = http_client.session(
             pool_size=settings.FETCH_THREADS, guarded=True, allow_origin=origin
@@ -141,59 +146,61 @@ class Fetcher:
         self.client.close()
         self.session.close()
 
-    def fetch(self, picture: Picture) -> Facts:
-        """Download, check and store one picture; returns the columns of its row."""
+    def fetch(self, picture: Picture) -> Columns:
+        """Download, check and store one picture; return the columns of its row."""
         url = picture.upstream_url
         try:
             original = self._download(url)
-        except NotFetched as error:
-            if not error.expired:
+        except DownloadFailed as error:
+            if not error.is_expired:
                 raise
-            url = self._fresh_url(picture)
-            original = self._download(url, is_fresh=True)
+            url = self._query_new_url(picture)
+            original = self._download(url, is_new=True)
         try:
             processed = imaging.process(original)
         except imaging.InvalidImage as error:
-            raise NotFetched(str(error)) from error
+            raise DownloadFailed(str(error)) from error
         return {**store.save(processed), "upstream_url": url}
 
-    def _download(self, url: str, *, is_fresh: bool = False) -> bytes:
-        """No key, no cookie, no proxy goes along; every hop passes the same guard.
+    def _download(self, url: str, *, is_new: bool = False) -> bytes:
+        """Download without key, cookies or proxy, with a check of each redirect.
 
-        What is gone at an address told a moment ago is gone for good.
+        A file that is missing at a new URL is missing for good.
         """
         try:
             with (
-                http_client.deadline(DOWNLOAD_SECONDS),
+                Deadline(DOWNLOAD_SECONDS),
                 self.session.get(
                     url, stream=True, allow_redirects=True, timeout=(10, 30)
                 ) as response,
             ):
                 if response.status_code != requests.codes.ok:
-                    status = response.status_code
-                    gone = status in EXPIRED
-                    raise NotFetched(
-                        f"the file host answered {status}",
-                        final=gone and is_fresh,
-                        expired=gone and not is_fresh,
+                    is_gone = response.status_code in EXPIRED_STATUSES
+                    raise DownloadFailed(
+                        f"the file host answered {response.status_code}",
+                        is_final=is_gone and is_new,
+                        is_expired=is_gone and not is_new,
                     )
                 body = http_client.read_body(response, MAX_BYTES)
-        except http_client.Forbidden as error:
-            raise NotFetched(f"refused: {error}", final=True) from error
-        except http_client.TooLarge as error:
-            raise NotFetched(str(error), final=True) from error
+        except http_client.AddressForbidden as error:
+            raise DownloadFailed(f"refused: {error}", is_final=True) from error
+        except http_client.BodyTooLarge as error:
+            raise DownloadFailed(str(error), is_final=True) from error
         except requests.exceptions.RequestException as error:
-            raise NotFetched(f"the file host failed: {type(error).__name__}") from error
+            raise DownloadFailed(f"the file host failed: {type(error).__name__}") from error
         return body
 
-    def _fresh_url(self, picture: Picture) -> str:
-        """An address may have expired: the upstream is asked once for today's."""
+    def _query_new_url(self, picture: Picture) -> str:
+        """Ask the upstream for the picture's current URL: the stored one may have expired."""
+        generation = picture.generation
+        if generation.engine != DEFAULT_ENGINE:
+            raise DownloadFailed(f"no new URL: no client for {generation.engine}")
         try:
-            urls = self.client.task(picture.generation.upstream_task_id).image_urls
-        except kling.KlingError as error:
-            raise NotFetched(f"no fresh address: {error.message}") from error
+            urls = self.client.task(generation.upstream_task_id).image_urls
+        except EngineError as error:
+            raise DownloadFailed(f"no new URL: {error.message}") from error
         if picture.index >= len(urls):
-            raise NotFetched("the upstream does not list it any more")
+            raise DownloadFailed("the upstream no longer lists this image")
         return urls[picture.index]
 
 

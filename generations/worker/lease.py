@@ -1,4 +1,4 @@
-"""One worker's shift at a slot: how long it may go on, and when it must hand over."""
+"""Background loops, each held by at most one process at a time."""
 
 import multiprocessing
 import os
@@ -11,28 +11,35 @@ from generations.models import Lease
 
 RENEW_SECONDS = 5.0
 
-# Shared by every process forked from the cluster's parent, which sets it on SIGTERM. A raw value
-# has no lock, so a signal handler may write it at any moment.
+# Shared by all processes forked from the cluster's parent, which sets it on SIGTERM. A raw value
+# has no lock, so a signal handler may write it at any time.
 stopping = multiprocessing.RawValue("b", 0)
 
 
 class LeasedLoop:
-    """`with Shift("poll") as shift: while shift.goes_on(): ...`; not `is_mine` when taken."""
+    """One run of a background loop, held by at most one process at a time.
 
-    def __init__(self, lease_name: str, wake_up: Callable[[str], None], seconds: float) -> None:
-        """`wake(line)` kicks another line, unless somebody works at it already."""
-        self.lease_name = lease_name
+        with LeasedLoop("poll", wake_up, seconds=15) as loop:
+            while loop.should_continue():
+                ...
+
+    The lease only prevents duplicate work. Correctness rests on the conditional updates of rows.
+    """
+
+    def __init__(self, name: str, wake_up: Callable[[str], None], seconds: float) -> None:
+        """`wake_up(name)` starts another loop unless its lease is held."""
+        self.name = name
         self.wake_up = wake_up
         self.ends_at = time.monotonic() + seconds
         self.renew_at = time.monotonic() + RENEW_SECONDS
         self.parent = os.getppid()
         self.is_held = False
-        self.previous_holder_died = False  # from a holder that died: its leases need not run out
+        self.previous_holder_died = False  # then its row leases can be reclaimed at once
 
     def __enter__(self) -> Self:
-        Lease.acknowledge_wake_up(self.lease_name)
-        self.previous_holder_died = Lease.holder_has_died(self.lease_name)
-        self.is_held = Lease.acquire(self.lease_name)
+        Lease.acknowledge_wake_up(self.name)
+        self.previous_holder_died = Lease.holder_has_died(self.name)
+        self.is_held = Lease.acquire(self.name)
         return self
 
     def __exit__(
@@ -42,15 +49,15 @@ class LeasedLoop:
         trace: TracebackType | None,
     ) -> None:
         if self.is_held:
-            Lease.release(self.lease_name)
+            Lease.give_back(self.name)
 
     def release_early(self) -> None:
-        """Let the next shift begin while what this one has under way still comes to its end."""
-        Lease.release(self.lease_name)
+        """Release the lease while the last calls finish, so that the next run can start."""
+        Lease.give_back(self.name)
         self.is_held = False
 
     def should_continue(self) -> bool:
-        """False at the end of the shift, on a stop, when orphaned, or when the slot is gone."""
+        """False after the loop's time, on a stop, without the parent, or without the lease."""
         return (
             time.monotonic() < self.ends_at
             and not stopping.value
@@ -59,8 +66,8 @@ class LeasedLoop:
         )
 
     def renew(self) -> bool:
-        """Renew the lease when it is time: also while the last calls of a shift drain."""
+        """Renew the lease when due. Also called while the last calls of a run finish."""
         if self.is_held and time.monotonic() >= self.renew_at:
-            self.is_held = Lease.acquire(self.lease_name)
+            self.is_held = Lease.acquire(self.name)
             self.renew_at = time.monotonic() + RENEW_SECONDS
         return self.is_held

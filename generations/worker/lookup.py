@@ -1,8 +1,8 @@
-"""Looks for the submits whose answer was lost, where the upstream can be asked for them.
+"""The lookup loop: searches the upstream for submits whose response was lost.
 
-It sends nothing. What is found runs on as if its answer had come. What is not there ends as failed
-and uncharged, and in that only an upstream is believed that was asked with authority again and
-again: it denies new tasks for a while, and some deny every name.
+Sends nothing. A task that is found is polled like any other. A task that does not exist fails
+without a charge; for that the upstream must have said so repeatedly, and must be known to find our
+ids: new tasks are "not found" for a while, and some upstreams find no external id at all.
 """
 
 import logging
@@ -18,213 +18,222 @@ from typing import TypeVar
 from django.conf import settings
 from django.utils import timezone
 
-from generations.engines import kling
-from generations.models import Generation, Submission, TaskTaken, UpstreamGate
+from generations.engines.base import Engine, EngineError, TaskNotFound, Unanswered
+from generations.models import (
+    DEFAULT_ENGINE,
+    Generation,
+    ReportSource,
+    Submission,
+    TaskTaken,
+    UpstreamGate,
+)
 
-from . import upstream
 from .lease import LeasedLoop
+from .upstream import make_client
 
 logger = logging.getLogger(__name__)
 
 LOOP_SECONDS = 30.0
-TIMEOUT_SECONDS = 150  # the calls under way at its end, and what is written then
-ROW_LEASE_SECONDS = 90.0  # above the reading of a whole list
+TIMEOUT_SECONDS = 150  # includes the last calls and writes
+ROW_LEASE_SECONDS = 90.0  # longer than reading a whole list
 THREADS = 8
-ROWS_OF_A_LIST = 500
-TICK_SECONDS = 0.05
+MAX_ROWS_PER_LIST = 500
+RESULT_WAIT_SECONDS = 0.05
 MAX_GAP_SECONDS = 1800.0
-# The upstream's clock may differ from ours: so much further back its list is read.
-CLOCKS_DIFFER = timedelta(minutes=10)
-NO_PROOF = kling.Unanswered("denied, by an upstream that was not seen to know our names")
+# How far the upstream's clock may differ from ours. Lists are read that much further back.
+MAX_CLOCK_DIFFERENCE = timedelta(minutes=10)
+NO_PROOF = Unanswered("not found, but the upstream may not know our ids at all")
 
 
 @dataclass(frozen=True)
 class Found:
-    """The ids of the tasks that bear its name, the newest first: one, unless it was paid twice."""
+    """The ids of the tasks with this external id, newest first. Several: charged twice."""
 
     task_ids: tuple[str, ...]
 
 
 @dataclass(frozen=True)
-class NotThere:
-    """Told with authority, by an upstream that was seen to know such names."""
+class NotFound:
+    """The upstream has no such task, and is known to find our ids."""
 
 
-Answer = Found | NotThere | Exception
-Sent = tuple[Generation, Submission]
+LookupResult = Found | NotFound | Exception
+SentRow = tuple[Generation, Submission]
 T = TypeVar("T")
 
 
 def has_work() -> bool:
-    """Some are due, and the upstream has not asked for silence."""
-    return Generation.objects.due_for_lookup().exists() and not _is_silent()
+    """Whether lookups are due, and the upstream has not asked for silence."""
+    return Generation.objects.due_for_lookup().exists() and not UpstreamGate.for_engine().is_silent
 
 
 def run(loop: LeasedLoop) -> None:
-    """Look for what is due until the shift ends or nothing is."""
+    """Look up due rows until the loop's time ends or none is left."""
     if loop.previous_holder_died:
         Generation.objects.reset_lookup_claims(ROW_LEASE_SECONDS)
     if not has_work():
         return
     with (
-        closing(upstream.client(pool_size=THREADS)) as client,
+        closing(make_client(pool_size=THREADS)) as client,
         ThreadPoolExecutor(THREADS, "lookup") as pool,
     ):
-        looks = LookupBatch(client, pool, loop)
+        batch = LookupBatch(client, pool, loop)
         while loop.should_continue() and has_work():
-            looks.take()
-
-
-def _is_silent() -> bool:
-    silent_until = UpstreamGate.now().silent_until
-    return silent_until is not None and silent_until > timezone.now()
+            batch.process()
 
 
 @dataclass
 class LookupBatch:
-    """The questions of one shift: asked by threads, answered to the rows here."""
+    """The lookups of one run: threads send the queries, the main thread writes to rows."""
 
-    client: kling.Client
+    client: Engine
     pool: ThreadPoolExecutor
     loop: LeasedLoop
 
-    def take(self) -> None:
-        """Ask for one batch of rows, and write down what was told of each."""
-        is_list = settings.UPSTREAM_LOOKUP == "list"
-        most = ROWS_OF_A_LIST if is_list else THREADS - 1
-        claimed = Generation.objects.claim_lookups(most, ROW_LEASE_SECONDS)
+    def process(self) -> None:
+        """Claim one batch of rows, look them up, and record the results."""
+        uses_list = settings.UPSTREAM_LOOKUP == "list"
+        limit = MAX_ROWS_PER_LIST if uses_list else THREADS - 1
+        claimed = Generation.objects.claim_lookups(limit, ROW_LEASE_SECONDS)
         sent = [(row, row.submissions.get(attempt=row.attempt)) for row in claimed]
         if not sent:
             return
-        answers = self._in_the_list(sent) if is_list else self._by_reference(sent)
-        for (generation, submission), answer in zip(sent, answers, strict=True):
+        results = self._look_up_in_list(sent) if uses_list else self._look_up_by_id(sent)
+        for (generation, submission), result in zip(sent, results, strict=True):
             try:
-                _write(generation, submission, answer)
+                _record(generation, submission, result)
             except Exception:
-                logger.exception("what was told of %s was not written", generation)
-        _tell_the_line(answers)
+                logger.exception("Could not record the lookup result of %s", generation)
+        errors = [result for result in results if isinstance(result, EngineError)]
+        UpstreamGate.for_engine().report(*errors, source=ReportSource.LOOKUP)
         self.loop.wake_up("poll")
 
-    def _by_reference(self, sent: list[Sent]) -> list[Answer]:
-        """One question each, and one whose answer is known: some upstreams deny every name."""
-        names = [generation.external_id for generation, _submission in sent]
-        known = _accepted_before()
-        told = self._ask([partial(self.client.find, name) for name in [*names, *known]])
-        knows_names = any(isinstance(one, str) for one in told)
-        return [_read(one, knows_names) for one in told[: len(sent)]]
+    def _look_up_by_id(self, sent: list[SentRow]) -> list[LookupResult]:
+        """Send one query for each row, and one for a task that exists.
 
-    def _in_the_list(self, sent: list[Sent]) -> list[Answer]:
-        """One list for all. Whatever is not in it may still be there when it bears no names."""
-        since = min(submission.sent_at for _generation, submission in sent) - CLOCKS_DIFFER
-        (told,) = self._ask([partial(self.client.listing, since)])
-        if isinstance(told, Exception):
-            return [told] * len(sent)
-        answers: list[Answer] = []
+        The latter shows whether the upstream finds our ids: some find none.
+        """
+        ids = [generation.external_id for generation, _submission in sent]
+        existing = _last_accepted_id()
+        responses = self._query_all([partial(self.client.find, each) for each in [*ids, *existing]])
+        finds_our_ids = any(isinstance(response, str) for response in responses)
+        return [_result_of(response, finds_our_ids) for response in responses[: len(sent)]]
+
+    def _look_up_in_list(self, sent: list[SentRow]) -> list[LookupResult]:
+        """Read one list for all rows. Without external ids in it, absence proves nothing."""
+        oldest = min(submission.sent_at for _generation, submission in sent)
+        (listing,) = self._query_all(
+            [partial(self.client.list_tasks, oldest - MAX_CLOCK_DIFFERENCE)]
+        )
+        if isinstance(listing, Exception):
+            return [listing] * len(sent)
+        results: list[LookupResult] = []
         for generation, submission in sent:
-            ids = told.task_ids.get(generation.external_id)
-            is_proven = told.task_ids and told.reaches(submission.sent_at - CLOCKS_DIFFER)
-            answers.append(Found(ids) if ids else NotThere() if is_proven else NO_PROOF)
-        return answers
+            ids = listing.task_ids.get(generation.external_id)
+            is_proven = listing.task_ids and listing.covers(
+                submission.sent_at - MAX_CLOCK_DIFFERENCE
+            )
+            results.append(Found(ids) if ids else NotFound() if is_proven else NO_PROOF)
+        return results
 
-    def _ask(self, questions: list[Callable[[], T]]) -> list[T | Exception]:
-        """In threads, which know nothing of the database, while the slot is kept."""
-        asked = [self.pool.submit(_answer_to, question) for question in questions]
-        waiting = set(asked)
-        while waiting:
-            _answered, waiting = wait(waiting, TICK_SECONDS, FIRST_COMPLETED)
+    def _query_all(self, queries: list[Callable[[], T]]) -> list[T | Exception]:
+        """Run queries in threads, which do not touch the database, and keep the lease."""
+        futures = [self.pool.submit(_result_or_error, query) for query in queries]
+        pending = set(futures)
+        while pending:
+            _done, pending = wait(pending, RESULT_WAIT_SECONDS, FIRST_COMPLETED)
             self.loop.renew()
-        return [future.result() for future in asked]
+        return [future.result() for future in futures]
 
 
-def _answer_to(question: Callable[[], T]) -> T | Exception:
+def _result_or_error(query: Callable[[], T]) -> T | Exception:
     try:
-        return question()
+        return query()
     except Exception as error:
         return error
 
 
-def _accepted_before() -> list[str]:
-    """Our name for the last one that the upstream took, if there is any."""
+def _last_accepted_id() -> list[str]:
+    """Return our id of the last request that the upstream accepted, if there is one."""
     accepted = Submission.objects.filter(
-        outcome=Submission.Outcome.ACCEPTED, generation__upstream=settings.UPSTREAM_MODE
+        outcome=Submission.Outcome.ACCEPTED,
+        generation__upstream=settings.UPSTREAM_MODE,
+        generation__engine=DEFAULT_ENGINE,
     )
     last = accepted.select_related("generation").order_by("-pk").first()
     return [last.generation.external_id] if last else []
 
 
-def _read(told: str | Exception, knows_names: bool) -> Answer:
-    if isinstance(told, str):
-        return Found((told,))
-    if isinstance(told, kling.Denied):
-        return NotThere() if knows_names else NO_PROOF
-    return told
+def _result_of(response: str | Exception, finds_our_ids: bool) -> LookupResult:
+    if isinstance(response, str):
+        return Found((response,))
+    if isinstance(response, TaskNotFound):
+        return NotFound() if finds_our_ids else NO_PROOF
+    return response
 
 
-# --- what follows from it -------------------------------------------------------------------------
+# --- recording results --------------------------------------------------------------------------
 
 
-def _write(generation: Generation, submission: Submission, answer: Answer) -> None:
-    match answer:
+def _record(generation: Generation, submission: Submission, result: LookupResult) -> None:
+    match result:
         case Found():
-            _found(generation, submission, answer.task_ids)
-        case NotThere():
-            _not_there(generation, submission)
-        case kling.KlingError():
-            logger.info("%s was looked for in vain: %s", generation, answer)
-            _look_later(generation)
+            _record_found(generation, submission, result.task_ids)
+        case NotFound():
+            _record_not_found(generation, submission)
+        case EngineError():
+            logger.info("Lookup of %s gave no result: %s", generation, result)
+            _retry_later(generation)
         case _:
-            logger.error("looking for %s broke", generation, exc_info=answer)
-            _look_later(generation)
+            logger.error("Lookup of %s failed", generation, exc_info=result)
+            _retry_later(generation)
 
 
-def _found(generation: Generation, submission: Submission, ids: tuple[str, ...]) -> None:
-    """The first that nobody has becomes its task. Any other is paid for, and nobody's."""
-    its_own = next((one for one in ids if _becomes(generation, submission, one)), "")
-    for other in ids:
-        if other != its_own:
-            logger.error("paid for, and not watched: %s is Kling task %r too", generation, other)
-    if not its_own:
-        _look_later(generation)  # unless somebody has moved it meanwhile
+def _record_found(
+    generation: Generation, submission: Submission, task_ids: tuple[str, ...]
+) -> None:
+    """Assign the first task that no other generation has. Others were charged for nothing."""
+    assigned = next((each for each in task_ids if _assign(generation, submission, each)), "")
+    for task_id in task_ids:
+        if task_id != assigned:
+            logger.error("Charged but not used: Kling task %r, also for %s", task_id, generation)
+    if not assigned:
+        _retry_later(generation)  # does nothing if the row has changed meanwhile
 
 
-def _becomes(generation: Generation, submission: Submission, upstream_task_id: str) -> bool:
+def _assign(generation: Generation, submission: Submission, upstream_task_id: str) -> bool:
     try:
         if generation.mark_found(submission, upstream_task_id):
             return True
     except TaskTaken as taken:
         logger.error("%s: %s", generation, taken)
         return False
-    # Its late answer may have come in between.
+    # The late response of the submit may have been recorded meanwhile.
     return Generation.objects.filter(pk=generation.pk, upstream_task_id=upstream_task_id).exists()
 
 
-def _not_there(generation: Generation, submission: Submission) -> None:
-    """The last of all the looks, and not before its time, whoever looked how often in between."""
-    looks, denials = settings.LOOKUP_SECONDS, generation.polls + 1
-    unconfirmed = timezone.now() - generation.status_at
-    left = looks[-1] - unconfirmed.total_seconds()
-    if denials < len(looks):
-        left = looks[denials] - looks[denials - 1]
+def _record_not_found(generation: Generation, submission: Submission) -> None:
+    """Schedule the next lookup of `LOOKUP_SECONDS`, or end the row after the last.
+
+    Extra lookups that people ask for do not shorten the total time.
+    """
+    delays, not_found_count = settings.LOOKUP_SECONDS, generation.polls + 1
+    unconfirmed_for = timezone.now() - generation.status_at
+    left = delays[-1] - unconfirmed_for.total_seconds()
+    if not_found_count < len(delays):
+        left = delays[not_found_count] - delays[not_found_count - 1]
     elif left <= 0:
         generation.mark_not_found(submission)
         return
-    generation.reschedule_lookup(left * random.uniform(1, 1.2), polls=denials, poll_failures=0)
+    generation.reschedule_lookup(
+        left * random.uniform(1, 1.2), polls=not_found_count, poll_failures=0
+    )
 
 
-def _look_later(generation: Generation) -> None:
-    """No answer is no answer, however often: it is only asked more and more rarely."""
+def _retry_later(generation: Generation) -> None:
+    """Schedule another lookup after no usable response, with growing gaps. Never ends the row."""
     failures = generation.poll_failures + 1
     gap = min(settings.LOOKUP_SECONDS[0] * 2.0 ** min(failures, 12), MAX_GAP_SECONDS)
     generation.reschedule_lookup(
         gap * random.uniform(0.8, 1.2), polls=generation.polls, poll_failures=failures
     )
-
-
-def _tell_the_line(answers: list[Answer]) -> None:
-    """What it shows of the key: silence asked for, or a refusal. Submits open the line again."""
-    for answer in answers:
-        if isinstance(answer, kling.SlowDown) and answer.wait_seconds is not None:
-            UpstreamGate.stay_silent(answer.wait_seconds)
-    refused = next((one for one in answers if isinstance(one, kling.OnHold)), None)
-    if refused and not UpstreamGate.now().is_held:
-        UpstreamGate.hold(refused.trouble, refused.answer, gap_seconds=settings.HOLD_RETRY_SECONDS)

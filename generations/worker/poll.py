@@ -1,4 +1,7 @@
-"""Watches everything in flight: claims what is due, asks with many threads, writes in batches."""
+"""The poll loop: asks the upstream about tasks in flight and records the results.
+
+Threads make the HTTP calls; only the main thread touches the database, in batches.
+"""
 
 import logging
 import math
@@ -17,68 +20,70 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from generations.engines import kling
+from generations.engines.base import Engine, EngineError, State, Task, TaskNotFound
 from generations.models import (
     Failure,
     Generation,
+    ReportSource,
     Status,
     TransitionReason,
     UpstreamGate,
     durations,
 )
 
-from . import upstream
 from .lease import LeasedLoop
 from .poll_schedule import next_poll
+from .upstream import make_client
 
 logger = logging.getLogger(__name__)
 
 LOOP_SECONDS = 15.0
 TIMEOUT_SECONDS = 75
-ROW_LEASE_SECONDS = 60.0  # above the deadline of a poll plus its wait for a thread
+ROW_LEASE_SECONDS = 60.0  # longer than a poll's deadline plus its wait for a thread
 WRITE_SECONDS = 0.25
 MARGIN_SECONDS = 60.0
 MEASURE_SECONDS = 1.0
 MIN_THREADS = 8
-THREAD_HEADROOM = 1.5  # of what the mean asks for: polls do not come evenly
-LATENCY_SAMPLES = 200  # the last so many calls tell how long one takes
+THREAD_HEADROOM = 1.5  # polls come due in bursts
+LATENCY_SAMPLES = 200
 MAX_EMPTY_RESULTS = 3
-LATE_FACTOR = 3  # the time within which nine of ten of its kind end
+LATE_FACTOR = 3  # a task is late after three times the 90th percentile of its kind
 
-Answer = kling.Task | kling.KlingError | Exception
-Row = tuple[datetime, int, int, datetime]
+Outcome = Task | Exception
+# next_poll_at, poll_failures, id, claimed next_poll_at: as `reschedule` takes them.
+ScheduledPoll = tuple[datetime, int, int, datetime]
 
 
 class PollResult(NamedTuple):
     generation: Generation
-    claimed: datetime
-    answer: Answer
+    claimed_at: datetime
+    outcome: Outcome
     seconds: float
 
 
 def has_work() -> bool:
-    """Something runs upstream that is still watched."""
-    return _watched().exists()
+    """Whether any running task is still polled."""
+    return _polled().exists()
 
 
-def _watched() -> QuerySet[Generation]:
-    running = Generation.objects.for_current_upstream().filter(status=Status.RUNNING)
+def _polled() -> QuerySet[Generation]:
+    running = Generation.objects.for_engine().filter(status=Status.RUNNING)
     return running.filter(next_poll_at__isnull=False)
 
 
 def sweep() -> None:
-    """After the clock was set back, what is due lies too far ahead: nobody waits that long."""
+    """Make polls due that a clock change has moved too far into the future."""
     now = timezone.now()
     longest = timedelta(seconds=ROW_LEASE_SECONDS + 2 * max(settings.POLL_SECONDS) + MARGIN_SECONDS)
-    _watched().filter(next_poll_at__gt=now + longest).update(next_poll_at=now)
+    _polled().filter(next_poll_at__gt=now + longest).update(next_poll_at=now)
 
 
 def run(loop: LeasedLoop) -> None:
-    """Poll what is due until the shift ends or nothing is watched any more."""
+    """Poll due tasks until the loop's time ends or no task is left."""
     if loop.previous_holder_died:
         Generation.objects.reset_claims(ROW_LEASE_SECONDS)
     with (
-        closing(upstream.client(pool_size=settings.POLL_THREADS)) as client,
+        closing(make_client(pool_size=settings.POLL_THREADS)) as client,
         ThreadPoolExecutor(settings.POLL_THREADS, "poll") as pool,
     ):
         polls = Polls(client, pool)
@@ -86,11 +91,11 @@ def run(loop: LeasedLoop) -> None:
             if loop.should_continue():
                 polls.start()
             else:
-                polls.hand_back()
+                polls.give_back()
                 if not polls.in_flight:
                     return
             loop.renew()
-            if polls.take():
+            if polls.record_results():
                 loop.wake_up("fetch")
             if not polls.in_flight and not has_work():
                 return
@@ -98,88 +103,93 @@ def run(loop: LeasedLoop) -> None:
 
 @dataclass
 class Polls:
-    """The polls of one shift: started here, answered by threads, written here."""
+    """The polls of one run: started and recorded here, sent by threads."""
 
-    client: kling.Client
+    client: Engine
     pool: ThreadPoolExecutor
     concurrency: "PollConcurrency" = field(default_factory=lambda: PollConcurrency())
-    # Claimed beyond one for each thread: what they took within the last second, no more, so that
-    # no lease runs out in the line for a thread.
+    # Rows claimed beyond one for each thread. At most what the threads took within the last second,
+    # so that no row lease expires in the queue for a thread.
     ahead: int = 0
-    asked: dict[int, tuple[Future[None], Generation, datetime]] = field(default_factory=dict)
-    answers: SimpleQueue[PollResult] = field(default_factory=SimpleQueue)
+    pending: dict[int, tuple[Future[None], Generation, datetime]] = field(default_factory=dict)
+    results: SimpleQueue[PollResult] = field(default_factory=SimpleQueue)
 
     @property
     def in_flight(self) -> int:
-        return len(self.asked)
+        return len(self.pending)
 
     def start(self) -> None:
-        most = self.concurrency.now() + self.ahead - self.in_flight
-        silent_until = UpstreamGate.now().silent_until
-        if most <= 0 or (silent_until and silent_until > timezone.now()):
+        """Claim due rows and poll them in threads, unless the upstream asked for silence."""
+        limit = self.concurrency.limit() + self.ahead - self.in_flight
+        if limit <= 0 or UpstreamGate.for_engine().is_silent:
             return
-        for generation in Generation.objects.claim_due(most, ROW_LEASE_SECONDS):
-            claimed = generation.next_poll_at
-            assert claimed is not None
-            future = self.pool.submit(self._ask, generation, claimed)
-            self.asked[generation.pk] = future, generation, claimed
+        for generation in Generation.objects.claim_due(limit, ROW_LEASE_SECONDS):
+            claimed_at = generation.next_poll_at
+            assert claimed_at is not None
+            future = self.pool.submit(self._poll, generation, claimed_at)
+            self.pending[generation.pk] = future, generation, claimed_at
 
-    def hand_back(self) -> None:
-        """What no thread has begun is due again at once, for the next shift."""
+    def give_back(self) -> None:
+        """Make rows due again that no thread has started on, for the next run."""
         now, rows = timezone.now(), []
-        for pk, (future, generation, claimed) in list(self.asked.items()):
+        for pk, (future, generation, claimed_at) in list(self.pending.items()):
             if future.cancel():
-                rows.append((now, generation.poll_failures, pk, claimed))
-                del self.asked[pk]
+                rows.append((now, generation.poll_failures, pk, claimed_at))
+                del self.pending[pk]
         Generation.objects.reschedule(rows)
 
-    def _ask(self, generation: Generation, claimed: datetime) -> None:
-        """In a thread: HTTP only, the database belongs to the main thread."""
-        answer: Answer
+    def _poll(self, generation: Generation, claimed_at: datetime) -> None:
+        """Runs in a thread: HTTP only, the database belongs to the main thread."""
+        outcome: Outcome
         started = time.monotonic()
         try:
-            answer = self.client.task(generation.upstream_task_id)
+            outcome = self.client.task(generation.upstream_task_id)
         except Exception as error:
-            answer = error
+            outcome = error
         seconds = time.monotonic() - started
-        self.answers.put(PollResult(generation, claimed, answer, seconds))
+        self.results.put(PollResult(generation, claimed_at, outcome, seconds))
 
-    def take(self) -> bool:
-        """Collect answers for a moment and write them in one transaction; True: files to fetch."""
-        answered = self._collect()
-        self.ahead = round(len(answered) / WRITE_SECONDS)
-        if not answered:
+    def record_results(self) -> bool:
+        """Collect results for a moment and write them in one transaction.
+
+        Returns whether there are files to download.
+        """
+        results = self._collect()
+        self.ahead = round(len(results) / WRITE_SECONDS)
+        if not results:
             return False
-        for each in answered:
-            self.asked.pop(each.generation.pk, None)
-        self.concurrency.observe(answered)
+        for result in results:
+            self.pending.pop(result.generation.pk, None)
+        self.concurrency.observe(results)
         with transaction.atomic():
-            made = _write_made(answered)
-            others = [_write(each) for each in answered if each.generation.pk not in made]
-            Generation.objects.reschedule(row for row in others if row)
-            _tell_the_line([each.answer for each in answered])
-        return bool(made) or any(each.generation.status == Status.FETCHING for each in answered)
+            finished = _record_finished(results)
+            scheduled = [_record(each) for each in results if each.generation.pk not in finished]
+            Generation.objects.reschedule(row for row in scheduled if row)
+            UpstreamGate.for_engine().report(
+                *(None if isinstance(each.outcome, Task) else each.outcome for each in results),
+                source=ReportSource.POLL,
+            )
+        return bool(finished) or any(each.generation.status == Status.FETCHING for each in results)
 
     def _collect(self) -> list[PollResult]:
-        """What came within a moment, or less when nothing more is on its way."""
-        answered: list[PollResult] = []
+        """Return the results of `WRITE_SECONDS`, earlier when no poll is pending."""
+        results: list[PollResult] = []
         until = time.monotonic() + WRITE_SECONDS
         if not self.in_flight:
             time.sleep(WRITE_SECONDS)
-        while len(answered) < self.in_flight and (left := until - time.monotonic()) > 0:
+        while len(results) < self.in_flight and (left := until - time.monotonic()) > 0:
             try:
-                answered.append(self.answers.get(timeout=left))
+                results.append(self.results.get(timeout=left))
             except Empty:
                 break
-        return answered
+        return results
 
 
 class PollConcurrency:
-    """How many polls may be under way at once: by Little's law, the polls that come due in a second
-    times the seconds one takes.
+    """How many polls may run at once (Little's law: polls due per second x seconds per poll).
 
-    The quicker half of the calls tells how long one takes: when this process itself is what is
-    slow, more threads would only make it slower.
+    Uses the median latency. The mean rises when this process itself is overloaded, and more threads
+    would make that worse.
     """
 
     def __init__(self) -> None:
@@ -187,128 +197,122 @@ class PollConcurrency:
         self.threads = MIN_THREADS
         self.measure_at = 0.0
 
-    def observe(self, answered: list[PollResult]) -> None:
-        self.latencies.extend(each.seconds for each in answered)
+    def observe(self, results: list[PollResult]) -> None:
+        self.latencies.extend(each.seconds for each in results)
 
-    def now(self) -> int:
+    def limit(self) -> int:
         if time.monotonic() >= self.measure_at and self.latencies:
             self.measure_at = time.monotonic() + MEASURE_SECONDS
-            polls_a_second = _watched().count() / settings.POLL_SECONDS[0] / settings.POLL_LOOPS
-            needed = math.ceil(polls_a_second * median(self.latencies) * THREAD_HEADROOM)
+            polls_per_second = _polled().count() / settings.POLL_SECONDS[0] / settings.POLL_LOOPS
+            needed = math.ceil(polls_per_second * median(self.latencies) * THREAD_HEADROOM)
             self.threads = min(max(needed, MIN_THREADS), settings.POLL_THREADS)
         return self.threads
 
 
-def _write_made(answered: list[PollResult]) -> set[int]:
-    """All that were made with their pictures, in one go; returns their keys.
+def _record_finished(results: list[PollResult]) -> set[int]:
+    """Record all tasks that succeeded with images in one batch; return the rows' keys.
 
-    When the database does not take them together, each is written by itself.
+    Returns nothing when the batch fails: each row is then recorded separately.
     """
-    made = {
-        each.generation.pk: (each.answer.image_urls, each.answer.answer)
-        for each in answered
-        if isinstance(each.answer, kling.Task)
-        and each.answer.state is kling.State.DONE
-        and each.answer.image_urls
+    finished = {
+        each.generation.pk: (each.outcome.image_urls, each.outcome.response)
+        for each in results
+        if isinstance(each.outcome, Task)
+        and each.outcome.state is State.SUCCEEDED
+        and each.outcome.image_urls
     }
-    if not made:
+    if not finished:
         return set()
     try:
         with transaction.atomic():
-            Generation.objects.mark_fetching(made)
+            Generation.objects.mark_fetching(finished)
     except Exception:
-        logger.exception("the pictures of %s generations are written one by one", len(made))
+        logger.exception(
+            "Batch update of %s generations failed; writing them one by one", len(finished)
+        )
         return set()
-    return set(made)
+    return set(finished)
 
 
-def _write(answered: PollResult) -> Row | None:
-    """One answer that the database does not take must not cost the others theirs."""
-    generation, claimed, answer, _seconds = answered
+def _record(result: PollResult) -> ScheduledPoll | None:
+    """Record one result. A database error must not lose the other results of the batch."""
+    generation, claimed_at, outcome, _seconds = result
     try:
-        return _apply(generation, claimed, answer)
+        return _apply(generation, claimed_at, outcome)
     except Exception:
-        logger.exception("the answer for generation %s was not written", generation.pk)
-        return _watch(generation, claimed, failures=generation.poll_failures + 1)
+        logger.exception("Could not record the poll result of generation %s", generation.pk)
+        return _schedule_next_poll(generation, claimed_at, failures=generation.poll_failures + 1)
 
 
-def _apply(generation: Generation, claimed: datetime, answer: Answer) -> Row | None:
-    """Move the row, or say when it is to be asked again."""
-    match answer:
-        case kling.Task(state=kling.State.DONE) if answer.image_urls:
-            generation.mark_fetching(answer.image_urls, answer.answer)
+def _apply(generation: Generation, claimed_at: datetime, outcome: Outcome) -> ScheduledPoll | None:
+    """Change the row's status, or return when to poll it again."""
+    match outcome:
+        case Task(state=State.SUCCEEDED) if outcome.image_urls:
+            generation.mark_fetching(outcome.image_urls, outcome.response)
             return None
-        case kling.Task(state=kling.State.DONE):
-            return _done_without_pictures(generation, claimed, answer)
-        case kling.Task(state=kling.State.FAILED):
-            generation.mark_failed(Failure(answer.kind), answer.reason, answer.answer)
+        case Task(state=State.SUCCEEDED):
+            return _handle_empty_result(generation, claimed_at, outcome)
+        case Task(state=State.FAILED):
+            generation.mark_failed(Failure(outcome.kind), outcome.reason, outcome.response)
             return None
-        case kling.Task():
+        case Task():
             generation.set_first_not_found(None)
-            return _watch(generation, claimed, failures=0)
-        case kling.Denied():
-            return _denied(generation, claimed)
-        case kling.KlingError():
-            return _watch(generation, claimed, failures=generation.poll_failures + 1)
+            return _schedule_next_poll(generation, claimed_at, failures=0)
+        case TaskNotFound():
+            return _handle_not_found(generation, claimed_at)
+        case EngineError():
+            failures = generation.poll_failures + 1
+            return _schedule_next_poll(generation, claimed_at, failures)
         case _:
-            logger.error("poll of %s broke", generation, exc_info=answer)
-            return _watch(generation, claimed, failures=generation.poll_failures + 1)
+            logger.error("Poll of %s failed", generation, exc_info=outcome)
+            failures = generation.poll_failures + 1
+            return _schedule_next_poll(generation, claimed_at, failures)
 
 
-def _watch(generation: Generation, claimed: datetime, failures: int) -> Row | None:
-    """Our patience never ends a task: it is only asked more and more rarely."""
+def _schedule_next_poll(
+    generation: Generation, claimed_at: datetime, failures: int
+) -> ScheduledPoll | None:
+    """Return when to poll again, or mark the generation lost after `WATCH_SECONDS`."""
     age = _age_seconds(generation)
-    watched = timezone.now() - (generation.polling_since or generation.created_at)
-    # Looked at often enough, too: a clock that jumps ahead by a day ends nothing.
-    looks = settings.WATCH_SECONDS / max(settings.POLL_SECONDS) / 2
-    if watched.total_seconds() > settings.WATCH_SECONDS and generation.polls >= looks:
+    polled_for = timezone.now() - (generation.polling_since or generation.created_at)
+    # A minimum of polls too, so that a clock that jumps ahead by a day ends nothing.
+    min_polls = settings.WATCH_SECONDS / max(settings.POLL_SECONDS) / 2
+    if polled_for.total_seconds() > settings.WATCH_SECONDS and generation.polls >= min_polls:
         generation.mark_lost(TransitionReason.WATCH_EXPIRED)
         return None
-    # Later than usual: for its kind, and by any measure.
     if generation.late_at is None and age > max(
         settings.LATE_SECONDS, LATE_FACTOR * durations.stats_for(generation).p90
     ):
         generation.mark_late()
-    at = timezone.now() + timedelta(seconds=next_poll(age, failures))
-    return at, failures, generation.pk, claimed
+    next_poll_at = timezone.now() + timedelta(seconds=next_poll(age, failures))
+    return next_poll_at, failures, generation.pk, claimed_at
 
 
-def _done_without_pictures(
-    generation: Generation, claimed: datetime, answer: kling.Task
-) -> Row | None:
-    """The list may follow later; after a few more looks there is none."""
-    looks = generation.count_result_without_images()
-    if looks > MAX_EMPTY_RESULTS:
-        generation.mark_failed(Failure.OURS, "finished without image", answer.answer)
+def _handle_empty_result(
+    generation: Generation, claimed_at: datetime, task: Task
+) -> ScheduledPoll | None:
+    """Poll a succeeded task again, since its images may be listed later; then mark it failed."""
+    empty_results = generation.count_result_without_images()
+    if empty_results > MAX_EMPTY_RESULTS:
+        generation.mark_failed(Failure.OURS, "finished without image", task.response)
         return None
-    return _watch(generation, claimed, failures=looks)
+    return _schedule_next_poll(generation, claimed_at, failures=empty_results)
 
 
-def _denied(generation: Generation, claimed: datetime) -> Row | None:
-    """The upstream denies tasks that it has: doubted for ten minutes, then lost, never failed."""
+def _handle_not_found(generation: Generation, claimed_at: datetime) -> ScheduledPoll | None:
+    """Keep polling for `DOUBT_SECONDS`, then mark the generation lost.
+
+    Gateways sometimes answer "not found" for tasks that exist, so this is never a failure.
+    """
     now = timezone.now()
     generation.set_first_not_found(now)
-    doubted = now - (generation.first_not_found_at or now)
-    if doubted.total_seconds() > settings.DOUBT_SECONDS:
+    not_found_for = now - (generation.first_not_found_at or now)
+    if not_found_for.total_seconds() > settings.DOUBT_SECONDS:
         generation.mark_lost(TransitionReason.NO_LONGER_FOUND)
         return None
-    return _watch(generation, claimed, failures=0)
+    return _schedule_next_poll(generation, claimed_at, failures=0)
 
 
 def _age_seconds(generation: Generation) -> float:
     started = generation.submitted_at or generation.created_at
     return (timezone.now() - started).total_seconds()
-
-
-def _tell_the_line(answers: list[Answer]) -> None:
-    """What a query shows of the key: silence asked for, a refusal, or that all is well again."""
-    for answer in answers:
-        if isinstance(answer, kling.SlowDown) and answer.wait_seconds is not None:
-            UpstreamGate.stay_silent(answer.wait_seconds)
-    refused = next((a for a in answers if isinstance(a, kling.OnHold)), None)
-    shows_in_a_query = {UpstreamGate.HoldReason.KEY, UpstreamGate.HoldReason.ADDRESS}
-    gate = UpstreamGate.now()
-    if refused and not gate.is_held:
-        UpstreamGate.hold(refused.trouble, refused.answer, gap_seconds=settings.HOLD_RETRY_SECONDS)
-    elif gate.hold_reason in shows_in_a_query and any(isinstance(a, kling.Task) for a in answers):
-        UpstreamGate.clear()

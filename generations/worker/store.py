@@ -1,4 +1,4 @@
-"""Puts a developed picture into the storage, durably, and tells the columns of its row."""
+"""Writes a processed picture and its previews to storage."""
 
 import hashlib
 import os
@@ -15,7 +15,7 @@ FIELDS = ("file", *PREVIEW_WIDTHS)
 
 
 def save(processed: ProcessedImage) -> dict[str, Any]:
-    """Put original and previews into the storage, durably; returns the columns of the row."""
+    """Write the original and the previews durably; return the columns of the row."""
     files = {"file": (processed.extension, processed.original)} | {
         field: ("webp", data) for field, data in processed.previews.items()
     }
@@ -24,7 +24,7 @@ def save(processed: ProcessedImage) -> dict[str, Any]:
         for field, (extension, data) in files.items():
             names[field] = _write_durably(Picture.new_file_name(extension), data)
     except BaseException:
-        discard(names)  # a full disk must not fill up with halves
+        discard(names)  # partial results must not fill the disk
         raise
     return {
         **names,
@@ -37,11 +37,11 @@ def save(processed: ProcessedImage) -> dict[str, Any]:
     }
 
 
-def discard(facts: dict[str, Any]) -> None:
-    """Remove what `store` put there: another fetch of the same picture was first."""
+def discard(columns: dict[str, Any]) -> None:
+    """Delete the files of `save`: another download of the same picture was recorded first."""
     for field in FIELDS:
-        if field in facts:
-            default_storage.delete(facts[field])
+        if field in columns:
+            default_storage.delete(columns[field])
 
 
 def _write_durably(name: str, data: bytes) -> str:
@@ -49,8 +49,8 @@ def _write_durably(name: str, data: bytes) -> str:
     try:
         path = default_storage.path(saved)
     except NotImplementedError:
-        return saved  # an object store answers only when it has it
-    # The row will say "stored": after a power cut that must still be true.
+        return saved  # an object store confirms only stored objects
+    # The row will be marked as stored, which must be true even after a power failure.
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

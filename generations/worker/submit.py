@@ -1,21 +1,34 @@
-"""The paid POST: a few at a time, each from a row whose intent is already durable."""
+"""The submit loop: sends the paid POST of each queued row, and records the response.
+
+A row is `submitting`, durably, before its POST is sent.
+"""
 
 import logging
-import random
 import time
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import closing
-from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
 from django.db import connection, transaction
 from django.utils import timezone
 
-from generations.engines import kling
+from generations.engines.base import (
+    Engine,
+    EngineError,
+    FailureKind,
+    NotSent,
+    OnHold,
+    RequestRefused,
+    SlowDown,
+    Task,
+    TaskNotFound,
+    Unanswered,
+)
 from generations.models import (
     Failure,
     Generation,
+    ReportSource,
     Status,
     Submission,
     TransitionReason,
@@ -23,60 +36,53 @@ from generations.models import (
     is_dead,
 )
 
-from . import dispatch, upstream
+from . import dispatch
 from .dispatch import PreparedSubmission
 from .lease import LeasedLoop
 from .poll_schedule import first_poll
+from .upstream import make_client
 
 logger = logging.getLogger(__name__)
 
-LOOP_SECONDS = 45.0  # of sending; the answers may take a whole deadline more
+LOOP_SECONDS = 45.0  # of sending; the last responses may take a whole deadline longer
 TIMEOUT_SECONDS = int(LOOP_SECONDS + settings.SUBMIT_DEADLINE_SECONDS + 30)
-TICK_SECONDS = 0.1
-SOON_SECONDS = 10.0
-UNANSWERED_BECOMES_HOLD = 3
-BUSY_BECOMES_HOLD = timedelta(minutes=5)
-MAX_WAIT_SECONDS = 60.0
-NO_SUCH_TASK = "klingweb-looks-whether-you-are-there"
+RESPONSE_WAIT_SECONDS = 0.1
+OPENS_SOON_SECONDS = 10.0
+MAX_RESPONSE_CHARACTERS = 4000
+UNKNOWN_TASK_ID = "klingweb-connection-test"  # a query for it costs nothing
 
 
-PendingPosts = dict[Future[kling.Task], PreparedSubmission]
-
-
-# Troubles that show in a query, which costs nothing, before a paid POST is risked for them.
-ASKED_FREELY = {
-    UpstreamGate.HoldReason.UNREACHED,
-    UpstreamGate.HoldReason.KEY,
-    UpstreamGate.HoldReason.ADDRESS,
-}
-ENDED_BY_A_QUERY = {UpstreamGate.HoldReason.KEY, UpstreamGate.HoldReason.ADDRESS}
+PendingPosts = dict[Future[Task], PreparedSubmission]
 
 
 def has_work() -> bool:
-    """Rows wait, or a hold may have ended, and the line lets them through soon; a longer wait is
-    ended by the beat."""
-    return dispatch.opens_soon(SOON_SECONDS) and (
-        _is_anything_queued() or UpstreamGate.now().hold_reason in ENDED_BY_A_QUERY
+    """Whether rows can be submitted, or a hold can be tested, now or soon.
+
+    After a longer wait the heartbeat starts the loop.
+    """
+    return dispatch.opens_soon(OPENS_SOON_SECONDS) and (
+        _is_anything_queued()
+        or UpstreamGate.for_engine().hold_reason in UpstreamGate.REASONS_ENDED_BY_QUERIES
     )
 
 
 def _is_anything_queued() -> bool:
-    return Generation.objects.for_current_upstream().filter(status=Status.QUEUED).exists()
+    return Generation.objects.for_engine().filter(status=Status.QUEUED).exists()
 
 
 def run(loop: LeasedLoop) -> None:
-    """Send what may go until the shift ends or the queue is empty; then wait for the answers.
+    """Submit queued rows until the loop's time or the queue ends; then wait for the responses.
 
-    It starts with one POST and doubles with the answers that can be read: a wrong address, where
-    every POST may cost and tells nothing, must not swallow a whole batch.
+    Starts with one POST, and doubles with each readable response: with a wrong URL every POST may
+    be charged, and none is answered.
     """
     posts: PendingPosts = {}
     window = 1
     with (
-        closing(upstream.client()) as client,
+        closing(make_client()) as client,
         ThreadPoolExecutor(settings.SUBMIT_THREADS, "submit") as pool,
     ):
-        if not _may_try(client):
+        if not _passes_free_query(client):
             return
         try:
             while loop.should_continue() and (posts or has_work()):
@@ -84,57 +90,59 @@ def run(loop: LeasedLoop) -> None:
                     posts[pool.submit(client.submit, item.request)] = item
                     time.sleep(settings.SUBMIT_GAP_SECONDS)
                 loop.renew()
-                errors = _take_answers(posts)
-                for error in errors:
+                outcomes = _record_responses(posts)
+                for error in outcomes:
                     window = _next_window(window, error)
-                if errors:
+                if outcomes:
                     loop.wake_up("poll")
         finally:
-            # Whatever ended the sending, be it a database that is away or a task that ran out of
-            # time: the answers of what was sent are money, and are still written down.
-            is_left = bool(posts)
+            # Also after an error (no database, a task timeout): each POST may have been charged,
+            # so its response is still recorded.
+            had_posts = bool(posts)
             while posts:
-                _take_answers(posts)
-    if is_left:
+                _record_responses(posts)
+    if had_posts:
         loop.wake_up("poll")
 
 
-def _may_try(client: kling.Client) -> bool:
-    """A held line is first asked something that costs nothing, where that can show the trouble.
+def _passes_free_query(client: Engine) -> bool:
+    """Test a hold with a query, where a query can show the problem, before a POST is risked.
 
-    Only when it answers that does one row try it; else each try could be paid for and lost. With
-    nothing in the queue the good answer alone ends the hold.
+    With an empty queue a good response ends the hold; otherwise one row tests it.
     """
-    hold_reason = UpstreamGate.now().hold_reason
-    if hold_reason not in ASKED_FREELY or not dispatch.opens_soon():
+    gate = UpstreamGate.for_engine()
+    if gate.hold_reason not in gate.REASONS_TESTED_BY_QUERIES or not dispatch.opens_soon():
         return True
     try:
-        client.task(NO_SUCH_TASK)
-    except kling.Denied:
+        client.task(UNKNOWN_TASK_ID)
+    except TaskNotFound:
         pass
-    except kling.KlingError as error:
-        logger.warning("the line stays on hold: %s", error)
-        UpstreamGate.probe(gap_seconds=settings.HOLD_RETRY_SECONDS)
+    except EngineError as error:
+        logger.warning("The hold continues: %s", error)
+        gate.probe()
         return False
-    if hold_reason in ENDED_BY_A_QUERY and not _is_anything_queued():
-        UpstreamGate.clear()
+    if not _is_anything_queued():
+        gate.report(None, source=ReportSource.POLL)
     return True
 
 
-def _next_window(window: int, error: Exception | None) -> int:
+def _next_window(window: int, error: EngineError | None) -> int:
+    """Return how many POSTs may be pending after this outcome."""
     match error:
-        case None | kling.Refused():
+        case None | RequestRefused():
             return min(window * 2, settings.SUBMIT_THREADS)
-        case kling.NotSent() | kling.SlowDown() | kling.OnHold():
+        case NotSent() | SlowDown() | OnHold():
             return window
         case _:
             return 1
 
 
 def sweep() -> None:
-    """T6: whoever sent these is gone, or has waited past every deadline. Nobody knows; a person
-    decides. A late answer still wins."""
-    UpstreamGate.clamp_to_clock()
+    """T6: mark rows unconfirmed whose sender is dead or whose deadline has passed.
+
+    A response that arrives later still counts.
+    """
+    UpstreamGate.for_engine().clamp_to_clock()
     sent = Submission.objects.filter(
         outcome=Submission.Outcome.SENT, generation__status=Status.SUBMITTING
     ).select_related("generation")
@@ -144,130 +152,119 @@ def sweep() -> None:
             submission.generation.mark_unconfirmed(submission, TransitionReason.WORKER_DIED)
 
 
-def _take_answers(posts: PendingPosts) -> list[Exception | None]:
-    """Write down what came within a moment; for each what was wrong with it, or None.
+def _record_responses(posts: PendingPosts) -> list[EngineError | None]:
+    """Wait a moment for responses and record them; return their errors, None for a success.
 
-    An answer that the database does not take is tried again until its deadline; then the sweep
-    parks the row at `unconfirmed`, and it is never sent again by itself.
+    A response that cannot be saved is retried until its deadline. Then the sweep marks the row
+    unconfirmed, and it is never submitted again automatically.
     """
     if not posts:
-        time.sleep(TICK_SECONDS)
+        time.sleep(RESPONSE_WAIT_SECONDS)
         return []
-    answered, _waiting = wait(posts, TICK_SECONDS, FIRST_COMPLETED)
-    taken: list[Exception | None] = []
-    for post in answered:
+    done, _pending = wait(posts, RESPONSE_WAIT_SECONDS, FIRST_COMPLETED)
+    outcomes: list[EngineError | None] = []
+    for post in done:
         try:
-            taken.append(_take(posts[post], post))
+            outcomes.append(_record_response(posts[post], post))
         except Exception:
             _log_unsaved(posts[post], post)
             if timezone.now() < posts[post].submission.deadline_at:
-                time.sleep(TICK_SECONDS)
+                time.sleep(RESPONSE_WAIT_SECONDS)
                 continue
         del posts[post]
-    return taken
+    return outcomes
 
 
-def _take(item: PreparedSubmission, post: "Future[kling.Task]") -> kling.KlingError | None:
+def _record_response(item: PreparedSubmission, post: "Future[Task]") -> EngineError | None:
     try:
         task = post.result()
-    except kling.KlingError as error:
-        _not_accepted(item, error)
+    except EngineError as error:
+        _record_error(item, error)
         return error
-    _accepted(item, task)
+    _record_task(item, task)
     return None
 
 
-def _log_unsaved(item: PreparedSubmission, post: "Future[kling.Task]") -> None:
-    """It is money: the id must be findable even when the database does not take it."""
+def _log_unsaved(item: PreparedSubmission, post: "Future[Task]") -> None:
+    """Log the task id: it is the only trace of a charge while the database refuses it."""
     if not connection.in_atomic_block:
-        connection.close()  # it may be the broken one; the next try opens another
+        connection.close()  # it may be broken; the next attempt opens another
     task_id = "" if post.exception() else post.result().upstream_task_id
-    logger.exception("answer not saved: %s, Kling task id %r", item.generation, task_id)
+    logger.exception("Response not saved: %s, Kling task id %r", item.generation, task_id)
 
 
-def _accepted(item: PreparedSubmission, task: kling.Task) -> None:
+def _record_task(item: PreparedSubmission, task: Task) -> None:
     with transaction.atomic():
-        _note(
-            item, Submission.Outcome.ACCEPTED, task.answer, upstream_task_id=task.upstream_task_id
+        _record_outcome(
+            item,
+            Submission.Outcome.ACCEPTED,
+            task.response,
+            upstream_task_id=task.upstream_task_id,
         )
-        moved = item.generation.mark_running(item.submission, task.upstream_task_id, first_poll())
-        UpstreamGate.clear()
-    if not moved:
-        logger.error("a late answer: %s is Kling task %r", item.generation, task.upstream_task_id)
+        is_running = item.generation.mark_running(
+            item.submission, task.upstream_task_id, first_poll()
+        )
+        UpstreamGate.for_engine().report(None, source=ReportSource.SUBMIT)
+    if not is_running:
+        logger.error("Late response: %s is Kling task %r", item.generation, task.upstream_task_id)
 
 
-def _not_accepted(item: PreparedSubmission, error: kling.KlingError) -> None:
-    answer = error.answer or str(error)
-    facts = {"http_status": error.http_status, "code": error.code[:60]}
+def _record_error(item: PreparedSubmission, error: EngineError) -> None:
+    if isinstance(error, SlowDown) and _exceeds_max_attempts(item, error):
+        error = Unanswered(error.message, error.http_status, error.code, error.response)
+    response = error.response or str(error)
+    details = {"http_status": error.http_status, "code": error.code[:60]}
     generation, submission = item.generation, item.submission
     with transaction.atomic():
         match error:
-            case kling.Refused(kind="input") if _may_be_there(item):
-                _note(item, Submission.Outcome.REFUSED, answer, **facts)
+            case RequestRefused(kind=FailureKind.INPUT) if _may_already_exist(item):
+                _record_outcome(item, Submission.Outcome.REFUSED, response, **details)
                 generation.mark_unconfirmed(submission, TransitionReason.REFUSED)
-                UpstreamGate.clear()
-            case kling.Refused():
-                _note(item, Submission.Outcome.REFUSED, answer, **facts)
-                failure = Failure(error.kind)
-                generation.mark_refused(submission, failure, error.message)
-                UpstreamGate.clear()
-            case kling.NotSent():
-                _note(item, Submission.Outcome.POSTPONED, answer, **facts)
+            case RequestRefused():
+                _record_outcome(item, Submission.Outcome.REFUSED, response, **details)
+                generation.mark_refused(submission, Failure(error.kind), error.message)
+            case NotSent():
+                _record_outcome(item, Submission.Outcome.POSTPONED, response, **details)
                 generation.mark_postponed(submission, TransitionReason.NOT_REACHED)
-                UpstreamGate.wait(_backoff(None), is_busy=False)
-            case kling.SlowDown() if not _too_often(item, error):
-                _note(item, Submission.Outcome.POSTPONED, answer, **facts)
+            case SlowDown():
+                _record_outcome(item, Submission.Outcome.POSTPONED, response, **details)
                 generation.mark_postponed(submission, TransitionReason.BUSY)
-                _slow_down(error)
-            case kling.OnHold():
-                _note(item, Submission.Outcome.POSTPONED, answer, **facts)
+            case OnHold():
+                _record_outcome(item, Submission.Outcome.POSTPONED, response, **details)
                 generation.mark_postponed(submission, TransitionReason.HELD)
-                UpstreamGate.hold(error.trouble, answer, gap_seconds=settings.HOLD_RETRY_SECONDS)
             case _:
-                _note(item, Submission.Outcome.UNANSWERED, answer, **facts)
+                _record_outcome(item, Submission.Outcome.UNANSWERED, response, **details)
                 generation.mark_unconfirmed(submission, TransitionReason.NO_ANSWER)
-                if UpstreamGate.count_unanswered() >= UNANSWERED_BECOMES_HOLD:
-                    # A wrong address answers like this too, and every further try may cost.
-                    UpstreamGate.hold(UpstreamGate.HoldReason.UNREACHED, answer,
-                              gap_seconds=settings.HOLD_RETRY_SECONDS)  # fmt: skip
+        in_flight = Generation.objects.images_in_flight() if isinstance(error, SlowDown) else 0
+        UpstreamGate.for_engine().report(
+            error, source=ReportSource.SUBMIT, images_in_flight=in_flight
+        )
 
 
-def _note(item: PreparedSubmission, outcome: Submission.Outcome, answer: str, **facts: Any) -> None:
+def _record_outcome(
+    item: PreparedSubmission, outcome: Submission.Outcome, response: str, **details: Any
+) -> None:
     Submission.objects.filter(pk=item.submission.pk).update(
-        outcome=outcome, answered_at=timezone.now(), response=answer[:4000], **facts
+        outcome=outcome,
+        answered_at=timezone.now(),
+        response=response[:MAX_RESPONSE_CHARACTERS],
+        **details,
     )
 
 
-def _too_often(item: PreparedSubmission, error: kling.SlowDown) -> bool:
-    """Some answers may be taken for "try again" only so often; then nobody knows any more."""
+def _exceeds_max_attempts(item: PreparedSubmission, error: SlowDown) -> bool:
+    """Some responses mean "try again" only a few times; after that the result is unknown."""
     if error.max_attempts is None:
         return False
     same = item.generation.submissions.filter(code=error.code)
     return same.count() >= error.max_attempts
 
 
-def _may_be_there(item: PreparedSubmission) -> bool:
-    """A second submit under the same name is refused where the first was accepted (notes 2.3)."""
+def _may_already_exist(item: PreparedSubmission) -> bool:
+    """Whether an earlier attempt may have been accepted.
+
+    Its external id is the same, so the upstream refuses a second submit (notes 2.3).
+    """
     unknown = (Submission.Outcome.SENT, Submission.Outcome.UNANSWERED)
-    before = item.generation.submissions.filter(attempt__lt=item.submission.attempt)
-    return bool(settings.UPSTREAM_LOOKUP) and before.filter(outcome__in=unknown).exists()
-
-
-def _slow_down(error: kling.SlowDown) -> None:
-    UpstreamGate.shrink(Generation.objects.images_in_flight())
-    if error.wait_seconds is not None:
-        UpstreamGate.stay_silent(error.wait_seconds)
-    UpstreamGate.wait(_backoff(error.wait_seconds))
-    gate = UpstreamGate.now()
-    busy_for = timezone.now() - (gate.busy_since or timezone.now())
-    if not error.reason_known and busy_for > BUSY_BECOMES_HOLD:
-        UpstreamGate.hold(
-            UpstreamGate.HoldReason.BUSY, error.answer, gap_seconds=settings.HOLD_RETRY_SECONDS
-        )
-
-
-def _backoff(asked_seconds: float | None) -> float:
-    """Doubled for each refusal in a row, at most a minute, never less than was asked for."""
-    doubled = settings.BUSY_RETRY_SECONDS * 2.0 ** min(UpstreamGate.now().refusals_in_a_row, 6)
-    doubled = min(doubled, MAX_WAIT_SECONDS)
-    return max(doubled * random.uniform(0.8, 1.2), asked_seconds or 0)
+    earlier = item.generation.submissions.filter(attempt__lt=item.submission.attempt)
+    return bool(settings.UPSTREAM_LOOKUP) and earlier.filter(outcome__in=unknown).exists()

@@ -1,7 +1,7 @@
-"""All of django-q2: the entry points it calls, what enqueues them, the schedules, the cluster.
+"""All uses of django-q2: its entry points, enqueue functions, schedules and cluster.
 
-A task carries no truth: it wakes a line of work, which then looks at the rows. Four lines (submit,
-pump, fetch, lookup) run as shifts at a slot, so that one worker is always free for the next kick.
+A task only starts a loop, which then reads the rows. Four loops (submit, poll, fetch, lookup) run
+under leases, so that one worker process is always free for the next wake-up.
 """
 
 import signal
@@ -30,36 +30,36 @@ LOOPS: dict[str, ModuleType] = {
     "fetch": fetch_loop,
     "lookup": lookup_loop,
 }
-# One shift at a slot; several pumps share the rows, on this machine or on others.
+# Lease names by loop. Several poll loops share the rows, also across machines.
 LEASES = {name: [name] for name in LOOPS}
 LEASES["poll"] += [f"poll-{number}" for number in range(2, settings.POLL_LOOPS + 1)]
-# A clean stop waits so long: a submit or a download that is under way, and what is written then.
+# How long a clean stop may take: a submit or a download in progress, and its writes.
 MAX_CALL_SECONDS = max(settings.SUBMIT_DEADLINE_SECONDS, 90.0) + 30.0
-STALE = timedelta(seconds=30)
-KEEP_FAILURES = timedelta(days=30)
+POLL_STALE_AFTER = timedelta(seconds=30)
+QUEUE_TASK_RETENTION = timedelta(days=30)
 
 
 # --- entry points -------------------------------------------------------------------------------
 
 
 def submit(lease_name: str = "submit") -> None:
-    _work("submit", lease_name)
+    _run_loop("submit", lease_name)
 
 
 def poll(lease_name: str = "poll") -> None:
-    _work("poll", lease_name)
+    _run_loop("poll", lease_name)
 
 
 def fetch(lease_name: str = "fetch") -> None:
-    _work("fetch", lease_name)
+    _run_loop("fetch", lease_name)
 
 
 def lookup(lease_name: str = "lookup") -> None:
-    _work("lookup", lease_name)
+    _run_loop("lookup", lease_name)
 
 
 def heartbeat() -> None:
-    """A sign of life, and the net under every lost kick."""
+    """Record the worker's heartbeat, sweep rows, and start loops whose wake-up was lost."""
     Lease.record_heartbeat("worker")
     submit_loop.sweep()
     poll_loop.sweep()
@@ -70,28 +70,28 @@ def heartbeat() -> None:
 
 
 def prune_expired_rows() -> None:
-    """Once a day: what django-q2 and the sessions leave behind."""
+    """Daily: delete finished tasks of django-q2 and expired sessions."""
     now = timezone.now()
-    QueueTask.objects.filter(stopped__lt=now - KEEP_FAILURES).delete()
+    QueueTask.objects.filter(stopped__lt=now - QUEUE_TASK_RETENTION).delete()
     Session.objects.filter(expire_date__lt=now).delete()
 
 
-def _work(name: str, lease_name: str) -> None:
+def _run_loop(name: str, lease_name: str) -> None:
     module = LOOPS[name]
     with LeasedLoop(lease_name, wake_up, module.LOOP_SECONDS) as loop:
         if not loop.is_held:
             return
         module.run(loop)
-    # Looked at after the slot is free: a kick that came while it was taken did nothing.
+    # Checked after the lease is free: wake-ups are dropped while it is held.
     if module.has_work():
         wake_up(name)
 
 
-# --- what others may call -------------------------------------------------------------------------
+# --- for other layers --------------------------------------------------------------------------
 
 
 def enqueue_submit() -> None:
-    """Call it in the transaction that queues a row: kick and row commit together."""
+    """Call it in the transaction that queues a row, so that both commit together."""
     wake_up("submit")
 
 
@@ -108,13 +108,13 @@ def enqueue_lookup() -> None:
 
 
 def enqueue_poll_if_stale() -> None:
-    """A page that shows live cards asks for this: cheap, and only one of many pages enqueues."""
-    if not Lease.was_active_within("poll", STALE):
+    """Start polling if it has stopped. For pages with live cards: cheap, and enqueues once."""
+    if not Lease.was_active_within("poll", POLL_STALE_AFTER):
         enqueue_poll()
 
 
 def wake_up(loop: str) -> None:
-    """Kick that line unless somebody works at it, who will look once more at the end."""
+    """Start this loop unless its lease is held; the holder re-checks for work afterwards."""
     for lease_name in LEASES[loop]:
         if Lease.claim_wake_up(lease_name):
             async_task(
@@ -126,21 +126,21 @@ def wake_up(loop: str) -> None:
 
 
 def enqueue_heartbeat() -> int | None:
-    """Returns the key of its queue row, for `is_queued`."""
+    """Return the key of its queue row, for `is_queued`."""
     tag = async_task("generations.worker.tasks.heartbeat")
     newest = OrmQ.objects.order_by("-pk")[:50]
     return next((row.pk for row in newest if row.task_id() == tag), None)
 
 
 def is_queued(key: int) -> bool:
-    """Whether that queue row is still unacknowledged."""
+    """Whether this queue row is still unacknowledged."""
     return bool(OrmQ.objects.filter(pk=key).exists())
 
 
 def create_schedules() -> None:
-    """Schedule the heartbeat, for when no watchdog enqueues it, and the daily pruning.
+    """Schedule the heartbeat, in case no watchdog enqueues it, and the daily pruning.
 
-    Schedules that an earlier release made under other names are removed.
+    Deletes schedules that an earlier release created under other names.
     """
     schedules = {
         "heartbeat": {"schedule_type": Schedule.MINUTES, "minutes": 1},
@@ -155,11 +155,11 @@ def create_schedules() -> None:
 
 
 def run_cluster() -> None:
-    """Run django-q2's cluster in this process until SIGTERM or SIGINT; returns when it stopped."""
+    """Run django-q2's cluster in this process until SIGTERM or SIGINT; return when it stopped."""
     cluster = Cluster()  # installs its own signal handlers
 
     def stop(number: int, frame: FrameType | None) -> None:
-        stopping.value = 1  # the shifts hand over at once instead of at their end
+        stopping.value = 1  # loops end at once
         cluster.sig_handler(number, frame)
 
     signal.signal(signal.SIGTERM, stop)

@@ -1,15 +1,18 @@
-"""The client as this install has it: one place where its settings meet the door."""
+"""The engine clients of this install."""
 
 from django.conf import settings
 
 from generations.engines import kling
+from generations.engines.base import Engine
+from generations.engines.gateway import Gateway
 
 
-def client(*, pool_size: int = 1) -> kling.Client:
-    return kling.Client(
+def make_client(*, pool_size: int = 1) -> Engine:
+    """Return a client with the URL, key and profile from the settings. The caller closes it."""
+    gateway = Gateway(
         settings.UPSTREAM_URL,
         settings.UPSTREAM_KEY or settings.SIMULATOR_KEY,
-        profile=settings.UPSTREAM_PROFILE,
         pool_size=pool_size,
         submit_seconds=settings.SUBMIT_DEADLINE_SECONDS,
     )
+    return kling.Client(gateway, profile=settings.UPSTREAM_PROFILE)

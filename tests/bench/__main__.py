@@ -133,7 +133,7 @@ def submits(settings: dict[str, object]) -> None:
 def idle(installation: Installation) -> None:
     """Measure the install without any work, and without the simulator."""
     time.sleep(IDLE_WARM_UP_SECONDS)
-    processes = installation.family("run")
+    processes = installation.process_tree("run")
     before = cpu_seconds(processes)
     time.sleep(IDLE_SECONDS)
     cpu = (cpu_seconds(processes) - before) / IDLE_SECONDS

@@ -114,7 +114,7 @@ def _klingweb(count: int, **settings: object) -> Figures:
             installation.start("worker")
             installation.manage("shell", "-c", INSERT_ROWS.format(path=str(path)))
             wait_until(lambda: _poll_count(simulator) > count, 60, "each task was polled once")
-            load = _full_load(simulator, installation.family("worker"))
+            load = _full_load(simulator, installation.process_tree("worker"))
             wait_until(
                 lambda: not installation.statuses().get("running"),
                 240,

@@ -44,7 +44,7 @@ def soak(minutes: int, **settings: object) -> None:
 
 def _load(installation: Installation) -> tuple[float, int]:
     """Return memory in MB and the number of open files of the worker's processes."""
-    processes = installation.family("worker")
+    processes = installation.process_tree("worker")
     return pss_megabytes(processes), sum(_open_files(process) for process in processes)
 
 

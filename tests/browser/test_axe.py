@@ -66,9 +66,7 @@ def installation(settings: Settings, tmp_path: Path, transactional_db: None) -> 
     Collection.objects.create(name=HOSTILE[0][:80], created_by=admin).add(shown, admin)
     make_generation(Status.SUCCEEDED, owner=admin, is_private=True, prompt=HOSTILE[1])
     Picture.objects.filter(pk=short.pictures.all()[0].pk).trash(admin)
-    UpstreamGate.objects.create(
-        pk=UpstreamGate.ONLY, paused_at=timezone.now(), pause_reason=HOSTILE[0][:60]
-    )
+    UpstreamGate.for_engine().pause(admin, HOSTILE[0][:60])
     return admin
 
 

@@ -15,9 +15,9 @@ HORIZONTAL_OVERFLOW = "document.documentElement.scrollWidth - document.documentE
 def test_open_page_shows_a_pause_and_its_end(page: Page, owner: Member, admin: Member) -> None:
     make_generation(Status.RUNNING, owner=owner)
     page.reload()
-    UpstreamGate.pause(admin, "Lunch")
+    UpstreamGate.for_engine().pause(admin, "Lunch")
     expect(page.get_by_role("region", name="Generation is paused: Lunch")).to_be_visible()
-    UpstreamGate.resume()
+    UpstreamGate.for_engine().resume()
     expect(page.locator("#banner-title")).to_have_count(0)
 
 
@@ -53,8 +53,8 @@ def test_admin_pages_do_not_scroll_sideways(
         make_generation(Status.SUCCEEDED, owner=owner, n=4, stored=3),
         make_generation(Status.UNCONFIRMED, owner=owner),
     ]
-    UpstreamGate.hold(UpstreamGate.HoldReason.ACCOUNT, "the raw response " * 40)
-    UpstreamGate.pause(admin, "The budget of this month is spent " * 8)
+    UpstreamGate.for_engine().hold(UpstreamGate.HoldReason.ACCOUNT, "the raw response " * 40)
+    UpstreamGate.for_engine().pause(admin, "The budget of this month is spent " * 8)
     window.clear_cookies()
     sign_in(window, admin)
     page = window.pages[-1]

@@ -8,7 +8,6 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 from typing import IO, Any
@@ -20,52 +19,13 @@ from django.core.management.base import BaseCommand, CommandError
 from generations.models import Generation, Member, TransitionReason
 from generations.operations import demo_data
 from generations.processes.forked import ForkedProcess
+from generations.processes.supervisor import ManagedProcess, keep_running, stop_in_order
 from generations.processes.watchdog import Watchdog
-from generations.worker.tasks import MAX_CALL_SECONDS
 
 from . import web
 
 TICK_SECONDS = 0.5
 READY_SECONDS = 30.0
-STOP_SECONDS = MAX_CALL_SECONDS + 15.0
-MAX_RESTART_SECONDS = 30.0
-
-
-class Part:
-    """One long-lived program of the tree, started again when it ends by itself."""
-
-    def __init__(self, name: str, target: Callable[[], object]) -> None:
-        self.name = name
-        self.target = target
-        self.child: ForkedProcess | None = None
-        self.start_at = 0.0
-        self.ends = 0
-
-    def keep(self) -> str:
-        """Start it when it is due; returns a sentence when it has just ended by itself."""
-        now = time.monotonic()
-        if self.child is None:
-            if now >= self.start_at:
-                self.child = ForkedProcess(self.target)
-            return ""
-        if self.child.poll() is None:
-            return ""
-        status = self.child.status
-        self.child.kill()  # what it may have left behind
-        self.child = None
-        self.ends += 1
-        pause = min(2.0**self.ends, MAX_RESTART_SECONDS)
-        self.start_at = now + pause
-        return f"{self.name} ended with {status}; it starts again in {pause:.0f} s"
-
-    def stop(self) -> None:
-        if self.child:
-            self.child.terminate()
-
-    def wait(self, until: float) -> None:
-        if self.child:
-            self.child.wait(until - time.monotonic())
-            self.child.kill()
 
 
 class Command(BaseCommand):
@@ -81,23 +41,19 @@ class Command(BaseCommand):
         self._check_ports()
         lock = _lock_data_folder()
         self._prepare()
-        parts = self._parts()
-        self._keep(parts)
+        processes = self._processes()
+        keep_running(processes, self.stderr.write)
         # In the background, and on the first start only: removed demo data does not come back.
         demo = ForkedProcess(_add_demo_data) if settings.DEMO and self.is_first_start else None
         self._print_when_ready()
         while not self.stopping:
-            self._keep(parts)
+            keep_running(processes, self.stderr.write)
             if demo and demo.poll() is not None:
                 demo = None
             time.sleep(TICK_SECONDS)
-        self._stop_all(parts)
+        # Worker and web first: the simulator must answer calls in progress.
+        stop_in_order(processes[:2], processes[2:])
         lock.close()
-
-    def _keep(self, parts: list[Part]) -> None:
-        for part in parts:
-            if sentence := part.keep():
-                self.stderr.write(sentence)
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
         self.stopping = True
@@ -124,14 +80,14 @@ class Command(BaseCommand):
         if not settings.DEMO:
             _end_demo_generations()
 
-    def _parts(self) -> list[Part]:
-        parts = [
-            Part("the worker", Watchdog().run),
-            Part("the web server", web.serve),
+    def _processes(self) -> list[ManagedProcess]:
+        processes = [
+            ManagedProcess("the worker", Watchdog().run),
+            ManagedProcess("the web server", web.serve),
         ]
         if settings.DEMO:
-            parts.append(Part("the simulator", _simulate))
-        return parts
+            processes.append(ManagedProcess("the simulator", _simulate))
+        return processes
 
     def _print_when_ready(self) -> None:
         """Print the address once the port answers, or after `READY_SECONDS`."""
@@ -149,15 +105,6 @@ class Command(BaseCommand):
                 "Demo: no API key is set. Images are drawn on this machine and cost nothing.\n"
             )
         self.stdout.write("Press Ctrl-C to stop. Work in progress continues at the next start.\n\n")
-
-    def _stop_all(self, parts: list[Part]) -> None:
-        """Stop worker and web server first: the simulator must answer their last requests."""
-        until = time.monotonic() + STOP_SECONDS
-        for group in (parts[:2], parts[2:]):
-            for part in group:
-                part.stop()
-            for part in group:
-                part.wait(until)
 
 
 def _lock_data_folder() -> IO[str]:

@@ -53,7 +53,7 @@ def seconds_since_submit(row: Generation) -> int:
 
 def current_gate() -> UpstreamGate | None:
     """Return the gate's row, or None before the first request; pages never create it."""
-    return UpstreamGate.objects.select_related("paused_by").filter(pk=UpstreamGate.ONLY).first()
+    return UpstreamGate.current_or_none()
 
 
 def _positions() -> dict[int, int]:

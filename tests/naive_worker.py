@@ -1,7 +1,7 @@
-"""A naive worker for comparison: read an unsent row, POST, then save the task id.
+"""A naive worker: takes a queued row, sends the POST, then saves the task id.
 
-A kill between the POST and the save makes it pay twice. `python -m tests.toy DATABASE URL KEY` runs
-until it is killed.
+Comparison for tests/test_killing.py. `python -m tests.naive_worker DATABASE URL KEY` runs until it
+is killed.
 """
 
 import sqlite3
@@ -22,13 +22,13 @@ def create(database: str, prompts: list[str]) -> None:
         )
 
 
-def unsent(database: str) -> list[str]:
+def queued_prompts(database: str) -> list[str]:
     with sqlite3.connect(database, timeout=20) as connection:
-        rows = connection.execute("SELECT prompt FROM request WHERE task_id IS NULL")
-        return [prompt for (prompt,) in rows]
+        found = connection.execute("SELECT prompt FROM request WHERE task_id IS NULL")
+        return [prompt for (prompt,) in found]
 
 
-def run_loops(database: str, url: str, key: str) -> None:
+def run(database: str, url: str, key: str) -> None:
     def submit(prompt: str) -> None:
         response = requests.post(
             f"{url}/kling/v1/images/generations",
@@ -41,10 +41,10 @@ def run_loops(database: str, url: str, key: str) -> None:
             connection.execute("UPDATE request SET task_id = ? WHERE prompt = ?", (task_id, prompt))
 
     with ThreadPoolExecutor(THREADS) as pool:
-        while prompts := unsent(database):
+        while prompts := queued_prompts(database):
             list(pool.map(submit, prompts[:THREADS]))
     time.sleep(3600)
 
 
 if __name__ == "__main__":
-    run_loops(*sys.argv[1:])
+    run(*sys.argv[1:])
