@@ -1,20 +1,24 @@
-"""The columns, constraints and properties of a generation."""
+"""The columns and constraints of a generation, and the conditional changes of one row."""
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Self
 from uuid import uuid5
 
 from django.conf import settings
-from django.db import models
+from django.db import models, transaction
 from django.db.models import F, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from generations.catalog import ASPECT_RATIO_BY_NAME, AspectRatio
 
+from .generation_queryset import BaseGenerationQuerySet
 from .member import Member
 from .picture import Picture
 from .search_text import normalize
 from .status import FINAL, LIVE, OPEN, WITH_TASK, Failure, Status
+from .submission import Submission
+from .transition import Transition, TransitionReason
 from .upstream_gate import DEFAULT_ENGINE
 
 
@@ -24,7 +28,7 @@ def _current_upstream() -> str:
 
 
 class GenerationBase(models.Model):
-    """What a generation is. `Generation` adds how it changes."""
+    """The data of a generation. `Generation` adds the named transitions."""
 
     class Upstream(models.TextChoices):
         """Where a request is sent. Rows of one upstream are never sent to another."""
@@ -217,3 +221,67 @@ class GenerationBase(models.Model):
         if not (self.submitted_at and self.finished_at):
             return None
         return round((self.finished_at - self.submitted_at).total_seconds())
+
+    # --- Conditional changes, recorded in the history ---------------------------------------------
+
+    def _row(self) -> BaseGenerationQuerySet[Self]:
+        """A queryset of this row alone."""
+        return BaseGenerationQuerySet[Self](type(self)).filter(pk=self.pk)
+
+    def _apply_answer(
+        self,
+        submission: Submission,
+        from_statuses: Sequence[Status],
+        to_status: Status,
+        reason: TransitionReason,
+        *,
+        by: Member | None = None,
+        **changes: Any,
+    ) -> bool:
+        """Change the status by an answer to this submission, unless a newer attempt exists."""
+        latest = Q(attempt=submission.attempt)
+        return any(
+            self._transition(from_status, to_status, reason, by=by, condition=latest, **changes)
+            for from_status in from_statuses
+        )
+
+    def _transition(
+        self,
+        from_status: Status,
+        to_status: Status,
+        reason: TransitionReason,
+        *,
+        detail: str = "",
+        by: Member | None = None,
+        condition: Q | None = None,
+        **changes: Any,
+    ) -> bool:
+        """Change the status if the row still has `from_status` and meets the condition.
+
+        True: changed and recorded, and this object is reloaded. False: changed elsewhere first.
+        """
+        row = self._row().filter(condition or Q())
+        if not row.transition(from_status, to_status, reason, detail=detail, by=by, **changes):
+            return False
+        self.refresh_from_db()
+        return True
+
+    def _annotate(
+        self,
+        reason: TransitionReason,
+        status: Status = Status.RUNNING,
+        *,
+        by: Member | None = None,
+        condition: Q | None = None,
+        **changes: Any,
+    ) -> bool:
+        """Change and record other columns of a row in `status`, without changing the status."""
+        row = self._row().filter(condition or Q(), status=status)
+        with transaction.atomic():
+            if not row.update(version=F("version") + 1, **changes):
+                return False
+            Transition.objects.create(
+                generation_id=self.pk, from_status=status, to_status=status, reason=reason, by=by
+            )
+        self.refresh_from_db()
+        return True
