@@ -85,8 +85,8 @@ def test_nobody_else_names_a_task(
 @pytest.mark.parametrize(
     ("typed", "words"),
     [
-        ("  ", "Write the id"),
-        ("task-of-another", "Another generation has this task"),
+        ("  ", "Enter the task ID"),
+        ("task-of-another", "Another generation already has this task"),
         ("x" * 201, "at most 200 characters"),
         ("a\x00b", "Null characters"),
     ],
@@ -114,13 +114,13 @@ def test_a_press_on_an_old_card_names_nothing_and_says_so(
     row.abandon(row.owner, row.version)
     row.version -= 1
     page = set_task_id(admin_client, row, "task-from-the-log", **HTMX).content.decode()
-    assert "It had moved on before your press." in page
+    assert "This changed meanwhile." in page
     answer = admin_client.post(
         f"/generations/{row.pk}/enter-task-id/",
         {"upstream_task_id": "task-from-the-log", "version": row.version},
         follow=True,
     )
-    assert b"It had moved on before your press." in answer.content
+    assert b"This changed meanwhile." in answer.content
     row.refresh_from_db()
     assert row.status == Status.ABANDONED
 
@@ -176,7 +176,7 @@ def test_a_cancel_that_comes_too_late_hears_that_it_will_be_kept(
     answer = owner_client.post(
         f"/generations/{row.pk}/cancel/", {"version": "1"}, headers=headers, follow=True
     )
-    assert b"Already sent and paid for, so it will be finished and kept." in answer.content
+    assert "This request was sent and can’t be canceled.".encode() in answer.content
     row.refresh_from_db()
     assert (row.status, row.version) == (status, 1)
 

@@ -13,16 +13,23 @@ from tests.installation import ROOT
 # The layers, the most specific first, and the other layers that each may import.
 LAYERS: dict[str, set[str]] = {
     "generations.web": {
+        "generations.engines.offer",
+        "generations.engines.registry",
         "generations.models",
-        "generations.catalog",
+        "generations.requests",
         "generations.search",
+        "generations.worker.tasks",
+    },
+    "generations.requests": {
+        "generations.engines.offer",
+        "generations.engines.registry",
+        "generations.models",
         "generations.worker.tasks",
     },
     "generations.worker.tasks": {"generations.worker", "generations.models"},
     "generations.worker": {
         "generations.worker.tasks",
         "generations.models",
-        "generations.catalog",
         "generations.engines",
     },
     "generations.processes": {
@@ -31,13 +38,14 @@ LAYERS: dict[str, set[str]] = {
         "generations.worker.tasks",
     },
     "generations.search": {"generations.models"},
-    "generations.models": {"generations.catalog"},
-    "generations.catalog": set(),
-    "generations.engines": set(),
+    "generations.models": set(),
+    "generations.engines.offer": set(),
+    "generations.engines.registry": {"generations.engines", "generations.engines.offer"},
+    "generations.engines": {"generations.engines.offer"},
     "generations.admin": {"generations.models"},
     "generations.templatetags": set(),
     "generations.management": {
-        "generations.catalog",
+        "generations.engines.registry",
         "generations.models",
         "generations.processes",
         "generations.worker",
@@ -101,7 +109,7 @@ def faults(path: str, source: str) -> list[str]:
         for name in known
         if (other := layer_of(name)) and layer and other != layer and other not in LAYERS[layer]
     ]
-    if layer == "generations.web":
+    if layer in ("generations.web", "generations.requests"):
         used = {
             name.removeprefix("generations.worker.")
             for name in (*known, *attributes(source))
@@ -146,7 +154,13 @@ def test_every_module_has_a_layer() -> None:
         ("generations/models/picture.py", "from generations.worker import imaging"),
         ("generations/models/__init__.py", "from ..web import cards"),
         ("generations/engines/kling.py", "from ..models import Status"),
-        ("generations/catalog.py", "import generations.models"),
+        ("generations/engines/offer.py", "from generations.models import Status"),
+        ("generations/engines/offer.py", "from . import kling"),
+        ("generations/models/generation.py", "from generations.requests import create"),
+        ("generations/requests.py", "from generations.web import layout"),
+        ("generations/requests.py", "from generations.engines import kling"),
+        ("generations/requests.py", "from generations.worker import tasks\ntasks.submit()"),
+        ("generations/worker/submit.py", "from generations.requests import create"),
         ("generations/worker/poll.py", "from klingweb.simulator import SCENARIOS"),
         ("klingweb/simulator/server.py", "from generations.engines.kling import PATH"),
         ("klingweb/simulator/server.py", "from klingweb import settings"),
@@ -163,6 +177,8 @@ def test_a_wrong_import_is_found(path: str, source: str) -> None:
     [
         ("generations/web/card.py", "from generations.worker import tasks\ntasks.enqueue_poll()"),
         ("generations/web/card.py", "from .middleware.access import MemberRequest"),
+        ("generations/web/card.py", "from generations.requests import ACTIONS"),
+        ("generations/requests.py", "from generations.worker import tasks\ntasks.enqueue_poll()"),
         ("generations/worker/fetch.py", "import requests\nfrom generations.engines import kling"),
         ("generations/models/__init__.py", "from .status import Status"),
     ],

@@ -281,8 +281,9 @@ def test_as_many_polls_are_under_way_as_their_rate_and_length_ask_for(settings: 
         Generation.objects.exclude(pk=row.pk).delete()
         owner = make_member()
         Generation.objects.bulk_create(
-            Generation(owner=owner, idempotency_key=uuid4(), prompt="a pear", aspect_ratio="1:1",
-                       status=Status.RUNNING, upstream_task_id="t", next_poll_at=timezone.now())
+            Generation(owner=owner, idempotency_key=str(uuid4()), prompt="a pear",
+                       aspect_ratio="1:1", status=Status.RUNNING, upstream_task_id="t",
+                       next_poll_at=timezone.now())
             for _row in range(watched - 1)
         )  # fmt: skip
         width = poll.PollConcurrency()

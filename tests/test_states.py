@@ -124,10 +124,10 @@ def test_the_lost_file_of_a_made_row_is_asked_for_again_and_the_row_stays_made()
 
 
 def test_the_same_press_gives_the_same_row() -> None:
-    owner, nonce = make_member(), uuid4()
+    owner, nonce = make_member(), str(uuid4())
     wish = {"prompt": "a door", "aspect_ratio": "1:1", "n": 2}
-    first, is_new = Generation.objects.request(owner=owner, nonce=nonce, **wish)
-    again, is_new_again = Generation.objects.request(owner=owner, nonce=nonce, **wish)
+    first, is_new = Generation.objects.request(owner=owner, key=nonce, **wish)
+    again, is_new_again = Generation.objects.request(owner=owner, key=nonce, **wish)
     assert (is_new, is_new_again) == (True, False)
     assert first == again
     assert first.transitions.count() == 1

@@ -17,6 +17,8 @@ from typing import Any, Literal
 from urllib.parse import quote
 
 from . import envelope, http_client
+from .offer import AspectRatio, Offer, ReferenceRules
+from .offer import gettext_noop as _
 
 PATH = "/kling/v1/images/generations"  # YEScale; with /{id} behind it: notes 1.1
 MAX_BYTES = 1024 * 1024  # of an answer
@@ -54,12 +56,18 @@ class ImageRequest:
     image_fidelity: float | None = None
     external_id: str = ""
     extended: Mapping[str, Any] = field(default_factory=dict)
+    params: Mapping[str, Any] = field(default_factory=dict)  # by the fields of `OFFER`
 
     def body(self, profile: str) -> dict[str, Any]:
         """As YEScale documents it; what is empty is left out (notes 2.3)."""
         fields = {name: getattr(self, name) for name in DOCUMENTED}
         if profile == "extended":
             fields |= {name: self.extended.get(name) for name in EXTENDED}
+        fields |= {
+            each.name: self.params[each.name]
+            for each in OFFER.fields_for(profile)
+            if each.name in self.params
+        }
         if self.external_id:
             fields["external_task_id"] = self.external_id
         return {name: value for name, value in fields.items() if value not in (None, "")}
@@ -534,3 +542,33 @@ def _kind_of(reason: str) -> Kind:
         if re.search(words, reason, re.IGNORECASE):
             return kind
     return "ours"
+
+
+# --- what is offered --------------------------------------------------------------------------
+
+OFFER = Offer(
+    slug="kling",
+    label=_("Kling"),
+    aspect_ratios=(
+        AspectRatio("21:9", _("21 to 9, very wide")),
+        AspectRatio("16:9", _("16 to 9, wide")),
+        AspectRatio("3:2", _("3 to 2, landscape")),
+        AspectRatio("4:3", _("4 to 3, landscape")),
+        AspectRatio("1:1", _("1 to 1, square")),
+        AspectRatio("3:4", _("3 to 4, portrait")),
+        AspectRatio("2:3", _("2 to 3, portrait")),
+        AspectRatio("9:16", _("9 to 16, tall")),
+    ),
+    default_aspect_ratio="3:2",
+    max_images=9,
+    prompt_limit="PROMPT_CHARACTERS",
+    negative_prompt_limit="NEGATIVE_PROMPT_CHARACTERS",
+    reference=ReferenceRules(
+        # MPO is a JPEG with several images, written by many cameras.
+        types={"JPEG": "image/jpeg", "MPO": "image/jpeg", "PNG": "image/png"},
+        max_bytes=10 * 1024 * 1024,  # notes 2.5, as the next two
+        min_side=300,
+        max_ratio=2.5,
+        max_area=50_000_000,  # ours: what one web thread may decode
+    ),
+)

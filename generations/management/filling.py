@@ -13,7 +13,7 @@ from django.core.files.storage import default_storage
 from django.db import connection, transaction
 from django.utils import timezone
 
-from generations import catalog
+from generations.engines.registry import offer_for
 from generations.models import (
     Collection,
     CollectionItem,
@@ -126,9 +126,9 @@ def _draw() -> dict[str, list[dict[str, Any]]]:
     for file in sorted((DEMO / "pictures").glob("*.webp")):
         developed = imaging.process(file.read_bytes())
         ratio = min(
-            catalog.ASPECT_RATIOS,
+            offer_for().aspect_ratios,
             key=lambda shape: abs(shape.width / shape.height - developed.width / developed.height),
-        ).ratio
+        ).value
         if len(drawn.get(ratio, ())) < FILES_OF_A_SHAPE:
             drawn.setdefault(ratio, []).append(store.save(developed))
     return drawn
@@ -163,7 +163,7 @@ def _wish(
     sent = status != Status.CANCELED
     return Generation(
         owner=people[min(int(rng.expovariate(0.3)), len(people) - 1)],
-        idempotency_key=UUID(int=rng.getrandbits(128), version=4),
+        idempotency_key=str(UUID(int=rng.getrandbits(128), version=4)),
         created_at=at,
         upstream=Generation.Upstream.SAMPLE,
         prompt=prompt,

@@ -4,15 +4,13 @@ import random
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import uuid5
+from uuid import NAMESPACE_URL, UUID, uuid5
 
 from django.conf import settings
 from django.db import models, transaction
 from django.db.models import F, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
-
-from generations.catalog import ASPECT_RATIO_BY_NAME, AspectRatio
 
 from .generation_queryset import GenerationQuerySet
 from .library import Collection
@@ -37,6 +35,17 @@ def _current_upstream() -> str:
     return upstream
 
 
+def _namespace(key: str) -> UUID:
+    """The key itself where it is a UUID in the usual form, else one derived from it."""
+    try:
+        namespace = UUID(key)
+    except ValueError:
+        namespace = None
+    if namespace is None or str(namespace) != key:
+        return uuid5(NAMESPACE_URL, key)
+    return namespace
+
+
 class Generation(models.Model):
     class Upstream(models.TextChoices):
         """Where a request is sent. Rows of one upstream are never sent to another."""
@@ -49,7 +58,12 @@ class Generation(models.Model):
     shown_pictures: "list[Picture]"  # set by `with_pictures_of`
 
     owner = models.ForeignKey(Member, models.PROTECT, related_name="generations")
-    idempotency_key = models.UUIDField(help_text=_("The same press gives the same row."))
+    idempotency_key = models.CharField(
+        max_length=64, help_text=_("The same key of the same owner gives the same row.")
+    )
+    request_fingerprint = models.CharField(
+        max_length=64, blank=True, default="", help_text=_("SHA-256 of the request.")
+    )
     created_at = models.DateTimeField(default=timezone.now)
 
     # The wish
@@ -74,6 +88,9 @@ class Generation(models.Model):
         blank=True,
         related_name="+",
         help_text=_("Its pictures go there as they come."),
+    )
+    params = models.JSONField(
+        default=dict, blank=True, help_text=_("Fields that only one engine has.")
     )
     is_private = models.BooleanField(default=False, help_text=_("Seen by its owner alone."))
     search_text = models.TextField(
@@ -207,11 +224,7 @@ class Generation(models.Model):
     def external_id(self) -> str:
         """Our own name for it, the same on every attempt: an upstream that keeps such names apart
         refuses a second one, and can be asked whether it has it."""
-        return f"klingweb-{uuid5(self.idempotency_key, str(self.owner_id))}"
-
-    @property
-    def shape(self) -> AspectRatio:
-        return ASPECT_RATIO_BY_NAME[self.aspect_ratio]
+        return f"klingweb-{uuid5(_namespace(self.idempotency_key), str(self.owner_id))}"
 
     @property
     def took_seconds(self) -> int | None:

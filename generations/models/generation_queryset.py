@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
 
 from django.conf import settings
 from django.db import connection, models, transaction
@@ -112,14 +111,14 @@ class GenerationQuerySet(models.QuerySet["Generation"]):
         )
         return self.for_current_upstream().filter(taken).aggregate(images=Sum("n"))["images"] or 0
 
-    def request(self, *, owner: Member, nonce: UUID, **params: Any) -> tuple["Generation", bool]:
-        """T0: the one verb that creates. The same nonce again gives the same row and False.
+    def request(self, *, owner: Member, key: str, **columns: Any) -> tuple["Generation", bool]:
+        """T0: the one verb that creates. The same key again gives the same row and False.
 
         Call it inside the transaction that also enqueues the kick.
         """
         with transaction.atomic():
             generation, created = self.get_or_create(
-                owner=owner, idempotency_key=nonce, defaults=params
+                owner=owner, idempotency_key=key, defaults=columns
             )
             if created:
                 generation.transitions.create(

@@ -27,6 +27,9 @@ def _file_name(folder: str, extension: str) -> str:
     return f"{folder}/{name[:2]}/{name}.{extension}"
 
 
+# Widths of the two previews in pixels: a tile at double density, and a screen.
+THUMBNAIL_WIDTH = 512
+PREVIEW_WIDTH = 1280
 TRASH_DAYS = 30  # so long a member may take back what went to the trash
 
 

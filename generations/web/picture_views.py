@@ -5,8 +5,8 @@ from functools import lru_cache
 
 from django.urls import reverse
 
-from generations import catalog
 from generations.models import Picture
+from generations.models.picture import PREVIEW_WIDTH, THUMBNAIL_WIDTH
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def file_urls(pk: int) -> tuple[str, str, str, str]:
     original, preview, thumbnail = (
         reverse("file", args=(pk, variant)) for variant in ("original", "preview", "thumbnail")
     )
-    srcset = f"{thumbnail} {catalog.THUMBNAIL_WIDTH}w, {preview} {catalog.PREVIEW_WIDTH}w"
+    srcset = f"{thumbnail} {THUMBNAIL_WIDTH}w, {preview} {PREVIEW_WIDTH}w"
     return original, preview, thumbnail, srcset
 
 

@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 
 from generations.models import Generation, Member, Picture
 
+from .layout import layout_of
 from .picture_views import file_urls, picture_url
 
 # The boxes that the style sheet knows, by width over height: those of the eight shapes, and steps
@@ -41,7 +42,7 @@ class Tile:
     @classmethod
     def of_wish(cls, row: Generation, viewer: Member) -> "Tile":
         """A generation without a picture: an empty frame of its shape, with its words."""
-        shape = row.shape
+        layout = layout_of(row)
         return cls(
             pk=row.pk,
             url=reverse("generation", args=(row.pk,)),
@@ -49,9 +50,9 @@ class Tile:
             preview="",
             srcset="",
             alt=Truncator(row.prompt).chars(120),
-            width=shape.width,
-            height=shape.height,
-            step=step_of(shape.width / shape.height),
+            width=layout.width,
+            height=layout.height,
+            step=step_of(layout.width / layout.height),
             colour="",
             kilobytes=0,
             is_favourite=False,

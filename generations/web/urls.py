@@ -3,7 +3,7 @@
 from django.contrib.auth import views as auth_views
 from django.urls import URLPattern, path
 
-from . import files, health, queue
+from . import files, health, queue, redirects
 from .account import preferences
 from .cards import actions, changes, generation_page
 from .gallery import bulk, collections, compare, download, gallery, picture, trash
@@ -11,6 +11,7 @@ from .studio import prompt_history, reuse, similar, studio
 
 urlpatterns: list[URLPattern] = [
     path("", studio.studio, name="studio"),
+    *redirects.urlpatterns,
     path("cards/changes", changes.changes, name="changes"),
     path("generations/<int:pk>/", generation_page.generation, name="generation"),
     path("generations/<int:pk>/variations/", reuse.variations, name="variations"),

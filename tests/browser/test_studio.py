@@ -13,7 +13,7 @@ from tests.builders import make_generation, png_bytes
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def test_the_card_appears_where_one_is(page: Page) -> None:
+def test_card_appears_in_the_feed_without_a_reload(page: Page) -> None:
     page.get_by_label("Prompt", exact=True).fill("A pear on a dark ground")
     page.get_by_role("radio", name="16 to 9, wide").check()
     page.get_by_role("radio", name="4", exact=True).check()
@@ -27,7 +27,7 @@ def test_the_card_appears_where_one_is(page: Page) -> None:
     assert Generation.objects.get().n == 4
 
 
-def test_a_double_click_is_one_press(page: Page) -> None:
+def test_double_click_creates_one_generation(page: Page) -> None:
     page.get_by_label("Prompt", exact=True).fill("A pear")
     page.get_by_role("button", name="Make").dblclick()
     expect(page.get_by_role("article", name="A pear")).to_have_count(1)
@@ -36,7 +36,7 @@ def test_a_double_click_is_one_press(page: Page) -> None:
     assert Generation.objects.count() == 1
 
 
-def test_what_was_typed_and_chosen_survives_a_refusal(page: Page, tmp_path: Path) -> None:
+def test_invalid_form_keeps_text_and_file(page: Page, tmp_path: Path) -> None:
     (tmp_path / "dune.png").write_bytes(png_bytes())
     page.get_by_text("Reference", exact=True).click()
     page.get_by_label("Image file").set_input_files(tmp_path / "dune.png")
@@ -54,7 +54,7 @@ def test_what_was_typed_and_chosen_survives_a_refusal(page: Page, tmp_path: Path
     assert Generation.objects.get().reference == ReferenceImage.objects.get()
 
 
-def test_words_to_leave_out_wait_while_an_image_is_chosen(page: Page, tmp_path: Path) -> None:
+def test_negative_prompt_is_disabled_while_an_image_is_chosen(page: Page, tmp_path: Path) -> None:
     (tmp_path / "dune.png").write_bytes(png_bytes())
     page.locator("summary", has_text="Leave out").click()
     page.get_by_label("Leave out").fill("birds")
@@ -65,7 +65,7 @@ def test_words_to_leave_out_wait_while_an_image_is_chosen(page: Page, tmp_path: 
     expect(page.locator("#negative-prompt-value")).to_have_text("birds")
 
 
-def test_everything_goes_by_the_keyboard(page: Page) -> None:
+def test_studio_works_with_the_keyboard(page: Page) -> None:
     page.keyboard.press("Tab")
     expect(page.get_by_text("Skip to the content")).to_be_focused()
     page.keyboard.press("Enter")
@@ -90,7 +90,7 @@ def test_everything_goes_by_the_keyboard(page: Page) -> None:
     assert (row.n, row.aspect_ratio, row.status) == (2, "4:3", Status.CANCELED)
 
 
-def test_everything_goes_without_any_script(
+def test_studio_works_without_javascript(
     chromium: Browser, live_server: LiveServer, owner: Member, tmp_path: Path
 ) -> None:
     (tmp_path / "dune.png").write_bytes(png_bytes())
@@ -111,7 +111,7 @@ def test_everything_goes_without_any_script(
     context.close()
 
 
-def test_remix_fills_the_form(page: Page, owner: Member) -> None:
+def test_reuse_settings_fills_the_form(page: Page, owner: Member) -> None:
     make_generation(Status.SUCCEEDED, owner=owner, prompt="Dunes", n=3)
     page.reload()
     page.get_by_role("link", name="Remix").click()
@@ -119,7 +119,7 @@ def test_remix_fills_the_form(page: Page, owner: Member) -> None:
     expect(page.get_by_role("button", name="Make 3 pictures")).to_be_visible()
 
 
-def test_what_was_typed_survives_a_reload_until_it_is_made(page: Page) -> None:
+def test_draft_survives_a_reload_until_it_is_submitted(page: Page) -> None:
     prompt = page.get_by_label("Prompt", exact=True)
     prompt.fill("Layered ridges")
     page.reload()
@@ -130,9 +130,7 @@ def test_what_was_typed_survives_a_reload_until_it_is_made(page: Page) -> None:
     expect(prompt).to_have_value("")
 
 
-def test_an_image_is_dropped_pasted_and_checked_before_it_is_sent(
-    page: Page, tmp_path: Path
-) -> None:
+def test_dropped_and_pasted_images_are_checked_in_the_browser(page: Page, tmp_path: Path) -> None:
     give = """({small, way}) => {
         const canvas = document.createElement("canvas");
         canvas.width = canvas.height = small ? 100 : 400;
@@ -156,13 +154,13 @@ def test_an_image_is_dropped_pasted_and_checked_before_it_is_sent(
     assert ReferenceImage.objects.get().name == "given.png"
 
 
-def test_what_a_colleague_made_is_shown_before_the_press(page: Page, stranger: Member) -> None:
+def test_similar_images_are_shown_while_typing(page: Page, stranger: Member) -> None:
     make_generation(Status.SUCCEEDED, owner=stranger, prompt="A red bicycle at a white wall")
     page.get_by_label("Prompt", exact=True).press_sequentially("A red bicycle at a white wall")
     expect(page.get_by_text("1 alike, already made")).to_be_visible()
 
 
-def test_one_thing_is_varied_at_one_press(page: Page, owner: Member) -> None:
+def test_variation_starts_with_one_click(page: Page, owner: Member) -> None:
     before = make_generation(
         Status.SUCCEEDED, owner=owner, prompt="A pear\non linen", n=2, aspect_ratio="3:2"
     )
@@ -184,7 +182,7 @@ def test_one_thing_is_varied_at_one_press(page: Page, owner: Member) -> None:
     assert Generation.objects.filter(n=3, aspect_ratio="3:2").count() == 1
 
 
-def test_a_heart_is_given_on_the_card(page: Page, owner: Member) -> None:
+def test_favourite_is_set_on_the_card(page: Page, owner: Member) -> None:
     row = make_generation(Status.SUCCEEDED, owner=owner, n=2)
     page.reload()
     heart = page.get_by_role("button", name="Favourite: picture 2")

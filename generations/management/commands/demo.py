@@ -39,7 +39,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         wishes = json.loads((FOLDER / "prompts.json").read_text("utf-8"))
-        nonces = [uuid5(NONCE_SPACE, str(index)) for index in range(len(wishes))]
+        nonces = [str(uuid5(NONCE_SPACE, str(index))) for index in range(len(wishes))]
         if options["remove"]:
             self._remove(nonces)
             return

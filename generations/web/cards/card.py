@@ -26,6 +26,7 @@ from generations.models import (
 )
 from generations.models.generation_queryset import prefetch_pictures
 from generations.web.estimates import Estimate
+from generations.web.layout import Layout, layout_of
 from generations.web.picture_views import PictureView
 
 EAGER_CARDS = 2
@@ -152,12 +153,16 @@ class Card:
         return min(len(self.stored) + 1, self.files)
 
     @cached_property
+    def layout(self) -> Layout:
+        return layout_of(self.generation)
+
+    @cached_property
     def columns(self) -> int:
-        return self.generation.shape.columns[min(len(self.pictures), 9) - 1]
+        return self.layout.columns_of(len(self.pictures))
 
     @property
     def phone_columns(self) -> int:
-        return self.generation.shape.phone_columns[min(len(self.pictures), 9) - 1]
+        return self.layout.phone_columns_of(len(self.pictures))
 
     @property
     def rows(self) -> int:

@@ -12,7 +12,7 @@ from django.http import QueryDict
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from generations import catalog
+from generations.engines.registry import offer_for
 from generations.models import Collection, Generation, Member, Picture, Status, Tag
 from generations.models.generation_queryset import GenerationQuerySet
 from generations.models.picture import PictureQuerySet
@@ -48,7 +48,7 @@ class Filter(forms.Form):
     by = PeopleField(Member.objects.all(), label=_("the person"), required=False)
     shape = forms.MultipleChoiceField(
         label=_("the shape"),
-        choices=[(shape.ratio, shape.name) for shape in catalog.ASPECT_RATIOS],
+        choices=[(ratio.value, ratio.label) for ratio in offer_for().aspect_ratios],
         required=False,
     )
     collection = forms.ModelChoiceField(

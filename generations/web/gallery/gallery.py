@@ -16,7 +16,7 @@ from django.utils.formats import date_format
 from django.utils.translation import get_language
 from django.views.decorators.http import require_safe
 
-from generations import catalog
+from generations.engines.registry import offer_for
 from generations.models import Generation, Picture
 from generations.models.counting import count_up_to
 from generations.models.generation_queryset import GenerationQuerySet
@@ -102,7 +102,7 @@ def gallery(request: MemberRequest) -> HttpResponse:
         "total": Count(total),
         "month_nav": _month_nav(filter),
         "open_count": open_count,
-        "aspect_ratios": catalog.ASPECT_RATIOS,
+        "aspect_ratios": offer_for().aspect_ratios,
         "states": STATES,
         "made": DONE,
         "select_all": filter.query_string,

@@ -11,9 +11,9 @@ from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_safe
 
-from generations import catalog
 from generations.models import Collection, Generation, Member, Picture, Tag
 from generations.models.generation_queryset import prefetch_pictures
+from generations.models.picture import PREVIEW_WIDTH
 from generations.web.cards.changes import count_open
 from generations.web.middleware.access import MemberRequest
 from generations.web.picture_views import file_urls, picture_url
@@ -61,15 +61,15 @@ class PicturePage:
     @property
     def srcset(self) -> str:
         """A preview is never wider than its original."""
-        width = self.picture.width or catalog.PREVIEW_WIDTH
-        preview = f"{self.files['preview']} {min(width, catalog.PREVIEW_WIDTH)}w"
-        is_larger = width > catalog.PREVIEW_WIDTH
+        width = self.picture.width or PREVIEW_WIDTH
+        preview = f"{self.files['preview']} {min(width, PREVIEW_WIDTH)}w"
+        is_larger = width > PREVIEW_WIDTH
         return f"{preview}, {self.files['original']} {width}w" if is_larger else preview
 
     @property
     def sizes(self) -> str:
         """At most its own size: from this the browser takes how wide it is, too."""
-        width = self.picture.width or catalog.PREVIEW_WIDTH
+        width = self.picture.width or PREVIEW_WIDTH
         wide = f"(min-width: 1040px) min({width}px, 100vw - 480px)"
         return f"{wide}, (min-width: 700px) min({width}px, 100vw), 100vw"
 
