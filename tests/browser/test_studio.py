@@ -1,4 +1,4 @@
-"""Making a picture: with htmx, without any script, with the keyboard alone, and done wrong."""
+"""The studio in a browser: with htmx, without JavaScript, with the keyboard, with errors."""
 
 from pathlib import Path
 
@@ -17,11 +17,11 @@ def test_card_appears_in_the_feed_without_a_reload(page: Page) -> None:
     page.get_by_label("Prompt", exact=True).fill("A pear on a dark ground")
     page.get_by_role("radio", name="16 to 9, wide").check()
     page.get_by_role("radio", name="4", exact=True).check()
-    page.get_by_role("button", name="Make 4 pictures").click()
+    page.get_by_role("button", name="Generate 4 images").click()
     card = page.get_by_role("article", name="A pear on a dark ground")
     expect(card.get_by_text("Next in line")).to_be_visible()
     expect(card.locator(".frame")).to_have_count(4)
-    expect(page.locator("#today")).to_have_text("1 open, 0 done")
+    expect(page.locator("#today")).to_have_text("1 in progress, 0 done")
     expect(page).to_have_title("(1) Studio - klingweb")
     expect(page.get_by_label("Prompt", exact=True)).to_have_value("A pear on a dark ground")
     assert Generation.objects.get().n == 4
@@ -29,7 +29,7 @@ def test_card_appears_in_the_feed_without_a_reload(page: Page) -> None:
 
 def test_double_click_creates_one_generation(page: Page) -> None:
     page.get_by_label("Prompt", exact=True).fill("A pear")
-    page.get_by_role("button", name="Make").dblclick()
+    page.get_by_role("button", name="Generate").dblclick()
     expect(page.get_by_role("article", name="A pear")).to_have_count(1)
     page.reload()
     expect(page.get_by_role("article", name="A pear")).to_have_count(1)
@@ -38,29 +38,29 @@ def test_double_click_creates_one_generation(page: Page) -> None:
 
 def test_invalid_form_keeps_text_and_file(page: Page, tmp_path: Path) -> None:
     (tmp_path / "dune.png").write_bytes(png_bytes())
-    page.get_by_text("Reference", exact=True).click()
+    page.get_by_text("Reference image", exact=True).click()
     page.get_by_label("Image file").set_input_files(tmp_path / "dune.png")
     expect(page.locator("#reference-value")).to_have_text("dune.png")
     page.get_by_label("Prompt", exact=True).fill("x" * 501)
-    page.get_by_role("button", name="Make").click()
-    expect(page.get_by_text("501 characters are too many")).to_be_visible()
+    page.get_by_role("button", name="Generate").click()
+    expect(page.get_by_text("Too long: 501 of 500")).to_be_visible()
     prompt = page.get_by_label("Prompt", exact=True)
     expect(prompt).to_have_value("x" * 501)
     expect(prompt).to_be_focused()
     expect(page.get_by_label("Use dune.png")).to_be_checked()
     prompt.fill("Dunes")
-    page.get_by_role("button", name="Make").click()
+    page.get_by_role("button", name="Generate").click()
     expect(page.get_by_role("article", name="Dunes")).to_be_visible()
     assert Generation.objects.get().reference == ReferenceImage.objects.get()
 
 
 def test_negative_prompt_is_disabled_while_an_image_is_chosen(page: Page, tmp_path: Path) -> None:
     (tmp_path / "dune.png").write_bytes(png_bytes())
-    page.locator("summary", has_text="Leave out").click()
-    page.get_by_label("Leave out").fill("birds")
-    page.locator("summary", has_text="Reference").click()
+    page.locator("summary", has_text="Negative prompt").click()
+    page.get_by_label("Negative prompt").fill("birds")
+    page.locator("summary", has_text="Reference image").click()
     page.get_by_label("Image file").set_input_files(tmp_path / "dune.png")
-    expect(page.get_by_text("Not with a reference image")).to_be_visible()
+    expect(page.get_by_text("Not available with a reference image")).to_be_visible()
     page.get_by_label("Image file").set_input_files([])
     expect(page.locator("#negative-prompt-value")).to_have_text("birds")
 
@@ -73,7 +73,7 @@ def test_studio_works_with_the_keyboard(page: Page) -> None:
     expect(page.get_by_label("Prompt", exact=True)).to_be_focused()
     page.keyboard.type("A pear")
     page.keyboard.press("Tab")
-    expect(page.get_by_role("link", name="Earlier prompts")).to_be_focused()
+    expect(page.get_by_role("link", name="Prompt history")).to_be_focused()
     page.keyboard.press("Tab")
     page.keyboard.press("ArrowRight")
     expect(page.get_by_role("radio", name="4 to 3, landscape")).to_be_checked()
@@ -97,12 +97,12 @@ def test_studio_works_without_javascript(
     context = chromium.new_context(base_url=live_server.url, java_script_enabled=False)
     sign_in(context, owner)
     page = context.pages[0]
-    page.locator("summary", has_text="Reference").click()
+    page.locator("summary", has_text="Reference image").click()
     page.get_by_label("Image file").set_input_files(tmp_path / "dune.png")
-    page.get_by_role("button", name="Make pictures").click()
-    expect(page.get_by_text("Describe the picture first.")).to_be_visible()
+    page.get_by_role("button", name="Generate images").click()
+    expect(page.get_by_text("Describe the image first.")).to_be_visible()
     page.get_by_label("Prompt", exact=True).fill("Dunes")
-    page.get_by_role("button", name="Make pictures").click()
+    page.get_by_role("button", name="Generate images").click()
     row = Generation.objects.get()
     expect(page).to_have_url(f"{live_server.url}/#generation-{row.pk}")
     page.get_by_role("article", name="Dunes").get_by_role("button", name="Cancel").click()
@@ -116,7 +116,7 @@ def test_reuse_settings_fills_the_form(page: Page, owner: Member) -> None:
     page.reload()
     page.get_by_role("link", name="Remix").click()
     expect(page.get_by_label("Prompt", exact=True)).to_have_value("Dunes")
-    expect(page.get_by_role("button", name="Make 3 pictures")).to_be_visible()
+    expect(page.get_by_role("button", name="Generate 3 images")).to_be_visible()
 
 
 def test_draft_survives_a_reload_until_it_is_submitted(page: Page) -> None:
@@ -124,7 +124,7 @@ def test_draft_survives_a_reload_until_it_is_submitted(page: Page) -> None:
     prompt.fill("Layered ridges")
     page.reload()
     expect(prompt).to_have_value("Layered ridges")
-    page.get_by_role("button", name="Make").click()
+    page.get_by_role("button", name="Generate").click()
     expect(page.get_by_role("article", name="Layered ridges")).to_be_visible()
     page.reload()
     expect(prompt).to_have_value("")
@@ -149,7 +149,7 @@ def test_dropped_and_pasted_images_are_checked_in_the_browser(page: Page, tmp_pa
     expect(page.get_by_text("The image is too small")).to_have_count(0)
     expect(page.locator("#reference-value")).to_have_text("given.png")
     page.get_by_label("Prompt", exact=True).fill("Dunes")
-    page.get_by_role("button", name="Make").click()
+    page.get_by_role("button", name="Generate").click()
     expect(page.get_by_role("article", name="Dunes")).to_be_visible()
     assert ReferenceImage.objects.get().name == "given.png"
 
@@ -157,7 +157,7 @@ def test_dropped_and_pasted_images_are_checked_in_the_browser(page: Page, tmp_pa
 def test_similar_images_are_shown_while_typing(page: Page, stranger: Member) -> None:
     make_generation(Status.SUCCEEDED, owner=stranger, prompt="A red bicycle at a white wall")
     page.get_by_label("Prompt", exact=True).press_sequentially("A red bicycle at a white wall")
-    expect(page.get_by_text("1 alike, already made")).to_be_visible()
+    expect(page.get_by_text("1 similar image exists")).to_be_visible()
 
 
 def test_variation_starts_with_one_click(page: Page, owner: Member) -> None:
@@ -169,7 +169,7 @@ def test_variation_starts_with_one_click(page: Page, owner: Member) -> None:
     for times in (1, 2):
         card.get_by_text("Vary", exact=True).click()
         card.get_by_role("button", name="1 to 1, square").click()
-        expect(page.locator("#today")).to_have_text(f"{times} open, 1 done")
+        expect(page.locator("#today")).to_have_text(f"{times} in progress, 1 done")
         expect(card.locator("details.variations")).not_to_have_attribute("open", "")
     made = Generation.objects.exclude(pk=before.pk)
     assert {(row.prompt, row.n, row.aspect_ratio, row.remix_of_id) for row in made} == {
@@ -177,7 +177,7 @@ def test_variation_starts_with_one_click(page: Page, owner: Member) -> None:
     }
     page.goto(f"/generations/{before.pk}/")
     page.keyboard.press("v")
-    page.get_by_role("button", name="Make 3 pictures").click()
+    page.get_by_role("button", name="Generate 3 images").click()
     expect(page.get_by_role("article")).to_have_count(4)
     assert Generation.objects.filter(n=3, aspect_ratio="3:2").count() == 1
 
