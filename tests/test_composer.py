@@ -137,7 +137,7 @@ def test_invalid_collection_is_reported_beside_its_field(
 # --- already made -----------------------------------------
 
 
-def alike(client: Client, prompt: str, **more: str) -> list[int]:
+def similar(client: Client, prompt: str, **more: str) -> list[int]:
     page = client.get("/similar", {"prompt": prompt, "aspect_ratio": "3:2", **more}, headers=HTMX)
     assert page.status_code == 200
     return [int(pk) for pk in re.findall(r'href="/pictures/(\d+)/"', page.content.decode())]
@@ -148,14 +148,14 @@ def test_similar_finds_equal_and_nearly_equal_prompts(
 ) -> None:
     prompt = "A red bicycle against a white wall in the hard light of noon"
     made = picture_of(make_generation(Status.SUCCEEDED, owner=stranger, prompt=prompt))
-    assert alike(owner_client, prompt) == [made.pk]
-    assert alike(owner_client, prompt.upper()) == [made.pk]
-    assert alike(owner_client, prompt.replace("bicycle", "tricycle")) == [made.pk]
-    assert alike(owner_client, "A red bicycle") == []
-    assert alike(owner_client, "red bicycle") == []
-    assert alike(owner_client, prompt, aspect_ratio="1:1") == []
-    assert alike(owner_client, prompt, image_url="https://x.example/1.png") == []
-    assert alike(owner_client, prompt, aspect_ratio="nonsense", reference="x") == []
+    assert similar(owner_client, prompt) == [made.pk]
+    assert similar(owner_client, prompt.upper()) == [made.pk]
+    assert similar(owner_client, prompt.replace("bicycle", "tricycle")) == [made.pk]
+    assert similar(owner_client, "A red bicycle") == []
+    assert similar(owner_client, "red bicycle") == []
+    assert similar(owner_client, prompt, aspect_ratio="1:1") == []
+    assert similar(owner_client, prompt, image_url="https://x.example/1.png") == []
+    assert similar(owner_client, prompt, aspect_ratio="nonsense", reference="x") == []
 
 
 def test_similar_leaves_out_private_trashed_and_failed(
@@ -166,7 +166,7 @@ def test_similar_leaves_out_private_trashed_and_failed(
     gone = make_generation(Status.SUCCEEDED, owner=stranger, prompt=prompt)
     Picture.objects.filter(generation=gone).trash(stranger)
     make_generation(Status.FAILED, owner=stranger, prompt=prompt)
-    assert alike(owner_client, prompt) == []
+    assert similar(owner_client, prompt) == []
 
 
 # --- earlier prompts -----------------------------------------

@@ -12,6 +12,7 @@ from pytest_django import DjangoAssertNumQueries, Settings
 
 from generations.engines.kling import OFFER
 from generations.models import Generation, Member, ReferenceImage, Status
+from generations.web.studio.forms import GenerationForm
 from generations.web.studio.uploads import CappedUploadHandler
 from tests.builders import make_generation, png_bytes, upload
 from tests.forms import HTMX, form_data, nonce_from
@@ -386,3 +387,32 @@ def test_upload_handler_stops_writing_after_the_limit() -> None:
     assert kept
     assert kept.size == 50 * len(chunk)
     assert kept.seek(0, 2) <= OFFER.reference.max_bytes + len(chunk)
+
+
+# --- errors of the whole form -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("headers", [{}, HTMX], ids=["page", "htmx"])
+def test_error_of_no_field_is_shown_above_the_form(
+    owner_client: Client, headers: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def clean(form: GenerationForm) -> None:
+        form.add_error(None, "The monthly limit is reached.")
+
+    monkeypatch.setattr(GenerationForm, "clean", clean)
+    answer = owner_client.post("/", form_data(), headers=headers)
+    page = answer.content.decode()
+    assert answer.status_code == 422
+    error = re.search(r'<p class="error" id="composer-error" role="alert">(.*?)</p>', page, re.S)
+    assert error
+    assert error[1].strip() == "The monthly limit is reached."
+    assert page.index('id="composer-error"') < page.index('id="prompt"')
+
+
+def test_limits_of_a_reference_image_are_in_the_page(owner_client: Client) -> None:
+    page = owner_client.get("/").content.decode()
+    field = page[page.index('id="image"') :].partition(">")[0]
+    assert 'accept="image/jpeg,image/png"' in field
+    assert 'data-max-bytes="10485760" data-min-side="300"' in field
+    assert 'data-max-ratio="2.5"' in field
+    assert 'data-large-error="The image is too large. Maximum 10.0\xa0MB."' in field

@@ -12,6 +12,7 @@ from django.utils import timezone
 from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 
+from generations.engines.registry import offer_for
 from generations.models import (
     Failure,
     Generation,
@@ -151,6 +152,16 @@ class Card:
     @property
     def next_file(self) -> int:
         return min(len(self.stored) + 1, self.files)
+
+    @property
+    def offer_facts(self) -> list[tuple[str, str]]:
+        """Label and value of the fields that only its engine has, in English."""
+        params = self.generation.params
+        return [
+            (field.label, field.label_of(params[field.name]))
+            for field in offer_for().fields
+            if field.name in params
+        ]
 
     @cached_property
     def layout(self) -> Layout:
