@@ -2,6 +2,7 @@
 and an upstream for the worker."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,8 @@ from django.test import Client
 from playwright.sync_api import Browser, sync_playwright
 from pytest_django import Settings
 
+from generations.engines import kling, registry
+from generations.engines.offer import Field
 from generations.models import Member, durations
 from tests import worker_driver
 from tests.builders import make_admin, make_member
@@ -95,6 +98,23 @@ def answers(upstream: Simulator, settings: Settings) -> Iterator[worker_driver.A
     answers = worker_driver.Answers(settings)
     yield answers
     answers.close()
+
+
+@pytest.fixture
+def paper(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> Field:
+    """Kling's offer with one more field, on an install with the extended profile."""
+    settings.UPSTREAM_PROFILE = "extended"
+    field = Field(
+        name="paper",
+        label="Paper",
+        choices=(("matte", "Matte paper"), ("glossy", "Glossy paper")),
+        default="matte",
+        profile="extended",
+    )
+    offer = replace(kling.OFFER, fields=(*kling.OFFER.fields, field))
+    monkeypatch.setattr(kling, "OFFER", offer)
+    monkeypatch.setitem(registry.OFFERS, "kling", offer)
+    return field
 
 
 @pytest.fixture(autouse=True)

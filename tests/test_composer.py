@@ -1,5 +1,4 @@
-"""What the console brings along: a picture of ours as reference, the last settings, where it is
-saved, what was already made, and one's own earlier prompts."""
+"""The composer: pictures as references, last settings, collections, similar images, history."""
 
 import re
 from datetime import timedelta
@@ -24,7 +23,7 @@ def picture_of(row: Generation) -> Picture:
     return row.pictures.get(index=0)
 
 
-# --- a picture of ours as the reference -----------------------------------------
+# --- a stored picture as the reference -----------------------------------------
 
 
 @pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP"])
@@ -61,10 +60,10 @@ def test_picture_stays_chosen_when_another_field_is_invalid(
 ) -> None:
     source = picture_of(make_generation(Status.SUCCEEDED, owner=stranger))
     answer = owner_client.post("/", form_data(picture=source.pk, prompt=""))
-    kept = ReferenceImage.objects.get()
+    stored = ReferenceImage.objects.get()
     assert 'name="reference" id="reference"' in answer.content.decode()
-    owner_client.post("/", form_data(reference=kept.pk))
-    assert Generation.objects.latest("pk").reference == kept
+    owner_client.post("/", form_data(reference=stored.pk))
+    assert Generation.objects.latest("pk").reference == stored
 
 
 def test_private_picture_of_another_member_is_rejected_as_reference(
@@ -90,7 +89,7 @@ def test_picture_without_a_file_is_rejected_as_reference(
     assert "The file of this image could not be read." in answer.content.decode()
 
 
-# --- the last settings, and where it is saved -----------------------------------------
+# --- last settings and collections -----------------------------------------
 
 
 def test_form_starts_with_the_last_settings(owner_client: Client, owner: Member) -> None:
@@ -104,9 +103,9 @@ def test_form_starts_with_the_last_settings(owner_client: Client, owner: Member)
 
 
 def test_new_collection_is_created_once_and_used(owner_client: Client, owner: Member) -> None:
-    press = form_data(new_collection="Ridges", is_private="1")
-    owner_client.post("/", press)
-    owner_client.post("/", press)
+    data = form_data(new_collection="Ridges", is_private="1")
+    owner_client.post("/", data)
+    owner_client.post("/", data)
     row = Generation.objects.get()
     assert row.is_private
     assert row.collection == Collection.objects.get(name="Ridges", created_by=owner)
@@ -115,9 +114,9 @@ def test_new_collection_is_created_once_and_used(owner_client: Client, owner: Me
 
 
 def test_privacy_is_part_of_the_request(owner_client: Client, owner: Member) -> None:
-    press = form_data()
-    owner_client.post("/", press)
-    owner_client.post("/", press | {"is_private": "1"})
+    data = form_data()
+    owner_client.post("/", data)
+    owner_client.post("/", data | {"is_private": "1"})
     assert Generation.objects.count() == 2
 
 
@@ -134,7 +133,7 @@ def test_invalid_collection_is_reported_beside_its_field(
     assert Collection.objects.count() == 1
 
 
-# --- already made -----------------------------------------
+# --- similar images -----------------------------------------
 
 
 def similar(client: Client, prompt: str, **more: str) -> list[int]:
@@ -169,7 +168,7 @@ def test_similar_leaves_out_private_trashed_and_failed(
     assert similar(owner_client, prompt) == []
 
 
-# --- earlier prompts -----------------------------------------
+# --- prompt history -----------------------------------------
 
 
 def test_prompt_history_lists_and_searches_own_prompts(
@@ -182,8 +181,8 @@ def test_prompt_history_lists_and_searches_own_prompts(
         )
     make_generation(Status.SUCCEEDED, owner=stranger, prompt="A pear of another")
     page = owner_client.get("/history/").content.decode()
-    told = re.findall(r'<p class="prompt" dir="auto">([^<]+)<', page)
-    assert told == ["Dunes", "A pear", "Cà phê"]
+    prompts = re.findall(r'<p class="prompt" dir="auto">([^<]+)<', page)
+    assert prompts == ["Dunes", "A pear", "Cà phê"]
     assert "2 times" in page
     assert "Cà phê" in owner_client.get("/history/?q=ca").content.decode()
     assert "None of your prompts has" in owner_client.get("/history/?q=zebra").content.decode()

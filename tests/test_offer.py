@@ -1,8 +1,6 @@
 """The offer of an engine: its data, and pages that follow it without naming a field."""
 
 import re
-from collections.abc import Iterator
-from dataclasses import replace
 from html import unescape
 
 import pytest
@@ -11,7 +9,7 @@ from pytest_django import Settings
 
 from generations.engines import kling, registry
 from generations.engines.kling import ImageRequest
-from generations.engines.offer import AspectRatio, Field
+from generations.engines.offer import AspectRatio, Field, Offer
 from generations.models import Generation, Member, Status
 from generations.web.layout import LAYOUTS, layout_of
 from generations.web.studio.forms import GenerationForm
@@ -19,24 +17,6 @@ from generations.worker.dispatch import _prepare
 from tests.builders import make_generation, make_member
 from tests.forms import form_data
 from tests.test_variations import fields_of
-
-PAPER = Field(
-    name="paper",
-    label="Paper",
-    choices=(("matte", "Matte paper"), ("glossy", "Glossy paper")),
-    default="matte",
-    profile="extended",
-)
-
-
-@pytest.fixture
-def paper(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> Iterator[Field]:
-    """Kling's offer with one more field, on an install with the extended profile."""
-    settings.UPSTREAM_PROFILE = "extended"
-    offer = replace(kling.OFFER, fields=(*kling.OFFER.fields, PAPER))
-    monkeypatch.setattr(kling, "OFFER", offer)
-    monkeypatch.setitem(registry.OFFERS, "kling", offer)
-    yield PAPER
 
 
 def checked(page: str, name: str) -> str:
@@ -49,7 +29,7 @@ def checked(page: str, name: str) -> str:
 
 
 @pytest.mark.parametrize("offer", registry.OFFERS.values(), ids=list(registry.OFFERS))
-def test_defaults_of_an_offer_are_among_its_choices(offer: kling.Offer) -> None:
+def test_defaults_of_an_offer_are_among_its_choices(offer: Offer) -> None:
     assert offer.aspect_ratio(offer.default_aspect_ratio)
     for field in offer.fields:
         assert field.default in field.values
@@ -57,7 +37,7 @@ def test_defaults_of_an_offer_are_among_its_choices(offer: kling.Offer) -> None:
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("offer", registry.OFFERS.values(), ids=list(registry.OFFERS))
-def test_field_names_of_an_offer_differ_from_those_of_the_form(offer: kling.Offer) -> None:
+def test_field_names_of_an_offer_differ_from_those_of_the_form(offer: Offer) -> None:
     names = [field.name for field in offer.fields]
     assert len(set(names)) == len(names)
     assert not set(names) & set(GenerationForm.base_fields)

@@ -1,4 +1,4 @@
-"""The studio: one form, one press, one row; and the stream of what one asked for."""
+"""The studio: sending the form, its errors, reference images, reuse, and the feed."""
 
 import re
 from datetime import timedelta
@@ -20,7 +20,7 @@ from tests.forms import HTMX, form_data, nonce_from
 pytestmark = pytest.mark.django_db
 
 
-# --- making ----------------------------------------------------------------------------------
+# --- creating --------------------------------------------------------------------------------
 
 
 def test_submitting_creates_a_row_and_redirects_to_its_card(
@@ -43,61 +43,61 @@ def test_submitting_enqueues_one_wake_up(owner_client: Client) -> None:
 def test_submitting_twice_creates_one_row_and_one_wake_up(owner_client: Client) -> None:
     from django_q.models import OrmQ  # noqa: TID251
 
-    press = form_data()
-    first, second = owner_client.post("/", press), owner_client.post("/", press)
+    data = form_data()
+    first, second = owner_client.post("/", data), owner_client.post("/", data)
     assert Generation.objects.count() == OrmQ.objects.count() == 1
     assert first["Location"] == second["Location"]
 
 
 def test_submitting_the_same_file_twice_creates_one_row(owner_client: Client) -> None:
-    press, content = form_data(), png_bytes()
-    for _press in range(2):
-        owner_client.post("/", press | {"image": upload(content)})
+    data, content = form_data(), png_bytes()
+    for _time in range(2):
+        owner_client.post("/", data | {"image": upload(content)})
     assert Generation.objects.count() == ReferenceImage.objects.count() == 1
 
 
 def test_form_changed_after_the_back_button_creates_a_second_row(owner_client: Client) -> None:
-    press = form_data()
-    owner_client.post("/", press)
-    owner_client.post("/", press | {"prompt": "A plum"})
+    data = form_data()
+    owner_client.post("/", data)
+    owner_client.post("/", data | {"prompt": "A plum"})
     assert Generation.objects.count() == 2
 
 
 def test_nonce_of_another_member_can_be_used_again(
     owner_client: Client, stranger_client: Client
 ) -> None:
-    press = form_data()
-    owner_client.post("/", press)
-    stranger_client.post("/", press)
+    data = form_data()
+    owner_client.post("/", data)
+    stranger_client.post("/", data)
     assert Generation.objects.count() == 2
 
 
 def test_htmx_response_has_the_card_and_a_new_nonce(owner_client: Client) -> None:
-    press = form_data()
-    answer = owner_client.post("/", press, headers=HTMX)
+    data = form_data()
+    answer = owner_client.post("/", data, headers=HTMX)
     row = Generation.objects.get()
     page = answer.content.decode()
     assert answer.status_code == 200
     assert f'<article id="generation-{row.pk}"' in page
     assert 'data-status="queued" data-version="1"' in page
-    assert nonce_from(answer.content) != press["nonce"]
+    assert nonce_from(answer.content) != data["nonce"]
     assert 'id="poller"' in page
     assert "every 2s" in page
 
 
 def test_htmx_response_has_the_same_card_when_submitted_twice(owner_client: Client) -> None:
-    press = form_data()
-    pages = [owner_client.post("/", press, headers=HTMX).content.decode() for _press in range(2)]
+    data = form_data()
+    pages = [owner_client.post("/", data, headers=HTMX).content.decode() for _time in range(2)]
     ids = [re.findall(r'<article id="(generation-\d+)"', page) for page in pages]
     assert ids[0] == ids[1]
     assert len(ids[0]) == 1
 
 
-# --- refusing --------------------------------------------------------------------------------
+# --- errors ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("field", "value", "words"),
+    ("field", "value", "message"),
     [
         ("prompt", "", "Describe the image first"),
         ("prompt", "   \n ", "Describe the image first"),
@@ -122,7 +122,7 @@ def test_htmx_response_has_the_same_card_when_submitted_twice(owner_client: Clie
     ],
 )
 def test_error_is_shown_beside_its_field(
-    owner_client: Client, field: str, value: str, words: str
+    owner_client: Client, field: str, value: str, message: str
 ) -> None:
     for headers in ({}, HTMX):
         answer = owner_client.post(
@@ -130,7 +130,7 @@ def test_error_is_shown_beside_its_field(
         )
         assert answer.status_code == 422
         page = answer.content.decode()
-        assert words in page
+        assert message in page
         if field != "nonce":
             assert f'id="{field}-error"' in page
     assert not Generation.objects.exists()
@@ -205,9 +205,9 @@ def test_valid_file_in_an_invalid_form_is_kept(owner_client: Client) -> None:
 
 def test_new_file_replaces_the_stored_one(owner_client: Client) -> None:
     owner_client.post("/", form_data(prompt="", image=upload()))
-    kept = ReferenceImage.objects.get()
-    owner_client.post("/", form_data(reference=str(kept.pk), image=upload(png_bytes("3:2"))))
-    assert Generation.objects.get().reference != kept
+    stored = ReferenceImage.objects.get()
+    owner_client.post("/", form_data(reference=str(stored.pk), image=upload(png_bytes("3:2"))))
+    assert Generation.objects.get().reference != stored
 
 
 def test_unused_reference_of_another_member_is_rejected(
@@ -219,7 +219,7 @@ def test_unused_reference_of_another_member_is_rejected(
 
 
 @pytest.mark.parametrize(
-    ("content", "words"),
+    ("content", "message"),
     [
         (b"", "This file is empty"),
         (b"GIF89a nothing", "could not be read"),
@@ -232,11 +232,11 @@ def test_unused_reference_of_another_member_is_rejected(
     ],
 )
 def test_invalid_image_is_rejected_with_the_reason(
-    owner_client: Client, content: bytes, words: str
+    owner_client: Client, content: bytes, message: str
 ) -> None:
     answer = owner_client.post("/", form_data(image=upload(content)))
     assert answer.status_code == 422
-    assert words in answer.content.decode()
+    assert message in answer.content.decode()
     assert not ReferenceImage.objects.exists()
 
 
@@ -274,7 +274,7 @@ def test_reference_address_is_stored_without_a_download(owner_client: Client) ->
     assert (row.reference_url, row.image_fidelity) == ("https://a.example/b.png", 0.3)
 
 
-# --- again -------------------------------------------------------------------------------------
+# --- reuse -------------------------------------------------------------------------------------
 
 
 def test_remix_fills_the_form_and_stores_its_origin(owner_client: Client, stranger: Member) -> None:
@@ -298,7 +298,7 @@ def test_remix_of_an_unknown_generation_is_a_404(owner_client: Client, pk: str) 
     assert owner_client.get("/", {"remix": pk}).status_code == 404
 
 
-# --- the stream -------------------------------------------------------------------------------
+# --- the feed ---------------------------------------------------------------------------------
 
 
 def test_feed_shows_only_own_generations(
@@ -366,9 +366,9 @@ def test_demo_lists_only_scenarios_of_the_simulator(owner_client: Client) -> Non
     from klingweb.simulator.scenarios import scenario_in_prompt
 
     page = owner_client.get("/").content.decode()
-    words = re.findall(r"<dt>(simulate: [^<]+)</dt>", page)
-    assert len(words) == 10
-    assert "normal" not in [scenario_in_prompt(said) for said in words]
+    prompts = re.findall(r"<dt>(simulate: [^<]+)</dt>", page)
+    assert len(prompts) == 10
+    assert "normal" not in [scenario_in_prompt(prompt) for prompt in prompts]
 
 
 def test_every_page_has_a_new_nonce(owner_client: Client) -> None:
@@ -383,10 +383,10 @@ def test_upload_handler_stops_writing_after_the_limit() -> None:
     chunk = b"\0" * 1024 * 1024
     for start in range(0, 50 * len(chunk), len(chunk)):
         handler.receive_data_chunk(chunk, start)
-    kept = handler.file_complete(50 * len(chunk))
-    assert kept
-    assert kept.size == 50 * len(chunk)
-    assert kept.seek(0, 2) <= OFFER.reference.max_bytes + len(chunk)
+    file = handler.file_complete(50 * len(chunk))
+    assert file
+    assert file.size == 50 * len(chunk)
+    assert file.seek(0, 2) <= OFFER.reference.max_bytes + len(chunk)
 
 
 # --- errors of the whole form -----------------------------------------------------------------

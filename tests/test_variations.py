@@ -1,4 +1,4 @@
-"""What was asked for once, again, with one thing varied: the form behind each button."""
+"""Variations: a form with the settings of a generation and one field changed."""
 
 import re
 from html import unescape

@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 from pytest_django.live_server_helper import LiveServer
 
+from generations.engines.offer import Field
 from generations.models import Generation, Member, ReferenceImage, Status
 from tests.browser.conftest import sign_in
 from tests.builders import make_generation, png_bytes
@@ -195,3 +196,43 @@ def test_favourite_is_set_on_the_card(page: Page, owner: Member) -> None:
     expect(heart).to_have_attribute("aria-pressed", "true")
     page.locator(f"#picture-{row.pictures.get(index=1).pk}").click()
     expect(page.get_by_role("button", name="Favourite")).to_have_attribute("aria-pressed", "true")
+
+
+def test_error_goes_away_with_its_cause(page: Page) -> None:
+    page.get_by_role("button", name="Generate").click()
+    prompt, error = page.get_by_label("Prompt", exact=True), page.get_by_text("Describe the image")
+    expect(error).to_be_visible()
+    expect(prompt).to_have_attribute("aria-invalid", "true")
+    prompt.fill("A pear")
+    expect(error).to_have_count(0)
+    expect(prompt).not_to_have_attribute("aria-invalid", "true")
+    expect(prompt).to_have_attribute("aria-describedby", "prompt-count")
+
+
+def test_error_about_a_reference_goes_away_with_the_reference(page: Page) -> None:
+    page.locator("summary", has_text="Negative prompt").click()
+    page.get_by_label("Negative prompt").fill("birds")
+    page.get_by_label("Prompt", exact=True).fill("A pear")
+    address = page.get_by_label("Image address")
+    page.locator("summary", has_text="Reference image").click()
+    address.fill("http://a.example/b.png")
+    page.get_by_role("button", name="Generate").click()
+    expect(page.get_by_text("begins with https")).to_be_visible()
+    address.fill("")
+    expect(page.get_by_text("begins with https")).to_have_count(0)
+    expect(page.get_by_label("Negative prompt")).to_have_value("birds")
+    page.get_by_role("button", name="Generate").click()
+    expect(page.get_by_role("article", name="A pear")).to_be_visible()
+    expect(page.locator("#composer .error")).to_have_count(0)
+
+
+def test_draft_keeps_a_field_of_the_offer(page: Page, paper: Field) -> None:
+    page.reload()
+    expect(page.get_by_role("radio", name="Matte paper")).to_be_checked()
+    page.get_by_role("radio", name="Glossy paper").check()
+    page.reload()
+    expect(page.get_by_role("radio", name="Glossy paper")).to_be_checked()
+    page.get_by_label("Prompt", exact=True).fill("A pear")
+    page.get_by_role("button", name="Generate").click()
+    expect(page.get_by_role("article", name="A pear")).to_be_visible()
+    assert Generation.objects.get().params == {"paper": "glossy"}

@@ -36,8 +36,8 @@ def run_action(request: MemberRequest, pk: int, action: str) -> HttpResponse:
     try:
         ACTIONS[action](generation, request.user, _seen_version(request))
     except NotPossible as error:
-        return _done(request, pk, error.reason)
-    return _done(request, pk)
+        return _respond(request, pk, error.reason)
+    return _respond(request, pk)
 
 
 @require_POST
@@ -55,13 +55,13 @@ def enter_task_id(request: MemberRequest, pk: int) -> HttpResponse:
         except NotPossible as error:
             notice = error.reason
     if not form.errors:
-        return _done(request, pk, notice)
+        return _respond(request, pk, notice)
     if request.htmx:
         return _fresh_card(request, pk, status=422, task_id_form=form)
     return page(request, pk, status=422, task_id_form=form)
 
 
-def _done(request: MemberRequest, pk: int, notice: str = "") -> HttpResponse:
+def _respond(request: MemberRequest, pk: int, notice: str = "") -> HttpResponse:
     if request.htmx:
         return _fresh_card(request, pk, notice)
     if notice:

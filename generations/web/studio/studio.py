@@ -1,6 +1,6 @@
 """The home page: the composer, in which a member writes a request, and the feed of their cards."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from itertools import groupby
@@ -8,10 +8,12 @@ from typing import Any
 from uuid import uuid4
 
 from django.conf import settings
+from django.forms.utils import ErrorList
 from django.http import Http404, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.formats import date_format
 from django.views.decorators.http import require_http_methods
 from django_htmx.http import reswap, retarget
 
@@ -112,7 +114,7 @@ class OfferChoice:
 
     field: Field
     value: str
-    errors: Iterable[str]
+    errors: ErrorList
 
 
 def _composer(form: GenerationForm) -> dict[str, Any]:
@@ -122,7 +124,7 @@ def _composer(form: GenerationForm) -> dict[str, Any]:
         "aspect_ratios": ratio_choices(),
         "numbers": range(1, offer.max_images + 1),
         "offer_choices": [
-            OfferChoice(field, form[field.name].value(), form.errors.get(field.name, ()))
+            OfferChoice(field, form[field.name].value(), form[field.name].errors)
             for field in offered_fields()
         ],
         "reference_image": _shown_reference(form),
@@ -236,6 +238,12 @@ class Day:
     @property
     def is_today(self) -> bool:
         return self.date == timezone.localdate()
+
+    @property
+    def title(self) -> str:
+        """`9 March`, with the year unless it is the current one."""
+        is_this_year = self.date.year == timezone.localdate().year
+        return date_format(self.date, "j F" if is_this_year else "j F Y")
 
 
 def _by_day(cards: Sequence[Card]) -> list[Day]:
