@@ -168,7 +168,8 @@ class GenerationAdmin(Masked):
     inlines = (PictureInline, SubmissionInline, TransitionInline)
     owner_path, private_path = "owner", "is_private"
     masked_fields = ("prompt", "negative_prompt", "reference", "reference_url", "image_fidelity",
-                     "remix_of", "failure_message", "last_response")  # fmt: skip
+                     "remix_of", "params", "request_fingerprint", "failure_message",
+                     "last_response")  # fmt: skip
     open_search_fields = ("upstream_task_id", "owner__username")
     filtered = ("status", "failure", "owner", "created_at")
 

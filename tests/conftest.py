@@ -102,7 +102,7 @@ def answers(upstream: Simulator, settings: Settings) -> Iterator[worker_driver.A
 
 @pytest.fixture
 def paper(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> Field:
-    """Kling's offer with one more field, on an install with the extended profile."""
+    """Kling's offer with one extra field, on an install with the extended profile."""
     settings.UPSTREAM_PROFILE = "extended"
     field = Field(
         name="paper",
@@ -111,7 +111,7 @@ def paper(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> Field:
         default="matte",
         profile="extended",
     )
-    offer = replace(kling.OFFER, fields=(*kling.OFFER.fields, field))
+    offer = replace(kling.OFFER, fields=(field,))
     monkeypatch.setattr(kling, "OFFER", offer)
     monkeypatch.setitem(registry.OFFERS, "kling", offer)
     return field

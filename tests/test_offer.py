@@ -208,12 +208,15 @@ def test_similar_takes_a_row_without_params_as_the_default(
 
 
 @pytest.mark.django_db
-def test_page_of_a_generation_shows_a_field_of_the_offer(
+def test_facts_on_pages_show_a_field_of_the_offer(
     owner_client: Client, owner: Member, paper: Field
 ) -> None:
-    row = make_generation(Status.SUCCEEDED, owner=owner, params={"paper": "glossy"})
-    page = owner_client.get(f"/generations/{row.pk}/").content.decode()
-    assert "<dt>Paper</dt><dd>Glossy paper</dd>" in page
+    row = make_generation(Status.SUCCEEDED, owner=owner, n=2, params={"paper": "glossy"})
+    first, second = (picture.pk for picture in row.pictures.all())
+    compare = f"/compare/?picture={first}&picture={second}"
+    for address in (f"/generations/{row.pk}/", f"/pictures/{first}/", compare):
+        page = owner_client.get(address).content.decode()
+        assert "<dt>Paper</dt><dd>Glossy paper</dd>" in page
 
 
 # --- the body of the request to the upstream -----------------------------------------------------

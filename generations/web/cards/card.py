@@ -12,7 +12,6 @@ from django.utils import timezone
 from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 
-from generations.engines.registry import offer_for
 from generations.models import (
     Failure,
     Generation,
@@ -28,6 +27,7 @@ from generations.models import (
 from generations.models.generation_queryset import prefetch_pictures
 from generations.web.estimates import Estimate
 from generations.web.layout import Layout, layout_of
+from generations.web.offer_facts import offer_facts
 from generations.web.picture_views import PictureView
 
 EAGER_CARDS = 2
@@ -155,13 +155,7 @@ class Card:
 
     @property
     def offer_facts(self) -> list[tuple[str, str]]:
-        """Label and value of the fields that only its engine has, in English."""
-        params = self.generation.params
-        return [
-            (field.label, field.label_of(params[field.name]))
-            for field in offer_for().fields
-            if field.name in params
-        ]
+        return offer_facts(self.generation)
 
     @cached_property
     def layout(self) -> Layout:

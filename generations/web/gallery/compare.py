@@ -10,6 +10,7 @@ from django.views.decorators.http import require_safe
 from generations.models import Generation, Picture
 from generations.web.cards.changes import count_open
 from generations.web.middleware.access import MemberRequest
+from generations.web.offer_facts import offer_facts
 from generations.web.tiles import Tile
 
 from .bulk import BulkError, selected_pictures
@@ -22,6 +23,10 @@ class Side:
     tile: Tile
     row: Generation
     picture: Picture
+
+    @property
+    def offer_facts(self) -> list[tuple[str, str]]:
+        return offer_facts(self.row)
 
 
 @require_safe

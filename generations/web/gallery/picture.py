@@ -16,6 +16,7 @@ from generations.models.generation_queryset import prefetch_pictures
 from generations.models.picture import PREVIEW_WIDTH
 from generations.web.cards.changes import count_open
 from generations.web.middleware.access import MemberRequest
+from generations.web.offer_facts import offer_facts
 from generations.web.picture_views import file_urls, picture_url
 from generations.web.tiles import Tile, alt_of, step_of, tiles_of
 
@@ -40,6 +41,10 @@ class PicturePage:
     @property
     def query(self) -> str:
         return self.sequence.query
+
+    @property
+    def offer_facts(self) -> list[tuple[str, str]]:
+        return offer_facts(self.row)
 
     @property
     def url(self) -> str:
