@@ -79,9 +79,10 @@ def _decode(upload: Upload) -> tuple[int, int, str]:
     An image with too many pixels is rejected before it is decoded.
     """
     rule = rules()
+    formats = [name for name in rule.types if name != "MPO"]  # opened by Pillow's JPEG plugin
     try:
         upload.seek(0)
-        with Image.open(upload, formats=["JPEG", "PNG"]) as image:
+        with Image.open(upload, formats=formats) as image:
             if image.width * image.height > rule.max_area:
                 raise ValidationError(
                     _("The image has too many pixels. Maximum %d million.")
