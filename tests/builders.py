@@ -10,7 +10,6 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.utils import timezone
 from PIL import Image
 
-from generations.catalog import DEFAULT_RATIO
 from generations.models import (
     Failure,
     Generation,
@@ -67,9 +66,9 @@ def make_generation(
 
 def _request_columns() -> dict[str, Any]:
     return {
-        "idempotency_key": uuid4(),
+        "idempotency_key": str(uuid4()),
         "prompt": "A pear on a dark ground",
-        "aspect_ratio": DEFAULT_RATIO,
+        "aspect_ratio": "3:2",
     }
 
 

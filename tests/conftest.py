@@ -1,6 +1,7 @@
 """Fixtures shared by most tests: members, their signed-in clients, a browser and an upstream."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,8 @@ from playwright.sync_api import Browser, sync_playwright
 from pytest_django import Settings
 
 from generations import estimates
+from generations.engines import kling, registry
+from generations.engines.offer import Field
 from generations.models import Member
 from tests import worker_driver
 from tests.builders import make_admin, make_member
@@ -98,6 +101,23 @@ def scripted_upstream(
     scripted = worker_driver.ScriptedUpstream(settings)
     yield scripted
     scripted.close()
+
+
+@pytest.fixture
+def paper(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> Field:
+    """Kling's offer with one extra field, on an install with the extended profile."""
+    settings.UPSTREAM_PROFILE = "extended"
+    field = Field(
+        name="paper",
+        label="Paper",
+        choices=(("matte", "Matte paper"), ("glossy", "Glossy paper")),
+        default="matte",
+        profile="extended",
+    )
+    offer = replace(kling.OFFER, fields=(field,))
+    monkeypatch.setattr(kling, "OFFER", offer)
+    monkeypatch.setitem(registry.OFFERS, "kling", offer)
+    return field
 
 
 @pytest.fixture(autouse=True)

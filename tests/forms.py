@@ -1,4 +1,4 @@
-"""What a browser does with a page: read its form, press, as htmx or without."""
+"""Form data as a browser sends it, and the headers of htmx."""
 
 import re
 from typing import Any
@@ -8,9 +8,9 @@ HTMX = {"HX-Request": "true", "HX-Current-URL": "http://testserver/"}
 
 
 def form_data(**fields: Any) -> dict[str, Any]:
-    """The fields of a form as it comes fresh from the page, with a prompt typed in."""
-    fresh = {"prompt": "A pear", "aspect_ratio": "3:2", "n": "1", "nonce": str(uuid4())}
-    return fresh | fields
+    """The fields of a new form with a prompt, changed by `fields`."""
+    defaults = {"prompt": "A pear", "aspect_ratio": "3:2", "n": "1", "nonce": str(uuid4())}
+    return defaults | fields
 
 
 def nonce_from(page: bytes) -> str:

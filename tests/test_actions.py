@@ -83,8 +83,8 @@ def test_members_cannot_enter_a_task_id(
 @pytest.mark.parametrize(
     ("typed", "words"),
     [
-        ("  ", "Write the id"),
-        ("task-of-another", "Another generation has this task"),
+        ("  ", "Enter the task ID"),
+        ("task-of-another", "Another generation already has this task"),
         ("x" * 201, "at most 200 characters"),
         ("a\x00b", "Null characters"),
     ],
@@ -112,13 +112,13 @@ def test_task_id_with_a_stale_version_changes_nothing(
     row.abandon(row.owner, row.version)
     row.version -= 1
     page = set_task_id(admin_client, row, "task-from-the-log", **HTMX).content.decode()
-    assert "It had moved on before your press." in page
+    assert "This changed meanwhile." in page
     answer = admin_client.post(
         f"/generations/{row.pk}/enter-task-id/",
         {"upstream_task_id": "task-from-the-log", "version": row.version},
         follow=True,
     )
-    assert b"It had moved on before your press." in answer.content
+    assert b"This changed meanwhile." in answer.content
     row.refresh_from_db()
     assert row.status == Status.ABANDONED
 
@@ -174,7 +174,7 @@ def test_late_cancel_says_that_images_are_kept(
     answer = owner_client.post(
         f"/generations/{row.pk}/cancel/", {"version": "1"}, headers=headers, follow=True
     )
-    assert b"Already sent and paid for, so it will be finished and kept." in answer.content
+    assert "This request was sent and can’t be canceled.".encode() in answer.content
     row.refresh_from_db()
     assert (row.status, row.version) == (status, 1)
 

@@ -307,9 +307,9 @@ def test_action_with_a_stale_version_changes_nothing(
     row = make_generation(owner=owner)
     data = {"version": version}
     answer = owner_client.post(f"/generations/{row.pk}/cancel/", data, headers=HTMX)
-    assert "It had moved on" in card_in(answer.content, row)
+    assert "This changed meanwhile" in card_in(answer.content, row)
     page = owner_client.post(f"/generations/{row.pk}/cancel/", data, follow=True).content
-    assert b"It had moved on" in page
+    assert b"This changed meanwhile" in page
     row.refresh_from_db()
     assert row.status == Status.QUEUED
 

@@ -1,5 +1,4 @@
-"""What the console brings along: a picture of ours as reference, the last settings, where it is
-saved, what was already made, and one's own earlier prompts."""
+"""The composer: pictures as references, last settings, collections, similar images, history."""
 
 import re
 from datetime import timedelta
@@ -24,11 +23,11 @@ def picture_of(row: Generation) -> Picture:
     return row.pictures.get(index=0)
 
 
-# --- a picture of ours as the reference -----------------------------------------
+# --- a stored picture as the reference -----------------------------------------
 
 
 @pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP"])
-def test_any_picture_of_ours_becomes_the_reference(
+def test_stored_picture_can_be_used_as_reference(
     owner_client: Client, owner: Member, stranger: Member, form: str
 ) -> None:
     row = make_generation(
@@ -46,9 +45,7 @@ def test_any_picture_of_ours_becomes_the_reference(
     assert ReferenceImage.objects.count() == 1
 
 
-def test_a_picture_that_is_too_small_is_refused_beside_it(
-    owner_client: Client, stranger: Member
-) -> None:
+def test_small_picture_is_rejected_as_reference(owner_client: Client, stranger: Member) -> None:
     row = make_generation(
         Status.SUCCEEDED, owner=stranger, image=lambda _index: png_bytes(edge=200)
     )
@@ -58,38 +55,44 @@ def test_a_picture_that_is_too_small_is_refused_beside_it(
     assert not Generation.objects.exclude(pk=row.pk).exists()
 
 
-def test_it_is_kept_when_another_field_is_wrong(owner_client: Client, stranger: Member) -> None:
+def test_picture_stays_chosen_when_another_field_is_invalid(
+    owner_client: Client, stranger: Member
+) -> None:
     source = picture_of(make_generation(Status.SUCCEEDED, owner=stranger))
     answer = owner_client.post("/", form_data(picture=source.pk, prompt=""))
-    kept = ReferenceImage.objects.get()
+    stored = ReferenceImage.objects.get()
     assert 'name="reference" id="reference"' in answer.content.decode()
-    owner_client.post("/", form_data(reference=kept.pk))
-    assert Generation.objects.latest("pk").reference == kept
+    owner_client.post("/", form_data(reference=stored.pk))
+    assert Generation.objects.latest("pk").reference == stored
 
 
-def test_anothers_private_picture_is_no_reference(owner_client: Client, stranger: Member) -> None:
+def test_private_picture_of_another_member_is_rejected_as_reference(
+    owner_client: Client, stranger: Member
+) -> None:
     hidden = make_generation(Status.SUCCEEDED, owner=stranger, is_private=True)
     source = picture_of(hidden)
     assert owner_client.get(f"/?use={source.pk}").status_code == 404
     assert owner_client.post("/", form_data(picture=source.pk)).status_code == 422
 
 
-@pytest.mark.parametrize("query", ["use=x", "use=-1", "use=" + "9" * 40, "again=1&use=2"])
-def test_an_address_of_nothing_is_not_found(owner_client: Client, query: str) -> None:
+@pytest.mark.parametrize("query", ["use=x", "use=-1", "use=" + "9" * 40, "remix=1&use=2"])
+def test_unknown_ids_in_the_address_are_a_404(owner_client: Client, query: str) -> None:
     assert owner_client.get(f"/?{query}").status_code == 404
 
 
-def test_a_lost_file_is_told(owner_client: Client, stranger: Member) -> None:
+def test_picture_without_a_file_is_rejected_as_reference(
+    owner_client: Client, stranger: Member
+) -> None:
     source = picture_of(make_generation(Status.SUCCEEDED, owner=stranger))
     source.file.delete(save=False)
     answer = owner_client.post("/", form_data(picture=source.pk))
-    assert "The file of that picture cannot be read." in answer.content.decode()
+    assert "The file of this image could not be read." in answer.content.decode()
 
 
-# --- the last settings, and where it is saved -----------------------------------------
+# --- last settings and collections -----------------------------------------
 
 
-def test_the_form_comes_as_one_left_it(owner_client: Client, owner: Member) -> None:
+def test_form_starts_with_the_last_settings(owner_client: Client, owner: Member) -> None:
     spring = Collection.objects.create(name="Spring", created_by=owner)
     make_generation(owner=owner, n=4, aspect_ratio="16:9", is_private=True, collection=spring)
     page = owner_client.get("/").content.decode()
@@ -99,10 +102,10 @@ def test_the_form_comes_as_one_left_it(owner_client: Client, owner: Member) -> N
     assert re.search(rf'<option value="{spring.pk}" selected', page)
 
 
-def test_it_is_saved_where_one_said(owner_client: Client, owner: Member) -> None:
-    press = form_data(new_collection="Ridges", is_private="1")
-    owner_client.post("/", press)
-    owner_client.post("/", press)
+def test_new_collection_is_created_once_and_used(owner_client: Client, owner: Member) -> None:
+    data = form_data(new_collection="Ridges", is_private="1")
+    owner_client.post("/", data)
+    owner_client.post("/", data)
     row = Generation.objects.get()
     assert row.is_private
     assert row.collection == Collection.objects.get(name="Ridges", created_by=owner)
@@ -110,17 +113,17 @@ def test_it_is_saved_where_one_said(owner_client: Client, owner: Member) -> None
     assert Generation.objects.latest("pk").collection == row.collection
 
 
-def test_another_place_is_another_wish(owner_client: Client, owner: Member) -> None:
-    press = form_data()
-    owner_client.post("/", press)
-    owner_client.post("/", press | {"is_private": "1"})
+def test_privacy_is_part_of_the_request(owner_client: Client, owner: Member) -> None:
+    data = form_data()
+    owner_client.post("/", data)
+    owner_client.post("/", data | {"is_private": "1"})
     assert Generation.objects.count() == 2
 
 
 @pytest.mark.parametrize(
     ("field", "value"), [("new_collection", "x" * 81), ("collection", "99"), ("collection", "x")]
 )
-def test_a_wrong_place_is_told_beside_it(
+def test_invalid_collection_is_reported_beside_its_field(
     owner_client: Client, owner: Member, field: str, value: str
 ) -> None:
     Collection.objects.create(name="Spring", created_by=owner)
@@ -130,41 +133,45 @@ def test_a_wrong_place_is_told_beside_it(
     assert Collection.objects.count() == 1
 
 
-# --- already made -----------------------------------------
+# --- similar images -----------------------------------------
 
 
-def alike(client: Client, prompt: str, **more: str) -> list[int]:
+def similar(client: Client, prompt: str, **more: str) -> list[int]:
     page = client.get("/similar", {"prompt": prompt, "aspect_ratio": "3:2", **more}, headers=HTMX)
     assert page.status_code == 200
     return [int(pk) for pk in re.findall(r'href="/pictures/(\d+)/"', page.content.decode())]
 
 
-def test_the_same_and_nearly_the_same_are_shown(owner_client: Client, stranger: Member) -> None:
+def test_similar_finds_equal_and_nearly_equal_prompts(
+    owner_client: Client, stranger: Member
+) -> None:
     prompt = "A red bicycle against a white wall in the hard light of noon"
     made = picture_of(make_generation(Status.SUCCEEDED, owner=stranger, prompt=prompt))
-    assert alike(owner_client, prompt) == [made.pk]
-    assert alike(owner_client, prompt.upper()) == [made.pk]
-    assert alike(owner_client, prompt.replace("bicycle", "tricycle")) == [made.pk]
-    assert alike(owner_client, "A red bicycle") == []
-    assert alike(owner_client, "red bicycle") == []
-    assert alike(owner_client, prompt, aspect_ratio="1:1") == []
-    assert alike(owner_client, prompt, image_url="https://x.example/1.png") == []
-    assert alike(owner_client, prompt, aspect_ratio="nonsense", reference="x") == []
+    assert similar(owner_client, prompt) == [made.pk]
+    assert similar(owner_client, prompt.upper()) == [made.pk]
+    assert similar(owner_client, prompt.replace("bicycle", "tricycle")) == [made.pk]
+    assert similar(owner_client, "A red bicycle") == []
+    assert similar(owner_client, "red bicycle") == []
+    assert similar(owner_client, prompt, aspect_ratio="1:1") == []
+    assert similar(owner_client, prompt, image_url="https://x.example/1.png") == []
+    assert similar(owner_client, prompt, aspect_ratio="nonsense", reference="x") == []
 
 
-def test_what_is_private_or_gone_is_not_offered(owner_client: Client, stranger: Member) -> None:
+def test_similar_leaves_out_private_trashed_and_failed(
+    owner_client: Client, stranger: Member
+) -> None:
     prompt = "A red bicycle against a white wall"
     make_generation(Status.SUCCEEDED, owner=stranger, prompt=prompt, is_private=True)
     gone = make_generation(Status.SUCCEEDED, owner=stranger, prompt=prompt)
     Picture.objects.filter(generation=gone).trash(stranger)
     make_generation(Status.FAILED, owner=stranger, prompt=prompt)
-    assert alike(owner_client, prompt) == []
+    assert similar(owner_client, prompt) == []
 
 
-# --- earlier prompts -----------------------------------------
+# --- prompt history -----------------------------------------
 
 
-def test_ones_own_prompts_are_found_again(
+def test_prompt_history_lists_and_searches_own_prompts(
     owner_client: Client, owner: Member, stranger: Member
 ) -> None:
     now = timezone.now()
@@ -174,15 +181,15 @@ def test_ones_own_prompts_are_found_again(
         )
     make_generation(Status.SUCCEEDED, owner=stranger, prompt="A pear of another")
     page = owner_client.get("/history/").content.decode()
-    told = re.findall(r'<p class="prompt" dir="auto">([^<]+)<', page)
-    assert told == ["Dunes", "A pear", "Cà phê"]
+    prompts = re.findall(r'<p class="prompt" dir="auto">([^<]+)<', page)
+    assert prompts == ["Dunes", "A pear", "Cà phê"]
     assert "2 times" in page
     assert "Cà phê" in owner_client.get("/history/?q=ca").content.decode()
     assert "None of your prompts has" in owner_client.get("/history/?q=zebra").content.decode()
     assert owner_client.get("/history/?q=%00&before=x").status_code == 404
 
 
-def test_a_refused_form_keeps_all_that_was_said(owner_client: Client, owner: Member) -> None:
+def test_invalid_form_keeps_collection_and_privacy(owner_client: Client, owner: Member) -> None:
     answer = owner_client.post("/", form_data(prompt="", new_collection="Ridges", is_private="1"))
     page = answer.content.decode()
     assert 'value="Ridges"' in page

@@ -14,18 +14,25 @@ from tests.installation import ROOT
 # The layers, the most specific name first, and the other layers that each may import.
 LAYERS: dict[str, set[str]] = {
     "generations.web": {
+        "generations.engines.offer",
+        "generations.engines.registry",
         "generations.models",
-        "generations.catalog",
         "generations.estimates",
+        "generations.requests",
         "generations.search",
         "generations.worker.tasks",
     },
     "generations.estimates": {"generations.models"},
+    "generations.requests": {
+        "generations.engines.offer",
+        "generations.engines.registry",
+        "generations.models",
+        "generations.worker.tasks",
+    },
     "generations.worker.tasks": {"generations.worker", "generations.models"},
     "generations.worker": {
         "generations.worker.tasks",
         "generations.models",
-        "generations.catalog",
         "generations.engines",
         "generations.engines.base",
     },
@@ -35,14 +42,15 @@ LAYERS: dict[str, set[str]] = {
         "generations.worker.tasks",
     },
     "generations.search": {"generations.models"},
-    "generations.models": {"generations.catalog", "generations.engines.base"},
-    "generations.catalog": set(),
+    "generations.models": {"generations.engines.base"},
     "generations.engines.base": set(),
-    "generations.engines": {"generations.engines.base"},
+    "generations.engines.offer": set(),
+    "generations.engines.registry": {"generations.engines", "generations.engines.offer"},
+    "generations.engines": {"generations.engines.base", "generations.engines.offer"},
     "generations.admin": {"generations.models"},
     "generations.templatetags": {"generations.web"},
     "generations.operations": {
-        "generations.catalog",
+        "generations.engines.registry",
         "generations.models",
         "generations.worker",
     },
@@ -118,7 +126,7 @@ def faults(path: str, source: str) -> list[str]:
         for name in imported
         if (other := layer_of(name)) and layer and other != layer and other not in LAYERS[layer]
     ]
-    if layer == "generations.web":
+    if layer in ("generations.web", "generations.requests"):
         used = {
             name.removeprefix("generations.worker.")
             for name in (*imported, *attributes(source))
@@ -213,6 +221,8 @@ def test_forbidden_import_is_found(path: str, source: str) -> None:
     [
         ("generations/web/card.py", "from generations.worker import tasks\ntasks.enqueue_poll()"),
         ("generations/web/card.py", "from .middleware.access import MemberRequest"),
+        ("generations/web/card.py", "from generations.requests import ACTIONS"),
+        ("generations/requests.py", "from generations.worker import tasks\ntasks.enqueue_poll()"),
         ("generations/worker/fetch.py", "import requests\nfrom generations.engines import kling"),
         ("generations/models/__init__.py", "from .status import Status"),
         ("generations/models/status.py", "from generations.engines.base import FailureKind"),

@@ -309,7 +309,7 @@ def assert_search_finds_old_and_new_prompts() -> None:
     assert found("lighthouse") == set()
     owner = Member.objects.all()[0]
     Generation.objects.request(
-        owner=owner, idempotency_key=uuid4(), prompt="A lighthouse", aspect_ratio="1:1"
+        owner=owner, key=str(uuid4()), prompt="A lighthouse", aspect_ratio="1:1"
     )
     assert found("lighthouse") == {"A lighthouse"}
     Generation.objects.filter(prompt="A lighthouse").update(search_text="a windmill")
@@ -371,7 +371,7 @@ def test_empty_database_gets_the_same_schema() -> None:
     assert_schema_is_complete()
     owner = Member.objects.create_user("owner", password="x")
     generation, created = Generation.objects.request(
-        owner=owner, idempotency_key=uuid4(), prompt="A lighthouse", aspect_ratio="1:1"
+        owner=owner, key=str(uuid4()), prompt="A lighthouse", aspect_ratio="1:1"
     )
     assert created
     assert list(search(Generation.objects.all(), "light")) == [generation]

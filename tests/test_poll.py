@@ -295,8 +295,9 @@ def test_poll_concurrency_follows_rate_and_latency(settings: Settings) -> None:
         Generation.objects.exclude(pk=row.pk).delete()
         owner = make_member()
         Generation.objects.bulk_create(
-            Generation(owner=owner, idempotency_key=uuid4(), prompt="a pear", aspect_ratio="1:1",
-                       status=Status.RUNNING, upstream_task_id="t", next_poll_at=timezone.now())
+            Generation(owner=owner, idempotency_key=str(uuid4()), prompt="a pear",
+                       aspect_ratio="1:1", status=Status.RUNNING, upstream_task_id="t",
+                       next_poll_at=timezone.now())
             for _row in range(polled - 1)
         )  # fmt: skip
         concurrency = poll.PollConcurrency()

@@ -126,10 +126,10 @@ def test_fetch_again_keeps_a_succeeded_row_succeeded() -> None:
 
 
 def test_repeated_idempotency_key_returns_the_same_row() -> None:
-    owner, key = make_member(), uuid4()
+    owner, key = make_member(), str(uuid4())
     params = {"prompt": "a door", "aspect_ratio": "1:1", "n": 2}
-    first, is_new = Generation.objects.request(owner=owner, idempotency_key=key, **params)
-    again, is_new_again = Generation.objects.request(owner=owner, idempotency_key=key, **params)
+    first, is_new = Generation.objects.request(owner=owner, key=key, **params)
+    again, is_new_again = Generation.objects.request(owner=owner, key=key, **params)
     assert (is_new, is_new_again) == (True, False)
     assert first == again
     assert first.transitions.count() == 1

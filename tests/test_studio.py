@@ -1,4 +1,4 @@
-"""The studio: one form, one press, one row; and the stream of what one asked for."""
+"""The studio: sending the form, its errors, reference images, reuse, and the feed."""
 
 import re
 from datetime import timedelta
@@ -10,8 +10,9 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries, Settings
 
-from generations.catalog import MAX_REFERENCE_BYTES
+from generations.engines.kling import OFFER
 from generations.models import Generation, Member, ReferenceImage, Status
+from generations.web.studio.forms import GenerationForm
 from generations.web.studio.uploads import CappedUploadHandler
 from tests.builders import make_generation, png_bytes, upload
 from tests.forms import HTMX, form_data, nonce_from
@@ -19,10 +20,12 @@ from tests.forms import HTMX, form_data, nonce_from
 pytestmark = pytest.mark.django_db
 
 
-# --- making ----------------------------------------------------------------------------------
+# --- creating --------------------------------------------------------------------------------
 
 
-def test_a_press_makes_a_row_and_leads_to_its_card(owner_client: Client, owner: Member) -> None:
+def test_submitting_creates_a_row_and_redirects_to_its_card(
+    owner_client: Client, owner: Member
+) -> None:
     answer = owner_client.post("/", form_data(prompt="A pear", n="4", aspect_ratio="16:9"))
     row = Generation.objects.get()
     assert (answer.status_code, answer["Location"]) == (303, f"/#generation-{row.pk}")
@@ -30,96 +33,96 @@ def test_a_press_makes_a_row_and_leads_to_its_card(owner_client: Client, owner: 
     assert row.status == Status.QUEUED
 
 
-def test_the_row_and_the_kick_commit_together(owner_client: Client) -> None:
+def test_submitting_enqueues_one_wake_up(owner_client: Client) -> None:
     from django_q.models import OrmQ  # noqa: TID251
 
     owner_client.post("/", form_data())
     assert OrmQ.objects.count() == 1
 
 
-def test_the_same_press_twice_makes_one_row_and_one_kick(owner_client: Client) -> None:
+def test_submitting_twice_creates_one_row_and_one_wake_up(owner_client: Client) -> None:
     from django_q.models import OrmQ  # noqa: TID251
 
-    press = form_data()
-    first, second = owner_client.post("/", press), owner_client.post("/", press)
+    data = form_data()
+    first, second = owner_client.post("/", data), owner_client.post("/", data)
     assert Generation.objects.count() == OrmQ.objects.count() == 1
     assert first["Location"] == second["Location"]
 
 
-def test_the_same_press_with_the_same_file_makes_one_row(owner_client: Client) -> None:
-    press, content = form_data(), png_bytes()
-    for _press in range(2):
-        owner_client.post("/", press | {"image": upload(content)})
+def test_submitting_the_same_file_twice_creates_one_row(owner_client: Client) -> None:
+    data, content = form_data(), png_bytes()
+    for _time in range(2):
+        owner_client.post("/", data | {"image": upload(content)})
     assert Generation.objects.count() == ReferenceImage.objects.count() == 1
 
 
-def test_a_form_changed_after_the_back_button_is_a_new_wish(owner_client: Client) -> None:
-    press = form_data()
-    owner_client.post("/", press)
-    owner_client.post("/", press | {"prompt": "A plum"})
+def test_form_changed_after_the_back_button_creates_a_second_row(owner_client: Client) -> None:
+    data = form_data()
+    owner_client.post("/", data)
+    owner_client.post("/", data | {"prompt": "A plum"})
     assert Generation.objects.count() == 2
 
 
-def test_a_nonce_of_somebody_else_is_no_obstacle(
+def test_nonce_of_another_member_can_be_used_again(
     owner_client: Client, stranger_client: Client
 ) -> None:
-    press = form_data()
-    owner_client.post("/", press)
-    stranger_client.post("/", press)
+    data = form_data()
+    owner_client.post("/", data)
+    stranger_client.post("/", data)
     assert Generation.objects.count() == 2
 
 
-def test_with_htmx_the_card_comes_with_a_fresh_nonce(owner_client: Client) -> None:
-    press = form_data()
-    answer = owner_client.post("/", press, headers=HTMX)
+def test_htmx_response_has_the_card_and_a_new_nonce(owner_client: Client) -> None:
+    data = form_data()
+    answer = owner_client.post("/", data, headers=HTMX)
     row = Generation.objects.get()
     page = answer.content.decode()
     assert answer.status_code == 200
     assert f'<article id="generation-{row.pk}"' in page
     assert 'data-status="queued" data-version="1"' in page
-    assert nonce_from(answer.content) != press["nonce"]
+    assert nonce_from(answer.content) != data["nonce"]
     assert 'id="poller"' in page
     assert "every 2s" in page
 
 
-def test_with_htmx_the_same_press_brings_the_same_card(owner_client: Client) -> None:
-    press = form_data()
-    pages = [owner_client.post("/", press, headers=HTMX).content.decode() for _press in range(2)]
+def test_htmx_response_has_the_same_card_when_submitted_twice(owner_client: Client) -> None:
+    data = form_data()
+    pages = [owner_client.post("/", data, headers=HTMX).content.decode() for _time in range(2)]
     ids = [re.findall(r'<article id="(generation-\d+)"', page) for page in pages]
     assert ids[0] == ids[1]
     assert len(ids[0]) == 1
 
 
-# --- refusing --------------------------------------------------------------------------------
+# --- errors ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("field", "value", "words"),
+    ("field", "value", "message"),
     [
-        ("prompt", "", "Describe the picture first"),
-        ("prompt", "   \n ", "Describe the picture first"),
-        ("prompt", "x" * 501, "501 characters are too many"),
+        ("prompt", "", "Describe the image first"),
+        ("prompt", "   \n ", "Describe the image first"),
+        ("prompt", "x" * 501, "Too long: 501 of 500"),
         ("prompt", "a\x00b", "Null characters"),
-        ("negative_prompt", "x" * 201, "201 characters are too many"),
-        ("aspect_ratio", "5:4", "Choose a shape"),
-        ("aspect_ratio", "", "Choose a shape"),
+        ("negative_prompt", "x" * 201, "Too long: 201 of 200"),
+        ("aspect_ratio", "5:4", "Choose an aspect ratio"),
+        ("aspect_ratio", "", "Choose an aspect ratio"),
         ("n", "0", "Choose 1 to 9"),
         ("n", "10", "Choose 1 to 9"),
-        ("n", "many", "Choose 1 to 9"),
+        ("n", "many", "Choose how many"),
         ("n", "", "Choose how many"),
         ("image_url", "http://a.example/b.png", "begins with https"),
         ("image_url", "file:///etc/passwd", "begins with https"),
         ("image_url", "not an address", "begins with https"),
-        ("image_fidelity", "1.1", "less than or equal to 1"),
+        ("image_fidelity", "1.1", "number from 0 to 1"),
         ("image_fidelity", "nan", "number"),
-        ("reference", "99999999999999999999999", "gone"),
-        ("reference", "x' OR 1=1", "gone"),
+        ("reference", "99999999999999999999999", "no longer exists"),
+        ("reference", "x' OR 1=1", "no longer exists"),
         ("nonce", "no-uuid", "out of date"),
         ("nonce", "", "out of date"),
     ],
 )
-def test_what_is_wrong_stands_next_to_its_field(
-    owner_client: Client, field: str, value: str, words: str
+def test_error_is_shown_beside_its_field(
+    owner_client: Client, field: str, value: str, message: str
 ) -> None:
     for headers in ({}, HTMX):
         answer = owner_client.post(
@@ -127,13 +130,13 @@ def test_what_is_wrong_stands_next_to_its_field(
         )
         assert answer.status_code == 422
         page = answer.content.decode()
-        assert words in page
+        assert message in page
         if field != "nonce":
             assert f'id="{field}-error"' in page
     assert not Generation.objects.exists()
 
 
-def test_an_invalid_form_keeps_everything_that_was_typed(owner_client: Client) -> None:
+def test_invalid_form_keeps_everything_typed(owner_client: Client) -> None:
     typed = form_data(
         prompt="x" * 600, negative_prompt="birds & <b>", n="7", aspect_ratio="9:16",
         image_url="https://a.example/b.png", image_fidelity="0.85",
@@ -148,31 +151,31 @@ def test_an_invalid_form_keeps_everything_that_was_typed(owner_client: Client) -
     assert nonce_from(page.encode()) == typed["nonce"]
 
 
-def test_with_htmx_the_form_alone_comes_back(owner_client: Client) -> None:
+def test_htmx_response_has_only_the_form_when_invalid(owner_client: Client) -> None:
     answer = owner_client.post("/", form_data(prompt=""), headers=HTMX)
     assert answer["HX-Retarget"] == "#composer"
     assert b"<html" not in answer.content
     assert b'aria-invalid="true" autofocus' in answer.content
 
 
-def test_line_breaks_count_once_as_the_page_counts_them(owner_client: Client) -> None:
+def test_line_break_counts_as_one_character(owner_client: Client) -> None:
     owner_client.post("/", form_data(prompt="\r\n".join(["x" * 24] * 20)))
     assert len(Generation.objects.get().prompt) == 499
 
 
-def test_characters_are_code_points(owner_client: Client, settings: Settings) -> None:
+def test_prompt_limit_counts_code_points(owner_client: Client, settings: Settings) -> None:
     settings.PROMPT_CHARACTERS = 3
     assert owner_client.post("/", form_data(prompt="🍐🍐🍐")).status_code == 303
     assert owner_client.post("/", form_data(prompt="🍐🍐🍐🍐")).status_code == 422
 
 
 @pytest.mark.parametrize("body", [b"prompt=%ED%A0%80&n=1", b"prompt=%FF%FE&aspect_ratio=%C3%28"])
-def test_broken_text_is_refused_and_breaks_nothing(owner_client: Client, body: bytes) -> None:
+def test_invalid_utf8_is_rejected(owner_client: Client, body: bytes) -> None:
     answer = owner_client.post("/", body, content_type="application/x-www-form-urlencoded")
     assert answer.status_code == 422
 
 
-def test_five_megabytes_of_prompt_are_a_clear_no(owner_client: Client) -> None:
+def test_prompt_of_five_megabytes_is_rejected(owner_client: Client) -> None:
     assert owner_client.post("/", form_data(prompt="x" * 5_000_000)).status_code == 400
     urlencoded = b"prompt=" + b"x" * 5_000_000
     answer = owner_client.post("/", urlencoded, content_type="application/x-www-form-urlencoded")
@@ -183,7 +186,7 @@ def test_five_megabytes_of_prompt_are_a_clear_no(owner_client: Client) -> None:
 # --- a reference image ------------------------------------------------------------------------
 
 
-def test_a_reference_image_goes_along(owner_client: Client, owner: Member) -> None:
+def test_reference_image_is_stored_with_the_request(owner_client: Client, owner: Member) -> None:
     owner_client.post("/", form_data(image=upload(name="dünen.png"), image_fidelity="0.8"))
     row = Generation.objects.get()
     assert row.reference is not None
@@ -191,7 +194,7 @@ def test_a_reference_image_goes_along(owner_client: Client, owner: Member) -> No
     assert (row.reference.content_type, row.image_fidelity) == ("image/png", 0.8)
 
 
-def test_a_good_file_in_a_bad_form_is_chosen_once(owner_client: Client) -> None:
+def test_valid_file_in_an_invalid_form_is_kept(owner_client: Client) -> None:
     page = owner_client.post("/", form_data(prompt="", image=upload())).content.decode()
     reference = ReferenceImage.objects.get()
     assert f'name="reference" id="reference" data-name="pear.png" value="{reference.pk}"' in page
@@ -200,14 +203,14 @@ def test_a_good_file_in_a_bad_form_is_chosen_once(owner_client: Client) -> None:
     assert Generation.objects.get().reference == reference
 
 
-def test_a_new_file_wins_over_the_kept_one(owner_client: Client) -> None:
+def test_new_file_replaces_the_stored_one(owner_client: Client) -> None:
     owner_client.post("/", form_data(prompt="", image=upload()))
-    kept = ReferenceImage.objects.get()
-    owner_client.post("/", form_data(reference=str(kept.pk), image=upload(png_bytes("3:2"))))
-    assert Generation.objects.get().reference != kept
+    stored = ReferenceImage.objects.get()
+    owner_client.post("/", form_data(reference=str(stored.pk), image=upload(png_bytes("3:2"))))
+    assert Generation.objects.get().reference != stored
 
 
-def test_an_unused_reference_of_somebody_else_is_not_taken(
+def test_unused_reference_of_another_member_is_rejected(
     owner_client: Client, stranger_client: Client
 ) -> None:
     owner_client.post("/", form_data(prompt="", image=upload()))
@@ -216,28 +219,28 @@ def test_an_unused_reference_of_somebody_else_is_not_taken(
 
 
 @pytest.mark.parametrize(
-    ("content", "words"),
+    ("content", "message"),
     [
         (b"", "This file is empty"),
-        (b"GIF89a nothing", "no JPEG or PNG"),
-        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "no JPEG or PNG"),
-        (png_bytes(edge=299), "300 px each side is the least, this one has 299"),
+        (b"GIF89a nothing", "could not be read"),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "could not be read"),
+        (png_bytes(edge=299), "Minimum 300 px on each side. This image has 299 px"),
         (png_bytes("3:1"), "too long"),
-        (png_bytes()[:-40], "no JPEG or PNG"),
-        (png_bytes(form="GIF"), "no JPEG or PNG"),
+        (png_bytes()[:-40], "could not be read"),
+        (png_bytes(form="GIF"), "could not be read"),
         (png_bytes() + b"\0" * 10 * 1024 * 1024, "too large"),
     ],
 )
-def test_what_is_wrong_with_an_image_is_said(
-    owner_client: Client, content: bytes, words: str
+def test_invalid_image_is_rejected_with_the_reason(
+    owner_client: Client, content: bytes, message: str
 ) -> None:
     answer = owner_client.post("/", form_data(image=upload(content)))
     assert answer.status_code == 422
-    assert words in answer.content.decode()
+    assert message in answer.content.decode()
     assert not ReferenceImage.objects.exists()
 
 
-def test_a_small_file_of_many_pixels_is_not_decoded(owner_client: Client) -> None:
+def test_decompression_bomb_is_not_decoded(owner_client: Client) -> None:
     bomb = png_bytes(edge=300).replace(b"\0\0\1\x2c\0\0\1\x2c", b"\0\0\x75\x30\0\0\x75\x30")
     answer = owner_client.post("/", form_data(image=upload(bomb)))
     assert answer.status_code == 422
@@ -245,38 +248,36 @@ def test_a_small_file_of_many_pixels_is_not_decoded(owner_client: Client) -> Non
 
 
 @pytest.mark.parametrize("image", [{"image_url": "https://a.example/b.png"}, {"image": "file"}])
-def test_nothing_is_left_out_beside_a_reference(
+def test_negative_prompt_is_rejected_beside_a_reference(
     owner_client: Client, image: dict[str, Any]
 ) -> None:
     image = {name: upload() if value == "file" else value for name, value in image.items()}
     answer = owner_client.post("/", form_data(negative_prompt="birds", **image))
     assert answer.status_code == 422
-    assert b"Not with a reference image" in answer.content
+    assert b"Not available with a reference image" in answer.content
 
 
-def test_an_image_and_an_address_exclude_each_other(owner_client: Client) -> None:
+def test_image_and_address_together_are_rejected(owner_client: Client) -> None:
     answer = owner_client.post("/", form_data(image=upload(), image_url="https://a.example/b.png"))
     assert answer.status_code == 422
     assert b"not both" in answer.content
 
 
-def test_closeness_without_a_reference_is_not_kept(owner_client: Client) -> None:
+def test_similarity_is_not_stored_without_a_reference(owner_client: Client) -> None:
     owner_client.post("/", form_data(image_fidelity="0.3"))
     assert Generation.objects.get().image_fidelity is None
 
 
-def test_a_reference_by_address_is_passed_on_unseen(owner_client: Client) -> None:
+def test_reference_address_is_stored_without_a_download(owner_client: Client) -> None:
     owner_client.post("/", form_data(image_url="https://a.example/b.png", image_fidelity="0.3"))
     row = Generation.objects.get()
     assert (row.reference_url, row.image_fidelity) == ("https://a.example/b.png", 0.3)
 
 
-# --- again -------------------------------------------------------------------------------------
+# --- reuse -------------------------------------------------------------------------------------
 
 
-def test_remix_fills_the_form_and_remembers_where_from(
-    owner_client: Client, stranger: Member
-) -> None:
+def test_remix_fills_the_form_and_stores_its_origin(owner_client: Client, stranger: Member) -> None:
     before = make_generation(owner=stranger, prompt="Dunes", n=5, aspect_ratio="9:16")
     page = owner_client.get("/", {"remix": before.pk}).content.decode()
     assert re.search(r"<textarea id=\"prompt\"[^>]*>\s*Dunes</textarea>", page)
@@ -286,21 +287,21 @@ def test_remix_fills_the_form_and_remembers_where_from(
     assert Generation.objects.latest("pk").remix_of == before
 
 
-def test_the_missing_one_alone_can_be_made(owner_client: Client, owner: Member) -> None:
+def test_remix_can_ask_for_fewer_images(owner_client: Client, owner: Member) -> None:
     before = make_generation(owner=owner, n=4)
     page = owner_client.get("/", {"remix": str(before.pk), "n": "1"}).content.decode()
     assert re.search(r'value="1"[^>]* checked', page)
 
 
 @pytest.mark.parametrize("pk", ["", "x", "-1", "0", "99999999999999999999999999", "٣"])
-def test_again_of_nothing_is_a_404(owner_client: Client, pk: str) -> None:
+def test_remix_of_an_unknown_generation_is_a_404(owner_client: Client, pk: str) -> None:
     assert owner_client.get("/", {"remix": pk}).status_code == 404
 
 
-# --- the stream -------------------------------------------------------------------------------
+# --- the feed ---------------------------------------------------------------------------------
 
 
-def test_the_stream_shows_ones_own_and_nobody_elses(
+def test_feed_shows_only_own_generations(
     owner_client: Client, stranger_client: Client, owner: Member
 ) -> None:
     row = make_generation(owner=owner)
@@ -308,16 +309,16 @@ def test_the_stream_shows_ones_own_and_nobody_elses(
     assert f'id="generation-{row.pk}"' not in stranger_client.get("/").content.decode()
 
 
-def test_days_have_their_own_headings(owner_client: Client, owner: Member) -> None:
+def test_feed_has_a_heading_for_each_day(owner_client: Client, owner: Member) -> None:
     make_generation(owner=owner)
     make_generation(Status.SUCCEEDED, owner=owner)
     make_generation(owner=owner, created_at=timezone.now().replace(year=2024, month=3, day=9))
     page = owner_client.get("/").content.decode()
-    assert "1 open, 1 done" in page
+    assert "1 in progress, 1 done" in page
     assert re.findall(r"<h2 id=\"day-[^>]*>([^<]*)</h2>", page) == ["Today", "9 March 2024"]
 
 
-def test_older_pages_go_on_where_the_last_one_ended(owner_client: Client, owner: Member) -> None:
+def test_older_pages_continue_without_gaps(owner_client: Client, owner: Member) -> None:
     moment = timezone.now() - timedelta(days=1)
     rows = [make_generation(owner=owner, created_at=moment) for _row in range(45)]
     seen, address = [], "/"
@@ -330,11 +331,11 @@ def test_older_pages_go_on_where_the_last_one_ended(owner_client: Client, owner:
 
 
 @pytest.mark.parametrize("key", ["", "x", "1", "1-x", "9" * 60 + "-1", "99999999999999999999-1"])
-def test_a_key_that_is_none_is_a_404(owner_client: Client, key: str) -> None:
+def test_invalid_page_key_is_a_404(owner_client: Client, key: str) -> None:
     assert owner_client.get("/", {"before": key}).status_code == 404
 
 
-def test_the_number_of_queries_does_not_grow_with_the_cards(
+def test_number_of_queries_does_not_grow_with_the_cards(
     owner_client: Client, owner: Member, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     make_generation(owner=owner)
@@ -349,40 +350,69 @@ def test_the_number_of_queries_does_not_grow_with_the_cards(
         owner_client.get("/")
 
 
-def test_an_empty_studio_offers_prompts_to_begin_with(owner_client: Client) -> None:
-    assert b"Your pictures will appear here" in owner_client.get("/").content
+def test_empty_studio_offers_examples(owner_client: Client) -> None:
+    assert b"Your images appear here" in owner_client.get("/").content
     assert b"White wall, blue arch" in owner_client.get("/", {"example": "2"}).content
     assert owner_client.get("/", {"example": "x"}).status_code == 200
 
 
-def test_the_demo_says_that_it_is_one(owner_client: Client, settings: Settings) -> None:
+def test_demo_notice_is_shown_only_in_the_demo(owner_client: Client, settings: Settings) -> None:
     assert b"simulate: cut after accept" in owner_client.get("/").content
     settings.DEMO = False
     assert b"simulate:" not in owner_client.get("/").content
 
 
-def test_the_demo_names_faults_that_the_simulator_knows(owner_client: Client) -> None:
+def test_demo_lists_only_scenarios_of_the_simulator(owner_client: Client) -> None:
     from klingweb.simulator.scenarios import scenario_in_prompt
 
     page = owner_client.get("/").content.decode()
-    words = re.findall(r"<dt>(simulate: [^<]+)</dt>", page)
-    assert len(words) == 10
-    assert "normal" not in [scenario_in_prompt(said) for said in words]
+    prompts = re.findall(r"<dt>(simulate: [^<]+)</dt>", page)
+    assert len(prompts) == 10
+    assert "normal" not in [scenario_in_prompt(prompt) for prompt in prompts]
 
 
-def test_a_nonce_is_made_for_every_page(owner_client: Client) -> None:
+def test_every_page_has_a_new_nonce(owner_client: Client) -> None:
     nonces = {nonce_from(owner_client.get("/").content) for _page in range(2)}
     assert len(nonces) == 2
     assert str(uuid4()) not in nonces
 
 
-def test_of_a_huge_file_no_more_is_written_than_can_be_right() -> None:
+def test_upload_handler_stops_writing_after_the_limit() -> None:
     handler = CappedUploadHandler()
     handler.new_file("image", "huge.png", "image/png", 0)
     chunk = b"\0" * 1024 * 1024
     for start in range(0, 50 * len(chunk), len(chunk)):
         handler.receive_data_chunk(chunk, start)
-    kept = handler.file_complete(50 * len(chunk))
-    assert kept
-    assert kept.size == 50 * len(chunk)
-    assert kept.seek(0, 2) <= MAX_REFERENCE_BYTES + len(chunk)
+    file = handler.file_complete(50 * len(chunk))
+    assert file
+    assert file.size == 50 * len(chunk)
+    assert file.seek(0, 2) <= OFFER.reference.max_bytes + len(chunk)
+
+
+# --- errors of the whole form -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("headers", [{}, HTMX], ids=["page", "htmx"])
+def test_error_of_no_field_is_shown_above_the_form(
+    owner_client: Client, headers: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def clean(form: GenerationForm) -> None:
+        form.add_error(None, "The monthly limit is reached.")
+
+    monkeypatch.setattr(GenerationForm, "clean", clean)
+    answer = owner_client.post("/", form_data(), headers=headers)
+    page = answer.content.decode()
+    assert answer.status_code == 422
+    error = re.search(r'<p class="error" id="composer-error" role="alert">(.*?)</p>', page, re.S)
+    assert error
+    assert error[1].strip() == "The monthly limit is reached."
+    assert page.index('id="composer-error"') < page.index('id="prompt"')
+
+
+def test_limits_of_a_reference_image_are_in_the_page(owner_client: Client) -> None:
+    page = owner_client.get("/").content.decode()
+    field = page[page.index('id="image"') :].partition(">")[0]
+    assert 'accept="image/jpeg,image/png"' in field
+    assert 'data-max-bytes="10485760" data-min-side="300"' in field
+    assert 'data-max-ratio="2.5"' in field
+    assert 'data-large-error="The image is too large. Maximum 10.0\xa0MB."' in field

@@ -1,4 +1,4 @@
-"""What was asked for once, again, with one thing varied: the form behind each button."""
+"""Variations: a form with the settings of a generation and one field changed."""
 
 import re
 from html import unescape
@@ -19,7 +19,7 @@ def fields_of(client: Client, row: Generation) -> dict[str, str]:
     return {name: unescape(value) for name, value in hidden}
 
 
-def test_all_but_the_varied_stays(owner_client: Client, owner: Member) -> None:
+def test_variation_keeps_all_other_settings(owner_client: Client, owner: Member) -> None:
     before = make_generation(
         Status.SUCCEEDED,
         owner=owner,
@@ -37,19 +37,20 @@ def test_all_but_the_varied_stays(owner_client: Client, owner: Member) -> None:
     assert (made.n, made.remix_of_id) == (5, before.pk)
 
 
-def test_closeness_is_offered_with_a_reference_alone(owner_client: Client, owner: Member) -> None:
+def test_similarity_is_offered_only_with_a_reference(owner_client: Client, owner: Member) -> None:
     plain = make_generation(Status.SUCCEEDED, owner=owner)
     near = make_generation(
         Status.SUCCEEDED, owner=owner, reference_url="https://a.example/x.png", image_fidelity=0.0
     )
-    assert "Closer" not in owner_client.get(f"/generations/{plain.pk}/variations/").content.decode()
-    assert "Closer" in owner_client.get(f"/generations/{near.pk}/variations/").content.decode()
+    assert (
+        "Similarity"
+        not in owner_client.get(f"/generations/{plain.pk}/variations/").content.decode()
+    )
+    assert "Similarity" in owner_client.get(f"/generations/{near.pk}/variations/").content.decode()
     assert fields_of(owner_client, near)["image_fidelity"] == "0.0"
 
 
-def test_the_same_press_twice_is_one_and_opened_again_is_another(
-    owner_client: Client, owner: Member
-) -> None:
+def test_variation_is_created_once_per_opened_form(owner_client: Client, owner: Member) -> None:
     before = make_generation(Status.SUCCEEDED, owner=owner)
     fields = fields_of(owner_client, before)
     owner_client.post("/", fields)
@@ -59,6 +60,8 @@ def test_the_same_press_twice_is_one_and_opened_again_is_another(
     assert Generation.objects.count() == 3
 
 
-def test_what_is_private_to_others_is_not_varied(stranger_client: Client, owner: Member) -> None:
+def test_private_generation_of_another_member_has_no_variations(
+    stranger_client: Client, owner: Member
+) -> None:
     row = make_generation(Status.SUCCEEDED, owner=owner, is_private=True)
     assert stranger_client.get(f"/generations/{row.pk}/variations/").status_code == 404

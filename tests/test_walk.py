@@ -111,7 +111,7 @@ def test_ten_cards_refresh_in_a_browser_with_one_request_a_period(
     page.on("request", lambda request: _note_refresh(request, refreshes))
     for number in range(10):
         page.get_by_role("textbox", name="Prompt", exact=True).fill(f"ten boats, {number}")
-        page.get_by_role("button", name="Make").click()
+        page.get_by_role("button", name="Generate").click()
         expect(page.locator("article", has_text=f"ten boats, {number}")).to_be_visible()
     done = page.locator('article[data-status="succeeded"]', has_text="ten boats")
     expect(done).to_have_count(10, timeout=60_000)

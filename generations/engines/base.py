@@ -44,7 +44,7 @@ class ImageRequest:
     """An image request. `image` is a URL or bare Base64.
 
     `external_id` is our own id of the request, under which the upstream may find it later.
-    `extended` holds further fields of the engine.
+    `params` holds the fields of the engine's offer, `extended` others that it knows.
     """
 
     prompt: str
@@ -54,6 +54,7 @@ class ImageRequest:
     image: str = field(default="", repr=False)
     image_fidelity: float | None = None
     external_id: str = ""
+    params: Mapping[str, Any] = field(default_factory=dict)
     extended: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -25,6 +25,8 @@ from .base import (
     Unanswered,
 )
 from .gateway import Gateway, ParsedResponse
+from .offer import AspectRatio, Offer, ReferenceRules
+from .offer import gettext_noop as _
 
 PATH = "/kling/v1/images/generations"  # YEScale; a query appends /{id} (notes 1.1)
 MAX_LIST_BYTES = 16 * 1024 * 1024  # 500 tasks with nine long URLs each
@@ -173,6 +175,11 @@ def request_body(request: ImageRequest, profile: str) -> dict[str, Any]:
     fields = {name: getattr(request, name) for name in DOCUMENTED_FIELDS}
     if profile == "extended":
         fields |= {name: request.extended.get(name) for name in EXTENDED_FIELDS}
+    fields |= {
+        offered.name: request.params[offered.name]
+        for offered in OFFER.fields_for(profile)
+        if offered.name in request.params
+    }
     if request.external_id:
         fields["external_task_id"] = request.external_id
     return {name: value for name, value in fields.items() if value not in (None, "")}
@@ -336,3 +343,33 @@ def failure_kind(reason: str) -> FailureKind:
         if re.search(pattern, reason, re.IGNORECASE):
             return kind
     return FailureKind.OURS
+
+
+# --- offer --------------------------------------------------------------------------
+
+OFFER = Offer(
+    slug="kling",
+    label=_("Kling"),
+    aspect_ratios=(
+        AspectRatio("21:9", _("21 to 9, very wide")),
+        AspectRatio("16:9", _("16 to 9, wide")),
+        AspectRatio("3:2", _("3 to 2, landscape")),
+        AspectRatio("4:3", _("4 to 3, landscape")),
+        AspectRatio("1:1", _("1 to 1, square")),
+        AspectRatio("3:4", _("3 to 4, portrait")),
+        AspectRatio("2:3", _("2 to 3, portrait")),
+        AspectRatio("9:16", _("9 to 16, tall")),
+    ),
+    default_aspect_ratio="3:2",
+    max_images=9,
+    prompt_limit="PROMPT_CHARACTERS",
+    negative_prompt_limit="NEGATIVE_PROMPT_CHARACTERS",
+    reference=ReferenceRules(
+        # MPO is a JPEG with several images, written by many cameras.
+        types={"JPEG": "image/jpeg", "MPO": "image/jpeg", "PNG": "image/png"},
+        max_bytes=10 * 1024 * 1024,  # notes 2.5, as the next two
+        min_side=300,
+        max_ratio=2.5,
+        max_area=50_000_000,  # ours: what one web thread may decode
+    ),
+)

@@ -4,7 +4,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('generations', '0007_constraints_and_texts'),
+        ('generations', '0009_request_params'),
     ]
 
     operations = [

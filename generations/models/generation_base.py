@@ -2,15 +2,13 @@
 
 from collections.abc import Sequence
 from typing import Any, Self
-from uuid import uuid5
+from uuid import NAMESPACE_URL, UUID, uuid5
 
 from django.conf import settings
 from django.db import models, transaction
 from django.db.models import F, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
-
-from generations.catalog import ASPECT_RATIO_BY_NAME, AspectRatio
 
 from .generation_queryset import BaseGenerationQuerySet
 from .member import Member
@@ -20,6 +18,15 @@ from .status import FINAL, LIVE, OPEN, WITH_TASK, Failure, Status
 from .submission import Submission
 from .transition import Transition, TransitionReason
 from .upstream_gate import DEFAULT_ENGINE
+
+
+def _namespace(key: str) -> UUID:
+    """Return the key itself if it is a UUID in its usual form, else a UUID made from it."""
+    try:
+        namespace = UUID(key)
+    except ValueError:
+        return uuid5(NAMESPACE_URL, key)
+    return namespace if str(namespace) == key else uuid5(NAMESPACE_URL, key)
 
 
 def _current_upstream() -> str:
@@ -41,8 +48,12 @@ class GenerationBase(models.Model):
     shown_pictures: list[Picture]  # set by `with_pictures_of`
 
     owner = models.ForeignKey(Member, models.PROTECT, related_name="generations")
-    idempotency_key = models.UUIDField(
-        help_text=_("A repeated request with the same key creates no second generation.")
+    idempotency_key = models.CharField(
+        max_length=64,
+        help_text=_("A repeated request with the same key creates no second generation."),
+    )
+    request_fingerprint = models.CharField(
+        max_length=64, blank=True, default="", help_text=_("SHA-256 of the request.")
     )
     created_at = models.DateTimeField(default=timezone.now)
 
@@ -71,6 +82,9 @@ class GenerationBase(models.Model):
         blank=True,
         related_name="+",
         help_text=_("Images are added to this collection when they are stored."),
+    )
+    params = models.JSONField(
+        default=dict, blank=True, help_text=_("Fields that only one engine has.")
     )
     is_private = models.BooleanField(default=False, help_text=_("Visible to its owner only."))
     search_text = models.TextField(
@@ -210,11 +224,7 @@ class GenerationBase(models.Model):
 
         An upstream that supports such names refuses a duplicate, and can be searched by name.
         """
-        return f"klingweb-{uuid5(self.idempotency_key, str(self.owner_id))}"
-
-    @property
-    def shape(self) -> AspectRatio:
-        return ASPECT_RATIO_BY_NAME[self.aspect_ratio]
+        return f"klingweb-{uuid5(_namespace(self.idempotency_key), str(self.owner_id))}"
 
     @property
     def took_seconds(self) -> int | None:

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Self, TypeVar
-from uuid import UUID
 
 from django.conf import settings
 from django.db import connection, models, transaction
@@ -127,14 +126,14 @@ class BaseGenerationQuerySet(models.QuerySet[Row]):
         rows = self.for_engine(engine).filter(in_flight)
         return rows.aggregate(images=Sum("n"))["images"] or 0
 
-    def request(self, *, owner: Member, idempotency_key: UUID, **params: Any) -> tuple[Row, bool]:
+    def request(self, *, owner: Member, key: str, **columns: Any) -> tuple[Row, bool]:
         """T0: create a queued generation. With a key used before: that row, and False.
 
         Call it in the transaction that also wakes up the submit loop.
         """
         with transaction.atomic():
             generation, created = self.get_or_create(
-                owner=owner, idempotency_key=idempotency_key, defaults=params
+                owner=owner, idempotency_key=key, defaults=columns
             )
             if created:
                 Transition.objects.create(

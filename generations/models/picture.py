@@ -23,6 +23,11 @@ def _generation_visible_to(member: Member) -> Q:
     return Q(generation__is_private=False) | Q(generation__owner=member)
 
 
+# Widths of the two previews in pixels: a tile at double density, and a screen.
+THUMBNAIL_WIDTH = 512
+PREVIEW_WIDTH = 1280
+
+
 class PictureQuerySet(models.QuerySet["Picture"]):
     def available(self) -> "PictureQuerySet":
         """Stored and not in the trash."""

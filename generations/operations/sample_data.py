@@ -13,7 +13,7 @@ from django.core.files.storage import default_storage
 from django.db import connection, transaction
 from django.utils import timezone
 
-from generations import catalog
+from generations.engines.registry import offer_for
 from generations.models import (
     Collection,
     CollectionItem,
@@ -139,8 +139,8 @@ def _store_files() -> dict[str, list[dict[str, Any]]]:
 
 
 def _nearest_ratio(value: float) -> str:
-    nearest = min(catalog.ASPECT_RATIOS, key=lambda each: abs(each.width / each.height - value))
-    return nearest.ratio
+    ratios = offer_for().aspect_ratios
+    return min(ratios, key=lambda each: abs(each.width / each.height - value)).value
 
 
 def _created_at(rng: random.Random) -> datetime:

@@ -7,8 +7,8 @@ from django.urls import reverse
 from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 
-from generations import catalog
 from generations.models import Picture
+from generations.models.picture import PREVIEW_WIDTH, THUMBNAIL_WIDTH
 
 MAX_ALT_LENGTH = 120  # characters of the prompt
 
@@ -66,7 +66,7 @@ def file_urls(pk: int) -> tuple[str, str, str, str]:
     original, preview, thumbnail = (
         reverse("file", args=(pk, variant)) for variant in ("original", "preview", "thumbnail")
     )
-    srcset = f"{thumbnail} {catalog.THUMBNAIL_WIDTH}w, {preview} {catalog.PREVIEW_WIDTH}w"
+    srcset = f"{thumbnail} {THUMBNAIL_WIDTH}w, {preview} {PREVIEW_WIDTH}w"
     return original, preview, thumbnail, srcset
 
 

@@ -1,9 +1,18 @@
-"""Permanent redirects from the addresses of earlier releases."""
+"""Permanent redirects from the addresses of earlier releases, for bookmarks and open pages."""
 
 from django.http import HttpResponsePermanentRedirect
 from django.shortcuts import resolve_url
+from django.urls import URLPattern, path, reverse
 
 from .middleware.access import MemberRequest
+
+# Old name of an action -> its name in `generations.requests.ACTIONS`.
+ACTIONS = {
+    "give-up": "dismiss",
+    "look-again": "recheck",
+    "look-for": "search",
+    "name-task": "enter-task-id",
+}
 
 
 def queue(request: MemberRequest) -> HttpResponsePermanentRedirect:
@@ -19,8 +28,44 @@ def admin_upstream_gate(request: MemberRequest, rest: str = "") -> HttpResponseP
     return _redirect(request, resolve_url("admin:generations_upstreamgate_changelist") + rest)
 
 
+def remix_url(request: MemberRequest) -> HttpResponsePermanentRedirect:
+    """`/?again=12&n=1` -> `/?remix=12&n=1`. Called by the studio."""
+    query = request.GET.copy()
+    again = query.pop("again")
+    query.setdefault("remix", str(again[-1]))
+    return HttpResponsePermanentRedirect(f"{reverse('studio')}?{query.urlencode()}")
+
+
+def similar(request: MemberRequest) -> HttpResponsePermanentRedirect:
+    return _redirect(request, "similar")
+
+
+def variations(request: MemberRequest, pk: int) -> HttpResponsePermanentRedirect:
+    return _redirect(request, reverse("variations", args=(pk,)))
+
+
+def action(request: MemberRequest, pk: int, name: str) -> HttpResponsePermanentRedirect:
+    return _redirect(request, reverse("action", args=(pk, ACTIONS[name])))
+
+
+def bulk(request: MemberRequest, action: str) -> HttpResponsePermanentRedirect:
+    return _redirect(request, reverse("bulk", args=(action,)))
+
+
 def _redirect(request: MemberRequest, to: str) -> HttpResponsePermanentRedirect:
     """Redirect with the query string: 301, or 308 for POST, which keeps method and body."""
     query = f"?{request.META['QUERY_STRING']}" if request.META["QUERY_STRING"] else ""
     is_post = request.method == "POST"
     return HttpResponsePermanentRedirect(resolve_url(to) + query, preserve_request=is_post)
+
+
+urlpatterns: list[URLPattern] = [
+    path("line/", queue),
+    path("line/resume", resume_queue),
+    path("admin/generations/line/", admin_upstream_gate),
+    path("admin/generations/line/<path:rest>", admin_upstream_gate),
+    path("alike", similar),
+    path("pictures/do/<slug:action>", bulk),
+    path("generations/<int:pk>/vary/", variations),
+    *(path(f"generations/<int:pk>/{name}/", action, {"name": name}) for name in ACTIONS),
+]

@@ -9,6 +9,7 @@ from django.utils.text import Truncator
 
 from generations.models import Generation, Member, Picture
 
+from .layout import layout_of
 from .picture_views import MAX_ALT_LENGTH, alt_text, file_urls, picture_url
 
 # Width over height of the boxes in gallery.css (`.s0` and up): the eight aspect ratios on offer,
@@ -52,7 +53,7 @@ class Tile:
     @classmethod
     def without_picture(cls, row: Generation, viewer: Member) -> "Tile":
         """Return an empty box with the prompt, for a generation without pictures."""
-        ratio = row.shape
+        layout = layout_of(row)
         return cls(
             pk=row.pk,
             url=reverse("generation", args=(row.pk,)),
@@ -60,9 +61,9 @@ class Tile:
             preview="",
             srcset="",
             alt=Truncator(row.prompt).chars(MAX_ALT_LENGTH),
-            width=ratio.width,
-            height=ratio.height,
-            step=box_step(ratio.width / ratio.height),
+            width=layout.width,
+            height=layout.height,
+            step=box_step(layout.width / layout.height),
             colour="",
             kilobytes=0,
             is_favourite=False,

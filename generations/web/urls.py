@@ -11,6 +11,7 @@ from .studio import prompt_history, reuse, similar, studio
 
 urlpatterns: list[URLPattern] = [
     path("", studio.studio, name="studio"),
+    *redirects.urlpatterns,
     path("cards/changes", changes.changes, name="changes"),
     path("generations/<int:pk>/", generation_page.generation, name="generation"),
     path("generations/<int:pk>/variations/", reuse.variations, name="variations"),
@@ -43,8 +44,4 @@ urlpatterns: list[URLPattern] = [
     path("healthz", health.healthz, name="healthz"),
     # Requested by browsers on pages without an icon link, such as the admin or a plain image.
     path("favicon.ico", files.favicon),
-    path("line/", redirects.queue),
-    path("line/resume", redirects.resume_queue),
-    path("admin/generations/line/", redirects.admin_upstream_gate),
-    path("admin/generations/line/<path:rest>", redirects.admin_upstream_gate),
 ]

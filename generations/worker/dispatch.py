@@ -129,4 +129,5 @@ def _prepare(generation: Generation) -> ImageRequest:
         image=image,
         image_fidelity=generation.image_fidelity,
         external_id=generation.external_id if settings.UPSTREAM_LOOKUP else "",
+        params=generation.params,
     )

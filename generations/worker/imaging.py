@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from generations import catalog
+from generations.models.picture import PREVIEW_WIDTH, THUMBNAIL_WIDTH
 
 MAX_PIXELS = 80_000_000
 TYPES = {
@@ -14,7 +14,7 @@ TYPES = {
     "MPO": ("image/jpeg", "jpg"),  # a JPEG that contains several images
     "WEBP": ("image/webp", "webp"),
 }
-PREVIEW_WIDTHS = {"thumbnail": catalog.THUMBNAIL_WIDTH, "preview": catalog.PREVIEW_WIDTH}
+PREVIEW_WIDTHS = {"thumbnail": THUMBNAIL_WIDTH, "preview": PREVIEW_WIDTH}
 WEBP_QUALITY = {"thumbnail": 74, "preview": 80}
 WEBP_METHOD = 2  # effort: 3 takes a third more processor time for nearly the same size
 

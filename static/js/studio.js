@@ -1,143 +1,177 @@
-// The console: what the form says of itself while one types. It works without all of this.
+// The composer: counts, labels, checks and drafts while a member types. The form works without it.
 
 const byId = (id) => document.getElementById(id);
 const form = () => byId("composer");
-const TWICE_MS = 1000;
 
-let leftOut = ""; // kept while a reference bars it
-let preview = ""; // address of the chosen file's thumbnail
-let pressed = { at: 0, wish: "" };
+// --- what the form shows -------------------------------------------------------------------------
 
-function count() {
-  const figure = byId("prompt-count");
-  const length = [...byId("prompt").value.trim()].length; // code points, as the server counts
-  figure.textContent = figure.dataset.label.replace("%n", length);
-  figure.classList.toggle("is-over-limit", length > Number(figure.dataset.limit));
+let negativePrompt = ""; // typed before a reference image disabled the field
+let previewUrl = "";
+
+function promptLength() {
+  return [...byId("prompt").value.trim()].length; // code points, as the server counts
 }
 
-function nameButton() {
-  const chosen = form().querySelector("[name=n]:checked");
-  if (chosen) byId("generate-label").textContent = chosen.dataset.label;
+function showPromptLength() {
+  const counter = byId("prompt-count");
+  counter.textContent = counter.dataset.label.replace("%n", promptLength());
+  counter.classList.toggle("is-over-limit", promptLength() > Number(counter.dataset.limit));
 }
 
-function say(figure, words, none) {
-  figure.textContent = words || none;
-  figure.classList.toggle("is-unset", !words);
+function showButtonLabel() {
+  const selected = form().querySelector("[name=n]:checked");
+  if (selected) byId("generate-label").textContent = selected.dataset.label;
 }
 
-/** Images that were chosen before: a stored one, or a picture of ours. */
-const kept = () => [byId("reference"), byId("picture")].filter(Boolean);
+function showValue(element, text, emptyLabel) {
+  element.textContent = text || emptyLabel;
+  element.classList.toggle("is-unset", !text);
+}
+
+/** The checkboxes of a stored reference image and of a picture chosen as one. */
+const attachedBoxes = () => [byId("reference"), byId("picture")].filter(Boolean);
 
 function hasReference() {
-  const isKept = kept().some((box) => box.checked);
-  return Boolean(byId("image").files.length || isKept || byId("image_url").value.trim());
+  const isAttached = attachedBoxes().some((box) => box.checked);
+  return Boolean(byId("image").files.length || isAttached || byId("image_url").value.trim());
 }
 
 function showReference() {
   const [file] = byId("image").files;
-  const before = kept().find((box) => box.checked);
-  const name = file?.name || before?.dataset.name || byId("image_url").value.trim();
-  say(byId("reference-value"), name, byId("reference-value").dataset.emptyLabel);
-  URL.revokeObjectURL(preview);
-  preview = file ? URL.createObjectURL(file) : "";
-  const image = byId("image-preview");
-  image.hidden = !file;
-  if (file) image.src = preview;
+  const attached = attachedBoxes().find((box) => box.checked);
+  const name = file?.name || attached?.dataset.name || byId("image_url").value.trim();
+  showValue(byId("reference-value"), name, byId("reference-value").dataset.emptyLabel);
+  URL.revokeObjectURL(previewUrl);
+  previewUrl = file ? URL.createObjectURL(file) : "";
+  const preview = byId("image-preview");
+  preview.hidden = !file;
+  if (file) preview.src = previewUrl;
   byId("similarity").hidden = !hasReference();
 }
 
-/** Kling takes no words to leave out beside an image; they wait here until it is gone. */
-function showLeftOut() {
-  const words = byId("negative_prompt");
-  const figure = byId("negative-prompt-value");
-  if (words.value) leftOut = words.value;
-  const refused = words.hasAttribute("aria-invalid");
-  words.disabled = hasReference() && !refused;
-  if (words.disabled) say(figure, "", figure.dataset.disabledLabel);
-  else say(figure, words.value.trim(), figure.dataset.emptyLabel);
+/** The engine takes no negative prompt beside an image: disable the field, keep its text. */
+function showNegativePrompt() {
+  const field = byId("negative_prompt");
+  const value = byId("negative-prompt-value");
+  if (field.value) negativePrompt = field.value;
+  const isInvalid = field.hasAttribute("aria-invalid");
+  field.disabled = hasReference() && !isInvalid;
+  if (field.disabled) showValue(value, "", value.dataset.disabledLabel);
+  else showValue(value, field.value.trim(), value.dataset.emptyLabel);
 }
 
-function showCloseness() {
-  const closeness = Number(byId("image_fidelity").value);
-  const words = byId("similarity-value").dataset.label.split("|");
-  const word = words[Math.min(Math.floor(closeness * words.length), words.length - 1)];
-  byId("similarity-value").textContent = `${word}, ${closeness.toFixed(2)}`;
+function showSimilarity() {
+  const similarity = Number(byId("image_fidelity").value);
+  const labels = byId("similarity-value").dataset.label.split("|");
+  const label = labels[Math.min(Math.floor(similarity * labels.length), labels.length - 1)];
+  byId("similarity-value").textContent = `${label}, ${similarity.toFixed(2)}`;
 }
 
-function showSaveIn() {
-  const figure = byId("collection-value");
-  const chosen = byId("collection")?.selectedOptions[0];
-  const named = byId("new_collection").value.trim() || (chosen?.value && chosen.text);
-  const seen = byId("is_private").checked ? figure.dataset.private : "";
-  figure.textContent = [named, seen].filter(Boolean).join(", ") || figure.dataset.shared;
-  figure.classList.toggle("is-unset", !named && !seen);
+function showCollection() {
+  const value = byId("collection-value");
+  const selected = byId("collection")?.selectedOptions[0];
+  const name = byId("new_collection").value.trim() || (selected?.value && selected.text);
+  const privateLabel = byId("is_private").checked ? value.dataset.privateLabel : "";
+  showValue(value, [name, privateLabel].filter(Boolean).join(", "), value.dataset.emptyLabel);
 }
 
-function sync() {
-  count();
-  nameButton();
+function update() {
+  showPromptLength();
+  showButtonLabel();
   showReference();
-  showLeftOut();
-  showCloseness();
-  showSaveIn();
+  showNegativePrompt();
+  showSimilarity();
+  showCollection();
 }
 
-function fold(button) {
-  const opens = button.getAttribute("aria-expanded") === "false";
-  button.setAttribute("aria-expanded", String(opens));
+function toggleOptions() {
+  const button = byId("more-options");
+  const isCollapsed = button.getAttribute("aria-expanded") === "false";
+  button.setAttribute("aria-expanded", String(isCollapsed));
+}
+
+// --- errors go away with their cause -------------------------------------------------------------
+
+const REFERENCE_FIELDS = ["image", "reference", "picture", "image_url"];
+
+function clearError(name) {
+  const id = `${name}-error`;
+  byId(id)?.remove();
+  for (const element of form().querySelectorAll(`[aria-describedby~="${id}"]`)) {
+    element.removeAttribute("aria-invalid");
+    const others = element.getAttribute("aria-describedby").split(" ").filter((each) => each !== id);
+    if (others.length) element.setAttribute("aria-describedby", others.join(" "));
+    else element.removeAttribute("aria-describedby");
+  }
+}
+
+function clearAllErrors() {
+  for (const error of form().querySelectorAll(".error")) clearError(error.id.replace(/-error$/, ""));
+}
+
+function isPromptValid() {
+  return promptLength() > 0 && promptLength() <= Number(byId("prompt-count").dataset.limit);
+}
+
+function clearErrorsOf(name) {
+  if (name === "prompt" && !isPromptValid()) return;
+  clearError(name);
+  if (!REFERENCE_FIELDS.includes(name)) return;
+  for (const each of REFERENCE_FIELDS) clearError(each);
+  if (!hasReference()) clearError("negative_prompt");
 }
 
 document.addEventListener("input", (event) => {
   if (!form().contains(event.target)) return;
-  if (event.target.id === "negative_prompt") leftOut = event.target.value;
-  if (event.target.id === "image") check(event.target.files[0]);
-  sync();
-  keepDraft();
-  askAlike();
+  clearErrorsOf(event.target.name);
+  if (event.target.id === "negative_prompt") negativePrompt = event.target.value;
+  if (event.target.id === "image") checkImage(event.target.files[0]);
+  update();
+  storeDraft();
+  scheduleSimilar();
 });
 
-// --- what a colleague already made ---------------------------------------------------------------
+// --- similar images that exist -------------------------------------------------------------------
 
-const PAUSE_MS = 600;
-let pause = 0;
-let asking = new AbortController();
+const TYPING_PAUSE_MS = 600;
+let typingPause = 0;
+let similarRequest = new AbortController();
 
-/** Asked for once one stops typing; a new image is like none that was made. */
-function askAlike() {
-  clearTimeout(pause);
-  asking.abort();
-  asking = new AbortController();
-  pause = setTimeout(showAlike, PAUSE_MS, asking.signal);
+function scheduleSimilar() {
+  clearTimeout(typingPause);
+  similarRequest.abort();
+  similarRequest = new AbortController();
+  typingPause = setTimeout(showSimilar, TYPING_PAUSE_MS, similarRequest.signal);
 }
 
-async function showAlike(signal) {
+async function showSimilar(signal) {
   const place = byId("similar");
+  // A new reference image has no earlier results.
   if (byId("image").files.length || byId("picture")?.checked) return place.replaceChildren();
-  const wished = new URLSearchParams();
-  const fields = new FormData(form());
-  for (const name of ["prompt", "aspect_ratio", "reference", "image_url"]) {
-    wished.set(name, fields.get(name) ?? "");
-  }
+  const query = new URLSearchParams();
+  const values = new FormData(form());
+  for (const name of place.dataset.fields.split(" ")) query.set(name, values.get(name) ?? "");
   try {
-    const answer = await fetch(`${place.dataset.address}?${wished}`, { signal });
-    if (answer.ok && !answer.redirected) place.innerHTML = await answer.text();
+    const response = await fetch(`${place.dataset.address}?${query}`, { signal });
+    if (response.ok && !response.redirected) place.innerHTML = await response.text();
   } catch {
-    // The next one was asked for, or the line is gone: nothing is said of what nobody knows.
+    // Aborted by the next request, or offline: keep what is shown.
   }
 }
 
-// --- an image that is dropped or pasted ---------------------------------------------------------
+// --- dropped and pasted images -------------------------------------------------------------------
 
-function give(files) {
+function attach(files) {
   const file = [...files].find((each) => each.type.startsWith("image/"));
   if (!file) return false;
-  const carried = new DataTransfer();
-  carried.items.add(file);
-  byId("image").files = carried.files;
+  const transfer = new DataTransfer();
+  transfer.items.add(file);
+  byId("image").files = transfer.files;
   byId("image").closest("details").open = true;
-  if (byId("more-options").getAttribute("aria-expanded") === "false") fold(byId("more-options"));
-  check(file);
-  sync();
+  if (byId("more-options").getAttribute("aria-expanded") === "false") toggleOptions();
+  clearErrorsOf("image");
+  checkImage(file);
+  update();
   return true;
 }
 
@@ -147,71 +181,114 @@ document.addEventListener("dragover", (event) => {
 
 document.addEventListener("drop", (event) => {
   if (!event.dataTransfer.files.length) return;
-  event.preventDefault(); // else the browser leaves the page to show the file
-  give(event.dataTransfer.files);
+  event.preventDefault(); // otherwise the browser opens the file
+  attach(event.dataTransfer.files);
 });
 
 document.addEventListener("paste", (event) => {
-  if (give(event.clipboardData.files)) event.preventDefault();
+  if (attach(event.clipboardData.files)) event.preventDefault();
 });
 
-/** What the server would refuse is said before it is sent. */
-async function check(file) {
+/** Apply the server's rules, which the input has as data attributes, before the file is sent. */
+async function checkImage(file) {
   const input = byId("image");
-  complain(input, file ? await wrongWith(file, input.dataset) : "");
+  const error = file ? await imageError(file, input) : "";
+  if (input.files[0] === file) showImageError(input, error); // unless another was chosen meanwhile
 }
 
-async function wrongWith(file, words) {
-  if (!["image/jpeg", "image/png"].includes(file.type)) return words.type;
-  if (file.size > 10 * 1024 * 1024) return words.large;
+async function imageError(file, { accept, dataset }) {
+  if (!accept.split(",").includes(file.type)) return dataset.typeError;
+  if (file.size > Number(dataset.maxBytes)) return dataset.largeError;
   let image;
   try {
     image = await createImageBitmap(file);
   } catch {
-    return words.type;
+    return dataset.typeError;
   }
   const [short, long] = [image.width, image.height].sort((a, b) => a - b);
   image.close();
-  if (short < 300) return words.small;
-  return long > 2.5 * short ? words.long : "";
+  if (short < Number(dataset.minSide)) return dataset.smallError;
+  return long > Number(dataset.maxRatio) * short ? dataset.longError : "";
 }
 
-function complain(input, words) {
-  byId("image-error")?.remove();
-  input.toggleAttribute("aria-invalid", Boolean(words));
-  if (!words) return;
+function showImageError(input, text) {
+  clearError("image");
+  if (!text) return;
   const error = document.createElement("p");
-  Object.assign(error, { id: "image-error", className: "error", textContent: words });
+  Object.assign(error, { id: "image-error", className: "error", textContent: text });
   error.setAttribute("role", "alert");
+  input.setAttribute("aria-invalid", "true");
   input.setAttribute("aria-describedby", error.id);
   input.after(error);
 }
 
-// --- what was typed survives a reload and a sign-out ---------------------------------------------
+// --- drafts: fields with data-draft survive a reload and a sign-out ------------------------------
 
-const DRAFTED = ["prompt", "negative_prompt", "image_url"];
-const draft = `klingweb-draft-${form().dataset.member}`;
+const draftKey = `klingweb-draft-${form().dataset.member}`;
 
-function keepDraft() {
-  const typed = Object.fromEntries(DRAFTED.map((name) => [name, byId(name).value]));
-  localStorage.setItem(draft, JSON.stringify(typed));
+/** By name: an input, or the radio buttons of a name as one RadioNodeList. Both have a `value`. */
+function draftFields() {
+  const names = new Set([...form().querySelectorAll("[data-draft]")].map(({ name }) => name));
+  return [...names].map((name) => [name, form().elements.namedItem(name)]);
+}
+
+function storeDraft() {
+  const values = draftFields().map(([name, field]) => [name, field.value]);
+  localStorage.setItem(draftKey, JSON.stringify(Object.fromEntries(values)));
 }
 
 function restoreDraft() {
-  const typed = JSON.parse(localStorage.getItem(draft) ?? "{}");
-  const isFresh = !location.search && DRAFTED.every((name) => !byId(name).value);
-  if (isFresh) for (const name of DRAFTED) byId(name).value = typed[name] ?? "";
+  const draft = JSON.parse(localStorage.getItem(draftKey) ?? "{}");
+  const isTyped = ([, field]) => !(field instanceof RadioNodeList) && field.value;
+  if (location.search || draftFields().some(isTyped)) return;
+  for (const [name, field] of draftFields()) if (name in draft) field.value = draft[name];
 }
+
+// --- sending -------------------------------------------------------------------------------------
+
+const DOUBLE_CLICK_MS = 1000;
+let lastSent = { at: 0, values: "" };
+
+function formValues() {
+  const fields = [...new FormData(form())].filter(([name]) => name !== "nonce");
+  return JSON.stringify(fields.map(([name, value]) => [name, value.name ?? value]));
+}
+
+// The answer to the first of two clicks may already have replaced the nonce.
+document.addEventListener("htmx:beforeRequest", (event) => {
+  if (event.detail.elt !== form()) return;
+  const sent = { at: Date.now(), values: formValues() };
+  const isDoubleClick = sent.at - lastSent.at < DOUBLE_CLICK_MS && sent.values === lastSent.values;
+  if (isDoubleClick) event.preventDefault();
+  else lastSent = sent;
+});
 
 document.addEventListener("htmx:afterRequest", (event) => {
   if (event.detail.elt !== form() || event.detail.xhr.status !== 200) return;
-  localStorage.removeItem(draft);
-  tabs.postMessage("made");
+  localStorage.removeItem(draftKey);
+  clearAllErrors();
+  update();
+  tabs.postMessage("created");
 });
 
-// --- vary one thing ------------------------------------------------------------------------------
+// The same request again returns the same card: remove the one in the page.
+document.addEventListener("htmx:beforeSwap", (event) => {
+  if (event.detail.target.id !== "today-cards") return;
+  const [, id] = /id="(generation-\d+)"/.exec(event.detail.serverResponse) ?? [];
+  byId(id)?.closest("li").remove();
+});
 
-// Asked for anew whenever it opens: a form that was sent is spent.
+// An invalid form was replaced by the server's copy, which lacks the disabled field.
+document.addEventListener("htmx:afterSwap", (event) => {
+  if (event.detail.target.id !== "composer") return;
+  const field = byId("negative_prompt");
+  if (!field.value) field.value = negativePrompt;
+  update();
+});
+
+// --- variations ----------------------------------------------------------------------------------
+
+// Loaded each time it opens: a form that was sent has a used nonce.
 document.addEventListener("toggle", ({ target }) => {
   if (!target.matches("details.variations") || !target.open) return;
   const place = target.querySelector(".menu-list");
@@ -223,58 +300,33 @@ document.addEventListener("htmx:afterRequest", (event) => {
   if (menu && event.detail.requestConfig.verb === "post" && event.detail.successful) menu.open = false;
 });
 
+// --- buttons and keys ----------------------------------------------------------------------------
+
 document.addEventListener("click", (event) => {
-  const more = event.target.closest("#more-options");
-  if (more) fold(more);
+  if (event.target.closest("#more-options")) toggleOptions();
 });
 
 document.addEventListener("keydown", (event) => {
-  const wants = event.key === "Enter" && (event.ctrlKey || event.metaKey);
-  if (wants && form().contains(event.target)) form().requestSubmit();
+  const isSubmit = event.key === "Enter" && (event.ctrlKey || event.metaKey);
+  if (isSubmit && form().contains(event.target)) form().requestSubmit();
 });
 
-/** All that was wished for, to tell a double click from a second wish. */
-function wish() {
-  const fields = [...new FormData(form())].filter(([name]) => name !== "nonce");
-  return JSON.stringify(fields.map(([name, value]) => [name, value.name ?? value]));
-}
+// --- other tabs ----------------------------------------------------------------------------------
 
-// A double click is one press: the answer to the first may already have renewed the nonce.
-document.addEventListener("htmx:beforeRequest", (event) => {
-  if (event.detail.elt !== form()) return;
-  const again = { at: Date.now(), wish: wish() };
-  if (again.at - pressed.at < TWICE_MS && again.wish === pressed.wish) event.preventDefault();
-  else pressed = again;
-});
-
-// Another tab made something: this one shows it when it is looked at again. Its draft is kept.
+// Another tab created a generation: reload this one when it is visible. Its draft is kept.
 const tabs = new BroadcastChannel("klingweb");
 let isStale = false;
 
 tabs.addEventListener("message", () => {
   isStale = true;
-  catchUp();
+  reloadIfStale();
 });
 
-function catchUp() {
+function reloadIfStale() {
   if (isStale && !document.hidden) location.reload();
 }
 
-document.addEventListener("visibilitychange", catchUp);
-
-// The same press again brings the same card: the one in the page makes room for it.
-document.addEventListener("htmx:beforeSwap", (event) => {
-  if (event.detail.target.id !== "today-cards") return;
-  const [, id] = /id="(generation-\d+)"/.exec(event.detail.serverResponse) ?? [];
-  byId(id)?.closest("li").remove();
-});
-
-document.addEventListener("htmx:afterSwap", (event) => {
-  if (event.detail.target.id !== "console") return;
-  const words = byId("negative_prompt");
-  if (!words.value) words.value = leftOut;
-  sync();
-});
+document.addEventListener("visibilitychange", reloadIfStale);
 
 restoreDraft();
-sync();
+update();

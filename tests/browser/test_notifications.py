@@ -80,5 +80,5 @@ def test_other_tabs_show_a_new_generation(window: BrowserContext) -> None:
     second = window.new_page()
     second.goto("/")
     first.get_by_label("Prompt", exact=True).fill("A pear")
-    first.get_by_role("button", name="Make").click()
+    first.get_by_role("button", name="Generate").click()
     expect(second.get_by_role("article", name="A pear")).to_be_visible()

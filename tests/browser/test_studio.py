@@ -1,4 +1,4 @@
-"""Making a picture: with htmx, without any script, with the keyboard alone, and done wrong."""
+"""The studio in a browser: with htmx, without JavaScript, with the keyboard, with errors."""
 
 from pathlib import Path
 
@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 from pytest_django.live_server_helper import LiveServer
 
+from generations.engines.offer import Field
 from generations.models import Generation, Member, ReferenceImage, Status
 from tests.browser.conftest import sign_in
 from tests.builders import make_generation, png_bytes
@@ -13,59 +14,59 @@ from tests.builders import make_generation, png_bytes
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def test_the_card_appears_where_one_is(page: Page) -> None:
+def test_card_appears_in_the_feed_without_a_reload(page: Page) -> None:
     page.get_by_label("Prompt", exact=True).fill("A pear on a dark ground")
     page.get_by_role("radio", name="16 to 9, wide").check()
     page.get_by_role("radio", name="4", exact=True).check()
-    page.get_by_role("button", name="Make 4 pictures").click()
+    page.get_by_role("button", name="Generate 4 images").click()
     card = page.get_by_role("article", name="A pear on a dark ground")
     expect(card.get_by_text("Next in queue")).to_be_visible()
     expect(card.locator(".frame")).to_have_count(4)
-    expect(page.locator("#today")).to_have_text("1 open, 0 done")
+    expect(page.locator("#today")).to_have_text("1 in progress, 0 done")
     expect(page).to_have_title("(1) Studio - klingweb")
     expect(page.get_by_label("Prompt", exact=True)).to_have_value("A pear on a dark ground")
     assert Generation.objects.get().n == 4
 
 
-def test_a_double_click_is_one_press(page: Page) -> None:
+def test_double_click_creates_one_generation(page: Page) -> None:
     page.get_by_label("Prompt", exact=True).fill("A pear")
-    page.get_by_role("button", name="Make").dblclick()
+    page.get_by_role("button", name="Generate").dblclick()
     expect(page.get_by_role("article", name="A pear")).to_have_count(1)
     page.reload()
     expect(page.get_by_role("article", name="A pear")).to_have_count(1)
     assert Generation.objects.count() == 1
 
 
-def test_what_was_typed_and_chosen_survives_a_refusal(page: Page, tmp_path: Path) -> None:
+def test_invalid_form_keeps_text_and_file(page: Page, tmp_path: Path) -> None:
     (tmp_path / "dune.png").write_bytes(png_bytes())
-    page.get_by_text("Reference", exact=True).click()
+    page.get_by_text("Reference image", exact=True).click()
     page.get_by_label("Image file").set_input_files(tmp_path / "dune.png")
     expect(page.locator("#reference-value")).to_have_text("dune.png")
     page.get_by_label("Prompt", exact=True).fill("x" * 501)
-    page.get_by_role("button", name="Make").click()
-    expect(page.get_by_text("501 characters are too many")).to_be_visible()
+    page.get_by_role("button", name="Generate").click()
+    expect(page.get_by_text("Too long: 501 of 500")).to_be_visible()
     prompt = page.get_by_label("Prompt", exact=True)
     expect(prompt).to_have_value("x" * 501)
     expect(prompt).to_be_focused()
     expect(page.get_by_label("Use dune.png")).to_be_checked()
     prompt.fill("Dunes")
-    page.get_by_role("button", name="Make").click()
+    page.get_by_role("button", name="Generate").click()
     expect(page.get_by_role("article", name="Dunes")).to_be_visible()
     assert Generation.objects.get().reference == ReferenceImage.objects.get()
 
 
-def test_words_to_leave_out_wait_while_an_image_is_chosen(page: Page, tmp_path: Path) -> None:
+def test_negative_prompt_is_disabled_while_an_image_is_chosen(page: Page, tmp_path: Path) -> None:
     (tmp_path / "dune.png").write_bytes(png_bytes())
-    page.locator("summary", has_text="Leave out").click()
-    page.get_by_label("Leave out").fill("birds")
-    page.locator("summary", has_text="Reference").click()
+    page.locator("summary", has_text="Negative prompt").click()
+    page.get_by_label("Negative prompt").fill("birds")
+    page.locator("summary", has_text="Reference image").click()
     page.get_by_label("Image file").set_input_files(tmp_path / "dune.png")
-    expect(page.get_by_text("Not with a reference image")).to_be_visible()
+    expect(page.get_by_text("Not available with a reference image")).to_be_visible()
     page.get_by_label("Image file").set_input_files([])
     expect(page.locator("#negative-prompt-value")).to_have_text("birds")
 
 
-def test_everything_goes_by_the_keyboard(page: Page) -> None:
+def test_studio_works_with_the_keyboard(page: Page) -> None:
     page.keyboard.press("Tab")
     expect(page.get_by_text("Skip to the content")).to_be_focused()
     page.keyboard.press("Enter")
@@ -73,7 +74,7 @@ def test_everything_goes_by_the_keyboard(page: Page) -> None:
     expect(page.get_by_label("Prompt", exact=True)).to_be_focused()
     page.keyboard.type("A pear")
     page.keyboard.press("Tab")
-    expect(page.get_by_role("link", name="Earlier prompts")).to_be_focused()
+    expect(page.get_by_role("link", name="Prompt history")).to_be_focused()
     page.keyboard.press("Tab")
     page.keyboard.press("ArrowRight")
     expect(page.get_by_role("radio", name="4 to 3, landscape")).to_be_checked()
@@ -90,19 +91,19 @@ def test_everything_goes_by_the_keyboard(page: Page) -> None:
     assert (row.n, row.aspect_ratio, row.status) == (2, "4:3", Status.CANCELED)
 
 
-def test_everything_goes_without_any_script(
+def test_studio_works_without_javascript(
     chromium: Browser, live_server: LiveServer, owner: Member, tmp_path: Path
 ) -> None:
     (tmp_path / "dune.png").write_bytes(png_bytes())
     context = chromium.new_context(base_url=live_server.url, java_script_enabled=False)
     sign_in(context, owner)
     page = context.pages[0]
-    page.locator("summary", has_text="Reference").click()
+    page.locator("summary", has_text="Reference image").click()
     page.get_by_label("Image file").set_input_files(tmp_path / "dune.png")
-    page.get_by_role("button", name="Make pictures").click()
-    expect(page.get_by_text("Describe the picture first.")).to_be_visible()
+    page.get_by_role("button", name="Generate images").click()
+    expect(page.get_by_text("Describe the image first.")).to_be_visible()
     page.get_by_label("Prompt", exact=True).fill("Dunes")
-    page.get_by_role("button", name="Make pictures").click()
+    page.get_by_role("button", name="Generate images").click()
     row = Generation.objects.get()
     expect(page).to_have_url(f"{live_server.url}/#generation-{row.pk}")
     page.get_by_role("article", name="Dunes").get_by_role("button", name="Cancel").click()
@@ -111,28 +112,26 @@ def test_everything_goes_without_any_script(
     context.close()
 
 
-def test_remix_fills_the_form(page: Page, owner: Member) -> None:
+def test_reuse_settings_fills_the_form(page: Page, owner: Member) -> None:
     make_generation(Status.SUCCEEDED, owner=owner, prompt="Dunes", n=3)
     page.reload()
     page.get_by_role("link", name="Reuse settings").click()
     expect(page.get_by_label("Prompt", exact=True)).to_have_value("Dunes")
-    expect(page.get_by_role("button", name="Make 3 pictures")).to_be_visible()
+    expect(page.get_by_role("button", name="Generate 3 images")).to_be_visible()
 
 
-def test_what_was_typed_survives_a_reload_until_it_is_made(page: Page) -> None:
+def test_draft_survives_a_reload_until_it_is_submitted(page: Page) -> None:
     prompt = page.get_by_label("Prompt", exact=True)
     prompt.fill("Layered ridges")
     page.reload()
     expect(prompt).to_have_value("Layered ridges")
-    page.get_by_role("button", name="Make").click()
+    page.get_by_role("button", name="Generate").click()
     expect(page.get_by_role("article", name="Layered ridges")).to_be_visible()
     page.reload()
     expect(prompt).to_have_value("")
 
 
-def test_an_image_is_dropped_pasted_and_checked_before_it_is_sent(
-    page: Page, tmp_path: Path
-) -> None:
+def test_dropped_and_pasted_images_are_checked_in_the_browser(page: Page, tmp_path: Path) -> None:
     give = """({small, way}) => {
         const canvas = document.createElement("canvas");
         canvas.width = canvas.height = small ? 100 : 400;
@@ -151,18 +150,18 @@ def test_an_image_is_dropped_pasted_and_checked_before_it_is_sent(
     expect(page.get_by_text("The image is too small")).to_have_count(0)
     expect(page.locator("#reference-value")).to_have_text("given.png")
     page.get_by_label("Prompt", exact=True).fill("Dunes")
-    page.get_by_role("button", name="Make").click()
+    page.get_by_role("button", name="Generate").click()
     expect(page.get_by_role("article", name="Dunes")).to_be_visible()
     assert ReferenceImage.objects.get().name == "given.png"
 
 
-def test_what_a_colleague_made_is_shown_before_the_press(page: Page, stranger: Member) -> None:
+def test_similar_images_are_shown_while_typing(page: Page, stranger: Member) -> None:
     make_generation(Status.SUCCEEDED, owner=stranger, prompt="A red bicycle at a white wall")
     page.get_by_label("Prompt", exact=True).press_sequentially("A red bicycle at a white wall")
-    expect(page.get_by_text("1 alike, already made")).to_be_visible()
+    expect(page.get_by_text("1 similar image exists")).to_be_visible()
 
 
-def test_one_thing_is_varied_at_one_press(page: Page, owner: Member) -> None:
+def test_variation_starts_with_one_click(page: Page, owner: Member) -> None:
     before = make_generation(
         Status.SUCCEEDED, owner=owner, prompt="A pear\non linen", n=2, aspect_ratio="3:2"
     )
@@ -171,7 +170,7 @@ def test_one_thing_is_varied_at_one_press(page: Page, owner: Member) -> None:
     for times in (1, 2):
         card.get_by_text("Variations", exact=True).click()
         card.get_by_role("button", name="1 to 1, square").click()
-        expect(page.locator("#today")).to_have_text(f"{times} open, 1 done")
+        expect(page.locator("#today")).to_have_text(f"{times} in progress, 1 done")
         expect(card.locator("details.variations")).not_to_have_attribute("open", "")
     made = Generation.objects.exclude(pk=before.pk)
     assert {(row.prompt, row.n, row.aspect_ratio, row.remix_of_id) for row in made} == {
@@ -179,12 +178,12 @@ def test_one_thing_is_varied_at_one_press(page: Page, owner: Member) -> None:
     }
     page.goto(f"/generations/{before.pk}/")
     page.keyboard.press("v")
-    page.get_by_role("button", name="Make 3 pictures").click()
+    page.get_by_role("button", name="Generate 3 images").click()
     expect(page.get_by_role("article")).to_have_count(4)
     assert Generation.objects.filter(n=3, aspect_ratio="3:2").count() == 1
 
 
-def test_a_heart_is_given_on_the_card(page: Page, owner: Member) -> None:
+def test_favourite_is_set_on_the_card(page: Page, owner: Member) -> None:
     row = make_generation(Status.SUCCEEDED, owner=owner, n=2)
     page.reload()
     heart = page.get_by_role("button", name="Favourite: image 2")
@@ -197,3 +196,43 @@ def test_a_heart_is_given_on_the_card(page: Page, owner: Member) -> None:
     expect(heart).to_have_attribute("aria-pressed", "true")
     page.locator(f"#picture-{row.pictures.get(index=1).pk}").click()
     expect(page.get_by_role("button", name="Favourite")).to_have_attribute("aria-pressed", "true")
+
+
+def test_error_goes_away_with_its_cause(page: Page) -> None:
+    page.get_by_role("button", name="Generate").click()
+    prompt, error = page.get_by_label("Prompt", exact=True), page.get_by_text("Describe the image")
+    expect(error).to_be_visible()
+    expect(prompt).to_have_attribute("aria-invalid", "true")
+    prompt.fill("A pear")
+    expect(error).to_have_count(0)
+    expect(prompt).not_to_have_attribute("aria-invalid", "true")
+    expect(prompt).to_have_attribute("aria-describedby", "prompt-count")
+
+
+def test_error_about_a_reference_goes_away_with_the_reference(page: Page) -> None:
+    page.locator("summary", has_text="Negative prompt").click()
+    page.get_by_label("Negative prompt").fill("birds")
+    page.get_by_label("Prompt", exact=True).fill("A pear")
+    address = page.get_by_label("Image address")
+    page.locator("summary", has_text="Reference image").click()
+    address.fill("http://a.example/b.png")
+    page.get_by_role("button", name="Generate").click()
+    expect(page.get_by_text("begins with https")).to_be_visible()
+    address.fill("")
+    expect(page.get_by_text("begins with https")).to_have_count(0)
+    expect(page.get_by_label("Negative prompt")).to_have_value("birds")
+    page.get_by_role("button", name="Generate").click()
+    expect(page.get_by_role("article", name="A pear")).to_be_visible()
+    expect(page.locator("#composer .error")).to_have_count(0)
+
+
+def test_draft_keeps_a_field_of_the_offer(page: Page, paper: Field) -> None:
+    page.reload()
+    expect(page.get_by_role("radio", name="Matte paper")).to_be_checked()
+    page.get_by_role("radio", name="Glossy paper").check()
+    page.reload()
+    expect(page.get_by_role("radio", name="Glossy paper")).to_be_checked()
+    page.get_by_label("Prompt", exact=True).fill("A pear")
+    page.get_by_role("button", name="Generate").click()
+    expect(page.get_by_role("article", name="A pear")).to_be_visible()
+    assert Generation.objects.get().params == {"paper": "glossy"}

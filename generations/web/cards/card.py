@@ -11,6 +11,7 @@ from django.utils.text import Truncator
 from generations.estimates import Estimate
 from generations.models import Generation, Member, Picture, Status, UpstreamGate
 from generations.models.generation_queryset import prefetch_pictures
+from generations.web.layout import layout_of
 from generations.web.picture_views import PictureView, alt_text
 
 from . import messages
@@ -34,10 +35,10 @@ class Grid:
 
     @classmethod
     def of(cls, row: Generation, frames: int) -> "Grid":
-        shape, index = row.shape, min(frames, 9) - 1
-        columns = shape.columns[index]
+        layout = layout_of(row)
+        columns = layout.columns_of(frames)
         rows = -(-frames // columns)
-        return cls(shape.slug, shape.is_tall, columns, shape.phone_columns[index], rows)
+        return cls(layout.slug, layout.is_tall, columns, layout.phone_columns_of(frames), rows)
 
     @property
     def classes(self) -> str:

@@ -8,6 +8,7 @@ from django.template.defaultfilters import filesizeformat
 from django.utils.formats import localize
 from django.utils.translation import gettext as _
 
+from generations.engines.registry import offer_for
 from generations.models import Generation, Picture
 from generations.web.formats import format_datetime, format_duration
 
@@ -23,6 +24,7 @@ GENERATION_COLUMNS = (
     "reference_id",
     "reference_url",
     "image_fidelity",
+    "params",
 )
 OWNER_COLUMNS = ("username", "first_name", "last_name")
 PICTURE_COLUMNS = ("width", "height", "size_bytes")
@@ -62,6 +64,7 @@ def labels() -> dict[str, str]:
         "negative_prompt": _("Negative prompt"),
         "reference": _("Reference image"),
         "similarity": _("Similarity"),
+        **{field.name: _(field.label) for field in offer_for().fields},
         "source": _("Source"),
     }
 
@@ -94,7 +97,16 @@ def _values(row: Generation, picture: Picture | None) -> dict[str, Any]:
         "negative_prompt": row.negative_prompt,
         "reference": _("Yes") if row.has_reference else "",
         "similarity": row.image_fidelity,
+        **_offer_values(row),
         "source": _("Demo simulator") if is_demo else "",
+    }
+
+
+def _offer_values(row: Generation) -> dict[str, str]:
+    """Return the labels of the engine's own fields, by name; "" for a field without a value."""
+    return {
+        field.name: _(field.label_of(row.params[field.name])) if field.name in row.params else ""
+        for field in offer_for().fields
     }
 
 

@@ -12,7 +12,7 @@ from django.http import QueryDict
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from generations import catalog
+from generations.engines.registry import offer_for
 from generations.models import Collection, Generation, Member, Picture, Status, Tag
 from generations.models.generation import GenerationQuerySet
 from generations.models.picture import PictureQuerySet
@@ -57,7 +57,7 @@ class Filter(forms.Form):
     by = MembersField(Member.objects.all(), label=_("creator"), required=False)
     ratio = forms.MultipleChoiceField(
         label=_("aspect ratio"),
-        choices=[(ratio.ratio, ratio.name) for ratio in catalog.ASPECT_RATIOS],
+        choices=[(ratio.value, ratio.label) for ratio in offer_for().aspect_ratios],
         required=False,
     )
     collection = forms.ModelChoiceField(

@@ -16,7 +16,7 @@ from django.utils.formats import date_format
 from django.utils.translation import get_language
 from django.views.decorators.http import require_safe
 
-from generations import catalog
+from generations.engines.registry import offer_for
 from generations.models import Generation, Picture
 from generations.models.generation import GenerationQuerySet
 from generations.web.cards.context import open_generations
@@ -84,7 +84,7 @@ def gallery(request: MemberRequest) -> HttpResponse:
         "total": total,
         "month_nav": _month_nav(filter),
         "open_count": open_count.number,
-        "aspect_ratios": catalog.ASPECT_RATIOS,
+        "aspect_ratios": offer_for().aspect_ratios,
         "states": STATES,
         "done": DONE,
         "select_all": filter.query_string,

@@ -11,9 +11,9 @@ from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_safe
 
-from generations import catalog
 from generations.models import Collection, Generation, Member, Picture, Tag
 from generations.models.generation_queryset import prefetch_pictures
+from generations.models.picture import PREVIEW_WIDTH
 from generations.web.cards.context import count_open
 from generations.web.cards.facts import Fact, facts
 from generations.web.middleware.access import MemberRequest
@@ -62,15 +62,15 @@ class PicturePage:
     @property
     def srcset(self) -> str:
         """The preview, and the original if it is larger."""
-        width = self.picture.width or catalog.PREVIEW_WIDTH
-        preview = f"{self.files['preview']} {min(width, catalog.PREVIEW_WIDTH)}w"
-        is_larger = width > catalog.PREVIEW_WIDTH
+        width = self.picture.width or PREVIEW_WIDTH
+        preview = f"{self.files['preview']} {min(width, PREVIEW_WIDTH)}w"
+        is_larger = width > PREVIEW_WIDTH
         return f"{preview}, {self.files['original']} {width}w" if is_larger else preview
 
     @property
     def sizes(self) -> str:
         """At most the width of the original. The browser also takes the layout width from it."""
-        width = self.picture.width or catalog.PREVIEW_WIDTH
+        width = self.picture.width or PREVIEW_WIDTH
         wide = f"(min-width: 1040px) min({width}px, 100vw - 480px)"
         return f"{wide}, (min-width: 700px) min({width}px, 100vw), 100vw"
 

@@ -1,1 +1,1 @@
-"""The studio: the composer, its form and uploads, and what fills it."""
+"""The studio: composer, form, uploads, reuse of settings, similar images, prompt history."""

@@ -1,29 +1,25 @@
-"""What a person may type, in the API's own field names, with the limits of the catalog."""
+"""The studio's form. It parses; the rules of a request are in `generations.requests`."""
 
-import json
 from typing import Any, cast
-from uuid import UUID, uuid5
+from uuid import UUID
 
 from django import forms
-from django.conf import settings
-from django.core.validators import MaxLengthValidator, URLValidator
+from django.core.validators import URLValidator
 from django.utils.translation import gettext_lazy as _
 
-from generations import catalog
+from generations.engines.registry import offer_for
 from generations.models import Collection, Generation, Member, Picture, ReferenceImage
+from generations.requests import GenerationRequest, offered_fields
 
 from .uploads import CheckedImage, Upload, check_image, store_picture_as_reference, store_reference
 
+DEFAULT_FIDELITY = 0.5
+# Where a field of the form has another name than the field of the request.
+FORM_NAMES = {"reference_url": "image_url"}
+
 
 class TextField(forms.CharField):
-    """Text counted in code points, a line break as one of them; browsers send two."""
-
-    def __init__(self, limit_setting: str, **options: Any) -> None:
-        limit = MaxLengthValidator(
-            lambda: getattr(settings, limit_setting),
-            _("%(show_value)s characters are too many: %(limit_value)s is the most."),
-        )
-        super().__init__(validators=[limit], **options)
+    """Text with a line break as one character; browsers send two."""
 
     def to_python(self, value: Any) -> str:
         return str(super().to_python(value)).replace("\r\n", "\n")
@@ -33,65 +29,69 @@ class SecureURLField(forms.URLField):
     default_validators = [URLValidator(["https"])]
 
 
+class RemixInput(forms.HiddenInput):
+    """Also reads `again_of`, the name in forms that were opened before an upgrade."""
+
+    def value_from_datadict(self, data: Any, files: Any, name: str) -> Any:
+        return data.get(name) or data.get("again_of")
+
+
 class GenerationForm(forms.Form):
-    prompt = TextField(
-        "PROMPT_CHARACTERS", error_messages={"required": _("Describe the picture first.")}
-    )
-    negative_prompt = TextField("NEGATIVE_PROMPT_CHARACTERS", required=False)
-    aspect_ratio = forms.ChoiceField(
-        choices=[(shape.ratio, shape.name) for shape in catalog.ASPECT_RATIOS],
-        initial=catalog.DEFAULT_RATIO,
-        error_messages={"required": _("Choose a shape."), "invalid_choice": _("Choose a shape.")},
-    )
-    n = forms.TypedChoiceField(
-        coerce=int,
-        choices=[(number, number) for number in range(1, catalog.MAX_IMAGES + 1)],
+    prompt = TextField(required=False)
+    negative_prompt = TextField(required=False)
+    aspect_ratio = forms.CharField(required=False)
+    n = forms.IntegerField(
         initial=1,
         error_messages={
-            "required": _("Choose how many pictures."),
-            "invalid_choice": _("Choose 1 to 9 pictures."),
+            "required": _("Choose how many images."),
+            "invalid": _("Choose how many images."),
         },
     )
     image = forms.FileField(required=False, error_messages={"empty": _("This file is empty.")})
     reference = forms.ModelChoiceField(
         ReferenceImage.objects.none(),
         required=False,
-        error_messages={"invalid_choice": _("That image is gone. Choose it again.")},
+        error_messages={
+            "invalid_choice": _("This reference image no longer exists. Choose another.")
+        },
     )
     picture = forms.ModelChoiceField(
         Picture.objects.none(),
         required=False,
-        error_messages={"invalid_choice": _("That picture is gone. Choose another.")},
+        error_messages={"invalid_choice": _("This image no longer exists. Choose another.")},
     )
     image_url = SecureURLField(
         required=False,
         max_length=2000,
         assume_scheme="https",
-        error_messages={"invalid": _("The address of an image begins with https://.")},
+        error_messages={"invalid": _("Enter an image address that begins with https://.")},
     )
     image_fidelity = forms.FloatField(
         required=False,
-        min_value=0,
-        max_value=1,
-        initial=0.5,
-        error_messages={"invalid": _("Closeness is a number from 0 to 1.")},
+        initial=DEFAULT_FIDELITY,
+        error_messages={"invalid": _("Similarity is a number from 0 to 1.")},
     )
     collection = forms.ModelChoiceField(
         Collection.objects.all(),
         required=False,
-        error_messages={"invalid_choice": _("That collection is gone. Choose another.")},
+        error_messages={"invalid_choice": _("This collection no longer exists. Choose another.")},
     )
     new_collection = forms.CharField(
         required=False,
         max_length=Collection.MAX_NAME_LENGTH,
-        error_messages={"max_length": _("A name has at most %(limit_value)d characters.")},
+        error_messages={"max_length": _("Use at most %(limit_value)d characters.")},
     )
     is_private = forms.BooleanField(required=False)
-    remix_of = forms.ModelChoiceField(Generation.objects.none(), required=False)
+    remix_of = forms.ModelChoiceField(
+        Generation.objects.none(),
+        required=False,
+        widget=RemixInput,
+        error_messages={"invalid_choice": _("The original request no longer exists.")},
+    )
     nonce = forms.UUIDField(
         error_messages={
-            "required": _("This page was out of date. Look it over and press again."),
-            "invalid": _("This page was out of date. Look it over and press again."),
+            "required": _("This page was out of date. Check the settings and try again."),
+            "invalid": _("This page was out of date. Check the settings and try again."),
         }
     )
 
@@ -99,26 +99,30 @@ class GenerationForm(forms.Form):
         super().__init__(*args, **options)
         self.member = member
         self.reference_image: ReferenceImage | None = None
+        self._field("aspect_ratio").initial = offer_for().default_aspect_ratio
         self._field("reference").queryset = ReferenceImage.objects.visible_to(member)
         self._field("picture").queryset = Picture.objects.visible_to(member)
         self._field("remix_of").queryset = Generation.objects.visible_to(member)
+        for field in offered_fields():
+            self.fields[field.name] = forms.CharField(required=False, initial=field.default)
 
     def clean_image(self) -> CheckedImage | None:
         upload: Upload | None = self.cleaned_data["image"]
         return check_image(upload) if upload else None
 
     def clean(self) -> dict[str, Any]:
-        cleaned = self.cleaned_data
         self.reference_image = self._store_reference()
-        has_image, url = bool(self.reference_image), cleaned.get("image_url")
-        if has_image and url:
-            self.add_error("image_url", _("Give an image or an address, not both."))
-        if (has_image or url) and cleaned.get("negative_prompt"):
-            self.add_error("negative_prompt", _("Not with a reference image. Take one out."))
-        return cleaned
+        for name, error in self.request().errors().items():
+            name = FORM_NAMES.get(name, name)
+            if name not in self.errors:
+                self.add_error(name, error)
+        return self.cleaned_data
 
     def _store_reference(self) -> ReferenceImage | None:
-        """Kept although the rest may be wrong: nothing is chosen twice. A new file wins."""
+        """Store the image even if another field is wrong, so that it is chosen only once.
+
+        A new file wins over a stored image.
+        """
         checked: CheckedImage | None = self.cleaned_data.get("image")
         if checked:
             return store_reference(self.member, cast(Upload, self.files["image"]), checked)
@@ -135,41 +139,27 @@ class GenerationForm(forms.Form):
 
     # --- what a valid form asks for ----------------------------------------------------------
 
-    def params(self) -> dict[str, Any]:
-        """The columns of the row. A slider always says something: only a reference listens."""
+    def request(self) -> GenerationRequest:
+        """The request of the form; fields that could not be parsed have placeholders."""
         cleaned = self.cleaned_data
-        has_reference = self.reference_image or cleaned["image_url"]
-        return {
-            "prompt": cleaned["prompt"],
-            "negative_prompt": cleaned["negative_prompt"],
-            "aspect_ratio": cleaned["aspect_ratio"],
-            "n": cleaned["n"],
-            "reference": self.reference_image,
-            "reference_url": cleaned["image_url"],
-            "image_fidelity": cleaned["image_fidelity"] if has_reference else None,
-            "remix_of": cleaned["remix_of"],
-            "collection": cleaned["collection"],
-            "is_private": cleaned["is_private"],
-        }
+        n = cleaned.get("n")
+        return GenerationRequest(
+            prompt=cleaned.get("prompt", ""),
+            negative_prompt=cleaned.get("negative_prompt", ""),
+            aspect_ratio=cleaned.get("aspect_ratio", ""),
+            n=n if n is not None else 1,
+            reference=self.reference_image,
+            reference_url=cleaned.get("image_url", ""),
+            image_fidelity=cleaned.get("image_fidelity"),
+            remix_of=cleaned.get("remix_of"),
+            collection=cleaned.get("collection"),
+            new_collection=cleaned.get("new_collection", ""),
+            is_private=cleaned.get("is_private", False),
+            params={
+                field.name: cleaned.get(field.name) or field.default for field in offered_fields()
+            },
+        )
 
-    def make_collection(self) -> Collection | None:
-        """The one that was named in the form, made now; the same name again is the same one."""
-        name = self.cleaned_data["new_collection"]
-        if not name:
-            return None
-        return Collection.objects.get_or_create(name=name, created_by=self.member)[0]
-
-    def idempotency_key(self) -> UUID:
-        """Names this very press.
-
-        The same form pressed twice gives the same name and so the same row; a form that was
-        changed after the Back button carries the old nonce, but is a new wish.
-        """
-        params = self.params()
-        reference = params.pop("reference")
-        params["reference"] = reference.sha256 if reference else None
-        for name in ("remix_of", "collection"):
-            params[name] = params[name].pk if params[name] else None
-        params["new_collection"] = self.cleaned_data["new_collection"]
+    def idempotency_key(self) -> str:
         nonce: UUID = self.cleaned_data["nonce"]
-        return uuid5(nonce, json.dumps(params, sort_keys=True))
+        return self.request().key_from(nonce)

@@ -1,4 +1,4 @@
-"""One's own earlier prompts, newest first, to find one again and go on from there."""
+"""The member's own prompts, newest first, to search and use again."""
 
 from dataclasses import dataclass, field
 
@@ -19,7 +19,7 @@ MAX_TILES = 5
 
 @dataclass
 class Prompt:
-    """What was asked for several times in a row is told once, with all that came."""
+    """One prompt with its images; the same prompt several times in a row is listed once."""
 
     row: Generation
     tiles: list[Tile] = field(default_factory=list)
@@ -28,8 +28,8 @@ class Prompt:
 
 @require_safe
 def prompt_history(request: MemberRequest) -> HttpResponse:
-    words = request.GET.get("q", "")[:MAX_SEARCH_LENGTH].replace("\0", "")
-    rows = search(Generation.objects.filter(owner=request.user), words)
+    query = request.GET.get("q", "")[:MAX_SEARCH_LENGTH].replace("\0", "")
+    rows = search(Generation.objects.filter(owner=request.user), query)
     if "before" in request.GET:
         rows = rows.filter(before(request.GET["before"]))
     pictures = Picture.objects.available().only(*TILE_COLUMNS).order_by("index")
@@ -40,7 +40,7 @@ def prompt_history(request: MemberRequest) -> HttpResponse:
     )
     page, older = keyset_page(newest, key_of, ROWS_A_PAGE)
     context = {
-        "q": words,
+        "q": query,
         "prompts": _prompts(request, page),
         "older": older,
         "open_count": count_open(request.user),

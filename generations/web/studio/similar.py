@@ -1,6 +1,6 @@
-"""What a colleague already made: the same wish, or nearly, shown before it is paid for again."""
+"""Images that already exist for nearly the same request, shown before it is paid for again."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from django.db.models import Q
@@ -8,19 +8,21 @@ from django.http import HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from generations import catalog
+from generations.engines.registry import offer_for
 from generations.models import Generation, Member, Picture
 from generations.models.generation import GenerationQuerySet
 from generations.models.search_text import normalize
+from generations.requests import offered_fields, with_defaults
 from generations.search import search
 from generations.web.middleware.access import MemberRequest
 from generations.web.tiles import TILE_COLUMNS, Tile, tiles_of
 
 MIN_WORDS = 3
-RARE_WORDS = 4  # the longest words of a prompt are the rarest, as a rule
+RARE_WORDS = 4  # the longest words of a prompt are usually the rarest
 MAX_CANDIDATES = 50
-MIN_SIMILARITY = 0.8  # of all words of both, so many are in both
+MIN_SIMILARITY = 0.8  # share of the words of both prompts that are in both
 MAX_SHOWN = 3
+COLUMNS = ("prompt", "search_text", "n", "owner", "is_private", "params")
 
 
 @dataclass(frozen=True)
@@ -29,30 +31,35 @@ class SimilarPictures:
     count: int
 
 
+def compared_fields() -> list[str]:
+    """The fields of the form that `similar` reads."""
+    common = ["prompt", "aspect_ratio", "reference", "image_url"]
+    return common + [field.name for field in offered_fields()]
+
+
 @require_safe
 def similar(request: MemberRequest) -> HttpResponse:
-    asked = request.GET
-    shape, prompt = asked.get("aspect_ratio", ""), asked.get("prompt", "")
-    reference = asked.get("reference", ""), asked.get("image_url", "")
-    found = (
-        find(request.user, prompt, shape, *reference)
-        if shape in catalog.ASPECT_RATIO_BY_NAME
-        else None
-    )
+    query = {name: request.GET.get(name, "") for name in compared_fields()}
+    found = find(request.user, query) if offer_for().aspect_ratio(query["aspect_ratio"]) else None
     return render(request, "studio/_similar.html", {"similar": found})
 
 
-def find(
-    member: Member, prompt: str, shape: str, reference: str, url: str
-) -> SimilarPictures | None:
-    """The newest with nearly these words, this shape and this reference; None without any."""
-    words = normalize(prompt)
+def find(member: Member, query: Mapping[str, str]) -> SimilarPictures | None:
+    """The newest images with nearly this prompt and the same settings and reference image."""
+    words = normalize(query["prompt"])
     if len(words) < MIN_WORDS:
         return None
-    rows = Generation.objects.visible_to(member).having_pictures().filter(aspect_ratio=shape)
-    rows = rows.filter(_same_reference(reference, url)).order_by("-created_at", "-pk")
-    near = [row for row in _candidates(rows, words) if _similarity(row, words) >= MIN_SIMILARITY]
-    tiles = tiles_of(near, member)
+    rows = Generation.objects.visible_to(member).having_pictures()
+    rows = rows.filter(aspect_ratio=query["aspect_ratio"])
+    rows = rows.filter(_same_reference(query["reference"], query["image_url"]))
+    rows = rows.order_by("-created_at", "-pk")
+    params = with_defaults({name: value for name, value in query.items() if value})
+    matches = [
+        row
+        for row in _candidates(rows, words)
+        if _similarity(row, words) >= MIN_SIMILARITY and with_defaults(row.params) == params
+    ]
+    tiles = tiles_of(matches, member)
     return SimilarPictures(tiles[:MAX_SHOWN], len(tiles)) if tiles else None
 
 
@@ -63,17 +70,18 @@ def _same_reference(reference: str, url: str) -> Q:
 
 
 def _candidates(rows: GenerationQuerySet, words: Sequence[str]) -> Iterator[Generation]:
-    """Those with the most telling words of the prompt, then those with the next: one word may be
-    another."""
-    telling = sorted(dict.fromkeys(words), key=len, reverse=True)
+    """Rows that have the longest words of the prompt; if there are none, the next longest.
+
+    The second try finds a prompt in which one of the longest words was replaced.
+    """
+    longest = sorted(dict.fromkeys(words), key=len, reverse=True)
     pictures = Picture.objects.available().only(*TILE_COLUMNS).order_by("index")
-    columns = ("prompt", "search_text", "n", "owner", "is_private")
     for first in (0, RARE_WORDS):
-        some = telling[first : first + RARE_WORDS]
+        some = longest[first : first + RARE_WORDS]
         if not some:
             return
         found = list(
-            search(rows, " ".join(some)).only(*columns).with_pictures_of(pictures)[:MAX_CANDIDATES]
+            search(rows, " ".join(some)).only(*COLUMNS).with_pictures_of(pictures)[:MAX_CANDIDATES]
         )
         yield from found
         if found:
@@ -81,6 +89,6 @@ def _candidates(rows: GenerationQuerySet, words: Sequence[str]) -> Iterator[Gene
 
 
 def _similarity(row: Generation, words: Sequence[str]) -> float:
-    """How many of the words of both are in both, from 0 to 1."""
+    """The share of the words of both prompts that are in both, from 0 to 1."""
     theirs, ours = set(row.search_text.split()), set(words)
     return len(theirs & ours) / len(theirs | ours)

@@ -1,4 +1,4 @@
-"""The home page: the console in which one asks, and the stream of what one asked for."""
+"""The home page: the composer, in which a member writes a request, and the feed of their cards."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,24 +8,31 @@ from typing import Any
 from uuid import uuid4
 
 from django.conf import settings
-from django.db import transaction
+from django.forms.utils import ErrorList
 from django.http import Http404, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.formats import date_format
 from django.views.decorators.http import require_http_methods
 from django_htmx.http import reswap, retarget
 
-from generations import catalog
+from generations.engines.offer import Field
+from generations.engines.registry import offer_for
 from generations.models import Collection, Generation, Picture, ReferenceImage
+from generations.requests import character_limit, create, offered_fields, with_defaults
 from generations.web.cards.card import Card
 from generations.web.cards.context import page_context
 from generations.web.keyset import before, key_of, keyset_page
 from generations.web.middleware.access import MemberRequest
-from generations.worker import tasks
+from generations.web.redirects import remix_url
 
+from . import uploads
+from .examples import EXAMPLES
 from .forms import GenerationForm
+from .ratio_choices import ratio_choices
 from .reuse import form_values
+from .similar import compared_fields
 
 CARDS_A_PAGE = 10
 MAX_COLLECTIONS = 50
@@ -34,37 +41,33 @@ MAX_COLLECTIONS = 50
 @require_http_methods(["GET", "HEAD", "POST"])
 def studio(request: MemberRequest) -> HttpResponse:
     if request.method == "POST":
-        return create(request)
+        return _create(request)
+    if "again" in request.GET:
+        return remix_url(request)
     rows_and_older = _rows(request)
     form = GenerationForm(member=request.user, initial=_initial(request, rows_and_older[0]))
     return _page(request, form, rows_and_older)
 
 
-def create(request: MemberRequest) -> HttpResponse:
+def _create(request: MemberRequest) -> HttpResponse:
     form = GenerationForm(request.POST, request.FILES, member=request.user)
     if not form.is_valid():
-        return _refuse(request, form)
-    with transaction.atomic():
-        params = form.params()
-        params["collection"] = form.make_collection() or params["collection"]
-        generation, created = Generation.objects.request(
-            owner=request.user, idempotency_key=form.idempotency_key(), **params
-        )
-        if created:
-            tasks.enqueue_submit()
+        return _invalid(request, form)
+    generation = create(request.user, form.request(), form.idempotency_key())
     if not request.htmx:
         address = f"{reverse('studio')}#generation-{generation.pk}"
         return HttpResponseRedirect(address, status=303)
-    return _answer_with_card(request, generation)
+    return _created(request, generation)
 
 
-def _answer_with_card(request: MemberRequest, generation: Generation) -> HttpResponse:
+def _created(request: MemberRequest, generation: Generation) -> HttpResponse:
+    """The card, with a new nonce for the form."""
     context = page_context(request, [generation]) | {"nonce": uuid4()}
     return render(request, "studio/created.html", context)
 
 
-def _refuse(request: MemberRequest, form: GenerationForm) -> HttpResponse:
-    """The form again, with all that was typed and the file that was chosen."""
+def _invalid(request: MemberRequest, form: GenerationForm) -> HttpResponse:
+    """The form with its errors, everything typed and the chosen file."""
     if not request.htmx:
         return _page(request, form, _rows(request), status=422)
     response = render(request, "studio/_composer.html", _composer(form), status=422)
@@ -82,31 +85,54 @@ def _page(
     context |= {
         "days": _by_day(context["cards"]),
         "older": older,
-        "examples": catalog.EXAMPLES,
+        "examples": EXAMPLES,
         "is_demo": settings.DEMO,
     }
     return render(request, "studio/studio.html", context, status=status)
 
 
-# --- the console ---------------------------------------------------------------------------------
+# --- the composer --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class OfferChoice:
+    """A field of the offer with the value that is selected."""
+
+    field: Field
+    value: str
+    errors: ErrorList
 
 
 def _composer(form: GenerationForm) -> dict[str, Any]:
+    offer = offer_for()
     return {
         "form": form,
-        "aspect_ratios": catalog.ASPECT_RATIOS,
-        "numbers": range(1, catalog.MAX_IMAGES + 1),
+        "aspect_ratios": ratio_choices(),
+        "numbers": range(1, offer.max_images + 1),
+        "offer_choices": [
+            OfferChoice(field, form[field.name].value(), form[field.name].errors)
+            for field in offered_fields()
+        ],
         "reference_image": _shown_reference(form),
         "reference_picture": _shown_picture(form),
         "collections": Collection.objects.all()[:MAX_COLLECTIONS],
         "nonce": _nonce(form),
         "rows_open": _has_options(form),
-        "prompt_limit": settings.PROMPT_CHARACTERS,
+        "prompt_limit": character_limit(offer.prompt_limit),
+        "reference_rules": offer.reference,
+        "reference_types": ",".join(dict.fromkeys(offer.reference.types.values())),
+        "reference_errors": {
+            "type": uploads.not_an_image(),
+            "large": uploads.too_large(),
+            "small": uploads.too_small(),
+            "long": uploads.too_long(),
+        },
+        "compared_fields": " ".join(compared_fields()),
     }
 
 
 def _has_options(form: GenerationForm) -> bool:
-    """On a phone the quiet rows are folded away, unless they hold something."""
+    """On a phone the optional rows are collapsed unless one of them has a value or an error."""
     names = ("negative_prompt", "image", "reference", "picture", "image_url", "new_collection")
     fields = [form[name] for name in names]
     return bool(form.is_bound and form.reference_image) or any(
@@ -115,7 +141,7 @@ def _has_options(form: GenerationForm) -> bool:
 
 
 def _nonce(form: GenerationForm) -> Any:
-    """A form that was refused is still the same press; only a broken nonce is renewed."""
+    """An invalid form keeps its nonce; only a broken nonce is replaced."""
     if form.is_bound and "nonce" in form.cleaned_data:
         return form.cleaned_data["nonce"]
     return uuid4()
@@ -129,7 +155,7 @@ def _shown_reference(form: GenerationForm) -> ReferenceImage | None:
 
 
 def _shown_picture(form: GenerationForm) -> Picture | None:
-    """One of ours that is to be the reference, until it has been made one."""
+    """The picture chosen as reference, until a reference image has been made from it."""
     if form.is_bound:
         picture: Picture | None = form.cleaned_data.get("picture")
         return picture if picture and not form.reference_image else None
@@ -137,18 +163,21 @@ def _shown_picture(form: GenerationForm) -> Picture | None:
 
 
 def _initial(request: MemberRequest, newest: Sequence[Generation]) -> dict[str, Any]:
-    """`?remix=12` fills the form as it was for that generation, `&n=1` asks for fewer; `?use=34`
-    takes a picture of ours as the reference. Else it is set as it was the last time."""
-    asked = request.GET
-    if "remix" in asked:
-        initial = _remix(request, asked["remix"], asked.get("n", ""))
+    """The initial values of the form.
+
+    `?remix=12` reuses the settings of that generation, with `&n=1` for fewer images; `?use=34`
+    takes a picture as the reference image. Otherwise the last settings are used.
+    """
+    query = request.GET
+    if "remix" in query:
+        initial = _remix(request, query["remix"], query.get("n", ""))
     else:
-        initial = _last_settings(newest) | _example(asked.get("example", ""))
-    if "use" in asked:
-        if not asked["use"].isdecimal():
+        initial = _last_settings(newest) | _example(query.get("example", ""))
+    if "use" in query:
+        if not query["use"].isdecimal():
             raise Http404
-        seen = Picture.objects.visible_to(request.user).select_related("generation")
-        picture = get_object_or_404(seen, pk=asked["use"])
+        visible = Picture.objects.visible_to(request.user).select_related("generation")
+        picture = get_object_or_404(visible, pk=query["use"])
         initial |= {"picture": picture, "reference": None, "image_url": "", "negative_prompt": ""}
     return initial
 
@@ -157,32 +186,34 @@ def _last_settings(newest: Sequence[Generation]) -> dict[str, Any]:
     if not newest:
         return {}
     last = newest[0]
-    return {
-        "aspect_ratio": last.aspect_ratio,
+    settings_of_last = {
         "n": last.n,
         "collection": last.collection_id,
         "is_private": last.is_private,
-    }
+    } | with_defaults(last.params)
+    if offer_for().aspect_ratio(last.aspect_ratio):
+        settings_of_last["aspect_ratio"] = last.aspect_ratio
+    return settings_of_last
 
 
 def _remix(request: MemberRequest, pk: str, n: str) -> dict[str, Any]:
     if not pk.isdecimal():
         raise Http404
-    seen = Generation.objects.visible_to(request.user).select_related("reference")
-    before = get_object_or_404(seen, pk=pk)
-    fewer = n in [str(number) for number in range(1, before.n)]
-    return form_values(before) | ({"n": n} if fewer else {})
+    visible = Generation.objects.visible_to(request.user).select_related("reference")
+    row = get_object_or_404(visible, pk=pk)
+    is_fewer = n in [str(number) for number in range(1, row.n)]
+    return form_values(row) | ({"n": n} if is_fewer else {})
 
 
 def _example(number: str) -> dict[str, Any]:
     """`?example=2` fills the form with one of the prompts of the empty studio."""
-    for example in catalog.EXAMPLES:
+    for example in EXAMPLES:
         if str(example.number) == number:
-            return {"prompt": example.prompt, "aspect_ratio": example.shape.ratio}
+            return {"prompt": example.prompt, "aspect_ratio": example.aspect_ratio}
     return {}
 
 
-# --- the stream ----------------------------------------------------------------------------------
+# --- the feed ------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -194,9 +225,15 @@ class Day:
     def is_today(self) -> bool:
         return self.date == timezone.localdate()
 
+    @property
+    def title(self) -> str:
+        """`9 March`, with the year unless it is the current one."""
+        is_this_year = self.date.year == timezone.localdate().year
+        return date_format(self.date, "j F" if is_this_year else "j F Y")
+
 
 def _by_day(cards: Sequence[Card]) -> list[Day]:
-    """Newest first. Today is always there: new cards are put into it."""
+    """Newest first. Today is always included: new cards are inserted into it."""
     days = [
         Day(date, list(group))
         for date, group in groupby(cards, key=lambda card: timezone.localdate(card.created_at))
@@ -207,7 +244,7 @@ def _by_day(cards: Sequence[Card]) -> list[Day]:
 
 
 def _rows(request: MemberRequest) -> tuple[list[Generation], str]:
-    """One page of one's own, and the key of the next older page: never an offset, never a count."""
+    """One page of the member's generations, and the key of the next older page."""
     rows = Generation.objects.visible_to(request.user).filter(owner=request.user)
     if "before" in request.GET:
         rows = rows.filter(before(request.GET["before"]))

@@ -1,4 +1,4 @@
-"""A reference image as it comes in: checked by decoding it, and kept before anything else."""
+"""Reference images: checked by a full decode and stored when the form is sent."""
 
 import hashlib
 import io
@@ -9,21 +9,27 @@ from django.core.exceptions import ValidationError
 from django.core.files.uploadedfile import SimpleUploadedFile, UploadedFile
 from django.core.files.uploadhandler import TemporaryFileUploadHandler
 from django.template.defaultfilters import filesizeformat
+from django.utils.formats import number_format
 from django.utils.text import slugify
 from django.utils.translation import gettext as _
 from PIL import Image
 
-from generations import catalog
+from generations.engines.offer import ReferenceRules
+from generations.engines.registry import offer_for
 from generations.models import Member, Picture, ReferenceImage
 
 Upload: TypeAlias = "UploadedFile[bytes]"
 
 
+def rules() -> ReferenceRules:
+    return offer_for().reference
+
+
 class CappedUploadHandler(TemporaryFileUploadHandler):
-    """Writes no more than can be right; the size still tells how much was sent."""
+    """Writes at most one chunk more than a valid file has. The size counts all bytes sent."""
 
     def receive_data_chunk(self, raw_data: bytes, start: int) -> None:
-        if start <= catalog.MAX_REFERENCE_BYTES:
+        if start <= rules().max_bytes:
             super().receive_data_chunk(raw_data, start)
 
 
@@ -35,46 +41,66 @@ class CheckedImage:
 
 
 def check_image(upload: Upload) -> CheckedImage:
-    """Raises a ValidationError that says which rule of the catalog is broken, and by how much."""
-    most = catalog.MAX_REFERENCE_BYTES
-    if (upload.size or 0) > most:
-        raise ValidationError(
-            _("The image is too large: %(most)s is the most, this one has %(size)s.")
-            % {"most": filesizeformat(most), "size": filesizeformat(upload.size or 0)}
-        )
+    """Check the file by the rules of the offer. Raises ValidationError with the broken rule."""
+    rule = rules()
+    size = upload.size or 0
+    if size > rule.max_bytes:
+        raise ValidationError(f"{too_large()} {_('This file has %s.') % filesizeformat(size)}")
     width, height, content_type = _decode(upload)
-    least = catalog.MIN_REFERENCE_PIXELS
-    if min(width, height) < least:
-        raise ValidationError(
-            _("The image is too small: %(least)s px each side is the least, this one has %(has)s.")
-            % {"least": least, "has": min(width, height)}
-        )
-    if max(width, height) > catalog.MAX_REFERENCE_RATIO * min(width, height):
-        raise ValidationError(_("The image is too long: 2.5 to 1 is the most."))
+    if min(width, height) < rule.min_side:
+        raise ValidationError(f"{too_small()} {_('This image has %d px.') % min(width, height)}")
+    if max(width, height) > rule.max_ratio * min(width, height):
+        raise ValidationError(too_long())
     return CheckedImage(content_type, width, height)
 
 
+# Also shown by studio.js, before the file is sent.
+
+
+def too_large() -> str:
+    return _("The image is too large. Maximum %s.") % filesizeformat(rules().max_bytes)
+
+
+def too_small() -> str:
+    return _("The image is too small. Minimum %d px on each side.") % rules().min_side
+
+
+def too_long() -> str:
+    return _("The image is too long. Maximum %s:1.") % number_format(rules().max_ratio)
+
+
+def not_an_image() -> str:
+    return _("This file could not be read. Use a JPEG or PNG image.")
+
+
 def _decode(upload: Upload) -> tuple[int, int, str]:
-    """A full decode, because a cut file has a good header; never of more pixels than allowed."""
-    not_an_image = ValidationError(_("This is no JPEG or PNG image that can be read."))
+    """Decode the whole image, because a truncated file has a valid header.
+
+    An image with too many pixels is rejected before it is decoded.
+    """
+    rule = rules()
+    formats = [name for name in rule.types if name != "MPO"]  # opened by Pillow's JPEG plugin
     try:
         upload.seek(0)
-        with Image.open(upload, formats=["JPEG", "PNG"]) as image:
-            if image.width * image.height > catalog.MAX_REFERENCE_AREA:
-                raise ValidationError(_("The image has too many pixels: 50 million is the most."))
+        with Image.open(upload, formats=formats) as image:
+            if image.width * image.height > rule.max_area:
+                raise ValidationError(
+                    _("The image has too many pixels. Maximum %d million.")
+                    % (rule.max_area // 1_000_000)
+                )
             image.load()
-            return image.width, image.height, catalog.REFERENCE_TYPES[str(image.format)]
+            return image.width, image.height, rule.types[str(image.format)]
     except ValidationError:
         raise
     except Exception:  # Pillow's decoders raise nearly anything on hostile bytes
-        raise not_an_image from None
+        raise ValidationError(not_an_image()) from None
 
 
 def store_picture_as_reference(owner: Member, picture: Picture) -> ReferenceImage:
-    """One of our pictures as a reference. Raises a ValidationError, as `check_image` does."""
-    kept = ReferenceImage.objects.filter(owner=owner, picture=picture).first()
-    if kept:
-        return kept
+    """Return a reference image made from the picture. Raises ValidationError like `check_image`."""
+    stored = ReferenceImage.objects.filter(owner=owner, picture=picture).first()
+    if stored:
+        return stored
     upload = _as_upload(picture)
     reference = store_reference(owner, upload, check_image(upload))
     ReferenceImage.objects.filter(pk=reference.pk, picture=None).update(picture=picture)
@@ -82,18 +108,20 @@ def store_picture_as_reference(owner: Member, picture: Picture) -> ReferenceImag
 
 
 def _as_upload(picture: Picture) -> Upload:
-    """Its stored bytes; a kind that Kling does not take is written anew, without a loss."""
+    """Return the stored file, converted to PNG if the engine does not accept its type."""
     name = f"{slugify(picture.generation.prompt)[:40] or 'picture'}-{picture.pk}"
     try:
         content = picture.file.read()
-        if picture.content_type not in catalog.REFERENCE_TYPES.values():
-            anew = io.BytesIO()
+        if picture.content_type not in rules().types.values():
+            converted = io.BytesIO()
             with Image.open(io.BytesIO(content)) as image:
-                image.convert("RGB").save(anew, "PNG")
-            content = anew.getvalue()
+                image.convert("RGB").save(converted, "PNG")
+            content = converted.getvalue()
             return SimpleUploadedFile(f"{name}.png", content, "image/png")
     except OSError:
-        raise ValidationError(_("The file of that picture cannot be read.")) from None
+        raise ValidationError(
+            _("The file of this image could not be read. Choose another image.")
+        ) from None
     finally:
         picture.file.close()
     extension = picture.content_type.removeprefix("image/")
@@ -101,14 +129,14 @@ def _as_upload(picture: Picture) -> Upload:
 
 
 def store_reference(owner: Member, upload: Upload, image: CheckedImage) -> ReferenceImage:
-    """Store it, or find the same bytes of the same person again."""
+    """Store the image, or return the row of the same owner with the same bytes."""
     digest = hashlib.sha256()
     for chunk in upload.chunks():
         digest.update(chunk)
     sha256 = digest.hexdigest()
-    kept = ReferenceImage.objects.filter(owner=owner, sha256=sha256).first()
-    if kept:
-        return kept
+    stored = ReferenceImage.objects.filter(owner=owner, sha256=sha256).first()
+    if stored:
+        return stored
     reference = ReferenceImage(
         owner=owner,
         name=(upload.name or "")[:200],

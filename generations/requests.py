@@ -1,0 +1,308 @@
+"""What a member may ask for and do: pages, the API and commands all call this module.
+
+Callers look rows up with `visible_to` and `changeable_by`; the rules of the offer, the
+transactions and the wake-ups of the worker are here.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID, uuid5
+
+from django.conf import settings
+from django.db import models, transaction
+from django.utils.translation import gettext as _
+
+from generations.engines.offer import Field, Offer
+from generations.engines.registry import offer_for
+from generations.models import (
+    Collection,
+    Generation,
+    Member,
+    ReferenceImage,
+    Status,
+    TaskTaken,
+)
+from generations.worker import tasks
+
+SENT = (Status.SUBMITTING, Status.RUNNING, Status.FETCHING)
+
+
+class InvalidRequest(ValueError):
+    """`errors` are those of `GenerationRequest.errors()`."""
+
+    def __init__(self, errors: Mapping[str, str]) -> None:
+        super().__init__(", ".join(f"{name}: {error}" for name, error in errors.items()))
+        self.errors = dict(errors)
+
+
+class IdempotencyMismatch(ValueError):
+    """The key belongs to a generation that another request created."""
+
+
+class NotPossible(Exception):
+    """The generation's state does not allow the action. `reason` is a sentence for the member."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class TaskIdTaken(NotPossible):
+    """The task ID belongs to another generation."""
+
+
+# --- what is offered -----------------------------------------------------------------------------
+
+
+def character_limit(limit: int | str) -> int:
+    """A limit of the offer as a number; a string names a setting."""
+    number: int = getattr(settings, limit) if isinstance(limit, str) else limit
+    return number
+
+
+def offered_fields(offer: Offer | None = None) -> tuple[Field, ...]:
+    """The extra fields that the profile of this install has."""
+    return (offer or offer_for()).fields_for(settings.UPSTREAM_PROFILE)
+
+
+def with_defaults(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Each field on offer with its value in `params`; the default if that is not a choice."""
+    return {
+        each.name: value if (value := params.get(each.name)) in each.values else each.default
+        for each in offered_fields()
+    }
+
+
+# --- asking --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class GenerationRequest:
+    """A request for images. `params` are the extra fields of the offer; missing ones get defaults.
+
+    A collection named in `new_collection` is created with the generation, and wins over
+    `collection`. `image_fidelity` counts only beside a reference image.
+    """
+
+    prompt: str
+    aspect_ratio: str
+    n: int = 1
+    negative_prompt: str = ""
+    reference: ReferenceImage | None = None
+    reference_url: str = ""
+    image_fidelity: float | None = None
+    remix_of: Generation | None = None
+    collection: Collection | None = None
+    new_collection: str = ""
+    is_private: bool = False
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def has_reference(self) -> bool:
+        return self.reference is not None or bool(self.reference_url)
+
+    def errors(self) -> dict[str, str]:
+        """What the offer does not allow, by the name of the field."""
+        offer = offer_for()
+        errors = self._text_errors(offer)
+        if offer.aspect_ratio(self.aspect_ratio) is None:
+            errors["aspect_ratio"] = _("Choose an aspect ratio.")
+        if not 1 <= self.n <= offer.max_images:
+            errors["n"] = _("Choose 1 to %(max)d images.") % {"max": offer.max_images}
+        if self.reference and self.reference_url:
+            errors["reference_url"] = _("Give an image or an address, not both.")
+        fidelity = self.image_fidelity
+        if fidelity is not None and not 0 <= fidelity <= 1:
+            errors["image_fidelity"] = _("Similarity is a number from 0 to 1.")
+        return errors | self._param_errors()
+
+    def _text_errors(self, offer: Offer) -> dict[str, str]:
+        errors = {}
+        limits = {"prompt": offer.prompt_limit, "negative_prompt": offer.negative_prompt_limit}
+        for name, limit in limits.items():
+            text, most = getattr(self, name), character_limit(limit)
+            if "\0" in text:
+                errors[name] = _("Null characters are not allowed.")
+            if len(text) > most:
+                errors[name] = _("Too long: %(length)d of %(limit)d characters.") % {
+                    "length": len(text),
+                    "limit": most,
+                }
+        if not self.prompt.strip():
+            errors["prompt"] = _("Describe the image first.")
+        if self.negative_prompt and self.has_reference:
+            errors["negative_prompt"] = _(
+                "Not available with a reference image. Remove one of the two."
+            )
+        return errors
+
+    def _param_errors(self) -> dict[str, str]:
+        fields = {each.name: each for each in offered_fields()}
+        errors = {name: _("Unknown field.") for name in self.params if name not in fields}
+        for name, each in fields.items():
+            if self.params.get(name, each.default) not in each.values:
+                errors[name] = _("Choose one of the options.")
+        return errors
+
+    def columns(self) -> dict[str, Any]:
+        """The columns of the row."""
+        return {
+            "prompt": self.prompt,
+            "negative_prompt": self.negative_prompt,
+            "aspect_ratio": self.aspect_ratio,
+            "n": self.n,
+            "reference": self.reference,
+            "reference_url": self.reference_url,
+            "image_fidelity": self.image_fidelity if self.has_reference else None,
+            "remix_of": self.remix_of,
+            "collection": self.collection,
+            "is_private": self.is_private,
+            "params": with_defaults(self.params),
+        }
+
+    def canonical(self) -> str:
+        """The request as text: equal requests give equal texts.
+
+        Forms derive their keys from it, so it must not change between releases: `again_of` is the
+        first release's name of `remix_of`, and values that equal the default are left out.
+        """
+        values = self.columns() | {"new_collection": self.new_collection}
+        values["again_of"] = values.pop("remix_of")
+        defaults = with_defaults({})
+        values["params"] = {
+            name: value
+            for name, value in sorted((values["params"] | dict(self.params)).items())
+            if value != defaults.get(name)
+        }
+        if not values["params"]:
+            del values["params"]
+        return json.dumps(values, sort_keys=True, default=_plain)
+
+    def fingerprint(self) -> str:
+        return hashlib.sha256(self.canonical().encode()).hexdigest()
+
+    def key_from(self, nonce: UUID) -> str:
+        """The key of a form: the same form sent twice gives the same key.
+
+        A form changed after the Back button has the old nonce, but is a new request.
+        """
+        return str(uuid5(nonce, self.canonical()))
+
+
+def _plain(value: Any) -> Any:
+    """Rows and numbers that JSON has no type for."""
+    if isinstance(value, ReferenceImage):
+        return value.sha256
+    if isinstance(value, models.Model):
+        return value.pk
+    return str(value)
+
+
+def create(member: Member, request: GenerationRequest, key: str) -> Generation:
+    """Create the generation and wake the worker; the same key again returns the same row.
+
+    Raises InvalidRequest, and IdempotencyMismatch when another request has used the key.
+    """
+    if errors := request.errors():
+        raise InvalidRequest(errors)
+    fingerprint = request.fingerprint()
+    with transaction.atomic():
+        columns = request.columns()
+        if request.new_collection:
+            columns["collection"], _is_new = Collection.objects.get_or_create(
+                name=request.new_collection, created_by=member
+            )
+        generation, created = Generation.objects.request(
+            owner=member, key=key, request_fingerprint=fingerprint, **columns
+        )
+        if created:
+            tasks.enqueue_submit()
+        # Rows of the first release have no fingerprint.
+        elif generation.request_fingerprint not in ("", fingerprint):
+            raise IdempotencyMismatch(f"key {key} was used for another request")
+    return generation
+
+
+# --- acting --------------------------------------------------------------------------------------
+# Each action is one transaction with its wake-up. `version` is the one that the member saw: a row
+# that has changed since raises NotPossible.
+
+
+@transaction.atomic
+def cancel(generation: Generation, by: Member, version: int) -> None:
+    if generation.cancel(by, version):
+        return
+    if Generation.objects.filter(pk=generation.pk, status__in=SENT).exists():
+        raise NotPossible(
+            _("This request was sent and can’t be canceled. Its images will be kept.")
+        )
+    raise NotPossible(_changed())
+
+
+@transaction.atomic
+def send_again(generation: Generation, by: Member, version: int) -> None:
+    _require(generation.send_again(by, version))
+    tasks.enqueue_submit()
+
+
+@transaction.atomic
+def dismiss(generation: Generation, by: Member, version: int) -> None:
+    _require(generation.abandon(by, version))
+
+
+@transaction.atomic
+def search(generation: Generation, by: Member, version: int) -> None:
+    """Ask the upstream whether it has an unconfirmed request."""
+    if not settings.UPSTREAM_LOOKUP:
+        raise NotPossible(_("This gateway can’t be searched."))
+    _require(generation.search_upstream(by, version))
+    tasks.enqueue_lookup()
+
+
+@transaction.atomic
+def recheck(generation: Generation, by: Member, version: int) -> None:
+    """Poll a lost task again."""
+    _require(generation.recheck(by, version))
+    tasks.enqueue_poll()
+
+
+@transaction.atomic
+def fetch_again(generation: Generation, by: Member, version: int) -> None:
+    _require(generation.fetch_again(by, version))
+    tasks.enqueue_fetch()
+
+
+@transaction.atomic
+def enter_task_id(generation: Generation, by: Member, version: int, task_id: str) -> None:
+    """Track an unconfirmed or lost request under the task ID from the gateway's log. Admins only.
+
+    Raises TaskIdTaken when the task belongs to another generation.
+    """
+    try:
+        _require(generation.set_task_id(by, version, task_id))
+    except TaskTaken:
+        raise TaskIdTaken(_("Another generation already has this task.")) from None
+    tasks.enqueue_poll()
+
+
+ACTIONS: dict[str, Callable[..., None]] = {
+    "cancel": cancel,
+    "send-again": send_again,
+    "dismiss": dismiss,
+    "search": search,
+    "recheck": recheck,
+    "fetch-again": fetch_again,
+    "enter-task-id": enter_task_id,
+}
+
+
+def _require(done: bool) -> None:
+    if not done:
+        raise NotPossible(_changed())
+
+
+def _changed() -> str:
+    return _("This changed meanwhile. Here is the current state.")
