@@ -51,7 +51,8 @@ class Migration(migrations.Migration):
             "generation",
             "idempotency_key",
             models.CharField(
-                help_text="The same key of the same owner gives the same row.", max_length=64
+                help_text="A repeated request with the same key creates no second generation.",
+                max_length=64,
             ),
         ),
         migrations.RunPython(add_dashes, remove_dashes),
