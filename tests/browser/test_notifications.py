@@ -30,7 +30,7 @@ OUTSIDE = """
 
 def ended(row: Generation, page: Page) -> None:
     """It ends before one's eyes, and one looks away before it is said."""
-    page.evaluate("htmx.trigger('#poller', 'look')")
+    page.evaluate("htmx.trigger('#poller', 'refresh')")
     expect(page.locator(f"#generation-{row.pk}")).not_to_have_attribute("data-open", "")
     page.evaluate("window.away = true")
 
