@@ -20,7 +20,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from generations.models import Generation, Lease, Status, UpstreamGate
 from generations.worker import tasks
 
-from .cards.context import count_open, pause_id
+from .cards.context import pause_id
 from .cards.progress import current_gate
 from .middleware.access import MemberRequest
 
@@ -95,7 +95,6 @@ def _context(request: MemberRequest, form: PauseForm) -> dict[str, Any]:
         "images_in_flight": Generation.objects.images_in_flight(),
         "counts": [_count(status) for status in COUNTED],
         "heartbeat_at": Lease.last_heartbeat("worker"),
-        "open_count": count_open(request.user),
     }
 
 

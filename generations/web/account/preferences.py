@@ -10,7 +10,6 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_http_methods
 
 from generations.models import Member
-from generations.web.cards.context import count_open
 from generations.web.middleware.access import MemberRequest
 
 
@@ -31,7 +30,7 @@ def preferences(request: MemberRequest) -> HttpResponse:
     kept = {name: getattr(request.user, name) for name in PreferencesForm.base_fields}
     form = PreferencesForm(request.POST if is_sent else None, initial=kept)
     if not form.is_valid():
-        context = {"form": form, "open_count": count_open(request.user)}
+        context = {"form": form}
         status = 422 if is_sent else 200
         return render(request, "settings/settings.html", context, status=status)
     Member.objects.filter(pk=request.user.pk).update(**form.cleaned_data)

@@ -18,7 +18,6 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from generations.models import Collection, CollectionItem, Member, Picture
 from generations.models.counting import count_up_to
-from generations.web.cards.context import count_open
 from generations.web.keyset import before, key_of
 from generations.web.middleware.access import MemberRequest
 from generations.web.tiles import Tile
@@ -71,7 +70,6 @@ def collections(request: MemberRequest) -> HttpResponse:
         "folders": _folders(page, request.user),
         "older": key_of(page[-1], "updated_at") if len(found) > COLLECTIONS_A_PAGE else "",
         "is_first": "before" not in request.GET,
-        "open_count": count_open(request.user),
     }
     status = 422 if form.errors else 200
     return render(request, "collections/collections.html", context, status=status)
@@ -145,7 +143,6 @@ def _page(
         "is_arranging": is_arranging,
         "focus": request.GET.get("focus", ""),
         "may_delete": row.may_be_deleted_by(request.user),
-        "open_count": count_open(request.user),
     }
     return render(request, "collections/collection.html", context, status=status)
 

@@ -15,7 +15,6 @@ from zipstream.ng import ZipStream
 
 from generations.models import Member, Picture
 from generations.models.picture import PictureQuerySet
-from generations.web.cards.context import count_open
 from generations.web.files import SHOWN_TYPES, words_of
 from generations.web.middleware.access import MemberRequest
 
@@ -59,7 +58,7 @@ def download(request: MemberRequest) -> HttpResponseBase:
 
 
 def _refuse(request: MemberRequest, refusal: str) -> HttpResponse:
-    context = {"refusal": refusal, "open_count": count_open(request.user)}
+    context = {"refusal": refusal}
     return render(request, "download/refused.html", context, status=422)
 
 

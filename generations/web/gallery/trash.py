@@ -13,7 +13,6 @@ from django.views.decorators.http import require_POST, require_safe
 
 from generations.models import Member, Picture
 from generations.models.picture import TRASH_DAYS, PictureQuerySet
-from generations.web.cards.context import count_open
 from generations.web.keyset import before, key_of
 from generations.web.middleware.access import MemberRequest
 from generations.web.tiles import Tile
@@ -54,7 +53,6 @@ def trash(request: MemberRequest) -> HttpResponse:
         "older": key_of(page[-1], "trashed_at") if len(found) > PICTURES_A_PAGE else "",
         "is_first": "before" not in request.GET,
         "days": TRASH_DAYS,
-        "open_count": count_open(request.user),
     }
     return render(request, "trash/trash.html", context)
 
@@ -97,6 +95,5 @@ def _ask(request: MemberRequest, going: PictureQuerySet) -> HttpResponse:
         "keys": keys,
         "trashed": _thrown(_newest(going, MAX_SHOWN), request.user),
         "more": max(len(keys) - MAX_SHOWN, 0),
-        "open_count": count_open(request.user),
     }
     return render(request, "trash/delete.html", context)

@@ -20,6 +20,8 @@ class DatabaseErrors(MiddlewareMixin):
             return None
         logger.error("the database did not take %s %s: %s", request.method, request.path, error)
         typed = request.POST.get("prompt", "")
-        response = render(request, "503.html", {"typed": typed}, status=503)
+        # `open_count` would be another query.
+        context = {"typed": typed, "open_count": 0}
+        response = render(request, "503.html", context, status=503)
         response["Retry-After"] = "5"
         return response

@@ -9,7 +9,6 @@ from django.views.decorators.http import require_safe
 
 from generations import catalog
 from generations.models import Generation
-from generations.web.cards.context import count_open
 from generations.web.middleware.access import MemberRequest
 
 FIDELITIES = (0.1, 0.3, 0.5, 0.7, 0.9)  # the middles of what the console has words for
@@ -52,6 +51,4 @@ def variations(request: MemberRequest, pk: int) -> HttpResponse:
     }
     if request.htmx:
         return render(request, "variations/_variations.html", context)
-    return render(
-        request, "variations/variations.html", context | {"open_count": count_open(request.user)}
-    )
+    return render(request, "variations/variations.html", context)
