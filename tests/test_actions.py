@@ -135,7 +135,7 @@ def test_search_is_offered_only_if_kling_can_be_searched(
     settings.UPSTREAM_LOOKUP = "reference"
     assert "Check again" not in text_of(owner_client, row)  # sent without our external ID
     Generation.objects.update(next_poll_at=timezone.now())
-    assert "We are searching for it, which is free." in text_of(owner_client, row)
+    assert "We keep searching for the request, which is free." in text_of(owner_client, row)
     assert "Check again" in text_of(owner_client, row)
     owner_client.post(f"/generations/{row.pk}/search/", {"version": row.version})
     transition = row.transitions.latest("pk")

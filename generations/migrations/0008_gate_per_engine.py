@@ -77,7 +77,7 @@ class Migration(migrations.Migration):
                     ("key", "The API key is rejected"),
                     ("rights", "The API key lacks a permission"),
                     ("address", "This server's IP address is rejected"),
-                    ("busy", "Kling was too busy"),
+                    ("busy", "The upstream has been too busy for minutes"),
                     ("unreached", "The upstream sends no valid responses"),
                 ],
                 default="",

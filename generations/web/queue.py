@@ -19,7 +19,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from generations.models import Generation, Lease, Status, UpstreamGate
 from generations.worker import tasks
 
-from .cards.context import count_open, pause_id
+from .cards.context import pause_id
 from .cards.progress import current_gate
 from .counts import Count, counts_of
 from .middleware.access import MemberRequest
@@ -93,7 +93,6 @@ def _context(request: MemberRequest, form: PauseForm) -> dict[str, Any]:
         "images_in_flight": Generation.objects.images_in_flight(),
         "counts": _counts(),
         "heartbeat_at": Lease.last_heartbeat("worker"),
-        "open_count": count_open(request.user),
     }
 
 

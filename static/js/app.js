@@ -1,86 +1,86 @@
-// Keeps the cards of a page fresh: one question for all open ones, none while nobody looks.
+// Refreshes the open cards of a page: one request for all, none while the tab is hidden.
 
 const byId = (id) => document.getElementById(id);
 const openCards = () => [...document.querySelectorAll("article[data-open]")];
 const isPoll = (event) => event.detail.elt?.id === "poller";
 const MAX_CARDS = 50;
-const AWAY_MS = 15_000;
+const HIDDEN_INTERVAL_MS = 15_000;
 
-// --- asking -----------------------------------------------------------------------------------
+// --- the request ------------------------------------------------------------------------------
 
 let failures = 0;
-let quietUntil = 0;
-let askedAt = 0;
+let retryAt = 0;
+let polledAt = 0;
 
 document.addEventListener("htmx:configRequest", (event) => {
   if (!isPoll(event)) return;
-  // Read from the page at this moment, so that a card put in meanwhile is not forgotten.
-  const seen = openCards().slice(0, MAX_CARDS);
-  const numbers = seen.map((card) => `${card.id.split("-")[1]}.${card.dataset.stamp}`);
-  event.detail.parameters.k = numbers.join(",");
+  // Read at the time of the request, so that a card added meanwhile is included.
+  const cards = openCards().slice(0, MAX_CARDS);
+  const stamps = cards.map((card) => `${card.id.split("-")[1]}.${card.dataset.stamp}`);
+  event.detail.parameters.k = stamps.join(",");
   event.detail.parameters.p = byId("poller").dataset.pageStamp;
 });
 
-// htmx's own trigger filters need eval, which our content policy forbids.
+// htmx's trigger filters need eval, which our content security policy forbids.
 document.addEventListener("htmx:beforeRequest", (event) => {
   if (!isPoll(event)) return;
-  if (isAway() || Date.now() < quietUntil) event.preventDefault();
-  else askedAt = Date.now();
+  if (isPaused() || Date.now() < retryAt) event.preventDefault();
+  else polledAt = Date.now();
 });
 
-/** Nobody looks. Whoever wants to be told even so has it asked for now and then. */
-function isAway() {
+/** Hidden tabs do not poll, or rarely if the member wants to be notified. */
+function isPaused() {
   const { sound, notices } = byId("announcer").dataset;
-  const wantsWord = sound !== undefined || notices !== undefined;
-  return document.hidden && !(wantsWord && Date.now() - askedAt > AWAY_MS);
+  const wantsNotice = sound !== undefined || notices !== undefined;
+  return document.hidden && !(wantsNotice && Date.now() - polledAt > HIDDEN_INTERVAL_MS);
 }
 
-function look() {
-  if (!document.hidden && byId("poller")) htmx.trigger("#poller", "look");
+function pollNow() {
+  if (!document.hidden && byId("poller")) htmx.trigger("#poller", "refresh");
 }
 
-document.addEventListener("visibilitychange", look);
-// Back from another page, as it was left.
-window.addEventListener("pageshow", (event) => event.persisted && look());
+document.addEventListener("visibilitychange", pollNow);
+// Restored from the back/forward cache.
+window.addEventListener("pageshow", (event) => event.persisted && pollNow());
 
 document.addEventListener("htmx:afterRequest", (event) => {
-  const lost = event.detail.xhr.status === 0;
-  const refused = event.detail.failed && !lost;
+  const isOffline = event.detail.xhr.status === 0;
+  const isRefused = event.detail.failed && !isOffline;
   failures = event.detail.failed ? failures + 1 : 0;
-  quietUntil = isPoll(event) && failures ? Date.now() + 1000 * Math.min(60, 2 ** failures) : 0;
-  byId("offline").hidden = !lost;
-  byId("refused").hidden = !refused || isPoll(event);
+  retryAt = isPoll(event) && failures ? Date.now() + 1000 * Math.min(60, 2 ** failures) : 0;
+  byId("offline").hidden = !isOffline;
+  byId("refused").hidden = !isRefused || isPoll(event);
 });
 
-// --- what comes back -------------------------------------------------------------------------
+// --- the response ----------------------------------------------------------------------------
 
 document.addEventListener("htmx:oobBeforeSwap", (event) => {
   const { target, fragment } = event.detail;
-  const fresh = fragment.firstElementChild;
-  if (target.matches("article")) cardChanges(target, fresh);
-  if (target.id === "poller" && !pollerChanges(target, fresh)) event.detail.shouldSwap = false;
+  const replacement = fragment.firstElementChild;
+  if (target.matches("article")) beforeCardSwap(target, replacement);
+  if (target.id === "poller" && !shouldSwapPoller(target, replacement)) event.detail.shouldSwap = false;
 });
 
 document.addEventListener("htmx:beforeSwap", (event) => keepFocus(event.detail.target));
 
-function pollerChanges(poller, fresh) {
-  // The same again would only wind its clock back.
-  if (fresh.dataset.pageStamp === poller.dataset.pageStamp) return false;
-  // Asked before another card came in: the page still has something to ask for.
-  return Boolean(fresh.dataset.hxGet) || !openCards().length;
+function shouldSwapPoller(poller, replacement) {
+  // An equal one would only restart the interval.
+  if (replacement.dataset.pageStamp === poller.dataset.pageStamp) return false;
+  // The request may be older than the newest card: keep polling while a card is open.
+  return Boolean(replacement.dataset.hxGet) || !openCards().length;
 }
 
-function cardChanges(card, fresh) {
+function beforeCardSwap(card, replacement) {
   keepFocus(card);
-  if (fresh.dataset.state !== card.dataset.state) {
-    announce(fresh.dataset.announcement, GOOD.includes(fresh.dataset.state));
+  if (replacement.dataset.state !== card.dataset.state) {
+    announce(replacement.dataset.announcement, SUCCESS_STATES.includes(replacement.dataset.state));
   }
-  for (const image of fresh.querySelectorAll("img")) {
+  for (const image of replacement.querySelectorAll("img")) {
     if (!byId(image.id)) image.classList.add("is-new");
   }
 }
 
-/** htmx gives the focus back by id; where the control is gone, its card's heading takes it. */
+/** htmx restores the focus by id; if the control is gone, focus the heading of its card. */
 function keepFocus(card) {
   if (!card.matches("article") || !card.contains(document.activeElement)) return;
   queueMicrotask(() => {
@@ -88,33 +88,34 @@ function keepFocus(card) {
   });
 }
 
-// --- saying it ---------------------------------------------------------------------------------
+// --- announcements -----------------------------------------------------------------------------
 
-const GOOD = ["succeeded", "short"];
+const SUCCESS_STATES = ["succeeded", "short"];
+const ANNOUNCE_MS = 2000; // collects what ends at about the same time
 let sentences = [];
-let isGood = true; // all of them
+let allSucceeded = true;
 
-function announce(sentence, good) {
+function announce(sentence, isSuccess) {
   if (!sentence) return;
-  if (!sentences.length) setTimeout(speak, 2000);
+  if (!sentences.length) setTimeout(speak, ANNOUNCE_MS);
   sentences.push(sentence);
-  isGood &&= good;
+  allSucceeded &&= isSuccess;
 }
 
 function speak() {
   const announcer = byId("announcer");
   announcer.textContent = sentences.join(". ");
-  if ("sound" in announcer.dataset) chime(isGood);
-  if ("notices" in announcer.dataset && document.hidden) notice(announcer.textContent);
-  [sentences, isGood] = [[], true];
+  if ("sound" in announcer.dataset) playChime(allSucceeded);
+  if ("notices" in announcer.dataset && document.hidden) notify(announcer.textContent);
+  [sentences, allSucceeded] = [[], true];
 }
 
-/** Two tones: up when pictures are there, down when something was not made. */
-function chime(good) {
+/** Two tones: rising for success, falling if a generation failed. */
+function playChime(isSuccess) {
   const context = new AudioContext();
   const volume = new GainNode(context, { gain: 0.08 });
   volume.connect(context.destination);
-  for (const [step, frequency] of (good ? [660, 880] : [440, 330]).entries()) {
+  for (const [step, frequency] of (isSuccess ? [660, 880] : [440, 330]).entries()) {
     const tone = new OscillatorNode(context, { frequency });
     tone.connect(volume);
     tone.start(context.currentTime + step * 0.16);
@@ -123,52 +124,52 @@ function chime(good) {
   }
 }
 
-function notice(words) {
+function notify(text) {
   if (window.Notification?.permission !== "granted") return;
-  const shown = new Notification("klingweb", { body: words, tag: "klingweb" });
-  shown.onclick = () => window.focus();
+  const notification = new Notification("klingweb", { body: text, tag: "klingweb" });
+  notification.onclick = () => window.focus();
 }
 
 const title = document.title.replace(/^\(\d+\) /, "");
-let open = 0;
+let openCount = 0;
 
-function retitle() {
-  const before = open;
-  open = Number(byId("open-count")?.dataset.count);
-  if (before && !open) {
+function updateTitle() {
+  const before = openCount;
+  openCount = Number(byId("open-count")?.dataset.count);
+  if (before && !openCount) {
     document.title = `${byId("announcer").dataset.ready} - ${title}`;
-    setTimeout(retitle, 5000);
+    setTimeout(updateTitle, 5000);
   } else {
-    document.title = open ? `(${open}) ${title}` : title;
+    document.title = openCount ? `(${openCount}) ${title}` : title;
   }
 }
 
 // --- favourites --------------------------------------------------------------------------------
 
-// Done behind the page, which shows it at once where the answer says so.
+// Sent in the background; the button changes after a successful response.
 document.addEventListener("submit", async (event) => {
   if (event.target.id !== "favourite-form") return;
   event.preventDefault();
   const { target, submitter } = event;
-  const answer = await fetch(submitter.getAttribute("formaction") ?? target.action, {
+  const response = await fetch(submitter.getAttribute("formaction") ?? target.action, {
     method: "POST",
     body: new FormData(target, submitter),
     headers: { "HX-Request": "true" },
   });
-  if (answer.status === 401) return location.reload();
-  byId("refused").hidden = answer.ok;
-  if (!answer.ok) return;
+  if (response.status === 401) return location.reload();
+  byId("refused").hidden = response.ok;
+  if (!response.ok) return;
   const isOn = submitter.getAttribute("aria-pressed") !== "true";
   submitter.setAttribute("aria-pressed", String(isOn));
-  const verb = isOn ? "unfavourite" : "favourite";
-  submitter.setAttribute("formaction", target.action.replace(/\w+$/, verb));
+  const nextAction = isOn ? "unfavourite" : "favourite";
+  submitter.setAttribute("formaction", target.action.replace(/\w+$/, nextAction));
 });
 
 // --- time and colour -------------------------------------------------------------------------
 
 const started = new WeakMap();
 
-function spell(seconds) {
+function formatDuration(seconds) {
   const minutes = Math.floor(seconds / 60);
   if (minutes >= 60) return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
   return minutes ? `${minutes} min ${seconds % 60} s` : `${seconds} s`;
@@ -177,13 +178,14 @@ function spell(seconds) {
 function tick() {
   for (const element of document.querySelectorAll("[data-seconds]")) {
     if (!started.has(element)) started.set(element, performance.now());
-    const passed = (performance.now() - started.get(element)) / 1000;
-    element.textContent = spell(Math.floor(Number(element.dataset.seconds) + passed));
+    const elapsed = (performance.now() - started.get(element)) / 1000;
+    element.textContent = formatDuration(Math.floor(Number(element.dataset.seconds) + elapsed));
   }
   for (const scale of document.querySelectorAll("[data-scale]")) {
     if (!started.has(scale)) started.set(scale, performance.now());
-    const passed = (performance.now() - started.get(scale)) / 1000 + Number(scale.dataset.from);
-    scale.lastElementChild.setAttribute("x", Math.min(passed / Number(scale.dataset.scale), 0.99) * 200);
+    const elapsed = (performance.now() - started.get(scale)) / 1000 + Number(scale.dataset.from);
+    const share = Math.min(elapsed / Number(scale.dataset.scale), 0.99);
+    scale.lastElementChild.setAttribute("x", share * 200);
   }
   for (const element of document.querySelectorAll("time[data-time]")) {
     const minutes = Math.floor((Date.now() - Date.parse(element.dateTime)) / 60_000);
@@ -192,15 +194,15 @@ function tick() {
   }
 }
 
-function paint() {
+function setColours() {
   for (const frame of document.querySelectorAll("[data-colour]")) {
     frame.style.backgroundColor = frame.dataset.colour;
   }
 }
 
 document.addEventListener("htmx:load", () => {
-  paint();
+  setColours();
   tick();
-  retitle();
+  updateTitle();
 });
 setInterval(tick, 1000);

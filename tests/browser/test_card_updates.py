@@ -1,4 +1,4 @@
-"""An open page keeps its cards fresh by itself, with few requests, and disturbs nobody."""
+"""An open page refreshes its cards with few requests, and keeps focus and typing."""
 
 import time
 from collections.abc import Callable
@@ -18,19 +18,19 @@ PERIOD_SECONDS = 2.0
 
 @pytest.fixture
 def refreshes(page: Page) -> list[float]:
-    """When the page asked for changes, counted on the wire."""
-    moments: list[float] = []
+    """The times of the requests for changes."""
+    times: list[float] = []
 
-    def note(request: Request) -> None:
+    def record(request: Request) -> None:
         if "/cards/changes" in request.url:
-            moments.append(time.monotonic())
+            times.append(time.monotonic())
 
-    page.on("request", note)
-    return moments
+    page.on("request", record)
+    return times
 
 
 def finish(row: Generation) -> None:
-    """As the worker does it: listed, stored, ended."""
+    """Finish it as the worker does: listed, stored, done."""
     row.mark_fetching([f"https://files.example/{row.pk}.png"])
     for picture in row.pictures.all():
         store_picture(picture)
@@ -38,7 +38,7 @@ def finish(row: Generation) -> None:
 
 
 def hide(page: Page, hidden: bool) -> None:
-    """Headless tabs are always visible: say otherwise, and tell the page."""
+    """Simulate a hidden tab; headless tabs are always visible."""
     page.evaluate(
         """hidden => {
             Object.defineProperty(document, "hidden", {value: hidden, configurable: true});
@@ -55,7 +55,7 @@ def wait_for(page: Page, condition: Callable[[], Any], seconds: float = 12) -> N
         page.wait_for_timeout(50)
 
 
-def test_ten_open_cards_are_one_request_a_period_and_none_after_the_last(
+def test_open_cards_share_one_request_and_polling_stops_after_the_last(
     page: Page, owner: Member, refreshes: list[float]
 ) -> None:
     rows = [make_generation(Status.RUNNING, owner=owner) for _row in range(10)]
@@ -68,29 +68,29 @@ def test_ten_open_cards_are_one_request_a_period_and_none_after_the_last(
         finish(row)
     expect(page.locator('article[data-status="succeeded"] img')).to_have_count(10)
     expect(page.locator("#poller[data-hx-trigger]")).to_have_count(0)
-    asked = len(refreshes)
-    page.wait_for_timeout(2.5 * 1000 * PERIOD_SECONDS)  # nothing must happen, so time must pass
-    assert len(refreshes) == asked
+    count = len(refreshes)
+    page.wait_for_timeout(2.5 * 1000 * PERIOD_SECONDS)  # to see that no request is made
+    assert len(refreshes) == count
 
 
-def test_a_hidden_tab_asks_nothing_and_asks_at_once_on_return(
+def test_hidden_tab_stops_polling_and_polls_on_return(
     page: Page, owner: Member, refreshes: list[float]
 ) -> None:
     row = make_generation(Status.RUNNING, owner=owner)
     page.goto("/")
     wait_for(page, lambda: refreshes)
     hide(page, True)
-    asked = len(refreshes)
-    page.wait_for_timeout(2.5 * 1000 * PERIOD_SECONDS)  # nothing must happen, so time must pass
-    assert len(refreshes) == asked
+    count = len(refreshes)
+    page.wait_for_timeout(2.5 * 1000 * PERIOD_SECONDS)  # to see that no request is made
+    assert len(refreshes) == count
     finish(row)
     returned = time.monotonic()
     hide(page, False)
     expect(page.locator('article[data-status="succeeded"]')).to_be_visible(timeout=1500)
-    assert refreshes[asked] - returned < 1
+    assert refreshes[count] - returned < 1
 
 
-def test_a_card_that_came_meanwhile_is_asked_for_too(page: Page, owner: Member) -> None:
+def test_card_added_meanwhile_is_polled(page: Page, owner: Member) -> None:
     first = make_generation(Status.RUNNING, owner=owner)
     page.goto("/")
     page.get_by_label("Prompt", exact=True).fill("The second")
@@ -104,7 +104,7 @@ def test_a_card_that_came_meanwhile_is_asked_for_too(page: Page, owner: Member) 
     expect(page.locator("#poller[data-hx-trigger]")).to_have_count(0)
 
 
-def test_the_focus_survives_a_refresh(page: Page, owner: Member) -> None:
+def test_focus_survives_a_refresh(page: Page, owner: Member) -> None:
     others = [make_generation(owner=owner) for _row in range(2)]
     row = make_generation(owner=owner)
     page.goto("/")
@@ -118,7 +118,7 @@ def test_the_focus_survives_a_refresh(page: Page, owner: Member) -> None:
     expect(card.get_by_role("heading", name="Canceled")).to_be_focused()
 
 
-def test_typing_goes_on_while_cards_refresh(page: Page, owner: Member) -> None:
+def test_typing_survives_a_refresh(page: Page, owner: Member) -> None:
     row = make_generation(Status.RUNNING, owner=owner)
     page.goto("/")
     prompt = page.get_by_label("Prompt", exact=True)
@@ -129,7 +129,7 @@ def test_typing_goes_on_while_cards_refresh(page: Page, owner: Member) -> None:
     expect(prompt).to_have_value("A long sentence")
 
 
-def test_a_picture_that_is_there_stays_there(page: Page, owner: Member) -> None:
+def test_refresh_keeps_loaded_images(page: Page, owner: Member) -> None:
     row = make_generation(Status.FETCHING, owner=owner, n=2, stored=1)
     page.goto("/")
     page.locator("article img").evaluate("image => { image.mark = 'the same element' }")
@@ -140,7 +140,7 @@ def test_a_picture_that_is_there_stays_there(page: Page, owner: Member) -> None:
     assert marks == ["the same element", None]
 
 
-def test_the_end_is_said_to_those_who_do_not_see(page: Page, owner: Member) -> None:
+def test_finished_generation_is_announced(page: Page, owner: Member) -> None:
     row = make_generation(Status.RUNNING, owner=owner, prompt="Dunes")
     page.goto("/")
     expect(page).to_have_title("(1) Studio - klingweb")
@@ -149,7 +149,7 @@ def test_the_end_is_said_to_those_who_do_not_see(page: Page, owner: Member) -> N
     expect(page).to_have_title("Studio - klingweb")
 
 
-def test_an_ended_session_moves_the_whole_page(
+def test_ended_session_redirects_the_page(
     page: Page, window: BrowserContext, owner: Member, complaints: list[str]
 ) -> None:
     make_generation(Status.RUNNING, owner=owner)
@@ -159,7 +159,7 @@ def test_an_ended_session_moves_the_whole_page(
     complaints.clear()  # the 401 is what this test is about
 
 
-def test_a_page_without_connection_says_so_and_comes_back(
+def test_lost_connection_is_shown_until_it_returns(
     page: Page, window: BrowserContext, owner: Member, complaints: list[str]
 ) -> None:
     row = make_generation(Status.RUNNING, owner=owner)
@@ -173,14 +173,14 @@ def test_a_page_without_connection_says_so_and_comes_back(
     complaints.clear()  # a lost connection is an error to the browser
 
 
-def test_seconds_tick_in_the_browser_alone(page: Page, owner: Member) -> None:
+def test_elapsed_seconds_are_counted_in_the_browser(page: Page, owner: Member) -> None:
     make_generation(Status.RUNNING, owner=owner)
     page.goto("/")
     seconds = page.locator("article [data-seconds]")
     expect(seconds).not_to_have_text(seconds.inner_text())
 
 
-def test_the_page_of_one_generation_refreshes_as_a_whole(page: Page, owner: Member) -> None:
+def test_generation_page_refreshes_with_its_details(page: Page, owner: Member) -> None:
     row = make_generation(Status.RUNNING, owner=owner)
     page.goto(f"/generations/{row.pk}/")
     finish(row)

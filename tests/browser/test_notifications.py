@@ -30,7 +30,7 @@ FAKE_OUTPUTS = """
 
 def finish_while_hidden(row: Generation, page: Page) -> None:
     """Wait until the card shows the end, then hide the page before the announcement."""
-    page.evaluate("htmx.trigger('#poller', 'look')")
+    page.evaluate("htmx.trigger('#poller', 'refresh')")
     expect(page.locator(f"#generation-{row.pk}")).not_to_have_attribute("data-open", "")
     page.evaluate("window.isHidden = true")
 

@@ -14,7 +14,6 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_http_methods
 
 from generations.models import Member
-from generations.web.cards.context import count_open
 from generations.web.middleware.access import MemberRequest
 from generations.web.middleware.time_zone import automatic_zone, known_zones, valid_zone
 
@@ -55,7 +54,7 @@ def preferences(request: MemberRequest) -> HttpResponse:
         automatic_zone=automatic_zone(request, member),
     )
     if not form.is_valid():
-        context = {"form": form, "open_count": count_open(member)}
+        context = {"form": form}
         status = 422 if is_post else 200
         return render(request, "settings/settings.html", context, status=status)
     columns = form.cleaned_data

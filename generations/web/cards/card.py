@@ -41,6 +41,12 @@ class Grid:
         return cls(layout.slug, layout.is_tall, columns, layout.phone_columns_of(frames), rows)
 
     @property
+    def sizes(self) -> str:
+        """The `sizes` attribute of the images in the studio."""
+        width = "560px, 100vw" if self.columns == 1 else "300px, 50vw"
+        return f"(min-width: 700px) {width}"
+
+    @property
     def classes(self) -> str:
         size = f"columns-{self.columns} rows-{self.rows} phone-columns-{self.phone_columns}"
         return f"ratio-{self.ratio} {size}{' tall' if self.is_tall else ''}"

@@ -50,8 +50,7 @@ def page_context(
         "full_page": full_page,
     }
     if full_page:
-        details = Details(rows[0], request.user) if rows else None
-        return context | {"details": details, "open_count": count_open(request.user)}
+        return context | {"details": Details(rows[0], request.user) if rows else None}
     open_count, today = _count_day(request.user)
     return context | {"open_count": open_count, "today": today}
 

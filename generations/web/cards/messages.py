@@ -69,7 +69,10 @@ STATE_MESSAGES: dict[str, StateMessage] = {
     "unconfirmed:searching": StateMessage(
         _("Unconfirmed"),
         _("The request was sent, but no answer arrived."),
-        _("We are searching for it, which is free. Sending it again may charge you twice."),
+        _(
+            "We keep searching for the request, which is free. "
+            "Sending it again may charge you twice."
+        ),
         severity="warning",
     ),
     "lost": StateMessage(
@@ -95,9 +98,9 @@ STATE_MESSAGES: dict[str, StateMessage] = {
     ),
     "failed:balance": StateMessage(
         _("The Kling account is empty"),
-        advice=_("Try again after an admin has topped it up."),
+        advice=_("Try again after an admin has topped up the account."),
         severity="error",
-        admin_advice=_("Top it up, then try again."),
+        admin_advice=_("Top up the account, then try again."),
     ),
     "failed:busy": StateMessage(
         _("Kling was too busy"), advice=_("Try again later."), severity="error"

@@ -15,7 +15,6 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
 from generations.models import Collection, CollectionItem, Member, Picture
-from generations.web.cards.context import count_open
 from generations.web.counts import Count, counts_of
 from generations.web.ids import parse_id
 from generations.web.keyset import before, key_of, keyset_page
@@ -59,7 +58,6 @@ def collections(request: MemberRequest) -> HttpResponse:
         "cards": _cards(page, request.user),
         "older": older,
         "is_first": "before" not in request.GET,
-        "open_count": count_open(request.user),
     }
     status = 422 if form.errors else 200
     return render(request, "collections/collections.html", context, status=status)
@@ -138,7 +136,6 @@ def _page(
         "is_arranging": is_arranging,
         "focus": request.GET.get("focus", ""),
         "may_delete": row.may_be_deleted_by(request.user),
-        "open_count": count_open(request.user),
     }
     return render(request, "collections/collection.html", context, status=status)
 

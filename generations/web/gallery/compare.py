@@ -8,7 +8,6 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from generations.models import Generation, Picture
-from generations.web.cards.context import count_open
 from generations.web.cards.facts import Fact, facts
 from generations.web.middleware.access import MemberRequest
 from generations.web.tiles import Tile
@@ -34,7 +33,7 @@ def compare(request: MemberRequest) -> HttpResponse:
     except BulkError:
         selected = []
     sides = _sides(request, selected[: MAX_COMPARED + 1])
-    context = {"sides": sides, "open_count": count_open(request.user)}
+    context = {"sides": sides}
     if MIN_COMPARED <= len(sides) <= MAX_COMPARED:
         return render(request, "compare/compare.html", context)
     error = _("Select two to four images to compare.")

@@ -17,7 +17,6 @@ from zipstream.ng import ZipStream
 from generations.models import Member, Picture
 from generations.models.picture import PictureQuerySet
 from generations.web.cards import facts
-from generations.web.cards.context import count_open
 from generations.web.files import INLINE_TYPES, prompt_slug
 from generations.web.middleware.access import MemberRequest
 
@@ -63,7 +62,7 @@ def download(request: MemberRequest) -> HttpResponseBase:
 
 
 def _refuse(request: MemberRequest, error: str) -> HttpResponse:
-    context = {"error": error, "open_count": count_open(request.user)}
+    context = {"error": error}
     return render(request, "download/refused.html", context, status=422)
 
 

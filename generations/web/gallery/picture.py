@@ -14,7 +14,6 @@ from django.views.decorators.http import require_safe
 from generations.models import Collection, Generation, Member, Picture, Tag
 from generations.models.generation_queryset import prefetch_pictures
 from generations.models.picture import PREVIEW_WIDTH
-from generations.web.cards.context import count_open
 from generations.web.cards.facts import Fact, facts
 from generations.web.middleware.access import MemberRequest
 from generations.web.picture_views import alt_text, file_urls, picture_url
@@ -154,6 +153,4 @@ def picture(request: MemberRequest, pk: int) -> HttpResponse:
     context = {"page": PicturePage(found, request.user, sequence_for(request.GET, request.user))}
     if request.htmx:
         return render(request, "picture/_viewer.html", context | {"in_lightbox": True})
-    return render(
-        request, "picture/picture.html", context | {"open_count": count_open(request.user)}
-    )
+    return render(request, "picture/picture.html", context)

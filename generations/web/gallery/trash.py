@@ -13,7 +13,6 @@ from django.views.decorators.http import require_POST, require_safe
 
 from generations.models import Member, Picture
 from generations.models.picture import TRASH_DAYS, PictureQuerySet
-from generations.web.cards.context import count_open
 from generations.web.keyset import before, key_of, keyset_page
 from generations.web.middleware.access import MemberRequest
 from generations.web.tiles import Tile
@@ -51,7 +50,6 @@ def trash(request: MemberRequest) -> HttpResponse:
         "older": older,
         "is_first": "before" not in request.GET,
         "days": TRASH_DAYS,
-        "open_count": count_open(request.user),
     }
     return render(request, "trash/trash.html", context)
 
@@ -98,6 +96,5 @@ def _confirm(request: MemberRequest, trashed: PictureQuerySet) -> HttpResponse:
         "keys": keys,
         "trashed": _trashed_pictures(list(_newest_first(trashed)[:MAX_PREVIEWS]), request.user),
         "more": max(len(keys) - MAX_PREVIEWS, 0),
-        "open_count": count_open(request.user),
     }
     return render(request, "trash/delete.html", context)

@@ -27,6 +27,7 @@ class DatabaseErrors(MiddlewareMixin):
         context = {
             "is_write": request.method not in SAFE_METHODS,
             "prompt": request.POST.get("prompt", ""),
+            "open_count": 0,  # the context processor would query the database again
         }
         response = render(request, "503.html", context, status=503)
         response["Retry-After"] = "5"

@@ -8,7 +8,6 @@ from django.views.decorators.http import require_safe
 
 from generations.models import Generation, Picture
 from generations.search import MAX_SEARCH_LENGTH, search
-from generations.web.cards.context import count_open
 from generations.web.keyset import before, key_of, keyset_page
 from generations.web.middleware.access import MemberRequest
 from generations.web.tiles import TILE_COLUMNS, Tile, tiles_of
@@ -43,7 +42,6 @@ def prompt_history(request: MemberRequest) -> HttpResponse:
         "q": query,
         "prompts": _prompts(request, page),
         "older": older,
-        "open_count": count_open(request.user),
     }
     return render(request, "prompt_history/prompt_history.html", context)
 

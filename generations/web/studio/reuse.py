@@ -13,7 +13,6 @@ from django.views.decorators.http import require_safe
 from generations.engines.registry import offer_for
 from generations.models import Generation
 from generations.requests import offered_fields, with_defaults
-from generations.web.cards.context import count_open
 from generations.web.middleware.access import MemberRequest
 
 from .forms import DEFAULT_FIDELITY
@@ -77,9 +76,7 @@ def variations(request: MemberRequest, pk: int) -> HttpResponse:
     }
     if request.htmx:
         return render(request, "variations/_variations.html", context)
-    return render(
-        request, "variations/variations.html", context | {"open_count": count_open(request.user)}
-    )
+    return render(request, "variations/variations.html", context)
 
 
 def _offer_variations(row: Generation) -> Iterator[Variation]:
