@@ -202,7 +202,8 @@ def test_ruff_bans_the_same_packages(tmp_path: Path, line: str) -> None:
     ruff = Path(sys.executable).with_name("ruff")
     ran = subprocess.run(
         [ruff, "check", "--config", ROOT / "pyproject.toml", "--no-cache", broken],
-        capture_output=True, text=True,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+    )
     assert ran.returncode == 1
     assert "TID251" in ran.stdout
