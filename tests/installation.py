@@ -72,8 +72,12 @@ class Installation:
         """Run a management command, and return its output."""
         done = subprocess.run(
             [sys.executable, "manage.py", *command],
-            cwd=ROOT, env=self.environment, check=True, stdout=subprocess.PIPE, text=True,
-        )  # fmt: skip
+            cwd=ROOT,
+            env=self.environment,
+            check=True,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
         return done.stdout
 
     def prepare(self) -> Self:
@@ -81,18 +85,21 @@ class Installation:
         self.manage("migrate", "--verbosity", "0")
         self.manage("collectstatic", "--verbosity", "0", "--no-input")
         self.manage(
-            "shell", "-c",
+            "shell",
+            "-c",
             "from generations.models import Member; "
             f"Member.objects.create_user('admin', password='{ADMIN_PASSWORD}', role='admin')",
-        )  # fmt: skip
+        )
         return self
 
     def start(self, part: str, *arguments: str) -> subprocess.Popen[bytes]:
         """Start `manage.py <part>` in the background."""
         process = subprocess.Popen(
             [sys.executable, "manage.py", part, *arguments],
-            cwd=ROOT, env=self.environment, start_new_session=True,
-        )  # fmt: skip
+            cwd=ROOT,
+            env=self.environment,
+            start_new_session=True,
+        )
         self.processes[part] = process
         return process
 

@@ -143,9 +143,15 @@ def test_row_is_submitting_before_anything_is_sent() -> None:
 def test_request_with_a_missing_reference_image_fails_unsent() -> None:
     owner = make_member()
     gone = ReferenceImage.objects.create(
-        owner=owner, file="references/gone.png", name="pear.png", content_type="image/png",
-        width=300, height=300, size_bytes=1, sha256="0",
-    )  # fmt: skip
+        owner=owner,
+        file="references/gone.png",
+        name="pear.png",
+        content_type="image/png",
+        width=300,
+        height=300,
+        size_bytes=1,
+        sha256="0",
+    )
     row = make_generation(owner=owner, reference=gone)
     assert send_next(1) == []
     row.refresh_from_db()

@@ -82,11 +82,16 @@ def test_locked_database_affects_only_the_current_request(tmp_path: Path) -> Non
     with (
         Simulator(seconds=(0.5, 1)) as simulator,
         Installation(
-            tmp_path, upstream_url=simulator.url, poll_seconds="0.3,1,1,1", concurrency_limit=0,
-            sqlite_timeout_seconds=1, watchdog_heartbeat_seconds=1, watchdog_timeout_seconds=8,
+            tmp_path,
+            upstream_url=simulator.url,
+            poll_seconds="0.3,1,1,1",
+            concurrency_limit=0,
+            sqlite_timeout_seconds=1,
+            watchdog_heartbeat_seconds=1,
+            watchdog_timeout_seconds=8,
             log_level="CRITICAL",
         ).prepare() as installation,
-    ):  # fmt: skip
+    ):
         visitor = installation.open()
         for number in range(5):
             visitor.make(f"before the lock {number}")

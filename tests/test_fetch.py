@@ -86,9 +86,14 @@ def test_bad_file_is_rejected_with_a_reason_and_the_other_is_stored(
 
 
 @pytest.mark.parametrize(
-    "url", ["http://169.254.169.254/latest/meta-data/", "https://10.0.0.1/0.png",
-                "https://[::1]/0.png", "file:///etc/passwd"]
-)  # fmt: skip
+    "url",
+    [
+        "http://169.254.169.254/latest/meta-data/",
+        "https://10.0.0.1/0.png",
+        "https://[::1]/0.png",
+        "file:///etc/passwd",
+    ],
+)
 def test_private_address_is_never_contacted_and_never_retried(
     upstream: Simulator, url: str
 ) -> None:

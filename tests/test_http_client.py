@@ -44,9 +44,13 @@ def send(
     connection: HttpConnection, body: bytes | None = None, max_bytes: int = 1000
 ) -> HttpResponse:
     return connection.send(
-        "POST" if body else "GET", "/x", headers={}, body=body, connect_seconds=5,
+        "POST" if body else "GET",
+        "/x",
+        headers={},
+        body=body,
+        connect_seconds=5,
         max_bytes=max_bytes,
-    )  # fmt: skip
+    )
 
 
 def fails_after_sending(
@@ -86,12 +90,26 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("tls") / "both.pem"
     subprocess.run(
         [
-            "openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
-            "-subj", f"/CN={NAME}", "-addext", f"subjectAltName=DNS:{NAME}",
-            "-keyout", path, "-out", path.with_suffix(".crt"),
+            "openssl",
+            "req",
+            "-x509",
+            "-newkey",
+            "rsa:2048",
+            "-nodes",
+            "-days",
+            "2",
+            "-subj",
+            f"/CN={NAME}",
+            "-addext",
+            f"subjectAltName=DNS:{NAME}",
+            "-keyout",
+            path,
+            "-out",
+            path.with_suffix(".crt"),
         ],
-        check=True, capture_output=True,
-    )  # fmt: skip
+        check=True,
+        capture_output=True,
+    )
     path.write_bytes(path.read_bytes() + path.with_suffix(".crt").read_bytes())
     return path
 
@@ -422,9 +440,14 @@ def test_guarded_session_connects_to_the_checked_address_under_the_name(
 
 @pytest.mark.parametrize(
     "target",
-    ["https://127.0.0.1:{port}/", "http://127.0.0.1:{port}/", "http://10.0.0.1/",
-     "https://localhost/", "//169.254.169.254/latest"],
-)  # fmt: skip
+    [
+        "https://127.0.0.1:{port}/",
+        "http://127.0.0.1:{port}/",
+        "http://10.0.0.1/",
+        "https://localhost/",
+        "//169.254.169.254/latest",
+    ],
+)
 def test_guarded_session_checks_redirect_targets(
     target: str, tls: ssl.SSLContext, certificate: Path, resolves: Any, public: str
 ) -> None:
@@ -461,9 +484,15 @@ def test_allowed_origin_can_be_reached(url: str, simulator: ScriptedServer) -> N
 
 @pytest.mark.parametrize(
     "url",
-    ["http://127.0.0.1:{port}0/", "http://127.0.0.1:{port}@10.0.0.1/", "http://127.0.0.1/",
-     "http://localhost:{port}/", "https://127.0.0.1:{port}/", "http://me@127.0.0.1:{port}/"],
-)  # fmt: skip
+    [
+        "http://127.0.0.1:{port}0/",
+        "http://127.0.0.1:{port}@10.0.0.1/",
+        "http://127.0.0.1/",
+        "http://localhost:{port}/",
+        "https://127.0.0.1:{port}/",
+        "http://me@127.0.0.1:{port}/",
+    ],
+)
 def test_other_origins_cannot_be_reached(url: str, simulator: ScriptedServer) -> None:
     guarded = session(guarded=True, allow_origin=simulator.url)
     with pytest.raises((AddressForbidden, requests.exceptions.InvalidURL)):

@@ -34,11 +34,17 @@ def test_killed_worker_and_web_server_submit_nothing_twice_and_lose_nothing(
     with (
         Simulator(submit_seconds=POST_SECONDS, seconds=(0.3, 0.8)) as simulator,
         Installation(
-            tmp_path, upstream_url=simulator.url, poll_seconds="0.3,1,1,1", concurrency_limit=0,
-            submit_threads=4, hold_retry_seconds=1, watchdog_heartbeat_seconds=1,
-            upstream_lookup=lookup, lookup_seconds=LOOKUP_SECONDS,
+            tmp_path,
+            upstream_url=simulator.url,
+            poll_seconds="0.3,1,1,1",
+            concurrency_limit=0,
+            submit_threads=4,
+            hold_retry_seconds=1,
+            watchdog_heartbeat_seconds=1,
+            upstream_lookup=lookup,
+            lookup_seconds=LOOKUP_SECONDS,
         ).prepare() as installation,
-    ):  # fmt: skip
+    ):
         person = threading.Thread(
             target=_generate_until_accepted, args=(installation.open(), prompts)
         )
@@ -104,8 +110,9 @@ def _rows(installation: Installation, status: str, why: str = "%") -> list[dict[
         """SELECT DISTINCT prompt FROM generations_generation g JOIN generations_transition m
            ON m.generation_id = g.id AND m.to_status = g.status
            WHERE g.status = ? AND m.reason LIKE ?""",
-        status, why,
-    )  # fmt: skip
+        status,
+        why,
+    )
 
 
 def _generate_until_accepted(visitor: Visitor, prompts: list[str]) -> None:

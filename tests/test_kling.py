@@ -53,8 +53,12 @@ def test_submit_sends_one_documented_post() -> None:
     assert sent.headers["authorization"] == f"Bearer {KEY}"
     assert sent.headers["content-type"] == "application/json"
     assert json.loads(sent.body) == {
-        "prompt": "a fox", "n": 2, "aspect_ratio": "3:2", "image": "aGk=", "image_fidelity": 0.0,
-    }  # fmt: skip
+        "prompt": "a fox",
+        "n": 2,
+        "aspect_ratio": "3:2",
+        "image": "aGk=",
+        "image_fidelity": 0.0,
+    }
 
 
 def test_extended_fields_are_sent_in_the_extended_profile_only() -> None:

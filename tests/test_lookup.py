@@ -310,9 +310,12 @@ def task(task_id: str, name: str = "", made_at: datetime | None = None) -> dict[
     info = {"external_task_id": name} if name else {}
     milliseconds = int(created.timestamp() * 1000)
     return {
-        "task_id": task_id, "task_status": "processing", "task_info": info,
-        "created_at": milliseconds, "updated_at": milliseconds,
-    }  # fmt: skip
+        "task_id": task_id,
+        "task_status": "processing",
+        "task_info": info,
+        "created_at": milliseconds,
+        "updated_at": milliseconds,
+    }
 
 
 def page(*tasks: Any) -> bytes:
@@ -332,8 +335,11 @@ def test_task_of_another_generation_is_never_assigned(
     scripted_upstream.respond_with(
         page(task("a-taken-one", name), task("the-free-one", name), task("third", name))
     )
-    run_worker(lambda: Generation.objects.get(pk=row.pk).status == Status.RUNNING, "it is found",
-          lease_names=["lookup"])  # fmt: skip
+    run_worker(
+        lambda: Generation.objects.get(pk=row.pk).status == Status.RUNNING,
+        "it is found",
+        lease_names=["lookup"],
+    )
     row.refresh_from_db()
     assert row.upstream_task_id == "the-free-one"
     errors = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
@@ -349,8 +355,11 @@ def test_row_whose_only_task_belongs_to_another_stays_unconfirmed(
     other = make_generation(Status.QUEUED)
     make_submission(other, upstream_task_id="a-late-answer-of-another")
     scripted_upstream.respond_with(page(task("a-late-answer-of-another", row.external_id)))
-    run_worker(lambda: Generation.objects.get(pk=row.pk).poll_failures >= 2, "lookups failed",
-          lease_names=["lookup"])  # fmt: skip
+    run_worker(
+        lambda: Generation.objects.get(pk=row.pk).poll_failures >= 2,
+        "lookups failed",
+        lease_names=["lookup"],
+    )
     row.refresh_from_db()
     assert row.status == Status.UNCONFIRMED
 
@@ -583,8 +592,10 @@ def read(*pages: bytes, since: datetime = TEN_MINUTES_AGO) -> tuple[Listing, int
         client = kling_responses.make_client(server.url)
         listing = client.list_tasks(since)
         client.close()
-        assert all(f"pageNum={number}&" in received.path
-                   for number, received in enumerate(server.requests, 1))  # fmt: skip
+        assert all(
+            f"pageNum={number}&" in received.path
+            for number, received in enumerate(server.requests, 1)
+        )
         return listing, len(server.requests)
 
 

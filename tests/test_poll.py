@@ -253,9 +253,16 @@ def test_poll_interval_grows_with_age_and_failures(
 ) -> None:
     settings.POLL_SECONDS = [4, 8, 20, 60]
     for age, failures, seconds in (
-        (0, 0, 4), (59, 0, 4), (61, 0, 8), (301, 0, 20), (1801, 0, 60),
-        (0, 1, 8), (0, 3, 32), (0, 9, 60), (1801, 9, 60),
-    ):  # fmt: skip
+        (0, 0, 4),
+        (59, 0, 4),
+        (61, 0, 8),
+        (301, 0, 20),
+        (1801, 0, 60),
+        (0, 1, 8),
+        (0, 3, 32),
+        (0, 9, 60),
+        (1801, 9, 60),
+    ):
         assert 0.8 * seconds <= next_poll(age, failures) <= 1.2 * seconds
 
 
@@ -295,11 +302,17 @@ def test_poll_concurrency_follows_rate_and_latency(settings: Settings) -> None:
         Generation.objects.exclude(pk=row.pk).delete()
         owner = make_member()
         Generation.objects.bulk_create(
-            Generation(owner=owner, idempotency_key=str(uuid4()), prompt="a pear",
-                       aspect_ratio="1:1", status=Status.RUNNING, upstream_task_id="t",
-                       next_poll_at=timezone.now())
+            Generation(
+                owner=owner,
+                idempotency_key=str(uuid4()),
+                prompt="a pear",
+                aspect_ratio="1:1",
+                status=Status.RUNNING,
+                upstream_task_id="t",
+                next_poll_at=timezone.now(),
+            )
             for _row in range(polled - 1)
-        )  # fmt: skip
+        )
         concurrency = poll.PollConcurrency()
         concurrency.observe([poll.PollResult(row, timezone.now(), KeyError(), seconds)] * 50)
         assert concurrency.limit() == threads

@@ -366,7 +366,7 @@ def test_demo_lists_only_scenarios_of_the_simulator(owner_client: Client) -> Non
     from klingweb.simulator.scenarios import scenario_in_prompt
 
     page = owner_client.get("/").content.decode()
-    prompts = re.findall(r"<dt>(simulate: [^<]+)</dt>", page)
+    prompts = re.findall(r"<dt><code>(simulate: [^<]+)</code></dt>", page)
     assert len(prompts) == 10
     assert "normal" not in [scenario_in_prompt(prompt) for prompt in prompts]
 

@@ -27,9 +27,13 @@ def installation(
 ) -> Iterator[Installation]:
     folder = tmp_path_factory.mktemp("watched")
     with Installation(
-        folder, upstream_url=upstream.url, poll_seconds="0.3,1,1,1",
-        watchdog_heartbeat_seconds=1, watchdog_timeout_seconds=8, log_level="ERROR",
-    ).prepare() as installation:  # fmt: skip
+        folder,
+        upstream_url=upstream.url,
+        poll_seconds="0.3,1,1,1",
+        watchdog_heartbeat_seconds=1,
+        watchdog_timeout_seconds=8,
+        log_level="ERROR",
+    ).prepare() as installation:
         installation.open()
         yield installation
 
