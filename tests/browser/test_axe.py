@@ -151,7 +151,7 @@ def test_axe_finds_nothing_in_what_opens(window: BrowserContext, installation: M
 
     page.goto("/")
     page.get_by_role("button", name="Generate").click()
-    page.get_by_text("Describe the picture first.").wait_for()
+    page.get_by_text("Describe the image first.").wait_for()
     for row in page.locator("details.composer-row").all():
         row.evaluate("row => { row.open = true; }")
     look("a form that was refused, all rows open")
