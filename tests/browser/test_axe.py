@@ -151,7 +151,7 @@ def test_axe_finds_no_violation_in_dialogs_and_menus(
 
     page.goto("/")
     page.get_by_role("button", name="Generate").click()
-    page.get_by_text("Describe the picture first.").wait_for()
+    page.get_by_text("Describe the image first.").wait_for()
     for row in page.locator("details.composer-row").all():
         row.evaluate("row => { row.open = true; }")
     check("composer with errors, all rows open")
