@@ -97,7 +97,7 @@ def test_a_finished_card_shows_its_pictures_from_our_own_files(
     for image, picture in zip(images, row.pictures.order_by("index"), strict=True):
         assert f'src="/files/{picture.pk}/preview"' in image
         assert f'width="{picture.width}" height="{picture.height}"' in image
-        assert 'alt="A &quot;pear&quot; &amp; &lt;b&gt;, picture' in image
+        assert 'alt="A &quot;pear&quot; &amp; &lt;b&gt;, image' in image
     assert owner_client.get(f"/files/{row.pictures.all()[0].pk}/preview").status_code == 200
 
 
