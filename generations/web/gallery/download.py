@@ -16,7 +16,6 @@ from zipstream.ng import ZipStream
 
 from generations.models import Member, Picture
 from generations.models.picture import PictureQuerySet
-from generations.web.cards import facts
 from generations.web.cards.changes import count_open
 from generations.web.files import INLINE_TYPES, prompt_slug
 from generations.web.middleware.access import MemberRequest
@@ -33,10 +32,13 @@ CHUNK_BYTES = 64 * 1024
 MAX_MEMBER_BYTES, MAX_PROMPT_BYTES = 48, 140
 # The columns that the files and the CSV need, for `only()`.
 CSV_COLUMNS = (
-    *("index", "file", "preview", "content_type", *facts.PICTURE_COLUMNS),
-    *(f"generation__{name}" for name in ("prompt", *facts.GENERATION_COLUMNS)),
-    *(f"generation__owner__{name}" for name in facts.OWNER_COLUMNS),
-)
+    "index", "file", "preview", "content_type", "width", "height", "size_bytes",
+    "generation__prompt", "generation__negative_prompt", "generation__aspect_ratio",
+    "generation__n", "generation__created_at", "generation__submitted_at",
+    "generation__finished_at", "generation__image_fidelity", "generation__reference_url",
+    "generation__reference__name", "generation__owner__username",
+    "generation__owner__first_name", "generation__owner__last_name",
+)  # fmt: skip
 
 
 @require_POST
@@ -107,8 +109,9 @@ def _rows(pictures: PictureQuerySet, keys: Sequence[int]) -> Iterator[Picture]:
     """Yield the pictures in the order of the keys, in batches to bound memory."""
     for start in range(0, len(keys), BATCH_SIZE):
         batch = keys[start : start + BATCH_SIZE]
-        rows = pictures.select_related("generation__owner").only(*CSV_COLUMNS).in_bulk(batch)
-        yield from (rows[pk] for pk in batch if pk in rows)
+        rows = pictures.select_related("generation__owner", "generation__reference")
+        found = rows.only(*CSV_COLUMNS).in_bulk(batch)
+        yield from (found[pk] for pk in batch if pk in found)
 
 
 def _content(

@@ -2,7 +2,6 @@
 
 import csv
 from collections.abc import Iterable, Iterator
-from datetime import datetime
 from typing import Any
 
 from django.conf import settings
@@ -11,14 +10,13 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from generations.models import Picture
-from generations.web.cards.facts import LABELS, facts
+from generations.web.cards.facts import facts
 
 BYTE_ORDER_MARK = "\ufeff"  # without it Excel does not read the file as UTF-8
 # A spreadsheet runs a cell that starts like this. The wide forms come from East Asian keyboards.
 FORMULA_STARTS = tuple("=+-@\t\r\n＝＋－＠")
-FACTS = (
-    "negative_prompt", "ratio", "images", "maker", "created", "reference", "similarity", "source",
-)  # fmt: skip
+# Of web/cards/facts.py: times and reference have columns of their own, in a fixed format.
+FACTS = ("negative_prompt", "aspect_ratio", "images", "owner", "image_fidelity", "source")
 
 
 class _Encoder:
@@ -46,23 +44,20 @@ def _escape(cell: Any) -> Any:
 def _header() -> tuple[str, ...]:
     return (
         _("File"), _("Image"), _("Number"), _("Generation"), _("Prompt"),
-        *(str(LABELS[name]) for name in FACTS),
-        _("Width"), _("Height"), _("URL"), _("Note"),
+        _("Negative prompt"), _("Aspect ratio"), _("Images"), _("Created by"), _("Similarity"),
+        _("Source"), _("Created"), _("Reference image"), _("Width"), _("Height"), _("URL"),
+        _("Note"),
     )  # fmt: skip
 
 
 def _cells(picture: Picture) -> tuple[Any, ...]:
     generation = picture.generation
-    values = {fact.name: _formatted(fact.value) for fact in facts(generation, picture)}
+    values = {fact.name: fact.value for fact in facts(generation, picture)}
+    created = timezone.localtime(generation.created_at).isoformat(sep=" ", timespec="seconds")
     url = settings.URL + reverse("picture", args=(picture.pk,))
     return (
         picture.pk, picture.number, generation.pk, generation.prompt,
-        *(values.get(name, _("No") if name == "reference" else "") for name in FACTS),
+        *(values.get(name, "") for name in FACTS),
+        created, _("Yes") if generation.has_reference else _("No"),
         picture.width, picture.height, url,
     )  # fmt: skip
-
-
-def _formatted(value: Any) -> str:
-    if isinstance(value, datetime):
-        return timezone.localtime(value).isoformat(sep=" ", timespec="seconds")
-    return str(value)
