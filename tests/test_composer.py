@@ -185,7 +185,7 @@ def test_prompt_history_lists_and_searches_own_prompts(
     assert prompts == ["Dunes", "A pear", "Cà phê"]
     assert "2 times" in page
     assert "Cà phê" in owner_client.get("/history/?q=ca").content.decode()
-    assert "None of your prompts has" in owner_client.get("/history/?q=zebra").content.decode()
+    assert "No results for “zebra”" in owner_client.get("/history/?q=zebra").content.decode()
     assert owner_client.get("/history/?q=%00&before=x").status_code == 404
 
 

@@ -271,7 +271,7 @@ def test_csv_contains_all_settings(owner_client: Client, settings: Settings) -> 
             "Created": "2026-11-24 12:00:00+00:00",
             "Reference image": "No",
             "Similarity": "",
-            "Source": "Demo simulator",
+            "Source": "demo simulator",
             "Width": str(picture.width),
             "Height": str(picture.height),
             "URL": f"https://pictures.example/pictures/{picture.pk}/",

@@ -1,15 +1,12 @@
 """The facts of a generation and of one picture."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.utils import timezone
-from pytest_django import Settings
 
+from generations.engines.offer import Field
 from generations.models import Generation, Member, ReferenceImage, Status
-from generations.web.cards import facts as module
 from generations.web.cards.facts import Fact, facts
 from tests.builders import make_generation
 
@@ -19,16 +16,16 @@ CREATED_AT = datetime(2026, 11, 27, 13, 3, tzinfo=UTC)
 
 
 def values_of(found: list[Fact]) -> dict[str, str]:
-    return {fact.name: fact.value for fact in found}
+    return {fact.name: fact.text for fact in found}
 
 
 @pytest.fixture
-def row(owner: Member, settings: Settings) -> Generation:
-    settings.DEMO = False
+def row(owner: Member) -> Generation:
     return make_generation(
         Status.SUCCEEDED,
         owner=owner,
         n=2,
+        upstream=Generation.Upstream.LIVE,
         negative_prompt="birds",
         created_at=CREATED_AT,
         submitted_at=CREATED_AT,
@@ -50,13 +47,13 @@ def test_facts_of_a_generation_are_in_order(row: Generation) -> None:
 def test_facts_of_a_picture_add_its_size(row: Generation) -> None:
     picture = row.pictures.all()[0]
     found = values_of(facts(row, picture))
-    assert found["size"] == "450 × 300"
+    assert found["dimensions"] == "450 × 300"
     assert found["file_size"].endswith(("bytes", "KB"))
 
 
 def test_size_of_a_generation_is_that_of_its_first_stored_picture(row: Generation) -> None:
     row.shown_pictures = list(row.pictures.order_by("index"))
-    assert values_of(facts(row))["size"] == "450 × 300"
+    assert values_of(facts(row))["dimensions"] == "450 × 300"
 
 
 def test_created_at_is_in_the_readers_time_zone(row: Generation) -> None:
@@ -73,24 +70,16 @@ def test_reference_image_and_similarity_are_facts(row: Generation, owner: Member
     assert values_of(facts(row))["reference"] == "https://files.example/a.png"
 
 
-def test_demo_is_named_as_the_source(row: Generation, settings: Settings) -> None:
-    settings.DEMO = True
-    assert values_of(facts(row))["source"] == "demo simulator"
+def test_simulator_is_named_as_the_source(row: Generation) -> None:
+    row.upstream = Generation.Upstream.SIMULATOR
+    assert values_of(facts(row))["source"] == "Demo simulator"
 
 
-@dataclass(frozen=True)
-class Field:
-    name: str
-    label: str
-    choices: Sequence[tuple[str, str]]
-
-
-def test_fields_of_the_engine_are_facts(row: Generation, monkeypatch: pytest.MonkeyPatch) -> None:
-    style = Field("style", "Style", (("photo", "Photograph"), ("ink", "Ink")))
-    monkeypatch.setattr(module, "offer_fields", lambda: (style, Field("seed", "Seed", ())))
-    monkeypatch.setattr(row, "params", {"style": "photo"}, raising=False)
-    assert Fact("style", "Style", "Photograph") in facts(row)
-    assert "seed" not in values_of(facts(row))
+def test_fields_of_the_engine_are_facts(row: Generation, paper: Field) -> None:
+    row.params = {"paper": "glossy"}
+    assert Fact("paper", "Paper", "Glossy paper") in facts(row)
+    row.params = {}
+    assert "paper" not in values_of(facts(row))
 
 
 def test_unset_facts_are_left_out(owner: Member) -> None:

@@ -82,6 +82,24 @@ def test_other_members_cannot_trash_or_hide_an_image(
     assert "/pictures/bulk/trash" not in body
 
 
+@pytest.mark.parametrize(
+    ("n", "is_private", "label"),
+    [
+        (1, False, "Make private"),
+        (3, False, "Make all 3 private"),
+        (1, True, "Share with the team"),
+        (3, True, "Share all 3 with the team"),
+    ],
+)
+def test_privacy_button_names_all_images_of_the_request(
+    owner_client: Client, owner: Member, n: int, is_private: bool, label: str
+) -> None:
+    row = make_generation(Status.SUCCEEDED, owner=owner, n=n, is_private=is_private)
+    page = owner_client.get(f"/pictures/{picture_ids(row)[0]}/").content.decode()
+    [button] = re.findall(r'id="viewer-private">([^<]+)<', page)
+    assert button.strip() == label
+
+
 def test_related_images_are_shown_only_if_visible(
     owner_client: Client, owner: Member, stranger: Member
 ) -> None:

@@ -12,7 +12,7 @@ from generations.engines.registry import offer_for
 from generations.models import Generation, Picture
 from generations.web.formats import format_datetime, format_duration
 
-# What `facts` reads, for `only()`: of a generation, of its owner, of a picture.
+# What `facts` reads, for `only()`: of a generation, its reference image, its owner, a picture.
 GENERATION_COLUMNS = (
     "upstream",
     "created_at",
@@ -26,14 +26,15 @@ GENERATION_COLUMNS = (
     "image_fidelity",
     "params",
 )
+REFERENCE_COLUMNS = ("name",)
 OWNER_COLUMNS = ("username", "first_name", "last_name")
 PICTURE_COLUMNS = ("width", "height", "size_bytes")
 
 _FORMATS: dict[str, Callable[[Any], str]] = {
-    "created": format_datetime,
-    "took": format_duration,
-    "size": filesizeformat,
-    "similarity": lambda number: str(localize(number)),
+    "created_at": format_datetime,
+    "duration": format_duration,
+    "file_size": filesizeformat,
+    "image_fidelity": lambda number: str(localize(number)),
 }
 
 
@@ -54,16 +55,16 @@ class Fact:
 def labels() -> dict[str, str]:
     """Return the name and label of every fact, in the order of the pages."""
     return {
-        "maker": _("Created by"),
-        "created": _("Created"),
-        "took": _("Time taken"),
-        "ratio": _("Aspect ratio"),
+        "owner": _("Created by"),
+        "created_at": _("Created"),
+        "duration": _("Time taken"),
+        "aspect_ratio": _("Aspect ratio"),
         "dimensions": _("Dimensions"),
-        "size": _("File size"),
+        "file_size": _("File size"),
         "images": _("Images"),
         "negative_prompt": _("Negative prompt"),
         "reference": _("Reference image"),
-        "similarity": _("Similarity"),
+        "image_fidelity": _("Similarity"),
         **{field.name: _(field.label) for field in offer_for().fields},
         "source": _("Source"),
     }
@@ -73,7 +74,7 @@ def facts(generation: Generation, picture: Picture | None = None) -> list[Fact]:
     """Return what is known; empty values are left out.
 
     Without a picture the dimensions are those of the first one in `shown_pictures`. Reads
-    `generation.owner`, which should be fetched along.
+    `owner` and `reference`, which should be fetched along.
     """
     values = _values(generation, picture)
     return [
@@ -87,16 +88,16 @@ def _values(row: Generation, picture: Picture | None) -> dict[str, Any]:
     sized = picture or _first_stored(row)
     is_demo = row.upstream != Generation.Upstream.LIVE
     return {
-        "maker": row.owner.name,
-        "created": row.created_at,
-        "took": row.took_seconds,
-        "ratio": row.aspect_ratio,
+        "owner": row.owner.name,
+        "created_at": row.created_at,
+        "duration": row.took_seconds,
+        "aspect_ratio": row.aspect_ratio,
         "dimensions": f"{sized.width} × {sized.height}" if sized else "",
-        "size": picture.size_bytes if picture else None,
+        "file_size": picture.size_bytes if picture else None,
         "images": row.n,
         "negative_prompt": row.negative_prompt,
-        "reference": _("Yes") if row.has_reference else "",
-        "similarity": row.image_fidelity,
+        "reference": row.reference.name if row.reference else row.reference_url,
+        "image_fidelity": row.image_fidelity,
         **_offer_values(row),
         "source": _("Demo simulator") if is_demo else "",
     }

@@ -42,7 +42,7 @@ def compare(request: MemberRequest) -> HttpResponse:
 
 def _sides(request: MemberRequest, selected: list[int]) -> list[Side]:
     visible = Picture.objects.visible_to(request.user).with_favourites_of(request.user)
-    found = visible.select_related("generation__owner").in_bulk(selected)
+    found = visible.select_related("generation__owner", "generation__reference").in_bulk(selected)
     return [_side(request, found[pk]) for pk in selected if pk in found]
 
 

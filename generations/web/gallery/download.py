@@ -35,6 +35,7 @@ CSV_COLUMNS = (
     *("index", "file", "preview", "content_type", *facts.PICTURE_COLUMNS),
     *(f"generation__{name}" for name in ("prompt", *facts.GENERATION_COLUMNS)),
     *(f"generation__owner__{name}" for name in facts.OWNER_COLUMNS),
+    *(f"generation__reference__{name}" for name in facts.REFERENCE_COLUMNS),
 )
 
 
@@ -106,7 +107,11 @@ def _rows(pictures: PictureQuerySet, keys: Sequence[int]) -> Iterator[Picture]:
     """Yield the pictures in the order of the keys, in batches to bound memory."""
     for start in range(0, len(keys), BATCH_SIZE):
         batch = keys[start : start + BATCH_SIZE]
-        rows = pictures.select_related("generation__owner").only(*CSV_COLUMNS).in_bulk(batch)
+        rows = (
+            pictures.select_related("generation__owner", "generation__reference")
+            .only(*CSV_COLUMNS)
+            .in_bulk(batch)
+        )
         yield from (rows[pk] for pk in batch if pk in rows)
 
 

@@ -16,9 +16,8 @@ from generations.web.cards.facts import facts, labels
 BYTE_ORDER_MARK = "\ufeff"  # without it Excel does not read the file as UTF-8
 # A spreadsheet runs a cell that starts like this. The wide forms come from East Asian keyboards.
 FORMULA_STARTS = tuple("=+-@\t\r\n＝＋－＠")
-FACTS = (
-    "negative_prompt", "ratio", "images", "maker", "created", "reference", "similarity", "source",
-)  # fmt: skip
+# Facts about one image only, or about how long it took, are not settings.
+OMITTED_FACTS = {"duration", "dimensions", "file_size"}
 
 
 class _Encoder:
@@ -44,10 +43,9 @@ def _escape(cell: Any) -> Any:
 
 
 def _header() -> tuple[str, ...]:
-    known = labels()
     return (
         _("File"), _("Image"), _("Number"), _("Generation"), _("Prompt"),
-        *(known[name] for name in FACTS),
+        *(label for name, label in labels().items() if name not in OMITTED_FACTS),
         _("Width"), _("Height"), _("URL"), _("Note"),
     )  # fmt: skip
 
@@ -58,7 +56,7 @@ def _cells(picture: Picture) -> tuple[Any, ...]:
     url = settings.URL + reverse("picture", args=(picture.pk,))
     return (
         picture.pk, picture.number, generation.pk, generation.prompt,
-        *(values.get(name, _("No") if name == "reference" else "") for name in FACTS),
+        *(values.get(name, "") for name in labels() if name not in OMITTED_FACTS),
         picture.width, picture.height, url,
     )  # fmt: skip
 
