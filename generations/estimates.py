@@ -33,7 +33,7 @@ class Estimate:
 
     @property
     def span(self) -> int:
-        """Length in seconds of the scale that shows the range, with room behind it."""
+        """Length in seconds of the scale that shows the range: a quarter longer than `high`."""
         return max(self.high * 5 // 4, 1)
 
     @property
@@ -48,7 +48,7 @@ class Estimate:
 
 
 def _round_up(seconds: float) -> int:
-    """Round up to a figure that reads as an estimate: 7, 35, 90, 330."""
+    """Round up to a round number: 7, 35, 90, 330."""
     steps = ((20, 1), (60, 5), (180, 10), (math.inf, 30))
     step = next(step for limit, step in steps if seconds <= limit)
     return max(math.ceil(seconds / step) * step, 1)
@@ -104,7 +104,7 @@ def queue_estimates() -> dict[int, Range]:
 
 
 def clear_caches() -> None:
-    """Forget all figures, for tests that change rows."""
+    """Clear all cached figures, for tests that change rows."""
     _cached_queue.clear()
     durations.clear_caches()
 
@@ -120,7 +120,7 @@ def _read_queue() -> dict[int, Range]:
         status__in=(Status.SUBMITTING, Status.RUNNING), lost_at=None
     )
     if not concurrency_limit:
-        in_flight = in_flight.none()  # possibly thousands, and nothing waits for them
+        in_flight = in_flight.none()  # possibly thousands, and no row waits for them
     ranges = estimate_queue(
         [Work(row.n, durations.stats_for(row)) for row in in_flight.only(*columns)],
         [Work(row.n, durations.stats_for(row)) for row in queued],

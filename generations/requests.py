@@ -1,4 +1,4 @@
-"""What a member may ask for and do: pages, the API and commands all call this module.
+"""What members may request and do. Pages and commands call this module.
 
 Callers look rows up with `visible_to` and `changeable_by`; the rules of the offer, the
 transactions and the wake-ups of the worker are here.
@@ -54,37 +54,37 @@ class TaskIdTaken(NotPossible):
     """The task ID belongs to another generation."""
 
 
-# --- what is offered -----------------------------------------------------------------------------
+# --- the offer -----------------------------------------------------------------------------------
 
 
 def character_limit(limit: int | str) -> int:
-    """A limit of the offer as a number; a string names a setting."""
+    """Return a limit of the offer as a number; a string names a setting."""
     number: int = getattr(settings, limit) if isinstance(limit, str) else limit
     return number
 
 
 def offered_fields(offer: Offer | None = None) -> tuple[Field, ...]:
-    """The extra fields that the profile of this install has."""
+    """Return the extra fields that the upstream profile of this install has."""
     return (offer or offer_for()).fields_for(settings.UPSTREAM_PROFILE)
 
 
 def with_defaults(params: Mapping[str, Any]) -> dict[str, Any]:
-    """Each field on offer with its value in `params`; the default if that is not a choice."""
+    """Return the value of each offered field: from `params`, or its default if not a choice."""
     return {
         each.name: value if (value := params.get(each.name)) in each.values else each.default
         for each in offered_fields()
     }
 
 
-# --- asking --------------------------------------------------------------------------------------
+# --- requests ------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class GenerationRequest:
     """A request for images. `params` are the extra fields of the offer; missing ones get defaults.
 
-    A collection named in `new_collection` is created with the generation, and wins over
-    `collection`. `image_fidelity` counts only beside a reference image.
+    A collection named in `new_collection` is created with the generation, and takes precedence over
+    `collection`. `image_fidelity` is used only with a reference image.
     """
 
     prompt: str
@@ -193,7 +193,7 @@ class GenerationRequest:
 
 
 def _plain(value: Any) -> Any:
-    """Rows and numbers that JSON has no type for."""
+    """Convert what JSON has no type for: rows and numbers."""
     if isinstance(value, ReferenceImage):
         return value.sha256
     if isinstance(value, models.Model):
@@ -202,7 +202,7 @@ def _plain(value: Any) -> Any:
 
 
 def create(member: Member, request: GenerationRequest, key: str) -> Generation:
-    """Create the generation and wake the worker; the same key again returns the same row.
+    """Create the generation and wake up the worker; the same key again returns the same row.
 
     Raises InvalidRequest, and IdempotencyMismatch when another request has used the key.
     """
@@ -226,7 +226,7 @@ def create(member: Member, request: GenerationRequest, key: str) -> Generation:
     return generation
 
 
-# --- acting --------------------------------------------------------------------------------------
+# --- actions -------------------------------------------------------------------------------------
 # Each action is one transaction with its wake-up. `version` is the one that the member saw: a row
 # that has changed since raises NotPossible.
 

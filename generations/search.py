@@ -1,9 +1,8 @@
 """Full-text search over prompts, on SQLite and PostgreSQL.
 
-Words are found by their first letters, without case and diacritics. In scripts without spaces, such
-as Chinese, Japanese and Thai, any part of a text is found. Words joined without a space must be
-found next to each other: `black-and-white`. SQLite keeps an FTS5 index beside the table, PostgreSQL
-an index over an expression.
+Words match by prefix; case and diacritics are ignored. In scripts without spaces, such as Chinese,
+Japanese and Thai, any part of a text matches. Words joined without a space (`black-and-white`) match
+only next to each other. SQLite has an FTS5 table with triggers, PostgreSQL an expression index.
 """
 
 from collections.abc import Sequence
@@ -43,9 +42,9 @@ _POSTGRESQL_INDEX = """CREATE INDEX IF NOT EXISTS generations_search ON generati
 
 
 def search(rows: GenerationQuerySet, text: str) -> GenerationQuerySet:
-    """The rows whose prompt has every word of the text; all rows if the text is empty.
+    """Filter to rows whose prompt has every word of the text; all rows if the text is empty.
 
-    Rare words are looked up in the index. Common words are soon found by reading in date order.
+    Rare words are looked up in the index; for common words, reading in date order is faster.
     """
     if not text.strip():
         return rows
@@ -79,7 +78,7 @@ def prepare(*, using: str, **_signal: Any) -> None:
 
 
 def _matching_keys(phrases: Sequence[Sequence[str]], using: str) -> list[int]:
-    """The keys of the rows with all phrases, at most `MAX_SORTED_ROWS` + 1 of them."""
+    """Return the keys of rows with all phrases, at most `MAX_SORTED_ROWS` + 1 of them."""
     if connections[using].vendor == "postgresql":
         query = " & ".join(f"({' <-> '.join(phrase)}:*)" for phrase in phrases)
         sql = """SELECT id FROM generations_generation
@@ -94,7 +93,7 @@ def _matching_keys(phrases: Sequence[Sequence[str]], using: str) -> list[int]:
 
 
 def _contains(phrase: Sequence[str]) -> RawSQL:
-    """Match as the index does: these words next to each other, the last by its first letters."""
+    """Match like the index: these words next to each other, the last one as a prefix."""
     return RawSQL(
         "(' ' || generations_generation.search_text) LIKE %s",
         [f"% {' '.join(phrase)}%"],

@@ -122,8 +122,8 @@ UPSTREAM_PROFILE: str = env.str("KLINGWEB_UPSTREAM_PROFILE", default="documented
 CONCURRENCY_LIMIT: int = env.int("KLINGWEB_CONCURRENCY_LIMIT", default=20)
 # After a refusal the limit shrinks; every so many seconds it grows back by one step.
 CONCURRENCY_GROW_SECONDS: float = env.float("KLINGWEB_CONCURRENCY_GROW_SECONDS", default=30)
-# How to search the upstream for a submission that got no answer: by our "reference" (sent as
-# external_task_id), in the "list" of its tasks, or not at all ("").
+# How to look up an unanswered submit upstream: by our own id, sent as external_task_id
+# ("reference"), in the list of tasks ("list"), or not at all ("").
 UPSTREAM_LOOKUP: str = env.str("KLINGWEB_UPSTREAM_LOOKUP", default="")
 if UPSTREAM_LOOKUP not in ("", "reference", "list"):
     raise ImproperlyConfigured('KLINGWEB_UPSTREAM_LOOKUP must be "reference", "list" or empty.')
@@ -135,12 +135,12 @@ NEGATIVE_PROMPT_CHARACTERS: int = env.int("KLINGWEB_NEGATIVE_PROMPT_CHARACTERS",
 # --- worker: submitting ----------------------------------------------------------------------
 
 SUBMIT_THREADS: int = env.int("KLINGWEB_SUBMIT_THREADS", default=16)
-# For one submit as a whole.
+# Deadline of one whole submit.
 SUBMIT_DEADLINE_SECONDS: float = min(env.float("KLINGWEB_SUBMIT_DEADLINE_SECONDS", default=75), 200)
 # Minimum time between two submits, to spread bursts.
 SUBMIT_GAP_SECONDS: float = env.float("KLINGWEB_SUBMIT_GAP_SECONDS", default=0.01)
-# When to search the upstream for an unanswered submit, in seconds after it. If the last search
-# finds nothing, the upstream does not have it.
+# When to look up an unanswered submit, in seconds after it. If the last lookup finds nothing, the
+# upstream does not have it.
 LOOKUP_SECONDS: list[float] = env.list(
     "KLINGWEB_LOOKUP_SECONDS", cast=float, default=[60, 120, 300, 600]
 ) or [60]
@@ -156,7 +156,7 @@ POLL_LOOPS: int = env.int("KLINGWEB_POLL_LOOPS", default=1)
 POLL_THREADS: int = env.int("KLINGWEB_POLL_THREADS", default=256)
 # Between two polls of one task: up to the age of 1, 5 and 30 minutes, and after that.
 POLL_SECONDS: list[float] = env.list("KLINGWEB_POLL_SECONDS", cast=float, default=[4, 8, 20, 60])
-# A task is late after this time, or later if such tasks usually take long.
+# A task is marked late after this time, or later if such tasks usually take longer.
 LATE_SECONDS: int = env.int("KLINGWEB_LATE_SECONDS", default=300)
 # A task is lost once the upstream has answered "not found" for this long.
 DOUBT_SECONDS: int = env.int("KLINGWEB_DOUBT_SECONDS", default=600)

@@ -207,7 +207,7 @@ class Visitor:
         headers = {"Referer": self.url + path}
         return self.session.post(self.url + path, data=fields, headers=headers, timeout=30)
 
-    def make(self, prompt: str, **fields: Any) -> requests.Response:
+    def generate(self, prompt: str, **fields: Any) -> requests.Response:
         """Send the studio's form once. The same `nonce` means the same form sent again."""
         defaults = {"n": 1, "aspect_ratio": "1:1", "negative_prompt": "", "nonce": uuid4()}
         return self.post("/", prompt=prompt, **{**defaults, **fields})

@@ -43,7 +43,7 @@ def test_requests_from_the_demo_are_not_sent_after_a_key_is_set(settings: Settin
     from_demo = make_generation(upstream="simulator")
     settings.UPSTREAM_MODE = "live"
     paid = make_generation(upstream="live")
-    sent = dispatch.send_next(10)
+    sent = dispatch.claim_next(10)
     assert [submission.generation for submission in sent] == [paid]
     from_demo.refresh_from_db()
     assert from_demo.status == Status.QUEUED

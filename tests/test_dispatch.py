@@ -18,7 +18,7 @@ from generations.models import (
     TransitionReason,
     UpstreamGate,
 )
-from generations.worker.dispatch import send_next
+from generations.worker.dispatch import claim_next
 from tests.builders import make_generation, make_member
 
 pytestmark = pytest.mark.django_db
@@ -31,7 +31,7 @@ def queue(owner: Member, *sizes: int) -> list[Generation]:
 
 
 def sent(limit: int = ALL) -> list[Generation]:
-    return [item.generation for item in send_next(limit)]
+    return [item.generation for item in claim_next(limit)]
 
 
 @pytest.fixture(autouse=True)
@@ -75,7 +75,7 @@ def test_member_served_longest_ago_is_first() -> None:
 
 def test_postponed_request_keeps_its_place() -> None:
     first, second = queue(make_member(), 1, 1)
-    (item,) = send_next(1)
+    (item,) = claim_next(1)
     item.generation.mark_postponed(item.submission, TransitionReason.BUSY)
     assert sent(1) == [first]
     assert sent(1) == [second]
@@ -133,7 +133,7 @@ def test_images_in_flight_counts_rows_that_may_be_in_progress(
 
 def test_row_is_submitting_before_anything_is_sent() -> None:
     make_generation(owner=make_member())
-    (item,) = send_next(1)
+    (item,) = claim_next(1)
     row = Generation.objects.get()
     assert (row.status, row.attempt) == (Status.SUBMITTING, 1)
     assert item.submission == Submission.objects.get(generation=row, attempt=1)
@@ -153,7 +153,7 @@ def test_request_with_a_missing_reference_image_fails_unsent() -> None:
         sha256="0",
     )
     row = make_generation(owner=owner, reference=gone)
-    assert send_next(1) == []
+    assert claim_next(1) == []
     row.refresh_from_db()
     assert (row.status, row.failure) == (Status.FAILED, Failure.OURS)
     assert row.submissions.get().outcome == Submission.Outcome.REFUSED
@@ -185,7 +185,7 @@ def test_probe_gap_doubles_up_to_fifteen_minutes(settings: Settings) -> None:
     for _ in range(6):
         UpstreamGate.objects.update(probe_at=timezone.now())
         before = timezone.now()
-        (item,) = send_next(ALL)
+        (item,) = claim_next(ALL)
         # Refused again: the response must not double the gap a second time.
         item.generation.mark_postponed(item.submission, TransitionReason.BUSY)
         UpstreamGate.for_engine().hold(UpstreamGate.HoldReason.KEY)

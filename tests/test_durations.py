@@ -108,7 +108,7 @@ class Day:
                 self._show(now)
 
     def _request(self, now: float) -> None:
-        """Busy and quiet hours; now and then a member sends many requests at once."""
+        """Add requests: busy and quiet hours; sometimes a member sends many requests at once."""
         busy = 0.5 + 0.5 * (8 < now / 3600 % 24 < 18)
         if self.rng.random() < 0.075 * busy:
             count = 12 if self.rng.random() < 0.02 else 1

@@ -1,4 +1,4 @@
-"""The vocabularies of the engines and of the models are the same."""
+"""The enums of engines and those of models have the same values."""
 
 from generations.engines.base import FailureKind, HoldReason
 from generations.models import Failure, UpstreamGate

@@ -94,17 +94,17 @@ def test_locked_database_affects_only_the_current_request(tmp_path: Path) -> Non
     ):
         visitor = installation.open()
         for number in range(5):
-            visitor.make(f"before the lock {number}")
+            visitor.generate(f"before the lock {number}")
         wait_until(lambda: simulator.tasks(), 30, "some are submitted")
         responses = []
         with closing(sqlite3.connect(tmp_path / "klingweb.db", isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
-            responses.append(visitor.make("during the lock"))
-            threading.Event().wait(3)  # longer than the timeout of everybody
+            responses.append(visitor.generate("during the lock"))
+            threading.Event().wait(3)  # longer than every timeout
             other.execute("ROLLBACK")
         assert responses[0].status_code == 503
         assert "during the lock" in responses[0].text
-        assert visitor.make("after the lock").ok
+        assert visitor.generate("after the lock").ok
         wait_until(installation.is_idle, 60, "the installation is idle")
         statuses = installation.statuses()
         assert sum(statuses.values()) == 6

@@ -119,8 +119,8 @@ def test_request_without_a_readable_response_is_unanswered(name: str) -> None:
 
 
 def test_failed_connection_is_not_sent() -> None:
-    with ScriptedServer(reply(200)) as gone:
-        url = gone.url
+    with ScriptedServer(reply(200)) as closed:
+        url = closed.url
     with pytest.raises(NotSent):
         make_client(url).submit(REQUEST)
     with pytest.raises(NotSent):

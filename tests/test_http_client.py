@@ -171,8 +171,8 @@ def test_aborted_response_without_length_is_not_complete() -> None:
 
 
 def test_sending_to_a_server_that_does_not_read_is_aborted() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as deaf:
-        connection = HttpConnection(f"http://127.0.0.1:{deaf.getsockname()[1]}")
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        connection = HttpConnection(f"http://127.0.0.1:{listening.getsockname()[1]}")
         assert fails_after_sending(
             Deadline(SOON), DeadlineExceeded, connection, body=b"x" * 30_000_000
         )
@@ -227,8 +227,8 @@ def test_many_calls_share_one_reaper_thread() -> None:
 
 
 def test_nothing_is_sent_to_a_closed_port() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as gone:
-        connection = HttpConnection(f"http://127.0.0.1:{gone.getsockname()[1]}")
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        connection = HttpConnection(f"http://127.0.0.1:{closed.getsockname()[1]}")
     assert not fails_after_sending(Deadline(5), requests.ConnectionError, connection)
 
 
@@ -260,8 +260,8 @@ def test_nothing_is_sent_while_connecting() -> None:
 
 
 def test_nothing_is_sent_in_a_tls_handshake_that_hangs(tls: ssl.SSLContext) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as mute:
-        connection = HttpConnection(f"https://127.0.0.1:{mute.getsockname()[1]}")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        connection = HttpConnection(f"https://127.0.0.1:{silent.getsockname()[1]}")
         assert not fails_after_sending(Deadline(SOON), DeadlineExceeded, connection)
 
 

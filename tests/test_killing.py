@@ -104,14 +104,14 @@ def test_naive_worker_is_charged_twice_under_the_same_kills(tmp_path: Path) -> N
         print(f"{NAIVE_KILLS} kills: {len(_charged_twice(simulator))} requests charged twice")
 
 
-def _rows(installation: Installation, status: str, why: str = "%") -> list[dict[str, Any]]:
+def _rows(installation: Installation, status: str, reason: str = "%") -> list[dict[str, Any]]:
     """Rows with this status that have reached it for this reason."""
     return installation.rows(
-        """SELECT DISTINCT prompt FROM generations_generation g JOIN generations_transition m
-           ON m.generation_id = g.id AND m.to_status = g.status
-           WHERE g.status = ? AND m.reason LIKE ?""",
+        """SELECT DISTINCT prompt FROM generations_generation g JOIN generations_transition t
+           ON t.generation_id = g.id AND t.to_status = g.status
+           WHERE g.status = ? AND t.reason LIKE ?""",
         status,
-        why,
+        reason,
     )
 
 
@@ -122,7 +122,7 @@ def _generate_until_accepted(visitor: Visitor, prompts: list[str]) -> None:
 
         def is_accepted(prompt: str = prompt, nonce: str = nonce) -> bool:
             try:
-                return visitor.make(prompt, nonce=nonce).ok
+                return visitor.generate(prompt, nonce=nonce).ok
             except requests.ConnectionError:
                 return False
 

@@ -337,7 +337,7 @@ FINISHED: dict[str, tuple[object, tuple[str, ...]]] = {
         task_json("succeed", **images_json({"url": A}, {"url": A}, {"url": B})),
         (A, B),
     ),
-    "no web address": (
+    "not a web URL": (
         task_json("succeed", **images_json({"url": "ftp:x"}, {"url": None}, {"url": C})),
         (C,),
     ),
@@ -381,7 +381,7 @@ FINISHED: dict[str, tuple[object, tuple[str, ...]]] = {
     "output": ({"code": 0, "data": {"status": "Success", "output": {"urls": [A, B]}}}, (A, B)),
     "output of one": ({"code": 0, "data": {"status": "finished", "output": {"url": A}}}, (A,)),
     "the sync facade": ({"created": 1, "data": [{"url": A}, {"url": B}]}, (A, B)),
-    "fail_reason is the address": (
+    "fail_reason is the URL": (
         {"code": "success", "data": {"status": "SUCCESS", "fail_reason": A}},
         (A,),
     ),
@@ -447,7 +447,7 @@ FAILED: dict[str, tuple[object, str]] = {
         {"code": 1301, "message": "content moderation failed", "data": {"task_status": "failed"}},
         "content moderation failed",
     ),
-    "an address is no reason": (task_json("failed", fail_reason=A, task_status_msg=""), ""),
+    "a URL is no reason": (task_json("failed", fail_reason=A, task_status_msg=""), ""),
     "in the gateway's own task": (
         gateway_task("FAILURE", None, fail_reason="timed out (9 min)"),
         "timed out (9 min)",
@@ -537,7 +537,7 @@ QUERY_ERRORS: dict[str, tuple[int, object, tuple[Any, ...]]] = {
     "no data": (200, kling_json(0, "SUCCEED", data=None), (Unanswered,)),
     "no status": (200, kling_json(0, "SUCCEED", data={"task_id": "t"}), (Unanswered,)),
     "an envelope with an error": (200, {"status": "error", "message": "try later"}, (Unanswered,)),
-    "an address beside a code": (200, {"code": 7, "message": "no", "url": A}, (Unanswered,)),
+    "a URL beside a code": (200, {"code": 7, "message": "no", "url": A}, (Unanswered,)),
     "a list": (200, [task_json("failed")], (Unanswered,)),
 }
 
@@ -552,7 +552,7 @@ def test_odd_query_response_never_ends_a_task(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "progress"),
+    ("value", "progress"),
     [
         ("45%", 45),
         (45, 45),
@@ -567,8 +567,8 @@ def test_odd_query_response_never_ends_a_task(name: str) -> None:
         ([], None),
     ],
 )
-def test_progress_is_read_in_every_form(said: object, progress: int | None) -> None:
-    task = query(reply(200, task_json("processing", progress=said)))
+def test_progress_is_read_in_every_form(value: object, progress: int | None) -> None:
+    task = query(reply(200, task_json("processing", progress=value)))
     assert isinstance(task, Task)
     assert task.progress == progress
 

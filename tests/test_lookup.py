@@ -63,7 +63,7 @@ def lose_response(**columns: Any) -> Generation:
     """Submit a row whose worker is killed before it records the response."""
     row = make_generation(**columns)
     with closing(make_client()) as client:
-        (item,) = dispatch.send_next(1)
+        (item,) = dispatch.claim_next(1)
         client.submit(item.request)
     item.submission.holder = DEAD_HOLDER
     item.submission.save()
@@ -176,7 +176,7 @@ def test_request_without_an_external_id_is_not_looked_up(
     """The upstream would rightly not find this id, which proves nothing."""
     lost_before = lose_response()
     make_generation()
-    dispatch.send_next(1)
+    dispatch.claim_next(1)
     settings.UPSTREAM_LOOKUP = "reference"
     settings.LOOKUP_SECONDS = [0]
     Generation.objects.get(status=Status.SUBMITTING).submissions.update(holder=DEAD_HOLDER)
@@ -305,10 +305,9 @@ def test_list_that_does_not_go_back_far_enough_proves_nothing(
 # --- which task belongs to which row -----------------------------------------------------------
 
 
-def task(task_id: str, name: str = "", made_at: datetime | None = None) -> dict[str, Any]:
-    created = made_at or timezone.now()
-    info = {"external_task_id": name} if name else {}
-    milliseconds = int(created.timestamp() * 1000)
+def task(task_id: str, external_id: str = "", created_at: datetime | None = None) -> dict[str, Any]:
+    info = {"external_task_id": external_id} if external_id else {}
+    milliseconds = int((created_at or timezone.now()).timestamp() * 1000)
     return {
         "task_id": task_id,
         "task_status": "processing",
@@ -515,14 +514,14 @@ def admin(db: None) -> Member:
     return make_admin()
 
 
-def its_task(upstream: Simulator, row: Generation) -> str:
+def task_id_of(upstream: Simulator, row: Generation) -> str:
     (found,) = [one for one in upstream.tasks() if one["prompt"] == row.prompt]
     return str(found["task_id"])
 
 
 def test_task_id_entered_by_an_admin_is_polled(upstream: Simulator, admin: Member) -> None:
     row = lose_response()
-    assert row.set_task_id(admin, row.version, f"  {its_task(upstream, row)}\n")
+    assert row.set_task_id(admin, row.version, f"  {task_id_of(upstream, row)}\n")
     assert row.next_poll_at
     assert row.next_poll_at <= timezone.now()
     run_worker()
@@ -551,7 +550,7 @@ def test_task_id_from_a_stale_page_is_rejected(upstream: Simulator, admin: Membe
     row = lose_response()
     assert not row.set_task_id(admin, row.version - 1, "some-task")
     sending = make_generation()
-    dispatch.send_next(1)
+    dispatch.claim_next(1)
     sending.refresh_from_db()
     assert not sending.set_task_id(admin, sending.version, "some-task")
     assert Generation.objects.get(pk=sending.pk).status == Status.SUBMITTING
@@ -567,7 +566,7 @@ def test_mistyped_task_id_can_be_corrected_when_the_task_is_lost(
     run_worker(lambda: Generation.objects.get(pk=row.pk).is_lost, "it is lost")
     row.refresh_from_db()
     settings.DOUBT_SECONDS = 600
-    assert row.set_task_id(admin, row.version, its_task(upstream, row))
+    assert row.set_task_id(admin, row.version, task_id_of(upstream, row))
     assert not row.is_lost
     run_worker()
     row.refresh_from_db()

@@ -49,7 +49,9 @@ def test_random_faults_and_kills_lose_nothing_and_charge_nothing_twice(tmp_path:
         ).prepare() as installation,
     ):  # fmt: skip
         visitor = installation.open()
-        person = threading.Thread(target=lambda: [visitor.make(prompt, n=2) for prompt in prompts])
+        person = threading.Thread(
+            target=lambda: [visitor.generate(prompt, n=2) for prompt in prompts]
+        )
         person.start()
         for kill in range(KILLS):
             _wait_for_polls(simulator, 60)
@@ -106,9 +108,9 @@ def _check_polls_after_the_end(
     simulator: Simulator, installation: Installation, rows: list[dict[str, Any]]
 ) -> None:
     transitions = installation.rows(
-        "SELECT g.upstream_task_id AS id, strftime('%s', m.at) AS at FROM generations_transition m"
-        " JOIN generations_generation g ON g.id = m.generation_id"
-        " WHERE m.to_status IN ('succeeded', 'failed')"
+        "SELECT g.upstream_task_id AS id, strftime('%s', t.at) AS at FROM generations_transition t"
+        " JOIN generations_generation g ON g.id = t.generation_id"
+        " WHERE t.to_status IN ('succeeded', 'failed')"
     )
     ended = {each["id"]: float(each["at"]) + 1 for each in transitions if each["id"]}
     assert ended

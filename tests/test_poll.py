@@ -235,10 +235,10 @@ def test_result_that_cannot_be_written_does_not_affect_others(
     bad, good = running(owner=owner, n=2), running(owner=owner)
     mark_fetching = GenerationQuerySet.mark_fetching
 
-    def fail_for_one(rows: GenerationQuerySet, made: dict[int, Any]) -> set[int]:
-        if bad.pk in made:
+    def fail_for_one(rows: GenerationQuerySet, results: dict[int, Any]) -> set[int]:
+        if bad.pk in results:
             raise DatabaseError("value out of range")
-        return mark_fetching(rows, made)
+        return mark_fetching(rows, results)
 
     with monkeypatch.context() as broken:
         broken.setattr(GenerationQuerySet, "mark_fetching", fail_for_one)
@@ -270,12 +270,12 @@ def test_number_of_statements_is_constant_for_finished_tasks(
     django_assert_max_num_queries: Any,
 ) -> None:
     owner = make_member()
-    for many in (2, 40):
-        rows = [running(owner=owner) for _row in range(many)]
+    for count in (2, 40):
+        rows = [running(owner=owner) for _row in range(count)]
         finished_rows = {row.pk: (["https://files.example/1.png"], "response") for row in rows}
         with django_assert_max_num_queries(12):
-            moved = Generation.objects.mark_fetching(finished_rows)
-        assert moved == set(finished_rows)
+            changed = Generation.objects.mark_fetching(finished_rows)
+        assert changed == set(finished_rows)
         for row in rows:
             row.refresh_from_db()
             assert (row.status, row.last_response, row.version) == (Status.FETCHING, "response", 2)
@@ -286,8 +286,8 @@ def test_number_of_statements_is_constant_for_finished_tasks(
 def test_only_running_rows_are_marked_fetching() -> None:
     failed, still_running = running(), running()
     failed.mark_failed(Failure.OURS, "failed")
-    made = {row.pk: (["https://files.example/1.png"], "") for row in (failed, still_running)}
-    assert Generation.objects.mark_fetching(made) == {still_running.pk}
+    results = {row.pk: (["https://files.example/1.png"], "") for row in (failed, still_running)}
+    assert Generation.objects.mark_fetching(results) == {still_running.pk}
     assert not failed.pictures.exists()
 
 

@@ -1,4 +1,4 @@
-"""Creating a generation and acting on it, as pages and the API do."""
+"""Creating a generation and acting on it, as pages and commands do."""
 
 import hashlib
 import json

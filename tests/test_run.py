@@ -29,7 +29,7 @@ def test_first_start_creates_an_admin_with_a_generated_password(settings: Settin
     assert run._ensure_admin() == hint  # the demo repeats it
 
 
-def test_generated_password_is_forgotten_once_it_is_changed(settings: Settings) -> None:
+def test_file_of_the_generated_password_is_deleted_once_it_is_changed(settings: Settings) -> None:
     run._ensure_admin()
     admin = Member.objects.get()
     admin.set_password("another one")

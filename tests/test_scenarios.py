@@ -208,8 +208,8 @@ def _check_page(row: Generation, end: End) -> None:
     # raw responses are shown to admins only
     answered = row.submissions.exclude(response="").exists()
     assert "API log" not in page
-    admin_client = client_for(make_admin()).get(f"/generations/{row.pk}/").content.decode()
-    assert ("API log" in admin_client) or not answered
+    page_of_admin = client_for(make_admin()).get(f"/generations/{row.pk}/").content.decode()
+    assert ("API log" in page_of_admin) or not answered
 
 
 def _runs_forever(end: End) -> bool:

@@ -95,7 +95,7 @@ def test_shrunk_limit_is_applied_to_submits() -> None:
     for _row in range(4):
         make_generation(n=2)
     UpstreamGate.for_engine().shrink(accepted=4)
-    assert len(dispatch.send_next(100)) == 2
+    assert len(dispatch.claim_next(100)) == 2
 
 
 def test_upstream_with_a_lower_limit_still_completes_all_requests(
@@ -116,7 +116,7 @@ def test_pause_stops_submits_and_keeps_the_queue(upstream: Simulator, admin: Mem
     assert UpstreamGate.for_engine().pause(admin, "Monthly limit reached")
     assert not UpstreamGate.for_engine().pause(admin, "a second one changes nothing")
     assert not submit.has_work()
-    assert dispatch.send_next(10) == []
+    assert dispatch.claim_next(10) == []
     # a success ends a hold, but not a pause
     UpstreamGate.for_engine().clear()
     assert UpstreamGate.for_engine().pause_reason == "Monthly limit reached"

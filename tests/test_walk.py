@@ -44,7 +44,7 @@ def test_a_press_becomes_pictures_in_the_card(
     installation: Installation, upstream: Simulator
 ) -> None:
     person = installation.sign_in()
-    answer = person.make("two quiet hills", n=2, aspect_ratio="3:2")
+    answer = person.generate("two quiet hills", n=2, aspect_ratio="3:2")
     row = _only_row(installation, "two quiet hills")
     assert answer.url.endswith(f"/#generation-{row['id']}")
     assert f'id="generation-{row["id"]}"' in answer.text
@@ -88,7 +88,7 @@ def test_twenty_parallel_posts_of_one_form_make_one_row_and_one_submit(
     nonce = str(uuid4())
     with ThreadPoolExecutor(20) as presses:
         answers = list(
-            presses.map(lambda _press: person.make("one door", nonce=nonce), range(20))
+            presses.map(lambda _press: person.generate("one door", nonce=nonce), range(20))
         )  # fmt: skip
     assert [answer.status_code for answer in answers] == [200] * 20
     row = _only_row(installation, "one door")

@@ -65,9 +65,9 @@ def _is_alive(process: psutil.Process) -> bool:
         return False
 
 
-def make(installation: Installation, person: Visitor, prompt: str) -> None:
+def generate(installation: Installation, person: Visitor, prompt: str) -> None:
     """Request a generation, and wait until it has succeeded."""
-    person.make(prompt)
+    person.generate(prompt)
     wait_until(
         lambda: row(installation, prompt)["status"] == "succeeded",
         TIMEOUT_SECONDS,
@@ -114,12 +114,12 @@ def kill(*processes: psutil.Process) -> None:
 def test_damaged_cluster_is_replaced_completely(
     installation: Installation, person: Visitor, fault: str
 ) -> None:
-    make(installation, person, f"before {fault}")
+    generate(installation, person, f"before {fault}")
     wait_until(lambda: is_idle(installation), TIMEOUT_SECONDS, "the cluster is idle")
     cluster = Cluster(installation)
     FAULTS[fault](cluster)
     wait_until(cluster.is_gone, TIMEOUT_SECONDS, "the old cluster is gone")
-    make(installation, person, f"after {fault}")
+    generate(installation, person, f"after {fault}")
 
 
 def test_killed_busy_workers_are_replaced(
@@ -127,7 +127,7 @@ def test_killed_busy_workers_are_replaced(
 ) -> None:
     upstream.settings(seconds=[3, 3])
     for number in range(5):
-        person.make(f"busy {number}")
+        person.generate(f"busy {number}")
     wait_until(
         lambda: installation.statuses().get("running"), TIMEOUT_SECONDS, "they are in progress"
     )
@@ -138,7 +138,7 @@ def test_killed_busy_workers_are_replaced(
     assert set(ends) <= {"succeeded", "unconfirmed"}
     tasks = [task["prompt"] for task in upstream.tasks()]
     assert len(tasks) == len(set(tasks)), "charged twice"
-    make(installation, person, "after the busy workers were killed")
+    generate(installation, person, "after the busy workers were killed")
 
 
 def test_two_clusters_charge_nothing_twice_and_one_takes_over(
@@ -148,7 +148,7 @@ def test_two_clusters_charge_nothing_twice_and_one_takes_over(
         other.environment = installation.environment
         other.start("worker")
         for number in range(30):
-            person.make(f"for two groups {number}")
+            person.generate(f"for two clusters {number}")
         wait_until(
             lambda: installation.statuses().get("running"), TIMEOUT_SECONDS, "they are in progress"
         )
@@ -156,16 +156,16 @@ def test_two_clusters_charge_nothing_twice_and_one_takes_over(
         wait_until(installation.is_idle, TIMEOUT_SECONDS, "the installation is idle")
     tasks = [task["prompt"] for task in upstream.tasks()]
     assert len(tasks) == len(set(tasks)), "charged twice"
-    ends = [row(installation, f"for two groups {number}")["status"] for number in range(30)]
+    ends = [row(installation, f"for two clusters {number}")["status"] for number in range(30)]
     assert set(ends) <= {"succeeded", "unconfirmed"}
 
 
 def test_killed_pusher_is_replaced_by_the_cluster(
     installation: Installation, person: Visitor
 ) -> None:
-    make(installation, person, "before the pusher is killed")
+    generate(installation, person, "before the pusher is killed")
     kill(Cluster(installation).pusher)
-    make(installation, person, "after the pusher is killed")
+    generate(installation, person, "after the pusher is killed")
 
 
 def test_stop_waits_for_a_pending_post_and_saves_its_response(
@@ -173,7 +173,7 @@ def test_stop_waits_for_a_pending_post_and_saves_its_response(
 ) -> None:
     upstream.settings(submit_seconds=3)
     prompt = "sent during a stop"
-    person.make(prompt)
+    person.generate(prompt)
     wait_until(lambda: posts(upstream, prompt), TIMEOUT_SECONDS, "the POST was sent")
     members = installation.process_tree("worker")
     assert installation.stop("worker", TIMEOUT_SECONDS) == 0

@@ -17,7 +17,7 @@ _PUBLIC_IPV6 = ipaddress.ip_network("2000::/3")
 
 
 class AddressBlocked(Exception):
-    """Not an OSError, so that urllib3 does not treat it as a broken connection."""
+    """A host has no public address. Not an OSError, which urllib3 treats as a broken connection."""
 
 
 def is_public(ip: str) -> bool:
@@ -34,7 +34,7 @@ def is_public(ip: str) -> bool:
 
 
 def public_addresses(host: str, addresses: list[str]) -> list[str]:
-    """Return the public ones of the addresses of `host`; raises `AddressBlocked` for none."""
+    """Return those addresses of `host` that are public. Raises `AddressBlocked` if none is."""
     public = [ip for ip in addresses if is_public(ip)]
     if not public:
         raise AddressBlocked(f"{host} is not on the public internet")
@@ -42,10 +42,10 @@ def public_addresses(host: str, addresses: list[str]) -> list[str]:
 
 
 def resolve(host: str, port: int | None, timeout_seconds: float | None) -> list[str]:
-    """Return the addresses of a name. Raises `TimeoutError`.
+    """Return the addresses of a host name. Raises `TimeoutError`.
 
     `getaddrinfo` cannot be interrupted, so it runs in its own thread, and a late result is
-    dropped. Only new connections pay for that.
+    dropped. Called for new connections only.
     """
     with suppress(ValueError):
         return [str(ipaddress.ip_address(host.strip("[]")))]

@@ -29,7 +29,7 @@ class HoldReason(StrEnum):
     KEY = "key"
     RIGHTS = "rights"
     ADDRESS = "address"
-    BUSY = "busy"  # set by the gate: too busy for minutes, without a reason
+    BUSY = "busy"  # set by the gate: 429 for minutes, without a known reason
     UNREACHED = "unreached"  # set by the gate: several submits without a readable response
 
 
@@ -91,7 +91,7 @@ class Listing:
 
 @dataclass(eq=False)
 class EngineError(Exception):
-    """`message` quotes the upstream where it gave one. Contains no secret."""
+    """`message` is the upstream's own where it sent one. Contains no secret."""
 
     message: str
     http_status: int | None = None
@@ -118,7 +118,7 @@ class NotSent(EngineError):
 
 @dataclass(eq=False)
 class SlowDown(EngineError):
-    """Not accepted for now. `wait_seconds` is None when the upstream gave no time.
+    """Not accepted for now. `wait_seconds` is None when the upstream named no time.
 
     `max_attempts` limits how often this response may be treated as "not accepted".
     """

@@ -1,6 +1,6 @@
 """A deadline for a whole HTTP call, from name resolution to the last byte.
 
-HTTP libraries limit single reads only: a server that sends a byte now and then blocks a thread
+HTTP libraries limit single reads only: a server that sends one byte at a time can block a thread
 forever.
 """
 
@@ -20,7 +20,7 @@ class DeadlineExceeded(requests.exceptions.Timeout):
 
 
 class Connection(Protocol):
-    """What a deadline needs of a connection. `deadline` is the one that uses it now."""
+    """What a deadline needs of a connection. `deadline` is that of the current call."""
 
     deadline: "Deadline | None"
     sock: Any

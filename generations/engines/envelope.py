@@ -53,7 +53,7 @@ def layers_of(data: Any) -> list[Fields]:
 
 
 def texts(layers: list[Fields], *names: str) -> list[str]:
-    """Return the texts under these names, outer layers first, with empty ones."""
+    """Return the texts under these names, outer layers first, including empty ones."""
     found = [layer.get(name) for layer in layers for name in names]
     return [value.strip() for value in found if isinstance(value, str)]
 
@@ -98,7 +98,7 @@ def listed_tasks(layers: list[Fields]) -> list[ListedTask] | None:
 
 
 def complete_since(tasks: list[ListedTask]) -> datetime | None:
-    """Return how far back a list is complete: its oldest task, if the newest is first.
+    """Return the time of the oldest task, if the list is sorted from the newest to the oldest.
 
     Any other order proves nothing. Nor does the end of the list: it may be truncated.
     """
@@ -108,7 +108,7 @@ def complete_since(tasks: list[ListedTask]) -> datetime | None:
 
 
 def _created_at(layers: list[Fields]) -> datetime | None:
-    """In milliseconds; at some gateways in seconds (notes 2.6)."""
+    """Parse milliseconds; some gateways send seconds (notes 2.6)."""
     values = [layer.get(name) for layer in layers for name in ("created_at", "submit_time")]
     for value in (value for value in values if isinstance(value, int | float | str)):
         with suppress(ValueError, OverflowError, OSError):

@@ -32,7 +32,7 @@ HOLD_CODES = {
 }
 NO_CHANNEL_CODE = "model_not_found"  # with 503: no free channel for this model
 WRONG_PATH_CODE = "invalid_request_error"
-UNREADABLE_ENGINE_CODE = "fail_to_fetch_task"  # left only where the engine's error is unreadable
+UNREADABLE_ENGINE_CODE = "fail_to_fetch_task"  # remains if the engine's own error is unreadable
 TASK_NOT_FOUND_CODE = "task_not_exist"  # also for a task of another account
 TASK_FAILED_CODE = "task_failed"
 # A readable error of the gateway with one of these statuses is final (notes 6.2).
@@ -171,7 +171,7 @@ class Gateway:
         return text.replace("\0", "").encode("utf-8", "replace").decode()
 
     def _redact_all(self, value: Any) -> Any:
-        """Redact parsed JSON: it can escape what `_redact` looks for (`\\u0000`, `\\/`)."""
+        """Redact parsed JSON too: escapes (`\\u0000`, `\\/`) hide the key from `_redact`."""
         if isinstance(value, dict):
             return {name: self._redact_all(inner) for name, inner in value.items()}
         if isinstance(value, list):
@@ -180,7 +180,7 @@ class Gateway:
 
 
 def _key_pattern(key: str) -> re.Pattern[str] | None:
-    """Match the key as it is, without sk- (as new-api repeats it), quoted, and in JSON."""
+    """Match the key unchanged, without sk- (as new-api repeats it), quoted, and in JSON."""
     bare = key.removeprefix("sk-")
     forms = {bare, repr(bare)[1:-1], bare.replace("/", "\\/")}
     if len(key) < MIN_SECRET_CHARACTERS:
@@ -209,7 +209,7 @@ def hold_or_wait(
         case 401:
             return response.as_error(OnHold, reason=HoldReason.KEY)
         case 403:
-            # A page without a message is from a firewall, which judges addresses.
+            # A page without a message is from a firewall, which blocks by IP address.
             is_address = not response.message or bool(_IP.search(response.message))
             reason = HoldReason.ADDRESS if is_address else HoldReason.RIGHTS
             return response.as_error(OnHold, reason=reason)

@@ -204,8 +204,8 @@ def _read_submit(response: ParsedResponse, *, names_model: bool) -> Task:
 def _submit_error(response: ParsedResponse, names_model: bool) -> EngineError:
     """Return a refusal, a wait or a hold; `Unanswered` for 5002, other 5xx, HTML, or no id.
 
-    A redirect is `Unanswered` too. It is not from the gateway we know, and the request may have
-    been passed on; repeating a paid POST needs proof.
+    A redirect is `Unanswered` too: the request may have been passed on, and a paid POST is repeated
+    only with proof that it was not accepted.
     """
     code, status = response.code, response.http_status
     if code in REFUSAL_CODES:

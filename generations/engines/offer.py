@@ -7,7 +7,7 @@ are shown. Forms, checks and pages read the offer and name no field of one engin
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 
 def gettext_noop(text: str) -> str:
@@ -17,7 +17,7 @@ def gettext_noop(text: str) -> str:
 
 @dataclass(frozen=True)
 class AspectRatio:
-    """`value` is the engine's spelling, "16:9" or "16x9"; `label` is read by screen readers."""
+    """`value` is as the engine spells it, "16:9" or "16x9"; `label` is for screen readers."""
 
     value: str
     label: str
@@ -51,7 +51,6 @@ class Field:
     choices: tuple[tuple[str, str], ...]  # (value, label)
     default: str
     profile: str = ""  # offered only with this upstream profile; "": with every profile
-    kind: Literal["choice"] = "choice"
 
     @property
     def values(self) -> tuple[str, ...]:

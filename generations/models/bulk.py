@@ -29,7 +29,7 @@ def unfavourite(pictures: Sequence[int], by: Member) -> list[int]:
 
 
 def tag(pictures: Sequence[int], by: Member, name: str) -> list[int]:
-    """Raises ValueError if the name has no letter and no digit."""
+    """Raises ValueError if the name has neither a letter nor a digit."""
     visible = Picture.objects.visible_to(by).filter(pk__in=pictures)
     with transaction.atomic():
         tag = Tag.objects.named(name)

@@ -54,7 +54,7 @@ class DurationStats:
 
 
 def _quantile(values: Sequence[float], share: float) -> float:
-    """The smallest of these sorted values that at least this share does not exceed."""
+    """Return the quantile of sorted values, rounded up to one of the values."""
     return values[min(math.ceil(share * (len(values) + 1)), len(values)) - 1]
 
 
@@ -76,7 +76,7 @@ def stats_for(generation: Generation) -> DurationStats:
 
 
 def clear_caches() -> None:
-    """Forget all figures, for tests that change rows."""
+    """Clear all cached figures, for tests that change rows."""
     _cache.clear()
 
 

@@ -25,7 +25,7 @@ from .submission import Submission
 from .transition import TransitionReason
 from .upstream_gate import UpstreamGate
 
-MAX_TASK_ID_LENGTH = 200  # characters, as the column has them
+MAX_TASK_ID_LENGTH = 200  # characters: the length of the column
 UNANSWERED = (Status.SUBMITTING, Status.UNCONFIRMED)
 
 
@@ -42,7 +42,7 @@ class Generation(GenerationBase):
 
     objects = GenerationQuerySet.as_manager()
 
-    # --- Transitions by the worker ---------------------------------------------------------------
+    # --- transitions by the worker ---------------------------------------------------------------
 
     def mark_submitting(self, deadline_seconds: float) -> Submission | None:
         """T1, before the connection is opened. None if the row is no longer queued."""
@@ -183,7 +183,7 @@ class Generation(GenerationBase):
     def finish_if_complete(self) -> bool:
         """T12: end the row if no picture is waiting for download any more."""
         with transaction.atomic():
-            # Serialises two downloads that end at once: the second one must see both pictures.
+            # Serializes two downloads that end at once: the second must see both results.
             Generation.objects.select_for_update().filter(pk=self.pk).first()
             states = list(self.pictures.values_list("state", flat=True))
             if Picture.State.WANTED in states:
@@ -225,7 +225,7 @@ class Generation(GenerationBase):
         )
         return self.results_without_images
 
-    # --- Transitions by people -------------------------------------------------------------------
+    # --- transitions by people -------------------------------------------------------------------
 
     def cancel(self, by: Member | None, version: int) -> bool:
         """T14: nothing was sent."""

@@ -220,9 +220,9 @@ class GenerationBase(models.Model):
 
     @property
     def external_id(self) -> str:
-        """Our name for the upstream task, the same on every attempt.
+        """Our own id of the upstream task, the same on every attempt.
 
-        An upstream that supports such names refuses a duplicate, and can be searched by name.
+        An upstream that supports such ids refuses a duplicate, and finds the task by this id.
         """
         return f"klingweb-{uuid5(_namespace(self.idempotency_key), str(self.owner_id))}"
 
@@ -232,7 +232,7 @@ class GenerationBase(models.Model):
             return None
         return round((self.finished_at - self.submitted_at).total_seconds())
 
-    # --- Conditional changes, recorded in the history ---------------------------------------------
+    # --- conditional changes, recorded in the history ---------------------------------------------
 
     def _row(self) -> BaseGenerationQuerySet[Self]:
         """A queryset of this row alone."""

@@ -40,7 +40,6 @@ POLL_COLUMNS = (
     "reference_id",
     "upstream",
     "engine",
-    "engine",
     "n",
 )
 
@@ -75,8 +74,8 @@ class BaseGenerationQuerySet(models.QuerySet[Row]):
     def containing(self, pictures: models.QuerySet[Picture]) -> Self:
         """Rows with at least one of these pictures.
 
-        The keys of a few are read first: without them the database would read back through the
-        whole table in date order. With many, it soon finds enough rows that way.
+        The keys of a few are read first: otherwise the database would read the whole table in date
+        order. With many, reading in date order soon finds enough rows.
         """
         keys = list(pictures.order_by().values_list("generation", flat=True)[: MAX_SORTED_ROWS + 1])
         if len(keys) <= MAX_SORTED_ROWS:
@@ -116,7 +115,7 @@ class BaseGenerationQuerySet(models.QuerySet[Row]):
         )
 
     def images_in_flight(self, engine: str = DEFAULT_ENGINE) -> int:
-        """Images that the upstream generates now, or may be generating: the sum of `n`."""
+        """Images that the upstream generates or may be generating now: the sum of `n`."""
         recent = Q(status_at__gt=timezone.now() - UNCONFIRMED_IN_FLIGHT)
         in_flight = (
             Q(status=Status.SUBMITTING)
@@ -213,7 +212,7 @@ class BaseGenerationQuerySet(models.QuerySet[Row]):
             )
         return set(pks)
 
-    # --- Leases of rows: polls and lookups -------------------------------------------------------
+    # --- leases of rows: polls and lookups -------------------------------------------------------
 
     def claim_due(
         self, limit: int, lease_seconds: float, engine: str = DEFAULT_ENGINE

@@ -23,7 +23,7 @@ def _generation_visible_to(member: Member) -> Q:
     return Q(generation__is_private=False) | Q(generation__owner=member)
 
 
-# Widths of the two previews in pixels: a tile at double density, and a screen.
+# Widths of the two previews in pixels: for a tile at double pixel density, and for a whole screen.
 THUMBNAIL_WIDTH = 512
 PREVIEW_WIDTH = 1280
 
@@ -93,7 +93,7 @@ class PictureQuerySet(models.QuerySet["Picture"]):
 
         `next_try_at` is both schedule and lease: a picture claimed by a process that died becomes
         due again without further action. Claims are counted, so that a picture whose download
-        kills the process is given up in the end.
+        kills the process is marked lost in the end.
         """
         now = timezone.now()
         due = self.filter(state=Picture.State.WANTED, next_try_at__lte=now).order_by("next_try_at")

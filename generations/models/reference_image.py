@@ -19,7 +19,7 @@ class ReferenceImageQuerySet(models.QuerySet["ReferenceImage"]):
 
 
 class ReferenceImage(models.Model):
-    """A normalised image to guide a generation.
+    """A normalized image to guide a generation.
 
     Stored with the first submit of the form, even if the form is invalid, so that the member
     never has to choose the file twice.

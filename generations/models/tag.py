@@ -10,7 +10,7 @@ class TagQuerySet(models.QuerySet["Tag"]):
     def named(self, name: str) -> "Tag":
         """Return the tag of that name, ignoring case and diacritics; create it if needed.
 
-        Raises ValueError if the name has no letter and no digit.
+        Raises ValueError if the name has neither a letter nor a digit.
         """
         name = " ".join(name.split())[: Tag.MAX_NAME_LENGTH]
         normalized = " ".join(normalize(name))[: Tag.MAX_NAME_LENGTH]

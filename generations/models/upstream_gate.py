@@ -52,7 +52,7 @@ class UpstreamGate(models.Model):
 
     MAX_LIMIT_AFTER_REFUSAL = 0.75  # share of the configured limit
     LIMIT_GROWTH = 0.1  # share of the current limit, a step
-    NO_LIMIT = 1000  # images: the learned limit is dropped here where none is configured
+    NO_LIMIT = 1000  # images: a limit that has grown to this is removed, if none is configured
     MAX_WAIT = timedelta(hours=1)  # that an upstream may ask for
     MAX_BACKOFF_SECONDS = 60.0
     MAX_PROBE_GAP = timedelta(minutes=15)
@@ -145,7 +145,7 @@ class UpstreamGate(models.Model):
     ) -> None:
         """Apply the outcomes of calls: None for a success, else the error.
 
-        The only place that turns an outcome into a wait, a silence, a hold or a clear.
+        The only place where an outcome starts or ends a wait, a silence or a hold.
         `images_in_flight` is needed for a `SlowDown` of a submit.
         """
         if source is ReportSource.SUBMIT:
@@ -179,7 +179,7 @@ class UpstreamGate(models.Model):
             self.hold(self.HoldReason.BUSY, error.response)
 
     def _report_queries(self, outcomes: tuple[Exception | None, ...], source: ReportSource) -> None:
-        """A query can ask for silence, cause a hold, and (a poll) end a hold that it disproves."""
+        """A query can start a silence or a hold. A poll can also end a hold."""
         for error in outcomes:
             if isinstance(error, base.SlowDown) and error.wait_seconds is not None:
                 self.stay_silent(error.wait_seconds)
@@ -297,7 +297,7 @@ class UpstreamGate(models.Model):
         """Return how many images may be in progress, 0 for no limit.
 
         Raises the limit by one step for each `CONCURRENCY_GROW_SECONDS` since its last change. Call
-        it with the row locked.
+        this with the row locked.
         """
         if self.concurrency_limit is None or self.concurrency_limit_changed_at is None:
             return int(settings.CONCURRENCY_LIMIT)
@@ -313,7 +313,7 @@ class UpstreamGate(models.Model):
             self._update(Q(), concurrency_limit=limit, concurrency_limit_changed_at=changed_at)
         return int(settings.CONCURRENCY_LIMIT) if limit is None else limit
 
-    # --- people ---------------------------------------------------------------------------------
+    # --- admins ---------------------------------------------------------------------------------
 
     def pause(self, by: Member, reason: str) -> bool:
         """Stop submits, but not polls. Return False when already paused."""

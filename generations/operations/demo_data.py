@@ -26,7 +26,7 @@ from generations.models import (
 from generations.worker import imaging, store
 
 FOLDER = settings.BASE_DIR / "generations" / "demo"
-# These accounts have no password, so that nobody can sign in with them.
+# Accounts without a password: signing in to them is impossible.
 GUESTS = (("demo-lan", "Lan", "Nguyen"), ("demo-marc", "Marc", "Oduya"))
 KEY_NAMESPACE = uuid5(NAMESPACE_URL, "klingweb:demo")
 NEWEST_MINUTES_AGO = 20

@@ -1,4 +1,4 @@
-"""Forked processes: they share our memory, and do not outlive us."""
+"""Forked processes, which share the memory of their parent and end with it."""
 
 import contextlib
 import ctypes
@@ -23,9 +23,9 @@ def die_with_parent(number: int = signal.SIGKILL) -> None:
 
 
 class ForkedProcess:
-    """Runs `target` in a forked process with its own session, so that Ctrl-C reaches only us.
+    """Runs `target` in a forked process with its own session: Ctrl-C reaches the parent only.
 
-    Only for a process without threads. The fork gets SIGTERM when we die.
+    The parent must have no threads. The fork gets SIGTERM when the parent dies.
     """
 
     def __init__(self, target: Callable[[], object]) -> None:
@@ -40,7 +40,7 @@ class ForkedProcess:
         signal.pthread_sigmask(signal.SIG_SETMASK, previous_mask)
 
     def poll(self) -> int | None:
-        """Return None while it runs, then its exit status, or minus the signal that ended it."""
+        """Return None while it runs, then its exit status; negative: the signal that ended it."""
         if self.status is None:
             pid, status = os.waitpid(self.pid, os.WNOHANG)
             if pid:
@@ -75,7 +75,7 @@ def _run_in_fork(target: Callable[[], object], parent: int) -> None:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         die_with_parent(signal.SIGTERM)
         if os.getppid() != parent:
-            return  # the parent died before the kernel was asked
+            return  # the parent died before `die_with_parent`
         signal.pthread_sigmask(signal.SIG_SETMASK, set())
         target()
         status = 0

@@ -31,7 +31,7 @@ class ManagedProcess:
         if self.process.poll() is None:
             return ""
         status = self.process.status
-        self.process.kill()  # and children that it left behind
+        self.process.kill()  # also the rest of its session
         self.process = None
         self.exits += 1
         delay = min(2.0**self.exits, MAX_RESTART_SECONDS)

@@ -35,7 +35,7 @@ def opens_soon(within_seconds: float = 0) -> bool:
     return UpstreamGate.for_engine().can_submit(at)
 
 
-def send_next(limit: int) -> list[PreparedSubmission]:
+def claim_next(limit: int) -> list[PreparedSubmission]:
     """Move up to `limit` rows to `submitting`, in queue order, as far as the gate allows."""
     if limit <= 0 or not opens_soon():
         return []
@@ -65,9 +65,9 @@ def _next_in_queue(limit: int) -> list[Generation]:
 
 
 def _prepare_all(generations: list[Generation]) -> list[PreparedRow]:
-    """Do everything that can fail, before the status changes. None: it can never be sent.
+    """Build the requests before any status changes. None: the reference image is missing.
 
-    A row with another error is left out of this round, and does not stop the others.
+    A row that raises any other error is left out of this round, and does not stop the others.
     """
     prepared: list[PreparedRow] = []
     for generation in generations:
@@ -111,12 +111,12 @@ def _refuse_unsent(generation: Generation, submission: Submission) -> None:
 
 
 def _fits(n: int, in_flight: int, max_images: int) -> bool:
-    """A request larger than the whole limit still runs, alone."""
+    """Whether the limit has room. A request larger than the whole limit runs alone."""
     return not max_images or in_flight + n <= max_images or in_flight == 0
 
 
 def _prepare(generation: Generation) -> ImageRequest:
-    """Build the request. Raises `FileNotFoundError` when its reference image is gone."""
+    """Build the request. Raises `FileNotFoundError` when its reference image is missing."""
     image = generation.reference_url
     if generation.reference:
         with generation.reference.file.open("rb") as file:

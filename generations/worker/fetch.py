@@ -36,7 +36,7 @@ RESULT_WAIT_SECONDS = 0.1
 DOWNLOAD_SECONDS = 60.0
 MAX_BYTES = 60 * 1024 * 1024
 INTERNAL_ERROR_RETRY_SECONDS = 30.0  # after a full disk or a bug; does not count as a try
-MAX_CLAIMS = 20  # a worker killed during a download is not the picture's fault
+MAX_CLAIMS = 20  # high, because workers are also killed for other reasons
 EXPIRED_STATUSES = {401, 403, 404, 410}
 
 Columns = dict[str, Any]

@@ -1,4 +1,4 @@
-"""Checks a downloaded image, and makes its previews and mean colour. No rows, no storage."""
+"""Checks a downloaded image, and computes its previews and mean color. No rows, no storage."""
 
 import io
 from dataclasses import dataclass
@@ -55,12 +55,12 @@ def process(original: bytes) -> ProcessedImage:
         content_type=content_type,
         width=pixels.width,
         height=pixels.height,
-        colour="#{:02x}{:02x}{:02x}".format(*_mean_colour(pixels)),
+        colour="#{:02x}{:02x}{:02x}".format(*_mean_color(pixels)),
         previews=_previews(pixels, original if extension == "webp" else None),
     )
 
 
-def _mean_colour(pixels: Image.Image) -> tuple[int, int, int]:
+def _mean_color(pixels: Image.Image) -> tuple[int, int, int]:
     mean = pixels.resize((1, 1), Image.Resampling.BOX).getpixel((0, 0))
     assert isinstance(mean, tuple)
     return int(mean[0]), int(mean[1]), int(mean[2])

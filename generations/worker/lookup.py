@@ -1,8 +1,8 @@
 """The lookup loop: searches the upstream for submits whose response was lost.
 
-Sends nothing. A task that is found is polled like any other. A task that does not exist fails
-without a charge; for that the upstream must have said so repeatedly, and must be known to find our
-ids: new tasks are "not found" for a while, and some upstreams find no external id at all.
+Sends no paid request. If the task is found, it is polled like any other. If it does not exist, the
+generation fails without a charge. That needs repeated "not found" responses of an upstream that is
+known to find our ids: new tasks are "not found" for a while, and some upstreams never find any.
 """
 
 import logging
@@ -114,7 +114,7 @@ class LookupBatch:
         The latter shows whether the upstream finds our ids: some find none.
         """
         ids = [generation.external_id for generation, _submission in sent]
-        existing = _last_accepted_id()
+        existing = _last_accepted_ids()
         responses = self._query_all([partial(self.client.find, each) for each in [*ids, *existing]])
         finds_our_ids = any(isinstance(response, str) for response in responses)
         return [_result_of(response, finds_our_ids) for response in responses[: len(sent)]]
@@ -153,8 +153,8 @@ def _result_or_error(query: Callable[[], T]) -> T | Exception:
         return error
 
 
-def _last_accepted_id() -> list[str]:
-    """Return our id of the last request that the upstream accepted, if there is one."""
+def _last_accepted_ids() -> list[str]:
+    """Return our id of the last request that the upstream accepted; empty if there is none."""
     accepted = Submission.objects.filter(
         outcome=Submission.Outcome.ACCEPTED,
         generation__upstream=settings.UPSTREAM_MODE,
@@ -192,7 +192,7 @@ def _record(generation: Generation, submission: Submission, result: LookupResult
 def _record_found(
     generation: Generation, submission: Submission, task_ids: tuple[str, ...]
 ) -> None:
-    """Assign the first task that no other generation has. Others were charged for nothing."""
+    """Assign the first task that no other generation has. The others were charged too."""
     assigned = next((each for each in task_ids if _assign(generation, submission, each)), "")
     for task_id in task_ids:
         if task_id != assigned:

@@ -108,8 +108,8 @@ class Polls:
     client: Engine
     pool: ThreadPoolExecutor
     concurrency: "PollConcurrency" = field(default_factory=lambda: PollConcurrency())
-    # Rows claimed beyond one for each thread. At most what the threads took within the last second,
-    # so that no row lease expires in the queue for a thread.
+    # Rows claimed in addition to one for each thread: at most as many as were polled in the last
+    # second, so that no row lease expires while the row waits for a thread.
     ahead: int = 0
     pending: dict[int, tuple[Future[None], Generation, datetime]] = field(default_factory=dict)
     results: SimpleQueue[PollResult] = field(default_factory=SimpleQueue)
@@ -139,7 +139,7 @@ class Polls:
         Generation.objects.reschedule(rows)
 
     def _poll(self, generation: Generation, claimed_at: datetime) -> None:
-        """Runs in a thread: HTTP only, the database belongs to the main thread."""
+        """Run in a thread: HTTP only. Only the main thread uses the database."""
         outcome: Outcome
         started = time.monotonic()
         try:

@@ -73,8 +73,8 @@ def _is_anything_queued() -> bool:
 def run(loop: LeasedLoop) -> None:
     """Submit queued rows until the loop's time or the queue ends; then wait for the responses.
 
-    Starts with one POST, and doubles with each readable response: with a wrong URL every POST may
-    be charged, and none is answered.
+    The number of POSTs at once starts at one and doubles with each readable response: with a wrong
+    URL every POST may be charged, and none is answered.
     """
     posts: PendingPosts = {}
     window = 1
@@ -86,7 +86,7 @@ def run(loop: LeasedLoop) -> None:
             return
         try:
             while loop.should_continue() and (posts or has_work()):
-                for item in dispatch.send_next(window - len(posts)):
+                for item in dispatch.claim_next(window - len(posts)):
                     posts[pool.submit(client.submit, item.request)] = item
                     time.sleep(settings.SUBMIT_GAP_SECONDS)
                 loop.renew()

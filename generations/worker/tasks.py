@@ -91,7 +91,7 @@ def _run_loop(name: str, lease_name: str) -> None:
 
 
 def enqueue_submit() -> None:
-    """Call it in the transaction that queues a row, so that both commit together."""
+    """Start the submit loop. Call it in the transaction that queues a row."""
     wake_up("submit")
 
 
@@ -126,7 +126,7 @@ def wake_up(loop: str) -> None:
 
 
 def enqueue_heartbeat() -> int | None:
-    """Return the key of its queue row, for `is_queued`."""
+    """Enqueue a heartbeat; return the key of its queue row, for `is_queued`."""
     tag = async_task("generations.worker.tasks.heartbeat")
     newest = OrmQ.objects.order_by("-pk")[:50]
     return next((row.pk for row in newest if row.task_id() == tag), None)

@@ -116,7 +116,7 @@ def submits(settings: dict[str, object]) -> None:
         installation.wait_for_web()
         visitor = installation.sign_in()
         for number in range(REQUESTS_AT_ONCE):
-            visitor.make(f"bench submit {number}")
+            visitor.generate(f"bench submit {number}")
         installation.start("worker")
         wait_until(
             lambda: len(simulator.requests("submit")) >= REQUESTS_AT_ONCE, 120, "all are sent"
@@ -152,7 +152,7 @@ def one_at_a_time(
     for seconds in SINGLE_REQUEST_SECONDS:
         simulator.settings(seconds=[seconds, seconds])
         started = time.perf_counter()
-        visitor.make(f"bench single {seconds}")
+        visitor.generate(f"bench single {seconds}")
         wait_until(installation.is_idle, 120, "the request is final")
         ours.append(time.perf_counter() - started)
         theirs.append(script.generate(f"bare single {seconds}"))
@@ -168,7 +168,7 @@ def many_at_once(
     posts = []
     for prompt in prompts:
         started = time.perf_counter()
-        assert visitor.make(prompt, nonce=uuid4()).ok
+        assert visitor.generate(prompt, nonce=uuid4()).ok
         posts.append(time.perf_counter() - started)
     wait_until(installation.is_idle, 180, "all requests are final")
     rows = installation.rows(

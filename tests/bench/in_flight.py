@@ -122,8 +122,8 @@ def _klingweb(count: int, **settings: object) -> Figures:
             )
             done = {task["task_id"]: task["done_at"] for task in simulator.tasks()}
             rows = installation.rows(
-                "SELECT g.upstream_task_id AS id, m.at AS at FROM generations_transition m "
-                "JOIN generations_generation g ON g.id = m.generation_id WHERE m.reason = 'made'"
+                "SELECT g.upstream_task_id AS id, t.at AS at FROM generations_transition t "
+                "JOIN generations_generation g ON g.id = t.generation_id WHERE t.reason = 'made'"
             )
             assert len(rows) == count
             return Figures([timestamp(row["at"]) - done[row["id"]] for row in rows], *load)

@@ -27,7 +27,7 @@ def soak(minutes: int, **settings: object) -> None:
         visitor = installation.open()
         started, count, first = time.monotonic(), 0, (0.0, 0)
         while (passed := time.monotonic() - started) < minutes * 60:
-            visitor.make(f"soak {count}")
+            visitor.generate(f"soak {count}")
             count += 1
             if not first[1] and passed > WARM_UP_SECONDS:
                 first = _load(installation)

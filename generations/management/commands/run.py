@@ -43,7 +43,7 @@ class Command(BaseCommand):
         self._prepare()
         processes = self._processes()
         keep_running(processes, self.stderr.write)
-        # In the background, and on the first start only: removed demo data does not come back.
+        # In the background, and on the first start only: removed demo data is not added again.
         demo = ForkedProcess(_add_demo_data) if settings.DEMO and self.is_first_start else None
         self._print_when_ready()
         while not self.stopping:
