@@ -1,1 +1,1 @@
-"""Everything klingweb is: what a member asked for, and what became of it."""
+"""The Django app of klingweb: generations, their pages and the worker."""

@@ -1,8 +1,8 @@
 """Full-text search over prompts, on SQLite and PostgreSQL.
 
 Words match by prefix; case and diacritics are ignored. In scripts without spaces, such as Chinese,
-Japanese and Thai, any part of a text matches. Words joined without a space (`black-and-white`) match
-only next to each other. SQLite has an FTS5 table with triggers, PostgreSQL an expression index.
+Japanese and Thai, any part of a text matches. Words joined without a space, `black-and-white`, must
+be next to each other. SQLite has an FTS5 table with triggers, PostgreSQL an expression index.
 """
 
 from collections.abc import Sequence

@@ -141,9 +141,9 @@ class Installation:
     # --- the web server ------------------------------------------------
 
     def wait_for_web(self) -> None:
-        wait_until(self._answers, what="the web server responds")
+        wait_until(self._responds, what="the web server responds")
 
-    def _answers(self) -> bool:
+    def _responds(self) -> bool:
         try:
             return requests.get(f"{self.url}/accounts/login/", timeout=5).ok
         except requests.ConnectionError:

@@ -23,7 +23,9 @@ def make_client(
     return kling.Client(Gateway(url, key, **options), profile=profile)
 
 
-def ask(script: ScriptedResponse, call: Callable[[kling.Client], Task], **options: Any) -> Outcome:
+def outcome_of(
+    script: ScriptedResponse, call: Callable[[kling.Client], Task], **options: Any
+) -> Outcome:
     with ScriptedServer(script) as server:
         client = make_client(server.url, **options)
         try:
@@ -35,11 +37,11 @@ def ask(script: ScriptedResponse, call: Callable[[kling.Client], Task], **option
 
 
 def submit(script: ScriptedResponse, request: ImageRequest = REQUEST, **options: Any) -> Outcome:
-    return ask(script, lambda client: client.submit(request), **options)
+    return outcome_of(script, lambda client: client.submit(request), **options)
 
 
 def query(script: ScriptedResponse, **options: Any) -> Outcome:
-    return ask(script, lambda client: client.task("CjAb-c_1"), **options)
+    return outcome_of(script, lambda client: client.task("CjAb-c_1"), **options)
 
 
 def meaning_of(outcome: Outcome) -> tuple[Any, ...]:

@@ -41,8 +41,8 @@ from tests.scripted_server import (
 
 
 def test_each_submit_opens_a_connection_and_queries_share_one() -> None:
-    answer = reply(200, kling_json(0, data={"task_id": "t", "task_status": "submitted"}))
-    with ScriptedServer(answer) as server:
+    response = reply(200, kling_json(0, data={"task_id": "t", "task_status": "submitted"}))
+    with ScriptedServer(response) as server:
         client = make_client(server.url)
         for _ in range(3):
             client.task("t")
@@ -99,7 +99,7 @@ BROKEN: dict[str, ScriptedResponse] = {
     "half a body": reply(200, task_json("succeed"))[:-20],
     "slow headers": trickle(HEAD + b"X: "),
     "a slow body": trickle(HEAD + b"Content-Length: 5000\r\n\r\n"),
-    "a late answer": delayed(0.5, reply(200, task_json("succeed"))),
+    "a late response": delayed(0.5, reply(200, task_json("succeed"))),
     "an endless body": flood(HEAD + b"\r\n"),
     "no HTTP": b"SSH-2.0-OpenSSH_9.6\r\n\r\n",
     "a broken length": HEAD + b"Content-Length: x\r\nContent-Length: 9\r\n\r\n{}",

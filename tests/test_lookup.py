@@ -213,7 +213,7 @@ def test_demo_row_is_never_looked_up_at_the_live_upstream(
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "response",
     [
         BROKEN,
         reply(200, "<html>Dashboard</html>"),
@@ -228,10 +228,10 @@ def test_demo_row_is_never_looked_up_at_the_live_upstream(
     ids=["502", "page", "empty", "5000", "429", "wrong-path", "no-id", "no-tasks", "finds-nothing"],
 )
 def test_unusable_response_ends_no_row(
-    answer: bytes, lookup_upstream: Simulator, scripted_upstream: ScriptedUpstream
+    response: bytes, lookup_upstream: Simulator, scripted_upstream: ScriptedUpstream
 ) -> None:
     row = lose_response()
-    scripted_upstream.respond_with(answer)
+    scripted_upstream.respond_with(response)
     run_worker(lambda: Generation.objects.get(pk=row.pk).poll_failures >= 4, "lookups failed")
     row.refresh_from_db()
     assert (row.status, row.polls) == (Status.UNCONFIRMED, 0)
@@ -375,7 +375,7 @@ def test_task_with_another_external_id_is_not_assigned(
     assert row.status == Status.UNCONFIRMED
 
 
-# --- actions of people meanwhile ---------------------------------------------------------------
+# --- actions of people during a lookup ---------------------------------------------------------
 
 
 def test_result_of_the_first_attempt_does_not_change_the_second(
@@ -641,7 +641,7 @@ def test_lists_of_other_gateways_are_read() -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "error"),
+    ("response", "error"),
     [
         (BROKEN, Unanswered),
         (reply(200, "<html>"), Unanswered),
@@ -654,6 +654,6 @@ def test_lists_of_other_gateways_are_read() -> None:
         (reply(401, {"code": 1002, "message": "key"}), OnHold),
     ],
 )
-def test_unreadable_page_raises(answer: bytes, error: type[Exception]) -> None:
+def test_unreadable_page_raises(response: bytes, error: type[Exception]) -> None:
     with pytest.raises(error):
-        read(answer)
+        read(response)

@@ -134,9 +134,9 @@ def test_field_of_the_offer_is_stored_in_params(
 
 @pytest.mark.django_db
 def test_unknown_choice_is_reported_beside_its_field(owner_client: Client, paper: Field) -> None:
-    answer = owner_client.post("/", form_data(paper="velvet"))
-    assert answer.status_code == 422
-    assert 'id="paper-error"' in answer.content.decode()
+    response = owner_client.post("/", form_data(paper="velvet"))
+    assert response.status_code == 422
+    assert 'id="paper-error"' in response.content.decode()
 
 
 @pytest.mark.django_db

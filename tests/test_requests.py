@@ -149,7 +149,7 @@ def test_form_key_is_that_of_the_first_release(owner: Member) -> None:
         collection=collection,
         new_collection="Autumn",
     )
-    as_then = {
+    first_release_values = {
         "prompt": "A pear",
         "negative_prompt": "",
         "aspect_ratio": "3:2",
@@ -162,7 +162,9 @@ def test_form_key_is_that_of_the_first_release(owner: Member) -> None:
         "is_private": False,
         "new_collection": "Autumn",
     }
-    assert request.key_from(NONCE) == str(uuid5(NONCE, json.dumps(as_then, sort_keys=True)))
+    assert request.key_from(NONCE) == str(
+        uuid5(NONCE, json.dumps(first_release_values, sort_keys=True))
+    )
 
 
 def test_key_differs_by_nonce_and_by_request() -> None:
@@ -172,11 +174,11 @@ def test_key_differs_by_nonce_and_by_request() -> None:
 
 def test_fingerprint_accepts_values_that_json_does_not(owner: Member) -> None:
     reference = make_reference(owner)
-    prints = {
+    fingerprints = {
         replace(PEAR, params={"price": value}).fingerprint()
         for value in (Decimal("0.10"), Decimal("0.20"), owner, reference, uuid4(), {"a": owner})
     }
-    assert len(prints) == 6
+    assert len(fingerprints) == 6
 
 
 def test_fingerprint_is_the_hash_of_the_canonical_text() -> None:
@@ -297,8 +299,8 @@ def test_enter_task_id_rejects_the_task_of_another_generation(owner: Member) -> 
     ],
 )
 def test_old_address_redirects_permanently(owner_client: Client, old: str, new: str) -> None:
-    answer = owner_client.get(old)
-    assert (answer.status_code, answer["Location"]) == (301, new)
+    response = owner_client.get(old)
+    assert (response.status_code, response["Location"]) == (301, new)
 
 
 @pytest.mark.parametrize(
@@ -311,9 +313,9 @@ def test_old_address_redirects_permanently(owner_client: Client, old: str, new: 
     ],
 )
 def test_old_action_redirects_with_its_body(owner_client: Client, old: str, new: str) -> None:
-    answer = owner_client.post(f"/generations/7/{old}/?full_page", {"version": 1}, headers=HTMX)
+    response = owner_client.post(f"/generations/7/{old}/?full_page", {"version": 1}, headers=HTMX)
     expected = f"/generations/7/{new}/?full_page"
-    assert (answer.status_code, answer["Location"]) == (308, expected)
+    assert (response.status_code, response["Location"]) == (308, expected)
 
 
 def test_old_action_still_acts(owner_client: Client, owner: Member) -> None:

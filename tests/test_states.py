@@ -53,7 +53,7 @@ def test_action_with_an_old_version_changes_nothing() -> None:
     assert generation.cancel(by=generation.owner, version=version + 1)
 
 
-def test_answer_to_an_old_attempt_changes_nothing() -> None:
+def test_response_to_an_old_attempt_changes_nothing() -> None:
     generation = make_generation(status=Status.QUEUED)
     first = generation.mark_submitting(60)
     assert first
@@ -67,7 +67,7 @@ def test_answer_to_an_old_attempt_changes_nothing() -> None:
     assert generation.upstream_task_id == "new-task"
 
 
-def test_late_answer_makes_an_unconfirmed_row_running() -> None:
+def test_late_response_makes_an_unconfirmed_row_running() -> None:
     generation = make_generation(status=Status.QUEUED)
     submission = generation.mark_submitting(60)
     assert submission

@@ -44,10 +44,10 @@ def test_a_press_becomes_pictures_in_the_card(
     installation: Installation, upstream: Simulator
 ) -> None:
     person = installation.sign_in()
-    answer = person.generate("two quiet hills", n=2, aspect_ratio="3:2")
+    response = person.generate("two quiet hills", n=2, aspect_ratio="3:2")
     row = _only_row(installation, "two quiet hills")
-    assert answer.url.endswith(f"/#generation-{row['id']}")
-    assert f'id="generation-{row["id"]}"' in answer.text
+    assert response.url.endswith(f"/#generation-{row['id']}")
+    assert f'id="generation-{row["id"]}"' in response.text
 
     wait_until(installation.is_idle, what="the row is final")
     card = person.get(f"/generations/{row['id']}/").text
@@ -76,9 +76,9 @@ def test_a_press_becomes_pictures_in_the_card(
 def test_a_stranger_sees_nothing_of_it(installation: Installation) -> None:
     (picture,) = installation.rows("SELECT id FROM generations_picture ORDER BY id LIMIT 1")
     for path in ("/", "/generations/1/", f"/files/{picture['id']}/original", "/cards/changes"):
-        answer = requests.get(installation.url + path, allow_redirects=False, timeout=10)
-        assert answer.status_code == 302
-        assert "/accounts/login/" in answer.headers["Location"]
+        response = requests.get(installation.url + path, allow_redirects=False, timeout=10)
+        assert response.status_code == 302
+        assert "/accounts/login/" in response.headers["Location"]
 
 
 def test_twenty_parallel_posts_of_one_form_make_one_row_and_one_submit(
@@ -87,14 +87,16 @@ def test_twenty_parallel_posts_of_one_form_make_one_row_and_one_submit(
     person = installation.sign_in()
     nonce = str(uuid4())
     with ThreadPoolExecutor(20) as presses:
-        answers = list(
+        responses = list(
             presses.map(lambda _press: person.generate("one door", nonce=nonce), range(20))
         )  # fmt: skip
-    assert [answer.status_code for answer in answers] == [200] * 20
+    assert [response.status_code for response in responses] == [200] * 20
     row = _only_row(installation, "one door")
     wait_until(installation.is_idle, what="the row is final")
     assert len([one for one in upstream.requests("submit") if one["prompt"] == "one door"]) == 1
-    assert {answer.url for answer in answers} == {f"{installation.url}/#generation-{row['id']}"}
+    assert {response.url for response in responses} == {
+        f"{installation.url}/#generation-{row['id']}"
+    }
 
 
 def test_ten_cards_refresh_in_a_browser_with_one_request_a_period(

@@ -177,7 +177,7 @@ class _Connection(HTTPConnection):
 
     @property
     def is_connected(self) -> bool:
-        """Asked by the pool before reuse. A forked child shares the socket and must not use it."""
+        """Read by the pool before reuse. A forked child shares the socket and must not use it."""
         return self.pid == os.getpid() and super().is_connected
 
     def request(self, *args: Any, **kwargs: Any) -> None:

@@ -81,7 +81,7 @@ RIGHTS_CODE = "1103"
 INTERNAL_ERROR_CODE = "5000"
 INTERNAL_TIMEOUT_CODE = "5002"
 TASK_NOT_FOUND_CODES = {"1203", gateway.TASK_NOT_FOUND_CODE}
-WRONG_PATH_CODES = {"1202", gateway.WRONG_PATH_CODE}  # these say nothing about the task
+WRONG_PATH_CODES = {"1202", gateway.WRONG_PATH_CODE}  # these prove nothing about the task
 
 _NOT_FOUND = re.compile(r"not.{0,4}(found|exist)|不存在", re.IGNORECASE)
 _TASK_NOT_FOUND = re.compile(rf"(task|任务).{{0,80}}({_NOT_FOUND.pattern})", re.IGNORECASE)
@@ -345,7 +345,7 @@ def failure_kind(reason: str) -> FailureKind:
     return FailureKind.OURS
 
 
-# --- offer --------------------------------------------------------------------------
+# --- offer ------------------------------------------------------------------------------------
 
 OFFER = Offer(
     slug="kling",

@@ -1,4 +1,4 @@
-"""Add the constraints under their standard names, and state new labels and help texts."""
+"""Add the constraints under their standard names, and update labels and help texts."""
 
 import django.db.models.deletion
 import generations.models.generation_base

@@ -1,7 +1,7 @@
 """Generations: one request of one member, and all changes of its status.
 
 T1 to T14 are the transitions of `status.TRANSITIONS`. The worker's are conditional on the attempt,
-so that a late answer to an older attempt changes nothing. Those by people are conditional on the
+so that a late response to an older attempt changes nothing. Those by people are conditional on the
 version, so that an action from a stale page changes nothing.
 """
 
@@ -81,7 +81,9 @@ class Generation(GenerationBase):
             "next_poll_at": now + timedelta(seconds=first_poll),
             "poll_failures": 0,
         }
-        return self._apply_answer(submission, UNANSWERED, Status.RUNNING, reason, by=by, **changes)
+        return self._apply_response(
+            submission, UNANSWERED, Status.RUNNING, reason, by=by, **changes
+        )
 
     def mark_refused(
         self,
@@ -91,7 +93,7 @@ class Generation(GenerationBase):
         reason: TransitionReason = TransitionReason.REFUSED,
     ) -> bool:
         """T3, T7: the upstream refused the request for good, and no task exists."""
-        return self._apply_answer(
+        return self._apply_response(
             submission,
             UNANSWERED,
             Status.FAILED,
@@ -103,7 +105,7 @@ class Generation(GenerationBase):
 
     def mark_postponed(self, submission: Submission, reason: TransitionReason) -> bool:
         """T4, T5: certainly not accepted. The row keeps its place in the queue."""
-        return self._apply_answer(
+        return self._apply_response(
             submission, [Status.SUBMITTING], Status.QUEUED, reason, next_poll_at=None
         )
 
@@ -116,7 +118,7 @@ class Generation(GenerationBase):
         if settings.UPSTREAM_LOOKUP and self.next_poll_at:
             grace = settings.LOOKUP_SECONDS[0] * random.uniform(1, 1.2)
             first_lookup_at = timezone.now() + timedelta(seconds=grace)
-        return self._apply_answer(
+        return self._apply_response(
             submission,
             [Status.SUBMITTING],
             Status.UNCONFIRMED,
@@ -127,7 +129,7 @@ class Generation(GenerationBase):
         )
 
     def reschedule_lookup(self, seconds: float, *, polls: int, poll_failures: int) -> bool:
-        """Set the next lookup. `polls` counts "not found", `poll_failures` missing answers.
+        """Set the next lookup. `polls` counts "not found", `poll_failures` missing responses.
 
         False if the row was changed or claimed since this object was read.
         """
@@ -152,7 +154,7 @@ class Generation(GenerationBase):
 
     def mark_not_found(self, submission: Submission) -> bool:
         """T7: an authoritative lookup found no task, so nothing was charged."""
-        return self._apply_answer(
+        return self._apply_response(
             submission,
             [Status.UNCONFIRMED],
             Status.FAILED,

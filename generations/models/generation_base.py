@@ -238,7 +238,7 @@ class GenerationBase(models.Model):
         """A queryset of this row alone."""
         return BaseGenerationQuerySet[Self](type(self)).filter(pk=self.pk)
 
-    def _apply_answer(
+    def _apply_response(
         self,
         submission: Submission,
         from_statuses: Sequence[Status],
@@ -248,7 +248,7 @@ class GenerationBase(models.Model):
         by: Member | None = None,
         **changes: Any,
     ) -> bool:
-        """Change the status by an answer to this submission, unless a newer attempt exists."""
+        """Change the status after a response to this submission, unless a newer attempt exists."""
         latest = Q(attempt=submission.attempt)
         return any(
             self._transition(from_status, to_status, reason, by=by, condition=latest, **changes)

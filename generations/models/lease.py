@@ -65,17 +65,17 @@ class Lease(models.Model):
         """Whether the caller should send a wake-up to this loop.
 
         False while the lease is held (the holder re-checks for work after releasing it) or another
-        wake-up is on its way. Call it in the transaction that creates the work: the row lock (on
+        wake-up is pending. Call it in the transaction that creates the work: the row lock (on
         SQLite, the database lock) orders it against the release, so that no work is missed.
         """
         now = timezone.now()
         with transaction.atomic():
             cls.objects.get_or_create(name=name)
             lease = cls.objects.select_for_update().get(name=name)
-            is_on_its_way = (
+            is_pending = (
                 lease.wake_up_sent_at and abs(now - lease.wake_up_sent_at) < cls.WAKE_UP_TIMEOUT
             )
-            if is_on_its_way or cls.is_held(name):
+            if is_pending or cls.is_held(name):
                 return False
             cls.objects.filter(name=name).update(wake_up_sent_at=now)
         return True

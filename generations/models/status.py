@@ -13,7 +13,10 @@ class Status(models.TextChoices):
     FETCHING = "fetching", _("Downloading")  # done upstream; the worker downloads the images
     SUCCEEDED = "succeeded", _("Done")  # at least one picture is stored
     FAILED = "failed", _("Failed")  # refused, failed upstream, or no image could be downloaded
-    UNCONFIRMED = "unconfirmed", _("Unconfirmed")  # sent, no answer; may have been charged
+    UNCONFIRMED = (
+        "unconfirmed",
+        _("Unconfirmed"),
+    )  # sent, no readable response; may have been charged
     ABANDONED = "abandoned", _("Dismissed")  # by a person, while unconfirmed or lost
     CANCELED = "canceled", _("Canceled")  # before it was sent
 
@@ -29,7 +32,7 @@ TRANSITIONS: frozenset[tuple[Status, Status]] = frozenset(
     {
         (Status.QUEUED, Status.SUBMITTING),  # T1
         (Status.SUBMITTING, Status.RUNNING),  # T2
-        (Status.UNCONFIRMED, Status.RUNNING),  # T2, after a late answer or a lookup
+        (Status.UNCONFIRMED, Status.RUNNING),  # T2, after a late response or a lookup
         (Status.SUBMITTING, Status.FAILED),  # T3
         (Status.SUBMITTING, Status.QUEUED),  # T4, T5
         (Status.SUBMITTING, Status.UNCONFIRMED),  # T6

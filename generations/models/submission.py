@@ -1,4 +1,4 @@
-"""Submissions: each request that was sent upstream, and its answer."""
+"""Submissions: each request that was sent upstream, and its response."""
 
 from django.db import models
 from django.utils import timezone

@@ -120,7 +120,7 @@ class UpstreamGate(models.Model):
 
     @property
     def is_silent(self) -> bool:
-        """The upstream asked for silence: neither submits nor polls are sent."""
+        """Whether a Retry-After is in effect: neither submits, polls nor lookups are sent."""
         return self.silent_until is not None and self.silent_until > timezone.now()
 
     def can_submit(self, at: datetime) -> bool:

@@ -27,7 +27,7 @@ from generations.worker import imaging, store
 
 FOLDER = settings.BASE_DIR / "generations" / "demo"
 # Accounts without a password: signing in to them is impossible.
-GUESTS = (("demo-lan", "Lan", "Nguyen"), ("demo-marc", "Marc", "Oduya"))
+DEMO_MEMBERS = (("demo-lan", "Lan", "Nguyen"), ("demo-marc", "Marc", "Oduya"))
 KEY_NAMESPACE = uuid5(NAMESPACE_URL, "klingweb:demo")
 NEWEST_MINUTES_AGO = 20
 HOURS_BETWEEN = 5.0
@@ -47,7 +47,7 @@ def add() -> None:
     """Create the demo generations that do not exist yet."""
     admin = Member.objects.filter(role=Member.Role.ADMIN).order_by("pk")[:1]
     # Most belong to the admin: the studio shows only a member's own generations.
-    owners = [*admin, *admin, *admin, *(_guest(*names) for names in GUESTS)]
+    owners = [*admin, *admin, *admin, *(_demo_member(*names) for names in DEMO_MEMBERS)]
     requests = list(_requests())
     rows = Generation.objects.filter(idempotency_key__in=[each.key for each in requests])
     existing = {str(key) for key in rows.values_list("idempotency_key", flat=True)}
@@ -57,15 +57,15 @@ def add() -> None:
 
 
 def remove() -> None:
-    """Delete the demo generations with their files, and the guests without other generations."""
+    """Delete the demo generations with their files, and the demo members without others."""
     keys = [request.key for request in _requests()]
     generations = Generation.objects.filter(idempotency_key__in=keys)
     pictures = Picture.objects.filter(generation__in=generations)
     names = {name for row in pictures.values_list(*store.FIELDS) for name in row}
     with transaction.atomic():
         generations.delete()
-        guests = Member.objects.filter(username__in=[username for username, *_ in GUESTS])
-        guests.filter(generations=None).delete()
+        members = Member.objects.filter(username__in=[username for username, *_ in DEMO_MEMBERS])
+        members.filter(generations=None).delete()
     for name in names:
         default_storage.delete(name)
 
@@ -82,7 +82,7 @@ def _requests() -> Iterator[DemoRequest]:
         )
 
 
-def _guest(username: str, first: str, last: str) -> Member:
+def _demo_member(username: str, first: str, last: str) -> Member:
     member, created = Member.objects.get_or_create(
         username=username, defaults={"first_name": first, "last_name": last}
     )

@@ -144,7 +144,7 @@ def _nearest_ratio(value: float) -> str:
 
 
 def _created_at(rng: random.Random) -> datetime:
-    """Return a random time: more often recent than old, and seldom at weekends."""
+    """Return a random time, more often recent than old, and rarely at weekends."""
     while True:
         days = YEARS * 365 * rng.random() ** 1.4
         created_at = timezone.now() - timedelta(days=days, hours=rng.uniform(0, 4))

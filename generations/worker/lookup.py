@@ -63,7 +63,7 @@ T = TypeVar("T")
 
 
 def has_work() -> bool:
-    """Whether lookups are due, and the upstream has not asked for silence."""
+    """Whether lookups are due, and no Retry-After of the upstream is in effect."""
     return Generation.objects.due_for_lookup().exists() and not UpstreamGate.for_engine().is_silent
 
 

@@ -119,7 +119,7 @@ class Polls:
         return len(self.pending)
 
     def start(self) -> None:
-        """Claim due rows and poll them in threads, unless the upstream asked for silence."""
+        """Claim due rows and poll them in threads, unless a Retry-After is in effect."""
         limit = self.concurrency.limit() + self.ahead - self.in_flight
         if limit <= 0 or UpstreamGate.for_engine().is_silent:
             return

@@ -1,6 +1,6 @@
 """In flight: how late the end of a task is noticed among thousands, and what polling costs.
 
-Rows are inserted as `running`, and file downloads hang, so that only polling is measured. Lag is
+Rows are inserted as `running`, and downloads never finish, so that only polling is measured. Lag is
 the time from the end upstream to `fetching` in the database. Two programs for comparison: a naive
 one (eight processes that each wait for one task) and a bare script (threads without a database),
 which shows the limit of the machine.
@@ -89,7 +89,7 @@ def in_flight(counts: list[int], **settings: object) -> None:
 
 @contextmanager
 def _upstream(count: int) -> Iterator[tuple[Simulator, list[str]]]:
-    """Yield a simulator with `count` new tasks, whose downloads hang, and the ids of the tasks."""
+    """Yield a simulator with `count` new tasks, whose downloads never finish, and the task ids."""
     with Simulator(seconds=UPSTREAM_SECONDS) as simulator:
         simulator.scenario("file-silent", times=None)
         with ThreadPoolExecutor(SUBMITTERS) as pool:

@@ -123,7 +123,7 @@ def _lock_data_folder() -> IO[str]:
 def _ensure_admin() -> str:
     """Create the account "admin" if there is no admin, and return how to sign in.
 
-    Empty when the password is not known any more.
+    Empty when the password is no longer known.
     """
     password_file = settings.DATA_DIR / "first-password"
     if Member.objects.filter(role=Member.Role.ADMIN).exists():
@@ -174,7 +174,7 @@ def _add_demo_data() -> None:
 
 
 def _simulate() -> None:
-    """Replace this process by the simulator, which shares no code with the application."""
+    """Replace this process with the simulator, which shares no code with the application."""
     command = [
         sys.executable, "-m", "klingweb.simulator",
         "--port", str(settings.SIMULATOR_PORT), "--key", settings.SIMULATOR_KEY,
