@@ -48,7 +48,7 @@ class Estimate:
 
 
 def _round_up(seconds: float) -> int:
-    """Round up to a round number: 7, 35, 90, 330."""
+    """Round up to a plain figure: 6.1 to 7, 31 to 35, 83 to 90, 301 to 330."""
     steps = ((20, 1), (60, 5), (180, 10), (math.inf, 30))
     step = next(step for limit, step in steps if seconds <= limit)
     return max(math.ceil(seconds / step) * step, 1)

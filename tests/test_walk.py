@@ -86,9 +86,9 @@ def test_twenty_parallel_posts_of_one_form_make_one_row_and_one_submit(
 ) -> None:
     person = installation.sign_in()
     nonce = str(uuid4())
-    with ThreadPoolExecutor(20) as presses:
+    with ThreadPoolExecutor(20) as pool:
         responses = list(
-            presses.map(lambda _press: person.generate("one door", nonce=nonce), range(20))
+            pool.map(lambda _number: person.generate("one door", nonce=nonce), range(20))
         )  # fmt: skip
     assert [response.status_code for response in responses] == [200] * 20
     row = _only_row(installation, "one door")

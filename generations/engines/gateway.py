@@ -171,7 +171,7 @@ class Gateway:
         return text.replace("\0", "").encode("utf-8", "replace").decode()
 
     def _redact_all(self, value: Any) -> Any:
-        """Redact parsed JSON too: escapes (`\\u0000`, `\\/`) hide the key from `_redact`."""
+        """Redact parsed JSON too: escapes (`\\u0000`, `\\/`) hide text from `_redact`."""
         if isinstance(value, dict):
             return {name: self._redact_all(inner) for name, inner in value.items()}
         if isinstance(value, list):
