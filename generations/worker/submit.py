@@ -51,7 +51,6 @@ OPENS_SOON_SECONDS = 10.0
 MAX_RESPONSE_CHARACTERS = 4000
 UNKNOWN_TASK_ID = "klingweb-connection-test"  # a query for it costs nothing
 
-
 PendingPosts = dict[Future[Task], PreparedSubmission]
 
 
