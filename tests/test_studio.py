@@ -225,7 +225,7 @@ def test_unused_reference_of_another_member_is_rejected(
         (b"GIF89a nothing", "could not be read"),
         (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "could not be read"),
         (png_bytes(edge=299), "Minimum 300 px on each side. This image has 299 px"),
-        (png_bytes("3:1"), "too long"),
+        (png_bytes("3:1"), "too wide or too tall"),
         (png_bytes()[:-40], "could not be read"),
         (png_bytes(form="GIF"), "could not be read"),
         (png_bytes() + b"\0" * 10 * 1024 * 1024, "too large"),

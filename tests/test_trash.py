@@ -77,7 +77,7 @@ def test_trash_does_not_list_available_images(owner_client: Client, owner: Membe
 
 def test_trash_shows_prompt_deleter_and_time_limit(owner_client: Client, owner: Member) -> None:
     trashed(owner, days_ago=2, prompt="Dunes <i>")
-    page = text_of(owner_client)
+    page = " ".join(re.sub(r"</?time[^>]*>", "", text_of(owner_client)).split())
     when, until = timezone.now() - timedelta(days=2), timezone.now() + timedelta(days=28)
     assert "Dunes <i>" in page
     assert f"Moved to trash by owner on {when:%-d %b %Y}" in page
