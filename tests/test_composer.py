@@ -2,21 +2,16 @@
 
 import re
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from django.test import Client
 from django.utils import timezone
-from pytest_django import Settings
 
 from generations.models import Collection, Generation, Member, Picture, ReferenceImage, Status
 from tests.builders import make_generation, png_bytes
 from tests.forms import HTMX, form_data, nonce_from
 
-
-@pytest.fixture(autouse=True)
-def _files(settings: Settings, tmp_path: Any) -> None:
-    settings.MEDIA_ROOT = tmp_path
+pytestmark = pytest.mark.usefixtures("media_root")
 
 
 def picture_of(row: Generation) -> Picture:

@@ -4,7 +4,6 @@ import csv
 import io
 import tracemalloc
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 from zipfile import ZIP_STORED, ZipFile
 
@@ -17,14 +16,9 @@ from generations.models import Generation, Member, Picture, Status
 from tests.builders import make_generation, make_member, png_bytes
 from tests.conftest import client_for
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("media_root")]
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
-
-
-@pytest.fixture(autouse=True)
-def _own_files(settings: Settings, tmp_path: Path) -> None:
-    settings.MEDIA_ROOT = tmp_path
 
 
 def make_pictures(**columns: Any) -> list[Picture]:

@@ -1,15 +1,12 @@
 """Sound, browser notification and other tabs when a generation finishes."""
 
-from pathlib import Path
-
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
-from pytest_django import Settings
 
 from generations.models import Failure, Generation, Member, Status
 from tests.builders import make_generation
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("media_root")]
 
 # Replaces the browser's sound and notifications with a record of the calls.
 FAKE_OUTPUTS = """
@@ -33,11 +30,6 @@ def finish_while_hidden(row: Generation, page: Page) -> None:
     page.evaluate("htmx.trigger('#poller', 'refresh')")
     expect(page.locator(f"#generation-{row.pk}")).not_to_have_attribute("data-open", "")
     page.evaluate("window.isHidden = true")
-
-
-@pytest.fixture(autouse=True)
-def _files(settings: Settings, tmp_path: Path) -> None:
-    settings.MEDIA_ROOT = tmp_path
 
 
 @pytest.mark.parametrize(
