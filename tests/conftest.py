@@ -58,6 +58,13 @@ def client_for(member: Member) -> Client:
     return client
 
 
+@pytest.fixture
+def media_root(settings: Settings, tmp_path: Path) -> Path:
+    """A folder of its own for the files of a test."""
+    settings.MEDIA_ROOT = tmp_path
+    return tmp_path
+
+
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
     """One browser for the whole run. Each test opens a context of its own."""

@@ -94,9 +94,9 @@ def test_invalid_task_id_shows_an_error_at_its_field(
     typed: str, words: str, headers: dict[str, str], admin_client: Client, row: Generation
 ) -> None:
     make_generation(Status.RUNNING, upstream_task_id="task-of-another")
-    answer = set_task_id(admin_client, row, typed, **headers)
-    page = answer.content.decode()
-    assert answer.status_code == 422
+    response = set_task_id(admin_client, row, typed, **headers)
+    page = response.content.decode()
+    assert response.status_code == 422
     assert words in page
     assert f'value="{typed}"' in page
     assert (
@@ -113,12 +113,12 @@ def test_task_id_with_a_stale_version_changes_nothing(
     row.version -= 1
     page = set_task_id(admin_client, row, "task-from-the-log", **HTMX).content.decode()
     assert "This changed meanwhile." in page
-    answer = admin_client.post(
+    response = admin_client.post(
         f"/generations/{row.pk}/enter-task-id/",
         {"upstream_task_id": "task-from-the-log", "version": row.version},
         follow=True,
     )
-    assert b"This changed meanwhile." in answer.content
+    assert b"This changed meanwhile." in response.content
     row.refresh_from_db()
     assert row.status == Status.ABANDONED
 
@@ -171,10 +171,10 @@ def test_late_cancel_says_that_images_are_kept(
     owner_client: Client, owner: Member, status: Status, headers: dict[str, str]
 ) -> None:
     row = make_generation(status, owner=owner)
-    answer = owner_client.post(
+    response = owner_client.post(
         f"/generations/{row.pk}/cancel/", {"version": "1"}, headers=headers, follow=True
     )
-    assert "This request was sent and can’t be canceled.".encode() in answer.content
+    assert "This request was sent and can’t be canceled.".encode() in response.content
     row.refresh_from_db()
     assert (row.status, row.version) == (status, 1)
 

@@ -5,16 +5,12 @@ from typing import Any
 
 import pytest
 from django.test import Client
-from pytest_django import Settings
 
 from generations.models import Collection, Generation, Member, Picture, Status, bulk
 from tests.builders import make_generation, picture_ids
 from tests.forms import HTMX
 
-
-@pytest.fixture(autouse=True)
-def _files(settings: Settings, tmp_path: Any) -> None:
-    settings.MEDIA_ROOT = tmp_path
+pytestmark = pytest.mark.usefixtures("media_root")
 
 
 @pytest.fixture

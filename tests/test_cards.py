@@ -156,11 +156,11 @@ def test_refresh_returns_only_changed_cards(owner_client: Client, owner: Member)
     changed, same = (make_generation(Status.RUNNING, owner=owner) for _row in range(2))
     query = query_of(owner_client, changed, same)
     changed.mark_fetching(["https://files.example/1.png"])
-    answer = refresh(owner_client, query)
-    assert answer.status_code == 200
-    assert 'data-hx-swap-oob="true"' in card_in(answer.content, changed)
-    assert f"generation-{same.pk}" not in answer.content.decode()
-    assert b'id="poller"' not in answer.content
+    response = refresh(owner_client, query)
+    assert response.status_code == 200
+    assert 'data-hx-swap-oob="true"' in card_in(response.content, changed)
+    assert f"generation-{same.pk}" not in response.content.decode()
+    assert b'id="poller"' not in response.content
 
 
 def test_stored_picture_changes_its_card(owner_client: Client, owner: Member) -> None:
@@ -194,8 +194,8 @@ def test_poller_slows_down_after_a_minute(owner_client: Client, owner: Member) -
     query = query_of(owner_client, row)
     moved_at = timezone.now() - timedelta(seconds=61)
     Generation.objects.filter(pk=row.pk).update(status_at=moved_at)
-    answer = refresh(owner_client, query)
-    assert b"every 5s" in answer.content
+    response = refresh(owner_client, query)
+    assert b"every 5s" in response.content
     assert refresh(owner_client, query | {"p": "open.5"}).status_code == 204
 
 
@@ -214,9 +214,9 @@ def test_refresh_returns_at_most_fifty_cards(owner_client: Client, owner: Member
 
 @pytest.mark.parametrize("listed", ["", "x", "1", "1.", ".1", "1.1;2.2", "9" * 30 + ".1", "-1.1"])
 def test_refresh_with_unreadable_stamps_stops_the_poller(owner_client: Client, listed: str) -> None:
-    answer = refresh(owner_client, {"k": listed, "p": "open.2"})
-    assert answer.status_code == 200
-    assert b"hx-get" not in answer.content
+    response = refresh(owner_client, {"k": listed, "p": "open.2"})
+    assert response.status_code == 200
+    assert b"hx-get" not in response.content
 
 
 def test_refresh_runs_a_constant_number_of_queries(
@@ -240,10 +240,10 @@ def test_refresh_creates_no_gate(owner_client: Client, owner: Member) -> None:
 
 def test_refresh_after_sign_out_redirects_the_page(client: Client) -> None:
     headers = HTMX | {"HX-Current-URL": "http://testserver/generations/7/?a=1"}
-    answer = client.get("/cards/changes", {"k": "1.1"}, headers=headers)
-    assert answer.status_code == 401
-    assert answer["HX-Redirect"] == "/accounts/login/?next=/generations/7/%3Fa%3D1"
-    assert answer.content == b""
+    response = client.get("/cards/changes", {"k": "1.1"}, headers=headers)
+    assert response.status_code == 401
+    assert response["HX-Redirect"] == "/accounts/login/?next=/generations/7/%3Fa%3D1"
+    assert response.content == b""
 
 
 # --- the actions ---------------------------------------------------------------------------------
@@ -269,10 +269,10 @@ def test_owner_can_act(
 ) -> None:
     row = make_generation(status, owner=owner, **columns)
     assert f"/generations/{row.pk}/{action}/" in card_in(owner_client.get("/").content, row)
-    answer = owner_client.post(f"/generations/{row.pk}/{action}/", {"version": "1"}, headers=HTMX)
+    response = owner_client.post(f"/generations/{row.pk}/{action}/", {"version": "1"}, headers=HTMX)
     row.refresh_from_db()
-    assert (answer.status_code, row.status, row.version) == (200, after, 2)
-    assert 'data-version="2"' in card_in(answer.content, row)
+    assert (response.status_code, row.status, row.version) == (200, after, 2)
+    assert 'data-version="2"' in card_in(response.content, row)
     assert row.transitions.latest("pk").by == owner
 
 
@@ -295,8 +295,8 @@ def test_stranger_cannot_act(
 
 def test_admin_can_act_on_any_card(admin_client: Client, owner: Member, admin: Member) -> None:
     row = make_generation(owner=owner)
-    answer = admin_client.post(f"/generations/{row.pk}/cancel/", {"version": "1"})
-    assert (answer.status_code, answer["Location"]) == (302, f"/generations/{row.pk}/")
+    response = admin_client.post(f"/generations/{row.pk}/cancel/", {"version": "1"})
+    assert (response.status_code, response["Location"]) == (302, f"/generations/{row.pk}/")
     assert row.transitions.latest("pk").by == admin
 
 
@@ -306,8 +306,8 @@ def test_action_with_a_stale_version_changes_nothing(
 ) -> None:
     row = make_generation(owner=owner)
     data = {"version": version}
-    answer = owner_client.post(f"/generations/{row.pk}/cancel/", data, headers=HTMX)
-    assert "This changed meanwhile" in card_in(answer.content, row)
+    response = owner_client.post(f"/generations/{row.pk}/cancel/", data, headers=HTMX)
+    assert "This changed meanwhile" in card_in(response.content, row)
     page = owner_client.post(f"/generations/{row.pk}/cancel/", data, follow=True).content
     assert b"This changed meanwhile" in page
     row.refresh_from_db()

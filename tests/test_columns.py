@@ -12,19 +12,13 @@ import pytest
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
-from pytest_django import Settings
 
 from generations.models import Member, Picture, Status
 from tests.builders import make_generation
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("media_root")]
 
 PROMPT = "A small red lighthouse on a quiet island"
-
-
-@pytest.fixture(autouse=True)
-def _files(settings: Settings, tmp_path: Any) -> None:
-    settings.MEDIA_ROOT = tmp_path
 
 
 def get(url: str) -> Callable[[Client], Any]:

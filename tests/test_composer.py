@@ -2,21 +2,16 @@
 
 import re
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from django.test import Client
 from django.utils import timezone
-from pytest_django import Settings
 
 from generations.models import Collection, Generation, Member, Picture, ReferenceImage, Status
 from tests.builders import make_generation, png_bytes
 from tests.forms import HTMX, form_data, nonce_from
 
-
-@pytest.fixture(autouse=True)
-def _files(settings: Settings, tmp_path: Any) -> None:
-    settings.MEDIA_ROOT = tmp_path
+pytestmark = pytest.mark.usefixtures("media_root")
 
 
 def picture_of(row: Generation) -> Picture:
@@ -49,9 +44,9 @@ def test_small_picture_is_rejected_as_reference(owner_client: Client, stranger: 
     row = make_generation(
         Status.SUCCEEDED, owner=stranger, image=lambda _index: png_bytes(edge=200)
     )
-    answer = owner_client.post("/", form_data(picture=picture_of(row).pk))
-    assert answer.status_code == 422
-    assert 'id="picture-error"' in answer.content.decode()
+    response = owner_client.post("/", form_data(picture=picture_of(row).pk))
+    assert response.status_code == 422
+    assert 'id="picture-error"' in response.content.decode()
     assert not Generation.objects.exclude(pk=row.pk).exists()
 
 
@@ -59,9 +54,9 @@ def test_picture_stays_chosen_when_another_field_is_invalid(
     owner_client: Client, stranger: Member
 ) -> None:
     source = picture_of(make_generation(Status.SUCCEEDED, owner=stranger))
-    answer = owner_client.post("/", form_data(picture=source.pk, prompt=""))
+    response = owner_client.post("/", form_data(picture=source.pk, prompt=""))
     stored = ReferenceImage.objects.get()
-    assert 'name="reference" id="reference"' in answer.content.decode()
+    assert 'name="reference" id="reference"' in response.content.decode()
     owner_client.post("/", form_data(reference=stored.pk))
     assert Generation.objects.latest("pk").reference == stored
 
@@ -85,8 +80,8 @@ def test_picture_without_a_file_is_rejected_as_reference(
 ) -> None:
     source = picture_of(make_generation(Status.SUCCEEDED, owner=stranger))
     source.file.delete(save=False)
-    answer = owner_client.post("/", form_data(picture=source.pk))
-    assert "The file of this image could not be read." in answer.content.decode()
+    response = owner_client.post("/", form_data(picture=source.pk))
+    assert "The file of this image could not be read." in response.content.decode()
 
 
 # --- last settings and collections -----------------------------------------
@@ -127,9 +122,9 @@ def test_invalid_collection_is_reported_beside_its_field(
     owner_client: Client, owner: Member, field: str, value: str
 ) -> None:
     Collection.objects.create(name="Spring", created_by=owner)
-    answer = owner_client.post("/", form_data(**{field: value}))
-    assert answer.status_code == 422
-    assert f'id="{field}-error"' in answer.content.decode()
+    response = owner_client.post("/", form_data(**{field: value}))
+    assert response.status_code == 422
+    assert f'id="{field}-error"' in response.content.decode()
     assert Collection.objects.count() == 1
 
 
@@ -190,8 +185,8 @@ def test_prompt_history_lists_and_searches_own_prompts(
 
 
 def test_invalid_form_keeps_collection_and_privacy(owner_client: Client, owner: Member) -> None:
-    answer = owner_client.post("/", form_data(prompt="", new_collection="Ridges", is_private="1"))
-    page = answer.content.decode()
+    response = owner_client.post("/", form_data(prompt="", new_collection="Ridges", is_private="1"))
+    page = response.content.decode()
     assert 'value="Ridges"' in page
     assert 'id="is_private" value="1" checked' in page
-    assert nonce_from(answer.content)
+    assert nonce_from(response.content)

@@ -4,7 +4,6 @@ import csv
 import io
 import tracemalloc
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 from zipfile import ZIP_STORED, ZipFile
 
@@ -17,14 +16,9 @@ from generations.models import Generation, Member, Picture, Status
 from tests.builders import make_generation, make_member, png_bytes
 from tests.conftest import client_for
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("media_root")]
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
-
-
-@pytest.fixture(autouse=True)
-def _own_files(settings: Settings, tmp_path: Path) -> None:
-    settings.MEDIA_ROOT = tmp_path
 
 
 def make_pictures(**columns: Any) -> list[Picture]:
@@ -269,9 +263,9 @@ def test_csv_contains_all_settings(owner_client: Client, settings: Settings) -> 
             "Images": "2",
             "Created by": "Lan Trần",
             "Created": "2026-11-24 12:00:00+00:00",
-            "Reference image": "No",
+            "Reference image": "",
             "Similarity": "",
-            "Source": "demo simulator",
+            "Source": "Demo simulator",
             "Width": str(picture.width),
             "Height": str(picture.height),
             "URL": f"https://pictures.example/pictures/{picture.pk}/",
@@ -280,9 +274,10 @@ def test_csv_contains_all_settings(owner_client: Client, settings: Settings) -> 
     ]
 
 
-def test_csv_says_if_there_was_a_reference_image(owner_client: Client) -> None:
+def test_csv_names_the_reference_image(owner_client: Client) -> None:
     pictures = make_pictures(reference_url="https://a.example/b.png")
-    assert csv_in(zip_of(owner_client, pictures))[0]["Reference image"] == "Yes"
+    [row] = csv_in(zip_of(owner_client, pictures))
+    assert row["Reference image"] == "https://a.example/b.png"
 
 
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "\n", "＝"])

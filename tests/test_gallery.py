@@ -21,10 +21,7 @@ from generations.models import (
 from tests.builders import make_generation, make_member, picture_ids
 from tests.forms import HTMX
 
-
-@pytest.fixture(autouse=True)
-def _files(settings: object, tmp_path: object) -> None:
-    settings.MEDIA_ROOT = tmp_path  # type: ignore[attr-defined]
+pytestmark = pytest.mark.usefixtures("media_root")
 
 
 def tiles_in(client: Client, address: str = "/gallery/", **more: str) -> list[int]:

@@ -50,11 +50,11 @@ def test_open_generation_refreshes_with_its_details(owner_client: Client, owner:
     row = make_generation(Status.RUNNING, owner=owner)
     page = owner_client.get(f"/generations/{row.pk}/").content.decode()
     assert 'data-hx-get="/cards/changes?full_page=1"' in page
-    answer = owner_client.get(
+    response = owner_client.get(
         "/cards/changes", {"full_page": "1", "k": f"{row.pk}.0", "p": "open.2"}, headers=HTMX
     )
-    assert b"History" in answer.content
-    assert b'id="today"' not in answer.content
+    assert b"History" in response.content
+    assert b'id="today"' not in response.content
 
 
 def test_page_shows_the_reference_image(owner_client: Client, stranger_client: Client) -> None:
@@ -129,9 +129,9 @@ def test_history_starts_with_the_requester(owner_client: Client, owner: Member) 
 
 @pytest.mark.parametrize("pk", ["0", "999", "9" * 30])
 def test_unknown_generation_returns_our_404_page(owner_client: Client, pk: str) -> None:
-    answer = owner_client.get(f"/generations/{pk}/")
-    assert answer.status_code == 404
-    assert b"Page not found." in answer.content
+    response = owner_client.get(f"/generations/{pk}/")
+    assert response.status_code == 404
+    assert b"Page not found." in response.content
 
 
 def test_disabled_member_is_signed_out(

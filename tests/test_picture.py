@@ -2,12 +2,11 @@
 
 import re
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from django.test import Client
 from django.utils import timezone
-from pytest_django import DjangoAssertNumQueries, Settings
+from pytest_django import DjangoAssertNumQueries
 
 from generations.models import (
     Collection,
@@ -21,10 +20,7 @@ from generations.models import (
 from tests.builders import make_generation, picture_ids
 from tests.forms import HTMX
 
-
-@pytest.fixture(autouse=True)
-def _files(settings: Settings, tmp_path: Any) -> None:
-    settings.MEDIA_ROOT = tmp_path
+pytestmark = pytest.mark.usefixtures("media_root")
 
 
 def walk(client: Client, address: str, rel: str) -> list[str]:

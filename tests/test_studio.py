@@ -26,9 +26,9 @@ pytestmark = pytest.mark.django_db
 def test_submitting_creates_a_row_and_redirects_to_its_card(
     owner_client: Client, owner: Member
 ) -> None:
-    answer = owner_client.post("/", form_data(prompt="A pear", n="4", aspect_ratio="16:9"))
+    response = owner_client.post("/", form_data(prompt="A pear", n="4", aspect_ratio="16:9"))
     row = Generation.objects.get()
-    assert (answer.status_code, answer["Location"]) == (303, f"/#generation-{row.pk}")
+    assert (response.status_code, response["Location"]) == (303, f"/#generation-{row.pk}")
     assert (row.owner, row.prompt, row.n, row.aspect_ratio) == (owner, "A pear", 4, "16:9")
     assert row.status == Status.QUEUED
 
@@ -74,13 +74,13 @@ def test_nonce_of_another_member_can_be_used_again(
 
 def test_htmx_response_has_the_card_and_a_new_nonce(owner_client: Client) -> None:
     data = form_data()
-    answer = owner_client.post("/", data, headers=HTMX)
+    response = owner_client.post("/", data, headers=HTMX)
     row = Generation.objects.get()
-    page = answer.content.decode()
-    assert answer.status_code == 200
+    page = response.content.decode()
+    assert response.status_code == 200
     assert f'<article id="generation-{row.pk}"' in page
     assert 'data-status="queued" data-version="1"' in page
-    assert nonce_from(answer.content) != data["nonce"]
+    assert nonce_from(response.content) != data["nonce"]
     assert 'id="poller"' in page
     assert "every 2s" in page
 
@@ -125,11 +125,11 @@ def test_error_is_shown_beside_its_field(
     owner_client: Client, field: str, value: str, message: str
 ) -> None:
     for headers in ({}, HTMX):
-        answer = owner_client.post(
+        response = owner_client.post(
             "/", form_data(**{"prompt": "A pear"} | {field: value}), headers=headers
         )
-        assert answer.status_code == 422
-        page = answer.content.decode()
+        assert response.status_code == 422
+        page = response.content.decode()
         assert message in page
         if field != "nonce":
             assert f'id="{field}-error"' in page
@@ -152,10 +152,10 @@ def test_invalid_form_keeps_everything_typed(owner_client: Client) -> None:
 
 
 def test_htmx_response_has_only_the_form_when_invalid(owner_client: Client) -> None:
-    answer = owner_client.post("/", form_data(prompt=""), headers=HTMX)
-    assert answer["HX-Retarget"] == "#composer"
-    assert b"<html" not in answer.content
-    assert b'aria-invalid="true" autofocus' in answer.content
+    response = owner_client.post("/", form_data(prompt=""), headers=HTMX)
+    assert response["HX-Retarget"] == "#composer"
+    assert b"<html" not in response.content
+    assert b'aria-invalid="true" autofocus' in response.content
 
 
 def test_line_break_counts_as_one_character(owner_client: Client) -> None:
@@ -171,16 +171,16 @@ def test_prompt_limit_counts_code_points(owner_client: Client, settings: Setting
 
 @pytest.mark.parametrize("body", [b"prompt=%ED%A0%80&n=1", b"prompt=%FF%FE&aspect_ratio=%C3%28"])
 def test_invalid_utf8_is_rejected(owner_client: Client, body: bytes) -> None:
-    answer = owner_client.post("/", body, content_type="application/x-www-form-urlencoded")
-    assert answer.status_code == 422
+    response = owner_client.post("/", body, content_type="application/x-www-form-urlencoded")
+    assert response.status_code == 422
 
 
 def test_prompt_of_five_megabytes_is_rejected(owner_client: Client) -> None:
     assert owner_client.post("/", form_data(prompt="x" * 5_000_000)).status_code == 400
     urlencoded = b"prompt=" + b"x" * 5_000_000
-    answer = owner_client.post("/", urlencoded, content_type="application/x-www-form-urlencoded")
-    assert answer.status_code == 400
-    assert b"too large" in answer.content
+    response = owner_client.post("/", urlencoded, content_type="application/x-www-form-urlencoded")
+    assert response.status_code == 400
+    assert b"too large" in response.content
 
 
 # --- a reference image ------------------------------------------------------------------------
@@ -225,7 +225,7 @@ def test_unused_reference_of_another_member_is_rejected(
         (b"GIF89a nothing", "could not be read"),
         (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "could not be read"),
         (png_bytes(edge=299), "Minimum 300 px on each side. This image has 299 px"),
-        (png_bytes("3:1"), "too long"),
+        (png_bytes("3:1"), "too wide or too tall"),
         (png_bytes()[:-40], "could not be read"),
         (png_bytes(form="GIF"), "could not be read"),
         (png_bytes() + b"\0" * 10 * 1024 * 1024, "too large"),
@@ -234,16 +234,16 @@ def test_unused_reference_of_another_member_is_rejected(
 def test_invalid_image_is_rejected_with_the_reason(
     owner_client: Client, content: bytes, message: str
 ) -> None:
-    answer = owner_client.post("/", form_data(image=upload(content)))
-    assert answer.status_code == 422
-    assert message in answer.content.decode()
+    response = owner_client.post("/", form_data(image=upload(content)))
+    assert response.status_code == 422
+    assert message in response.content.decode()
     assert not ReferenceImage.objects.exists()
 
 
 def test_decompression_bomb_is_not_decoded(owner_client: Client) -> None:
     bomb = png_bytes(edge=300).replace(b"\0\0\1\x2c\0\0\1\x2c", b"\0\0\x75\x30\0\0\x75\x30")
-    answer = owner_client.post("/", form_data(image=upload(bomb)))
-    assert answer.status_code == 422
+    response = owner_client.post("/", form_data(image=upload(bomb)))
+    assert response.status_code == 422
     assert not ReferenceImage.objects.exists()
 
 
@@ -252,15 +252,17 @@ def test_negative_prompt_is_rejected_beside_a_reference(
     owner_client: Client, image: dict[str, Any]
 ) -> None:
     image = {name: upload() if value == "file" else value for name, value in image.items()}
-    answer = owner_client.post("/", form_data(negative_prompt="birds", **image))
-    assert answer.status_code == 422
-    assert b"Not available with a reference image" in answer.content
+    response = owner_client.post("/", form_data(negative_prompt="birds", **image))
+    assert response.status_code == 422
+    assert b"Not available with a reference image" in response.content
 
 
 def test_image_and_address_together_are_rejected(owner_client: Client) -> None:
-    answer = owner_client.post("/", form_data(image=upload(), image_url="https://a.example/b.png"))
-    assert answer.status_code == 422
-    assert b"not both" in answer.content
+    response = owner_client.post(
+        "/", form_data(image=upload(), image_url="https://a.example/b.png")
+    )
+    assert response.status_code == 422
+    assert b"not both" in response.content
 
 
 def test_similarity_is_not_stored_without_a_reference(owner_client: Client) -> None:
@@ -400,9 +402,9 @@ def test_error_of_no_field_is_shown_above_the_form(
         form.add_error(None, "The monthly limit is reached.")
 
     monkeypatch.setattr(GenerationForm, "clean", clean)
-    answer = owner_client.post("/", form_data(), headers=headers)
-    page = answer.content.decode()
-    assert answer.status_code == 422
+    response = owner_client.post("/", form_data(), headers=headers)
+    page = response.content.decode()
+    assert response.status_code == 422
     error = re.search(r'<p class="error" id="composer-error" role="alert">(.*?)</p>', page, re.S)
     assert error
     assert error[1].strip() == "The monthly limit is reached."

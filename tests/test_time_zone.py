@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 import zipfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,7 +12,7 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
-from generations.models import Generation, Member, Status
+from generations.models import Collection, Generation, Member, Status, UpstreamGate
 from generations.web.middleware.time_zone import CURRENT_NAMES, known_zones, valid_zone
 from tests.builders import make_generation
 from tests.conftest import client_for
@@ -157,6 +158,20 @@ def test_chosen_zone_wins_over_the_browser_and_the_site(
 ) -> None:
     Member.objects.filter(pk=owner.pk).update(**columns)
     assert shown_time(client_in(cookie, owner), row) == expected
+
+
+def test_every_shown_time_has_a_title_with_its_zone(
+    owner: Member, admin: Member, row: Generation
+) -> None:
+    Collection.objects.create(name="Spring", created_by=owner)
+    UpstreamGate.for_engine().hold(UpstreamGate.HoldReason.KEY)
+    row.pictures.all().trash(owner)
+    client = client_in(BERLIN, admin)
+    urls = ("/queue/", f"/generations/{row.pk}/", "/collections/", "/trash/")
+    for url in urls:
+        times = re.findall(r"<time [^>]*>", page_of(client, url))
+        assert times, url
+        assert all(re.search(r' title="[^"]+ CET"', each) for each in times), url
 
 
 @pytest.mark.parametrize(

@@ -17,5 +17,5 @@ def tile_html(tile: Any, has_checkbox: Any = False, is_eager: Any = False) -> Sa
     `has_checkbox`: for selection without a script; `is_eager`: its image is loaded at once.
     """
     has_checkbox, is_eager = bool(has_checkbox), bool(is_eager)
-    context = {"tile": tile, "selecting": has_checkbox, "is_eager": is_eager}
+    context = {"tile": tile, "has_checkbox": has_checkbox, "is_eager": is_eager}
     return cached_html("gallery/_tile.html", context, tile, has_checkbox, is_eager)

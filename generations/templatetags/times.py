@@ -3,7 +3,6 @@
 from datetime import datetime
 
 from django import template
-from django.contrib.humanize.templatetags import humanize
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -16,9 +15,7 @@ from generations.web.formats import (
 )
 
 register = template.Library()
-register.filter("ordinal", humanize.ordinal)
 register.filter("duration", format_duration)
-register.filter("ago", format_time_ago)
 
 
 @register.simple_tag

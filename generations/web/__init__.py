@@ -1,1 +1,1 @@
-"""The wing that shows rows. It never calls the upstream and never waits for anything."""
+"""The pages. They read and write rows, but never call the upstream or wait for it."""

@@ -30,9 +30,9 @@ document.addEventListener("htmx:beforeRequest", (event) => {
 
 /** Hidden tabs do not poll, or rarely if the member wants to be notified. */
 function isPaused() {
-  const { sound, notices } = byId("announcer").dataset;
-  const wantsNotice = sound !== undefined || notices !== undefined;
-  return document.hidden && !(wantsNotice && Date.now() - polledAt > HIDDEN_INTERVAL_MS);
+  const { sound, notifications } = byId("announcer").dataset;
+  const wantsNotification = sound !== undefined || notifications !== undefined;
+  return document.hidden && !(wantsNotification && Date.now() - polledAt > HIDDEN_INTERVAL_MS);
 }
 
 function pollNow() {
@@ -105,13 +105,13 @@ function announce(sentence, isSuccess) {
 function speak() {
   const announcer = byId("announcer");
   announcer.textContent = sentences.join(". ");
-  if ("sound" in announcer.dataset) playChime(allSucceeded);
-  if ("notices" in announcer.dataset && document.hidden) notify(announcer.textContent);
+  if ("sound" in announcer.dataset) playSound(allSucceeded);
+  if ("notifications" in announcer.dataset && document.hidden) notify(announcer.textContent);
   [sentences, allSucceeded] = [[], true];
 }
 
 /** Two tones: rising for success, falling if a generation failed. */
-function playChime(isSuccess) {
+function playSound(isSuccess) {
   const context = new AudioContext();
   const volume = new GainNode(context, { gain: 0.08 });
   volume.connect(context.destination);

@@ -254,7 +254,7 @@ function formValues() {
   return JSON.stringify(fields.map(([name, value]) => [name, value.name ?? value]));
 }
 
-// The answer to the first of two clicks may already have replaced the nonce.
+// The response to the first of two clicks may already have replaced the nonce.
 document.addEventListener("htmx:beforeRequest", (event) => {
   if (event.detail.elt !== form()) return;
   const sent = { at: Date.now(), values: formValues() };

@@ -21,43 +21,43 @@ from tests.builders import PASSWORD
 # Playwright runs an event loop in this thread; Django would refuse synchronous database calls.
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"  # noqa: TID251
 
-DESK: ViewportSize = {"width": 1280, "height": 900}
+DESKTOP: ViewportSize = {"width": 1280, "height": 900}
 
 
 @pytest.fixture
-def complaints() -> list[str]:
+def console_errors() -> list[str]:
     """Errors and warnings of the console, including content security policy violations."""
     return []
 
 
 @pytest.fixture
-def window(
-    chromium: Browser, live_server: LiveServer, owner: Member, complaints: list[str]
+def context(
+    chromium: Browser, live_server: LiveServer, owner: Member, console_errors: list[str]
 ) -> Iterator[BrowserContext]:
     """A browser context with the owner signed in, showing the studio.
 
-    Messages that are left in `complaints` at the end fail the test.
+    Messages that are left in `console_errors` at the end fail the test.
     """
-    context = chromium.new_context(base_url=live_server.url, viewport=DESK)
-    context.on("console", lambda message: _collect(message, complaints))
-    context.on("weberror", lambda error: complaints.append(str(error.error)))
+    context = chromium.new_context(base_url=live_server.url, viewport=DESKTOP)
+    context.on("console", lambda message: _collect(message, console_errors))
+    context.on("weberror", lambda error: console_errors.append(str(error.error)))
     context.set_default_timeout(10_000)
     _set_session_cookie(context, owner, live_server.url)
     context.new_page().goto("/")
     yield context
     context.close()
-    assert not complaints
+    assert not console_errors
 
 
 @pytest.fixture
-def page(window: BrowserContext) -> Page:
-    return window.pages[0]
+def page(context: BrowserContext) -> Page:
+    return context.pages[0]
 
 
-def _collect(message: ConsoleMessage, complaints: list[str]) -> None:
+def _collect(message: ConsoleMessage, console_errors: list[str]) -> None:
     """Collect errors and warnings, except 422: the expected response to an invalid form."""
     if message.type in {"error", "warning"} and "422" not in message.text:
-        complaints.append(f"{message.text} {message.location}")
+        console_errors.append(f"{message.text} {message.location}")
 
 
 def _set_session_cookie(context: BrowserContext, member: Member, address: str) -> None:

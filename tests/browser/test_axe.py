@@ -40,7 +40,7 @@ HOSTILE = (
 
 
 @pytest.fixture
-def installation(settings: Settings, tmp_path: Path, transactional_db: None) -> Member:
+def populated_admin(settings: Settings, tmp_path: Path, transactional_db: None) -> Member:
     """An admin with a card in every state, hostile prompts, and a full gallery."""
     settings.MEDIA_ROOT = tmp_path
     admin = make_admin("a-name-that-is-longer-than-most-names-are-ever")
@@ -74,8 +74,11 @@ def installation(settings: Settings, tmp_path: Path, transactional_db: None) -> 
     params=[("light", 1280), ("dark", 1280), ("light", 390), ("dark", 390)],
     ids=lambda each: f"{each[0]}-{each[1]}",
 )
-def window(
-    request: pytest.FixtureRequest, chromium: Browser, live_server: LiveServer, installation: Member
+def context(
+    request: pytest.FixtureRequest,
+    chromium: Browser,
+    live_server: LiveServer,
+    populated_admin: Member,
 ) -> Iterator[BrowserContext]:
     color_scheme, width = request.param
     context = chromium.new_context(
@@ -85,12 +88,12 @@ def window(
         bypass_csp=True,  # axe is injected as a script; test_access checks the policy
         reduced_motion="reduce",  # contrast is measured after transitions
     )
-    sign_in(context, installation)
+    sign_in(context, populated_admin)
     yield context
     context.close()
 
 
-def pages(installation: Member) -> dict[str, str]:
+def pages() -> dict[str, str]:
     first = Picture.objects.available()[0]
     failed = Generation.objects.filter(status=Status.FAILED)[0]
     unconfirmed = Generation.objects.get(status=Status.UNCONFIRMED)
@@ -129,10 +132,12 @@ def violations(page: Page) -> list[str]:
     ]
 
 
-def test_axe_finds_no_violation_on_any_page(window: BrowserContext, installation: Member) -> None:
-    page = window.pages[0]
+def test_axe_finds_no_violation_on_any_page(
+    context: BrowserContext, populated_admin: Member
+) -> None:
+    page = context.pages[0]
     found = {}
-    for name, url in pages(installation).items():
+    for name, url in pages().items():
         page.goto(url)
         if violations_here := violations(page):
             found[name] = violations_here
@@ -140,9 +145,9 @@ def test_axe_finds_no_violation_on_any_page(window: BrowserContext, installation
 
 
 def test_axe_finds_no_violation_in_dialogs_and_menus(
-    window: BrowserContext, installation: Member
+    context: BrowserContext, populated_admin: Member
 ) -> None:
-    page = window.pages[0]
+    page = context.pages[0]
     found = {}
 
     def check(name: str) -> None:
@@ -200,15 +205,15 @@ def test_axe_finds_no_violation_on_the_sign_in_page(
 
 
 def test_pages_fit_a_320_px_screen(
-    chromium: Browser, live_server: LiveServer, installation: Member
+    chromium: Browser, live_server: LiveServer, populated_admin: Member
 ) -> None:
     context = chromium.new_context(
         base_url=live_server.url, viewport={"width": 320, "height": 700}, bypass_csp=True
     )
-    sign_in(context, installation)
+    sign_in(context, populated_admin)
     page = context.pages[0]
     wide = {}
-    for name, url in pages(installation).items():
+    for name, url in pages().items():
         page.goto(url)
         overflow = page.evaluate("document.documentElement.scrollWidth - innerWidth")
         if overflow > 0:

@@ -150,27 +150,27 @@ def test_finished_generation_is_announced(page: Page, owner: Member) -> None:
 
 
 def test_ended_session_redirects_the_page(
-    page: Page, window: BrowserContext, owner: Member, complaints: list[str]
+    page: Page, context: BrowserContext, owner: Member, console_errors: list[str]
 ) -> None:
     make_generation(Status.RUNNING, owner=owner)
     page.goto("/")
-    window.clear_cookies()
+    context.clear_cookies()
     page.wait_for_url("**/accounts/login/?next=/")
-    complaints.clear()  # the 401 is what this test is about
+    console_errors.clear()  # the 401 is what this test is about
 
 
 def test_lost_connection_is_shown_until_it_returns(
-    page: Page, window: BrowserContext, owner: Member, complaints: list[str]
+    page: Page, context: BrowserContext, owner: Member, console_errors: list[str]
 ) -> None:
     row = make_generation(Status.RUNNING, owner=owner)
     page.goto("/")
-    window.set_offline(True)
+    context.set_offline(True)
     expect(page.get_by_text("No connection.")).to_be_visible()
-    window.set_offline(False)
+    context.set_offline(False)
     finish(row)
     expect(page.locator('article[data-status="succeeded"]')).to_be_visible()
     expect(page.get_by_text("No connection.")).to_be_hidden()
-    complaints.clear()  # a lost connection is an error to the browser
+    console_errors.clear()  # a lost connection is an error to the browser
 
 
 def test_elapsed_seconds_are_counted_in_the_browser(page: Page, owner: Member) -> None:
@@ -185,5 +185,5 @@ def test_generation_page_refreshes_with_its_details(page: Page, owner: Member) -
     page.goto(f"/generations/{row.pk}/")
     finish(row)
     expect(page.locator("article img")).to_be_visible()
-    expect(page.locator(".history").get_by_text("Its files are here")).to_be_visible()
+    expect(page.locator(".history").get_by_text("Images stored")).to_be_visible()
     expect(page.locator("#poller[data-hx-trigger]")).to_have_count(0)

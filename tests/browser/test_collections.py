@@ -1,24 +1,16 @@
 """Collections and the trash in a browser: keyboard, without scripts, narrow screens."""
 
-from typing import Any
-
 import pytest
 from playwright.sync_api import Browser, Page, expect
-from pytest_django import Settings
 from pytest_django.live_server_helper import LiveServer
 
 from generations.models import Collection, Member, Picture, Status
 from tests.browser.conftest import sign_in
 from tests.builders import make_generation
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("media_root")]
 
 LONG_WORD = "Donaudampfschifffahrtsgesellschaftskapitänsmützenabzeichenverwaltungsordnung🍐"
-
-
-@pytest.fixture(autouse=True)
-def _own_files(settings: Settings, tmp_path: Any) -> None:
-    settings.MEDIA_ROOT = tmp_path
 
 
 @pytest.fixture

@@ -1,15 +1,12 @@
 """Sound, browser notification and other tabs when a generation finishes."""
 
-from pathlib import Path
-
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
-from pytest_django import Settings
 
 from generations.models import Failure, Generation, Member, Status
 from tests.builders import make_generation
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("media_root")]
 
 # Replaces the browser's sound and notifications with a record of the calls.
 FAKE_OUTPUTS = """
@@ -35,23 +32,18 @@ def finish_while_hidden(row: Generation, page: Page) -> None:
     page.evaluate("window.isHidden = true")
 
 
-@pytest.fixture(autouse=True)
-def _files(settings: Settings, tmp_path: Path) -> None:
-    settings.MEDIA_ROOT = tmp_path
-
-
 @pytest.mark.parametrize(
     ("is_success", "tones", "words"),
     [(True, [660, 880], "ready"), (False, [440, 330], "Rejected by the content check")],
 )
 def test_end_plays_a_sound_and_shows_a_notification(
-    window: BrowserContext, owner: Member, is_success: bool, tones: list[int], words: str
+    context: BrowserContext, owner: Member, is_success: bool, tones: list[int], words: str
 ) -> None:
     Member.objects.filter(pk=owner.pk).update(notification_sound=True, browser_notifications=True)
     status = Status.FETCHING if is_success else Status.RUNNING
     row = make_generation(status, owner=owner, stored=int(is_success))
-    window.add_init_script(FAKE_OUTPUTS)
-    page = window.pages[0]
+    context.add_init_script(FAKE_OUTPUTS)
+    page = context.pages[0]
     page.goto("/")
     if is_success:
         assert row.finish_if_complete()
@@ -64,10 +56,10 @@ def test_end_plays_a_sound_and_shows_a_notification(
     assert words in outputs[2]
 
 
-def test_no_sound_or_notification_when_turned_off(window: BrowserContext, owner: Member) -> None:
+def test_no_sound_or_notification_when_turned_off(context: BrowserContext, owner: Member) -> None:
     row = make_generation(Status.RUNNING, owner=owner)
-    window.add_init_script(FAKE_OUTPUTS)
-    page = window.pages[0]
+    context.add_init_script(FAKE_OUTPUTS)
+    page = context.pages[0]
     page.goto("/")
     row.mark_failed(Failure.POLICY, "no")
     finish_while_hidden(row, page)
@@ -75,9 +67,9 @@ def test_no_sound_or_notification_when_turned_off(window: BrowserContext, owner:
     assert page.evaluate("window.outputs") == []
 
 
-def test_other_tabs_show_a_new_generation(window: BrowserContext) -> None:
-    first = window.pages[0]
-    second = window.new_page()
+def test_other_tabs_show_a_new_generation(context: BrowserContext) -> None:
+    first = context.pages[0]
+    second = context.new_page()
     second.goto("/")
     first.get_by_label("Prompt", exact=True).fill("A pear")
     first.get_by_role("button", name="Generate").click()

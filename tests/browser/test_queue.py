@@ -22,31 +22,31 @@ def test_open_page_shows_a_pause_and_its_end(page: Page, owner: Member, admin: M
 
 
 def test_task_id_form_keeps_the_focus_when_used_by_keyboard(
-    window: BrowserContext, owner: Member, admin: Member
+    context: BrowserContext, owner: Member, admin: Member
 ) -> None:
     row = make_generation(Status.UNCONFIRMED, owner=owner, attempt=1)
     make_submission(row)
     make_generation(Status.RUNNING, upstream_task_id="taken")
-    window.clear_cookies()
-    sign_in(window, admin)
-    page = window.pages[-1]
+    context.clear_cookies()
+    sign_in(context, admin)
+    page = context.pages[-1]
     page.goto(f"/generations/{row.pk}/")
     page.get_by_text("Enter task ID").press("Enter")
     field = page.get_by_label("Task ID from the gateway’s log")
     field.fill("taken")
     field.press("Enter")
-    expect(page.get_by_text("Another generation has this task already.")).to_be_visible()
+    expect(page.get_by_text("Another generation already has this task")).to_be_visible()
     expect(field).to_have_value("taken")
     expect(field).to_be_focused()
     field.fill("found-in-the-log")
     field.press("Enter")
-    expect(page.get_by_text("An admin found it in the gateway’s log")).to_be_visible()
+    expect(page.get_by_text("Task ID entered by an admin")).to_be_visible()
     expect(page.locator(f"#generation-{row.pk}-title")).to_be_focused()
 
 
 @pytest.mark.parametrize("width", [320, 390, 1280])
 def test_admin_pages_do_not_scroll_sideways(
-    window: BrowserContext, width: int, owner: Member, admin: Member
+    context: BrowserContext, width: int, owner: Member, admin: Member
 ) -> None:
     rows = [
         make_generation(Status.RUNNING, owner=owner, n=2),
@@ -55,9 +55,9 @@ def test_admin_pages_do_not_scroll_sideways(
     ]
     UpstreamGate.for_engine().hold(UpstreamGate.HoldReason.ACCOUNT, "the raw response " * 40)
     UpstreamGate.for_engine().pause(admin, "The budget of this month is spent " * 8)
-    window.clear_cookies()
-    sign_in(window, admin)
-    page = window.pages[-1]
+    context.clear_cookies()
+    sign_in(context, admin)
+    page = context.pages[-1]
     page.set_viewport_size(ViewportSize(width=width, height=900))
     for url in ("/queue/", *(f"/generations/{row.pk}/" for row in rows)):
         page.goto(url)

@@ -87,7 +87,7 @@ def test_shortcut_uses_the_control_nearest_to_the_focus(page: Page, owner: Membe
     assert urlsplit(download.value.url).path == f"/files/{second.pk}/original"
     page.locator(f"#generation-{row.pk}-prompt").focus()
     page.keyboard.press("d")
-    expect(page.get_by_role("link", name="Picture 2", exact=True)).to_be_visible()
+    expect(page.get_by_role("link", name="Image 2", exact=True)).to_be_visible()
     page.keyboard.press("Escape")
     page.keyboard.press("r")
     page.wait_for_url(f"**/?remix={row.pk}")

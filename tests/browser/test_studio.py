@@ -68,7 +68,7 @@ def test_negative_prompt_is_disabled_while_an_image_is_chosen(page: Page, tmp_pa
 
 def test_studio_works_with_the_keyboard(page: Page) -> None:
     page.keyboard.press("Tab")
-    expect(page.get_by_text("Skip to the content")).to_be_focused()
+    expect(page.get_by_text("Skip to content")).to_be_focused()
     page.keyboard.press("Enter")
     page.keyboard.press("Tab")
     expect(page.get_by_label("Prompt", exact=True)).to_be_focused()
@@ -132,27 +132,27 @@ def test_draft_survives_a_reload_until_it_is_submitted(page: Page) -> None:
 
 
 def test_dropped_and_pasted_images_are_checked_in_the_browser(page: Page, tmp_path: Path) -> None:
-    give = """({small, way}) => {
+    send_image = """({small, type}) => {
         const canvas = document.createElement("canvas");
         canvas.width = canvas.height = small ? 100 : 400;
         canvas.toBlob((blob) => {
-            const carried = new DataTransfer();
-            carried.items.add(new File([blob], "given.png", {type: "image/png"}));
+            const transfer = new DataTransfer();
+            transfer.items.add(new File([blob], "dune.png", {type: "image/png"}));
             const options = {bubbles: true, cancelable: true};
-            document.body.dispatchEvent(way === "drop"
-                ? new DragEvent("drop", {...options, dataTransfer: carried})
-                : new ClipboardEvent("paste", {...options, clipboardData: carried}));
+            document.body.dispatchEvent(type === "drop"
+                ? new DragEvent("drop", {...options, dataTransfer: transfer})
+                : new ClipboardEvent("paste", {...options, clipboardData: transfer}));
         });
     }"""
-    page.evaluate(give, {"small": True, "way": "drop"})
+    page.evaluate(send_image, {"small": True, "type": "drop"})
     expect(page.get_by_text("The image is too small")).to_be_visible()
-    page.evaluate(give, {"small": False, "way": "paste"})
+    page.evaluate(send_image, {"small": False, "type": "paste"})
     expect(page.get_by_text("The image is too small")).to_have_count(0)
-    expect(page.locator("#reference-value")).to_have_text("given.png")
+    expect(page.locator("#reference-value")).to_have_text("dune.png")
     page.get_by_label("Prompt", exact=True).fill("Dunes")
     page.get_by_role("button", name="Generate").click()
     expect(page.get_by_role("article", name="Dunes")).to_be_visible()
-    assert ReferenceImage.objects.get().name == "given.png"
+    assert ReferenceImage.objects.get().name == "dune.png"
 
 
 def test_similar_images_are_shown_while_typing(page: Page, stranger: Member) -> None:

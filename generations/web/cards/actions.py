@@ -56,13 +56,13 @@ def enter_task_id(request: MemberRequest, pk: int) -> HttpResponse:
     if not form.errors:
         return _respond(request, pk, notice)
     if request.htmx:
-        return _fresh_card(request, pk, status=422, task_id_form=form)
+        return _current_card(request, pk, status=422, task_id_form=form)
     return page(request, pk, status=422, task_id_form=form)
 
 
 def _respond(request: MemberRequest, pk: int, notice: str = "") -> HttpResponse:
     if request.htmx:
-        return _fresh_card(request, pk, notice)
+        return _current_card(request, pk, notice)
     if notice:
         messages.info(request, notice)
     return redirect("generation", pk=pk)
@@ -76,10 +76,10 @@ def _seen_version(request: MemberRequest) -> int:
         return 0
 
 
-def _fresh_card(
-    request: MemberRequest, pk: int, notice: str = "", *, status: int = 200, **more: Any
+def _current_card(
+    request: MemberRequest, pk: int, notice: str = "", *, status: int = 200, **extra: Any
 ) -> HttpResponse:
     rows = with_details(Generation.objects.filter(pk=pk))
     context = page_context(request, rows, full_page="full_page" in request.GET)
-    more |= {"notice": notice}
-    return render(request, "cards/action_result.html", context | more, status=status)
+    extra |= {"notice": notice}
+    return render(request, "cards/action_result.html", context | extra, status=status)

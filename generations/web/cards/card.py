@@ -164,7 +164,7 @@ class Card:
 def cards_of(
     generations: Iterable[Generation], viewer: Member, gate: UpstreamGate | None
 ) -> list[Card]:
-    """In a constant number of queries."""
+    """Return the cards of these rows, in a constant number of queries."""
     rows = list(generations)
     prefetch_related_objects(rows, prefetch_pictures(Picture.objects.with_favourites_of(viewer)))
     states = states_of(rows, viewer, progress_of(rows, gate))

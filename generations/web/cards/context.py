@@ -18,7 +18,7 @@ from .progress import current_gate
 
 MAX_DAY_COUNT = 100_000
 FIRST_MINUTE = timedelta(seconds=60)
-QUICK_SECONDS, CALM_SECONDS = 2, 5
+FAST_SECONDS, SLOW_SECONDS = 2, 5
 
 
 @dataclass(frozen=True)
@@ -56,18 +56,18 @@ def page_context(
 
 
 def with_details(rows: GenerationQuerySet) -> GenerationQuerySet:
-    """Join what the page of one generation shows."""
+    """Join the owner and the reference image, which the page of one generation shows."""
     return rows.select_related("owner", "reference")
 
 
 def poller_of(rows: Iterable[Generation], gate: UpstreamGate | None) -> Poller:
-    """Quick while a row has changed its status in the last minute."""
+    """Poll fast while a row has changed its status in the last minute."""
     changed = [row.status_at for row in rows if row.is_open]
     banner = banner_of(gate)
     if not changed:
         return Poller(None, banner)
-    is_quick = timezone.now() - max(changed) < FIRST_MINUTE
-    return Poller(QUICK_SECONDS if is_quick else CALM_SECONDS, banner)
+    is_fast = timezone.now() - max(changed) < FIRST_MINUTE
+    return Poller(FAST_SECONDS if is_fast else SLOW_SECONDS, banner)
 
 
 def banner_of(gate: UpstreamGate | None) -> str:

@@ -1,7 +1,8 @@
-"""Facts about a generation and its pictures: one list for pages, comparison, CSV and admin."""
+"""Facts about a generation and its pictures: one list for pages and CSV."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from django.template.defaultfilters import filesizeformat
@@ -47,6 +48,11 @@ class Fact:
     value: Any
 
     @property
+    def is_moment(self) -> bool:
+        """Whether pages show it with the `timestamp` tag."""
+        return isinstance(self.value, datetime)
+
+    @property
     def text(self) -> str:
         """The value as pages show it."""
         return _FORMATS.get(self.name, str)(self.value)
@@ -74,7 +80,7 @@ def facts(generation: Generation, picture: Picture | None = None) -> list[Fact]:
     """Return what is known; empty values are left out.
 
     Without a picture the dimensions are those of the first one in `shown_pictures`. Reads
-    `owner` and `reference`, which should be fetched along.
+    `owner` and `reference`, which should be joined with `select_related`.
     """
     values = _values(generation, picture)
     return [

@@ -197,7 +197,7 @@ class ActionMessage:
     style: str = ""
 
 
-# In the order of the buttons on a card. The first six post to `web/cards/actions.py`.
+# In the order of the buttons on a card. All post to `web/cards/actions.py`.
 ACTION_MESSAGES: dict[str, ActionMessage] = {
     "fetch-again": ActionMessage(_("Download again (free)"), "primary"),
     "recheck": ActionMessage(_("Check again"), "primary"),

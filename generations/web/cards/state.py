@@ -66,7 +66,7 @@ class CardState:
 
     @cached_property
     def name(self) -> str:
-        """The status, or the mark that says more than the status does."""
+        """The display state: the status, or "late", "lost" or "short", which say more."""
         if self.row.is_lost:
             return "lost"
         if self.row.is_late:
@@ -250,7 +250,7 @@ class CardState:
 def states_of(
     rows: Sequence[Generation], viewer: Member, progress: Sequence[Progress]
 ) -> list[CardState]:
-    """Needs `shown_pictures`. At most two queries, however many rows."""
+    """Return the state of each row, in two queries at most. Reads `shown_pictures`."""
     paid_before, not_received = _paid_before(rows), _not_received(rows)
     return [
         CardState(
@@ -265,7 +265,7 @@ def states_of(
 
 
 def _paid_before(rows: Sequence[Generation]) -> set[int]:
-    """Those with an attempt, besides the last one, that may have been charged."""
+    """Return the ids of rows with an attempt, other than the last, that may have been charged."""
     last = {
         row.pk: int(bool(row.upstream_task_id) or row.status == Status.ABANDONED)
         for row in rows
@@ -281,6 +281,7 @@ def _paid_before(rows: Sequence[Generation]) -> set[int]:
 
 
 def _not_received(rows: Sequence[Generation]) -> set[int]:
+    """Return the ids of unanswered rows that Kling was asked about and does not have."""
     failed = [
         row.pk
         for row in rows

@@ -121,7 +121,7 @@ def _run(action: Action, selected: Sequence[int], by: Member, data: QueryDict) -
     change = action.run(selected, by, data)
     message = str(action.message % {"n": change.count, "name": change.name})
     if action.is_owner_only and change.count < len(selected):
-        message += " " + _("The others are not yours to change, or already had this state.")
+        message += " " + _("The others belong to someone else or already had this state.")
     return BulkResult(message, change.pictures, action.undo)
 
 

@@ -20,7 +20,7 @@ class MemberRequest(HttpRequest):
 
 
 class LoginRequired(LoginRequiredMiddleware):
-    """Django's middleware, with an answer that htmx understands."""
+    """Django's middleware, with a response that htmx understands."""
 
     def handle_no_permission(  # type: ignore[override]
         self, request: HttpRequest, view_func: Callable[..., Any]

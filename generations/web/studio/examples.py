@@ -1,4 +1,4 @@
-"""The prompts that an empty studio offers to begin with."""
+"""The example prompts of an empty studio."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from generations.web.layout import LAYOUTS, Layout
 
 @dataclass(frozen=True)
 class Example:
-    """A prompt with the bundled image that it made."""
+    """A prompt, with the number of its bundled image."""
 
     number: int
     aspect_ratio: str

@@ -90,5 +90,5 @@ def _candidates(rows: GenerationQuerySet, words: Sequence[str]) -> Iterator[Gene
 
 def _similarity(row: Generation, words: Sequence[str]) -> float:
     """The share of the words of both prompts that are in both, from 0 to 1."""
-    theirs, ours = set(row.search_text.split()), set(words)
-    return len(theirs & ours) / len(theirs | ours)
+    stored, given = set(row.search_text.split()), set(words)
+    return len(stored & given) / len(stored | given)

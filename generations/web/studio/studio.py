@@ -117,7 +117,7 @@ def _composer(form: GenerationForm) -> dict[str, Any]:
         "reference_picture": _shown_picture(form),
         "collections": Collection.objects.all()[:MAX_COLLECTIONS],
         "nonce": _nonce(form),
-        "rows_open": _has_options(form),
+        "options_open": _has_options(form),
         "prompt_limit": character_limit(offer.prompt_limit),
         "reference_rules": offer.reference,
         "reference_types": ",".join(dict.fromkeys(offer.reference.types.values())),
@@ -132,7 +132,7 @@ def _composer(form: GenerationForm) -> dict[str, Any]:
 
 
 def _has_options(form: GenerationForm) -> bool:
-    """On a phone the optional rows are collapsed unless one of them has a value or an error."""
+    """On a phone the options are collapsed unless one of them has a value or an error."""
     names = ("negative_prompt", "image", "reference", "picture", "image_url", "new_collection")
     fields = [form[name] for name in names]
     return bool(form.is_bound and form.reference_image) or any(

@@ -66,7 +66,7 @@ def too_small() -> str:
 
 
 def too_long() -> str:
-    return _("The image is too long. Maximum %s:1.") % number_format(rules().max_ratio)
+    return _("The image is too wide or too tall. Maximum %s:1.") % number_format(rules().max_ratio)
 
 
 def not_an_image() -> str:
