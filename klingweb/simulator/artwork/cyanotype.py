@@ -107,6 +107,7 @@ def _plants(scene: Scene) -> Field:
 
 
 def _spine(scene: Scene, at: float, fraction: float) -> Field:
+    """Return the stem of a plant; `at` is its place from left to right, 0 to 1."""
     rng, width, height = scene.rng, scene.width, scene.height
     length = height * rng.uniform(0.68, 0.9) * fraction
     lean = (at - 0.5) * rng.uniform(0.5, 0.9) * min(1.3, width / height) + rng.uniform(-0.1, 0.1)
