@@ -1,4 +1,4 @@
-# One container with web server, worker and (without a key) simulator. It installs with the Makefile.
+# One container with web server, worker and (without a key) simulator. `make install` installs the packages.
 FROM python:3.11-slim
 
 RUN apt-get update && apt-get install -y --no-install-recommends make && rm -rf /var/lib/apt/lists/* \

@@ -178,7 +178,7 @@ FETCH_RETRY_SECONDS: list[float] = env.list(
 WATCHDOG_HEARTBEAT_SECONDS: float = env.float("KLINGWEB_WATCHDOG_HEARTBEAT_SECONDS", default=10)
 WATCHDOG_TIMEOUT_SECONDS: float = env.float("KLINGWEB_WATCHDOG_TIMEOUT_SECONDS", default=30)
 
-# Measured in docs/decisions/0002. `retry` must be far above `timeout`, or tasks run twice. Workers:
+# See docs/decisions/0002. `retry` must be far above `timeout`, or tasks run twice. Workers:
 # one per loop (submit, poll, fetch, lookup), one for slow downloads of a fetch loop that released
 # its lease early, and one for the next wake-up.
 Q_CLUSTER: dict[str, Any] = {

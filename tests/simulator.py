@@ -140,7 +140,7 @@ class Simulator:
     def submit(
         self, prompt: str = "a red door", timeout: float = CALL_TIMEOUT_SECONDS, **fields: object
     ) -> Response:
-        """Send one submit without any client library."""
+        """Send one submit, without klingweb's client."""
         return self._session.post(
             self.url + PATH,
             json={"prompt": prompt, **fields},
@@ -149,7 +149,7 @@ class Simulator:
         )
 
     def query(self, task_id: str) -> Response:
-        """Send one query without any client library."""
+        """Send one query, without klingweb's client."""
         return self._session.get(
             f"{self.url}{PATH}/{quote(task_id, safe='')}",
             headers={"Authorization": f"Bearer {self.key}"},

@@ -30,7 +30,7 @@ def parse_arguments() -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m klingweb.simulator",
-        description="A simulator of a Kling reseller. Nothing is charged.",
+        description="Simulate the gateway, a Kling reseller. Nothing is charged.",
     )
     add = parser.add_argument
     add("--host", default="127.0.0.1")

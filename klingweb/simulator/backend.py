@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 
 class Backend:
-    """Creates tasks and answers submits and queries about them."""
+    """Creates tasks, and returns the responses to submits and queries."""
 
     def __init__(self, settings: Settings, tasks: TaskStore, pictures: PictureCache) -> None:
         self._initial_settings = settings

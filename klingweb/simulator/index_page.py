@@ -14,7 +14,7 @@ INDEX_PAGE = CannedResponse(
     200,
     '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Kling simulator</title>'
     "</head><body><h1>Kling simulator</h1><p>To run a scenario, include its text anywhere in a"
-    " prompt. Upper and lower case are the same, and so are hyphens and spaces.</p>"
+    " prompt. Case does not matter, and hyphens can be spaces.</p>"
     f"<dl>{_ROWS}</dl></body></html>\n",
     HTML,
 )

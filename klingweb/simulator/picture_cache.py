@@ -14,7 +14,7 @@ MAX_ATTEMPTS = 2
 
 
 class DrawingProcess:
-    """The process that draws. Started on first use, and again after it died."""
+    """The process that draws: started on first use, and again if it has died."""
 
     def __init__(self) -> None:
         self._process: Process | None = None
@@ -62,7 +62,8 @@ class DrawingProcess:
 class PictureCache:
     """Draws each picture once and stores the PNG: in a folder if one is given, else in memory.
 
-    With `plain`, pictures depend on ratio and index only, so thousands of tasks cost nothing.
+    With `plain`, pictures depend on aspect ratio and index only, so that thousands of tasks share a
+    few of them.
     """
 
     def __init__(self, folder: Path | None, long_edge: int, plain: bool) -> None:

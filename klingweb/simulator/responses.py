@@ -1,4 +1,4 @@
-"""Prepared HTTP responses, the same for every image API."""
+"""Canned HTTP responses, the same for every image API."""
 
 import uuid
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ def new_request_id() -> str:
 
 @dataclass(frozen=True)
 class CannedResponse:
-    """A prepared HTTP response. `$request_id` in `text` is replaced by a new id on each use.
+    """A fixed HTTP response. `$request_id` in `text` is replaced by a new id on each use.
 
     With a `share` below 1, that part of the body is sent and the connection is closed. With
     `cut`, the connection is closed before anything is sent.

@@ -1,4 +1,4 @@
-"""Send a prepared response, or break the connection."""
+"""Send a canned response, or close the connection."""
 
 from collections.abc import Mapping
 
@@ -10,7 +10,7 @@ from klingweb.simulator.responses import CannedResponse
 async def respond(
     request: web.BaseRequest, canned: CannedResponse, headers: Mapping[str, str] | None = None
 ) -> web.StreamResponse:
-    """Send a prepared response: all of it, its `share`, or nothing if it has `cut`."""
+    """Send a canned response: all of it, its `share`, or nothing if it is `cut`."""
     if canned.cut:
         return abort_connection(request)
     body = canned.body()

@@ -229,7 +229,6 @@ class Stencil:
     def ellipse(
         self, x: float, y: float, radius_x: float, radius_y: float, value: float = 1
     ) -> None:
-        """Draw a filled ellipse."""
         box = ((x - radius_x) * 2, (y - radius_y) * 2, (x + radius_x) * 2, (y + radius_y) * 2)
         self._draw.ellipse(box, int(value * 255))
 

@@ -56,7 +56,7 @@ def _coating(scene: Scene, texture: Field) -> Field:
 
 
 @dataclass(frozen=True)
-class Sprig:
+class Plant:
     """One plant. `spine` is its stem from the bottom up, shape (90, 2), in pixels."""
 
     spine: Field
@@ -99,14 +99,15 @@ def _plants(scene: Scene) -> Field:
         kind = kinds[int(rng.choice(3, p=weights / weights.sum()))]
         # Umbels are wide at the top and need more room above.
         spine = _spine(scene, at, 0.78 if kind is _umbel else 1.0)
-        sprig = Sprig(spine, Stencil(width, height), Stencil(width, height), rng)
-        kind(sprig)
-        blocked = sprig.body.mask() * rng.uniform(0.8, 0.94) * (1 - 0.13 * sprig.veins.mask())
+        plant = Plant(spine, Stencil(width, height), Stencil(width, height), rng)
+        kind(plant)
+        blocked = plant.body.mask() * rng.uniform(0.8, 0.94) * (1 - 0.13 * plant.veins.mask())
         total = 1 - (1 - total) * (1 - blocked)
     return total
 
 
 def _spine(scene: Scene, at: float, fraction: float) -> Field:
+    """Return the stem of a plant; `at` is its place from left to right, 0 to 1."""
     rng, width, height = scene.rng, scene.width, scene.height
     length = height * rng.uniform(0.68, 0.9) * fraction
     lean = (at - 0.5) * rng.uniform(0.5, 0.9) * min(1.3, width / height) + rng.uniform(-0.1, 0.1)
@@ -125,66 +126,66 @@ def _points(*lines: Field) -> list[tuple[float, float]]:
     return [(float(x), float(y)) for line in lines for x, y in line]
 
 
-def _fern(sprig: Sprig) -> None:
+def _fern(plant: Plant) -> None:
     """Draw a fern frond whose leaflets have small rounded teeth."""
-    rng, length = sprig.rng, sprig.length
+    rng, length = plant.rng, plant.length
     pairs = int(rng.integers(24, 31))
     wide = length * rng.uniform(0.2, 0.27)
-    sprig.stem(length * 0.006)
+    plant.stem(length * 0.006)
     for pair in range(pairs):
         u = (pair / pairs) ** 0.92
         for side in (-1, 1):
-            here, heading = sprig.at(0.16 + 0.835 * u + 0.006 * side)
+            here, heading = plant.at(0.16 + 0.835 * u + 0.006 * side)
             reach = wide * min(1, 0.5 + 2.4 * u) * (1 - u) ** 0.75 * rng.uniform(0.92, 1.06)
             turn = heading + side * (1.22 - 0.45 * u + rng.normal(0, 0.035))
             thick = length * 0.017 * (1 - 0.5 * u) + reach * 0.07
             t = np.linspace(0, 1, 44)
             teeth = 0.72 + 0.28 * np.abs(np.sin(t * np.pi * max(4, round(reach / thick * 2.6))))
             half = thick * (1 - t**1.5) ** 0.8 * np.minimum(1, 0.45 + 5 * t) * teeth * 0.5
-            middle = _blade(sprig, here, turn, -0.28 * side * t * t, half, reach)
-            sprig.veins.line(_points(middle[:40:3]), length * 0.0016)
+            middle = _blade(plant, here, turn, -0.28 * side * t * t, half, reach)
+            plant.veins.line(_points(middle[:40:3]), length * 0.0016)
 
 
 def _blade(
-    sprig: Sprig, base: Field, turn: float, bends: Field, half: Field, length: float
+    plant: Plant, base: Field, turn: float, bends: Field, half: Field, length: float
 ) -> Field:
     """Draw one leaf with the given half widths along its length, and return its middle line."""
     headings = turn + bends
     middle = _path(base, headings, length)
     across = np.stack([np.cos(headings), np.sin(headings)], -1) * half[:, None]
-    sprig.body.polygon(_points(middle + across, (middle - across)[::-1]))
+    plant.body.polygon(_points(middle + across, (middle - across)[::-1]))
     return middle
 
 
-def _branch(sprig: Sprig) -> None:
+def _branch(plant: Plant) -> None:
     """Draw a branch of pointed leaves."""
-    rng, length = sprig.rng, sprig.length
+    rng, length = plant.rng, plant.length
     pairs = int(rng.integers(9, 14))
     size = length * rng.uniform(0.2, 0.26)
     slim = rng.uniform(0.2, 0.34)
-    sprig.stem(length * 0.006)
+    plant.stem(length * 0.006)
     places = [
         (0.2 + 0.76 * (pair + 0.3 * (side > 0) + rng.uniform(-0.1, 0.1)) / pairs, side)
         for pair in range(pairs)
         for side in (-1, 1)
     ]
     for t, side in [*places, (1.0, 0)]:
-        here, heading = sprig.at(t)
+        here, heading = plant.at(t)
         turn = heading + side * rng.uniform(0.6, 1.05)
         leaf = size * (1 - 0.45 * t) * rng.uniform(0.85, 1.1)
         along = np.linspace(0, 1, 26)
         swell = np.sin(np.pi * np.clip(along * 1.06 - 0.06, 0, 1) ** 0.8) ** 0.9
         bends = -side * rng.uniform(0, 0.35) * along
-        middle = _blade(sprig, here, turn, bends, leaf * slim * 0.5 * swell, leaf)
-        sprig.veins.line(_points(middle[:24]), max(0.5, leaf * 0.012))
+        middle = _blade(plant, here, turn, bends, leaf * slim * 0.5 * swell, leaf)
+        plant.veins.line(_points(middle[:24]), max(0.5, leaf * 0.012))
 
 
-def _umbel(sprig: Sprig) -> None:
+def _umbel(plant: Plant) -> None:
     """Draw a stem with fans of thin rays and tiny flowers."""
-    rng, length, body = sprig.rng, sprig.length, sprig.body
-    sprig.stem(length * 0.007)
+    rng, length, body = plant.rng, plant.length, plant.body
+    plant.stem(length * 0.007)
     for t, size in ((1.0, 0.3), (0.62, 0.16), (0.45, 0.13)):
-        here, heading = sprig.at(t)
+        here, heading = plant.at(t)
         if t < 1:
             heading += rng.choice([-1, 1]) * rng.uniform(0.5, 0.8)
             joint = _endpoint(here, heading, length * 0.2)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from .canvas import Field, lab, mix, noise, noise_1d, ramp, sample, smoothstep
 from .scene import Palette, Scene
 
-# Space, haze in space, then the ground from dark to light (four), cloud, air.
+# Space, haze in space, then the ground from dark to light (four), cloud, atmosphere.
 PALETTES = (
     Palette(
         "teal blue earth ocean sea water cold",

@@ -52,10 +52,10 @@ def draw(scene: Scene) -> Field:
     facing = -0.5 * nx - 0.5 * ny + 0.707 * nz
     diffuse = np.clip((facing + 0.25) / 1.25, 0, 1)
     half = np.clip(-0.27 * nx - 0.29 * ny + 0.918 * nz, 0, 1)
-    counter = np.clip(0.7 * nx + 0.35 * ny + 0.62 * nz, 0, 1)
+    backlight = np.clip(0.7 * nx + 0.35 * ny + 0.62 * nz, 0, 1)
     sheen = 0.24 * half**10 + 0.2 * half**60
     hollow = smoothstep(-1.0, 0.4, cloth)
-    tone = 0.66 * diffuse * (0.62 + 0.38 * hollow) + sheen + 0.12 * counter**5
+    tone = 0.66 * diffuse * (0.62 + 0.38 * hollow) + sheen + 0.12 * backlight**5
     return ramp(scene.colours(PALETTES), np.clip(tone, 0, 1).astype(np.float32))
 
 

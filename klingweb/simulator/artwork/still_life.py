@@ -44,8 +44,13 @@ PALETTES = (
     ),
 )  # fmt: skip
 # Shadow slices: from and to (of 64 heights), blur as a fraction of the height, darkness.
-CAST = ((0, 10, 0.012, 0.62), (4, 22, 0.03, 0.5), (14, 40, 0.05, 0.36), (30, 64, 0.075, 0.22))
-PEAR: tuple[Triple, ...] = (
+SHADOW_SLICES = (
+    (0, 10, 0.012, 0.62),
+    (4, 22, 0.03, 0.5),
+    (14, 40, 0.05, 0.36),
+    (30, 64, 0.075, 0.22),
+)
+PEAR_COLOURS: tuple[Triple, ...] = (
     ("#2c3208", "#97a22c", "#e3e27a"),
     ("#4a2704", "#c98a14", "#f7d05a"),
     ("#3a1208", "#a8452a", "#ecac6a"),
@@ -77,7 +82,7 @@ def _arrange_vessels(scene: Scene, colours: tuple[str, ...]) -> list[Vessel]:
     foot = height * rng.uniform(0.755, 0.79)
     seed = int(rng.integers(1 << 30))
     lean = rng.uniform(-0.05, 0.05) if outline == "pear" else 0.0
-    tones = PEAR[0] if outline == "pear" else main
+    tones = PEAR_COLOURS[0] if outline == "pear" else main
     hero = Vessel(outline, 0, foot, tall, material, tones, seed, lean)
     side = int(rng.choice([-1, 1]))
     vessels = [hero, *(_companion(scene, hero, second, side, number) for number in range(count))]
@@ -105,7 +110,7 @@ def _companion(scene: Scene, hero: Vessel, colours: Triple, side: int, number: i
     rng = scene.rng
     half = max(radius for _, radius in OUTLINES[hero.outline]) * hero.height
     if hero.outline == "pear":
-        kind, material, colours = "pear", "fruit", PEAR[1 + number % 2]
+        kind, material, colours = "pear", "fruit", PEAR_COLOURS[1 + number % 2]
         tall = hero.height * rng.uniform(0.74, 0.86)
     else:
         kind, material = str(scene.shared_rng.choice(["ball", "cup", "ball"])), "clay"
@@ -152,7 +157,7 @@ def _shadows(scene: Scene, pixels: Field, vessels: list[Vessel]) -> Field:
     dark = np.zeros((height, width), np.float32)
     for vessel in vessels:
         radii = vessel.radii(64)
-        for low, high, soft, weight in CAST:
+        for low, high, soft, weight in SHADOW_SLICES:
             stencil = Stencil(width, height)
             for step in range(low, high):
                 up = vessel.height * step / 63

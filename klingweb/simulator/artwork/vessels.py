@@ -51,7 +51,7 @@ class Vessel:
     lean: float = 0.0  # horizontal offset of the top, as a fraction of the height
 
     def radii(self, steps: int = STEPS) -> Field:
-        """The radius in pixels at evenly spaced heights from foot to top, shape (steps,)."""
+        """Return the radius in pixels at evenly spaced heights from base to top, shape (steps,)."""
         at, radius = np.array(OUTLINES[self.outline]).T
         v = np.linspace(0, 1, steps)
         if self.outline == "ball":
@@ -141,11 +141,11 @@ def _paint_material(
         return pixels
     if vessel.material == "fruit":
         blush = smoothstep(-0.4, 1.2, coarse + nx * 0.7)
-        freckles = _specks(vessel, rng, x, s, scale, 420, 0.0045)
+        specks = _specks(vessel, rng, x, s, scale, 420, 0.0045)
         tone = tone + 0.015 * coarse
         pixels = ramp(vessel.colours, np.clip(tone, 0, 1).astype(np.float32))
         pixels[..., 1] += (0.02 * blush * tone).astype(np.float32)
-        pixels[..., 0] -= (0.075 * freckles).astype(np.float32)
+        pixels[..., 0] -= (0.075 * specks).astype(np.float32)
         half = np.clip(nx * HALF[0] + ny * HALF[1] + nz * HALF[2], 0, 1)
         shine = 0.3 * half**18 + 0.35 * half**90
         return mix(pixels, lab("#fffdf0"), shine.astype(np.float32))
@@ -184,9 +184,9 @@ def _paint_glass(
     nx, _, nz = normal
     full = smoothstep(FILL_LEVEL + 0.004, FILL_LEVEL - 0.004, v)
     wall = np.clip(0.2 / (nz + 0.1) - 0.16, 0, 1) + 0.7 * smoothstep(0.035, 0.0, v)
-    gather = smoothstep(-0.5, 0.8, nx) * nz
-    liquid = np.clip(0.5 + 0.42 * gather - 0.5 * wall + 0.12 * v, 0, 1)
-    empty = np.clip(0.93 - 0.62 * wall + 0.1 * gather, 0, 1)
+    glow = smoothstep(-0.5, 0.8, nx) * nz
+    liquid = np.clip(0.5 + 0.42 * glow - 0.5 * wall + 0.12 * v, 0, 1)
+    empty = np.clip(0.93 - 0.62 * wall + 0.1 * glow, 0, 1)
     tone = empty + (liquid - empty) * full
     pixels = ramp(vessel.colours, tone.astype(np.float32))
     transparency = 0.5 * (1 - full) * nz * np.clip(1 - wall, 0, 1)

@@ -208,12 +208,12 @@ def _niche(courtyard: Courtyard, view: View, pixels: Field, paints: tuple[str, .
         return courtyard.is_opening(x0 + across * depth, y) & (y > 0)
 
     # Bisect for the depth where the ray hits the reveal; the other rays hit the back.
-    near, away = np.zeros_like(x0), np.full_like(x0, courtyard.depth)
-    reveal = ~inside(away)
+    near, far = np.zeros_like(x0), np.full_like(x0, courtyard.depth)
+    reveal = ~inside(far)
     for _ in range(9):
-        middle = (near + away) / 2
+        middle = (near + far) / 2
         free = inside(middle)
-        near, away = np.where(free, middle, near), np.where(free, away, middle)
+        near, far = np.where(free, middle, near), np.where(free, far, middle)
     depth = np.where(reveal, near, np.float32(courtyard.depth))
     x, y = x0 + across * depth, y0 + up * depth
     sx, sy, sz = courtyard.sun

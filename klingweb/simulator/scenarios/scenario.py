@@ -25,7 +25,7 @@ PARAMETERS = {
     "polls": "number of polls whose response is replaced",
     "for_seconds": "seconds since the submit in which responses to polls are replaced",
     "silent_seconds": "delay of a replaced response in seconds",
-    "empty_successes": "number of successful responses without pictures",
+    "empty_successes": "number of successful responses without images",
     "only": "index of the only file that the fault applies to",
     "downloads": "number of downloads of a file that the fault applies to; unset: all",
     "file_seconds": "duration of a slow download in seconds",

@@ -20,7 +20,7 @@ Formatter = Callable[[TaskSnapshot], Json]
 
 @dataclass(frozen=True)
 class ResponseFormat:
-    """How one gateway answers a submit and a query."""
+    """The responses of one gateway to a submit and to a query."""
 
     submit: Formatter
     query: Formatter
