@@ -27,7 +27,8 @@ def test_duration_is_rounded_down_to_two_units(seconds: int | None, text: str) -
         (timedelta(minutes=1), "1 min ago"),
         (timedelta(minutes=59), "59 min ago"),
         (timedelta(hours=2), "11:03"),
-        (timedelta(days=2), "25 Nov 2026, 13:03"),
+        (timedelta(days=2), "25 Nov, 13:03"),
+        (timedelta(days=365), "27 Nov 2025, 13:03"),
     ],
 )
 def test_time_ago_gives_minutes_then_the_time_then_the_date(age: timedelta, text: str) -> None:

@@ -217,7 +217,7 @@ def test_facts_on_pages_show_a_field_of_the_offer(
     compare = f"/compare/?picture={first}&picture={second}"
     for address in (f"/generations/{row.pk}/", f"/pictures/{first}/", compare):
         page = owner_client.get(address).content.decode()
-        assert "<dt>Paper</dt><dd>Glossy paper</dd>" in page
+        assert '<dt>Paper</dt><dd dir="auto">Glossy paper</dd>' in page
 
 
 # --- the body of the request to the upstream -----------------------------------------------------
