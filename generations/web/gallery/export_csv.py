@@ -53,6 +53,8 @@ def _header() -> tuple[str, ...]:
 def _cells(picture: Picture) -> tuple[Any, ...]:
     generation = picture.generation
     values = {fact.name: _formatted(fact.value) for fact in facts(generation, picture)}
+    # The file leaves klingweb, and the URL of a reference image may be a secret.
+    values["reference"] = _("Yes") if "reference" in values else _("No")
     url = settings.URL + reverse("picture", args=(picture.pk,))
     return (
         picture.pk, picture.number, generation.pk, generation.prompt,
