@@ -62,8 +62,8 @@ def test_submit_sends_one_documented_post() -> None:
 
 
 def test_extended_fields_are_sent_in_the_extended_profile_only() -> None:
-    more = {"model_name": "kling-v2-1", "resolution": "2k", "callback_url": "", "seed": 1}
-    request = ImageRequest("a fox", extended=more)
+    more = {"model_name": "kling-v2-1", "callback_url": "", "seed": 1}
+    request = ImageRequest("a fox", extended=more, params={"resolution": "2k"})
     plain = {"prompt": "a fox", "n": 1}
     assert request_body(request, "documented") == plain
     assert request_body(request, "extended") == plain | {

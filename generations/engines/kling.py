@@ -25,7 +25,7 @@ from .base import (
     Unanswered,
 )
 from .gateway import Gateway, ParsedResponse
-from .offer import AspectRatio, Offer, ReferenceRules
+from .offer import AspectRatio, Field, Offer, ReferenceRules
 from .offer import gettext_noop as _
 
 PATH = "/kling/v1/images/generations"  # YEScale; a query appends /{id} (notes 1.1)
@@ -48,7 +48,6 @@ EXTENDED_FIELDS = (  # notes 6.1
     "model_name",
     "image_reference",
     "human_fidelity",
-    "resolution",
     "external_task_id",
     "callback_url",
     "watermark_info",
@@ -371,5 +370,14 @@ OFFER = Offer(
         min_side=300,
         max_ratio=2.5,
         max_area=50_000_000,  # ours: what one web thread may decode
+    ),
+    fields=(
+        Field(
+            name="resolution",  # notes 6.1
+            label=_("Resolution"),
+            choices=(("1k", "1K"), ("2k", "2K")),
+            default="1k",
+            profile="extended",
+        ),
     ),
 )
