@@ -1,4 +1,4 @@
-"""The admin: who may open it, and which rows it lets nobody change."""
+"""The admin: who may open it, and which rows are read-only."""
 
 import pytest
 from django.test import Client

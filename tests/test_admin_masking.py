@@ -1,4 +1,4 @@
-"""The admin masks private rows of other members: closed by default, in every way to reach them."""
+"""The admin masks private rows of other members: by default, and on every page that lists them."""
 
 import re
 from collections.abc import Iterator
@@ -139,7 +139,7 @@ def test_filters_still_filter(admin_client: Client, owner: Member) -> None:
     assert f"/generation/{row.pk}/change/" not in page.content.decode()
 
 
-# --- closed by default ----------------------------------------------------------------------------
+# --- masked by default ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("page", ADMINS)

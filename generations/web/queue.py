@@ -97,7 +97,7 @@ def _context(request: MemberRequest, form: PauseForm) -> dict[str, Any]:
 
 
 def _sending_resumes_at(gate: UpstreamGate) -> datetime | None:
-    """Until when nothing is sent because the upstream asked for a wait; None: no wait."""
+    """Return the end of the wait that the upstream asked for; None without a wait."""
     waits = [until for until in (gate.submit_not_before, gate.silent_until) if until]
     return max((until for until in waits if until > timezone.now()), default=None)
 

@@ -47,7 +47,7 @@ class Tile:
     colour: str
     kilobytes: int
     is_favourite: bool
-    is_mine: bool  # the viewer may change it
+    is_changeable: bool  # by the viewer
     is_private: bool
 
     @classmethod
@@ -67,7 +67,7 @@ class Tile:
             colour="",
             kilobytes=0,
             is_favourite=False,
-            is_mine=viewer.is_admin or row.owner_id == viewer.pk,
+            is_changeable=viewer.is_admin or row.owner_id == viewer.pk,
             is_private=row.is_private,
         )
 
@@ -90,7 +90,7 @@ class Tile:
             colour=picture.colour,
             kilobytes=(picture.size_bytes or 0) // BYTES_PER_KILOBYTE,
             is_favourite=getattr(picture, "is_favourite", False),
-            is_mine=viewer.is_admin or row.owner_id == viewer.pk,
+            is_changeable=viewer.is_admin or row.owner_id == viewer.pk,
             is_private=row.is_private,
         )
 

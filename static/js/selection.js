@@ -125,12 +125,12 @@ function updateBar() {
   for (const month of allMonths()) {
     month.querySelector(".select-box").checked = tilesOf(month).every((tile) => selected.includes(tile));
   }
-  const mine = selected.filter((tile) => tile.matches(".mine")).length;
+  const changeable = selected.filter((tile) => tile.matches(".is-changeable")).length;
   const isComparable = selected.length >= MIN_COMPARED && selected.length <= MAX_COMPARED;
   for (const button of bar.querySelectorAll("[data-requires]")) {
-    const requiresMine = button.dataset.requires === "mine";
-    button.hidden = !(requiresMine ? isAll || mine > 0 : isComparable);
-    button.dataset.part = requiresMine && !isAll && mine < selected.length ? mine : "";
+    const requiresChangeable = button.dataset.requires === "changeable";
+    button.hidden = !(requiresChangeable ? isAll || changeable > 0 : isComparable);
+    button.dataset.part = requiresChangeable && !isAll && changeable < selected.length ? changeable : "";
   }
 }
 

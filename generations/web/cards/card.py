@@ -151,7 +151,7 @@ class Card:
 
     @property
     def announcement(self) -> str:
-        """What screen readers are told when the card reaches this state."""
+        """The text for screen readers when the card reaches this state."""
         if not (self.severity or self.is_done):
             return ""
         return f"{self.headline}: {Truncator(self.prompt).chars(MAX_ANNOUNCED_CHARACTERS)}"

@@ -141,14 +141,14 @@ STATE_MESSAGES: dict[str, StateMessage] = {
 class Wait(Enum):
     """What keeps every queued generation from starting."""
 
-    SLOT = ""
+    LIMIT = ""  # as many images are in progress as the limit allows
     PAUSED = "paused"
     HELD = "held"
     BUSY = "busy"
 
 
 WAIT_MESSAGES: dict[Wait, "LazyText"] = {
-    Wait.SLOT: _("Waiting for a free slot"),
+    Wait.LIMIT: _("Waiting for a free slot"),
     Wait.PAUSED: _("Starts when generation resumes"),
     Wait.HELD: _("Starts when the hold ends"),
     Wait.BUSY: _("Kling is busy. We retry automatically; your place in the queue is kept."),

@@ -17,7 +17,7 @@ MAX_QUEUE_POSITIONS = 500  # later positions are not shown
 @dataclass(frozen=True)
 class Progress:
     position: int | None = None  # in the queue, from 1
-    wait: Wait = Wait.SLOT  # why it does not start; for queued generations
+    wait: Wait = Wait.LIMIT  # why it does not start; for queued generations
     estimate: Estimate | None = None  # from now when queued, else from the submit
 
 
@@ -26,7 +26,7 @@ def progress_of(rows: Sequence[Generation], gate: UpstreamGate | None) -> list[P
     positions = _positions() if any(row.status == Status.QUEUED for row in rows) else {}
     wait = _wait(gate)
     return [
-        Progress(positions.get(row.pk), wait, _queue_estimate(row) if wait == Wait.SLOT else None)
+        Progress(positions.get(row.pk), wait, _queue_estimate(row) if wait == Wait.LIMIT else None)
         if row.status == Status.QUEUED
         else Progress(estimate=_running_estimate(row))
         for row in rows
@@ -63,13 +63,13 @@ def _positions() -> dict[int, int]:
 
 def _wait(gate: UpstreamGate | None) -> Wait:
     if gate is None:
-        return Wait.SLOT
+        return Wait.LIMIT
     if gate.is_paused:
         return Wait.PAUSED
     if gate.is_held:
         return Wait.HELD
     waits = [until for until in (gate.submit_not_before, gate.silent_until) if until]
-    return Wait.BUSY if any(until > timezone.now() for until in waits) else Wait.SLOT
+    return Wait.BUSY if any(until > timezone.now() for until in waits) else Wait.LIMIT
 
 
 def _queue_estimate(row: Generation) -> Estimate | None:

@@ -60,19 +60,19 @@ def selected_pictures(data: QueryDict, member: Member) -> list[int]:
     Raises `BulkError` if there are none or too many, or if the filter is invalid.
     """
     if "select_all" in data:
-        keys = _keys_of_filter(str(data["select_all"]), member)
+        ids = _ids_of_filter(str(data["select_all"]), member)
     else:
         checked = (parse_id(text) for text in data.getlist("picture"))
-        keys = list(dict.fromkeys(pk for pk in checked if pk is not None))
-    if not keys:
+        ids = list(dict.fromkeys(pk for pk in checked if pk is not None))
+    if not ids:
         raise BulkError(_("Select at least one image."))
-    if len(keys) > MAX_SELECTED:
+    if len(ids) > MAX_SELECTED:
         limit = {"limit": intcomma(MAX_SELECTED)}
         raise BulkError(_("You can select up to %(limit)s images.") % limit)
-    return keys
+    return ids
 
 
-def _keys_of_filter(query_string: str, member: Member) -> list[int]:
+def _ids_of_filter(query_string: str, member: Member) -> list[int]:
     data = with_current_names(QueryDict(query_string))
     filter = Filter(data, member)
     if sorted(parse_qsl(data.urlencode())) != sorted(parse_qsl(filter.query_string)):

@@ -122,7 +122,7 @@ def _page(
     context: dict[str, Any] = {
         "tiles": _tiles(row, page, request.user),
         "next": next_key,
-        "selecting": "select" in request.GET,
+        "is_selecting": "select" in request.GET,
     }
     if request.htmx and not is_arranging:
         return render(request, "collections/_items.html", context)

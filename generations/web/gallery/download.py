@@ -67,8 +67,8 @@ def _refuse(request: MemberRequest, error: str) -> HttpResponse:
     return render(request, "download/refused.html", context, status=422)
 
 
-def _newest_first(pictures: PictureQuerySet, keys: Sequence[int]) -> list[int]:
-    rows = pictures.filter(pk__in=keys)
+def _newest_first(pictures: PictureQuerySet, ids: Sequence[int]) -> list[int]:
+    rows = pictures.filter(pk__in=ids)
     ordered = rows.order_by("-generation__created_at", "-generation_id", "index")
     return list(ordered.values_list("pk", flat=True))
 
@@ -81,11 +81,11 @@ def _archive_name(count: int) -> str:
 # --- the archive ---------------------------------------------------------------------------------
 
 
-def _zip(member: Member, keys: Sequence[int], *, is_webp: bool) -> Iterator[bytes]:
+def _zip(member: Member, ids: Sequence[int], *, is_webp: bool) -> Iterator[bytes]:
     """Yield the archive: images first, the CSV last, because it lists files that failed."""
     archive = ZipStream()
     entries: dict[int, tuple[str, str]] = {}  # by picture: file name in the archive, note
-    for picture in _rows(Picture.objects.visible_to(member), keys):
+    for picture in _rows(Picture.objects.visible_to(member), ids):
         stored = picture.preview if is_webp else picture.file
         try:
             stored.open("rb")
@@ -103,10 +103,10 @@ def _zip(member: Member, keys: Sequence[int], *, is_webp: bool) -> Iterator[byte
     yield from archive.finalize()
 
 
-def _rows(pictures: PictureQuerySet, keys: Sequence[int]) -> Iterator[Picture]:
-    """Yield the pictures in the order of the keys, in batches to bound memory."""
-    for start in range(0, len(keys), BATCH_SIZE):
-        batch = keys[start : start + BATCH_SIZE]
+def _rows(pictures: PictureQuerySet, ids: Sequence[int]) -> Iterator[Picture]:
+    """Yield the pictures in the order of the ids, in batches to bound memory."""
+    for start in range(0, len(ids), BATCH_SIZE):
+        batch = ids[start : start + BATCH_SIZE]
         rows = (
             pictures.select_related("generation__owner", "generation__reference")
             .only(*CSV_COLUMNS)

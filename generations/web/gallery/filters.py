@@ -30,7 +30,7 @@ STATES = (
 )
 FORMER_NAMES = {"shape": "ratio"}  # of parameters, in older links
 FORMER_VALUES = {("state", "made"): DONE}
-DAYS = (MinValueValidator(date(2000, 1, 1)), MaxValueValidator(date(2999, 12, 31)))
+DATE_VALIDATORS = (MinValueValidator(date(2000, 1, 1)), MaxValueValidator(date(2999, 12, 31)))
 
 
 def with_current_names(data: QueryDict) -> QueryDict:
@@ -72,8 +72,8 @@ class Filter(forms.Form):
     )
     state = forms.ChoiceField(label=_("status"), choices=STATES, required=False)
     private = forms.BooleanField(label=_("private"), required=False)
-    since = forms.DateField(label=_("first day"), required=False, validators=DAYS)
-    until = forms.DateField(label=_("last day"), required=False, validators=DAYS)
+    since = forms.DateField(label=_("first day"), required=False, validators=DATE_VALIDATORS)
+    until = forms.DateField(label=_("last day"), required=False, validators=DATE_VALIDATORS)
 
     def __init__(self, data: QueryDict, member: Member) -> None:
         super().__init__(with_current_names(data))

@@ -69,7 +69,7 @@ def gallery(request: MemberRequest) -> HttpResponse:
     context: dict[str, Any] = {
         "filter": filter,
         "query": filter.query_string,
-        "selecting": "select" in request.GET,
+        "is_selecting": "select" in request.GET,
         "months": months,
         "eager_month": None if request.htmx else next(iter(months), None),
         "result": result,
@@ -107,9 +107,9 @@ def _result_page(request: MemberRequest, filter: Filter) -> ResultPage:
         return _page_from(rows.filter(created_at__lt=end), filter, is_top=False)
     if "after" in params:
         newer = rows.filter(after(params["after"])).order_by("created_at", "pk")
-        keys = list(newer.values_list("pk", flat=True)[: ROWS_A_PAGE + 1])
-        if len(keys) > ROWS_A_PAGE:
-            page = _fetch(rows.filter(pk__in=keys[:ROWS_A_PAGE]), filter)
+        ids = list(newer.values_list("pk", flat=True)[: ROWS_A_PAGE + 1])
+        if len(ids) > ROWS_A_PAGE:
+            page = _fetch(rows.filter(pk__in=ids[:ROWS_A_PAGE]), filter)
             return ResultPage(page, key_of(page[-1]) if page else "", is_top=False)
     return _page_from(rows, filter, is_top=True)
 

@@ -46,7 +46,7 @@ class PicturePage:
         return self._url_of(self.picture.pk)
 
     @property
-    def is_mine(self) -> bool:
+    def is_changeable(self) -> bool:
         return self.viewer.is_admin or self.is_own
 
     @property

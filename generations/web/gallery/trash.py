@@ -88,13 +88,13 @@ def delete_permanently(request: MemberRequest) -> HttpResponse:
 
 
 def _confirm(request: MemberRequest, trashed: PictureQuerySet) -> HttpResponse:
-    keys = list(trashed.values_list("pk", flat=True))
-    if not keys:
+    ids = list(trashed.values_list("pk", flat=True))
+    if not ids:
         messages.info(request, gettext("These images are no longer in the trash."))
         return redirect("trash")
     context = {
-        "keys": keys,
+        "ids": ids,
         "trashed": _trashed_pictures(list(_newest_first(trashed)[:MAX_PREVIEWS]), request.user),
-        "more": max(len(keys) - MAX_PREVIEWS, 0),
+        "more": max(len(ids) - MAX_PREVIEWS, 0),
     }
     return render(request, "trash/delete.html", context)

@@ -22,7 +22,7 @@ class Prompt:
 
     row: Generation
     tiles: list[Tile] = field(default_factory=list)
-    times: int = 0
+    uses: int = 0
 
 
 @require_safe
@@ -52,6 +52,6 @@ def _prompts(request: MemberRequest, rows: list[Generation]) -> list[Prompt]:
         if not prompts or prompts[-1].row.prompt != row.prompt:
             prompts.append(Prompt(row))
         prompt = prompts[-1]
-        prompt.times += 1
+        prompt.uses += 1
         prompt.tiles = (prompt.tiles + tiles_of([row], request.user))[:MAX_TILES]
     return prompts
