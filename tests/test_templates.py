@@ -33,7 +33,7 @@ def untranslated(source: str) -> list[str]:
 
 def without_tags(source: str) -> str:
     """The HTML without tags, variables, comments and translated texts; all branches of an `if`."""
-    kept: list[str] = []
+    texts: list[str] = []
     end_of_block = ""
     for token in Lexer(source).tokenize():
         name = token.contents.split(maxsplit=1)[0] if token.contents.split() else ""
@@ -45,8 +45,8 @@ def without_tags(source: str) -> str:
             ends = TRANSLATED_BLOCKS | IGNORED_BLOCKS
             end_of_block = "endblock" if is_class else ends.get(name, "")
         elif token.token_type == TokenType.TEXT:
-            kept.append(token.contents)
-    return "".join(kept)
+            texts.append(token.contents)
+    return "".join(texts)
 
 
 class TextFinder(HTMLParser):

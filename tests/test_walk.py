@@ -60,9 +60,9 @@ def test_a_press_becomes_pictures_in_the_card(
         address = f"/files/{picture['id']}/original"
         stored = person.get(address)
         assert stored.headers["Content-Type"] == "image/png"
-        kept = installation.folder / "files" / picture["file"]
-        assert stored.content == kept.read_bytes()
-        with Image.open(kept) as image:
+        stored_file = installation.folder / "files" / picture["file"]
+        assert stored.content == stored_file.read_bytes()
+        with Image.open(stored_file) as image:
             assert (image.width, image.height) == (picture["width"], picture["height"])
 
     (sent,) = [one for one in upstream.requests("submit") if one["prompt"] == "two quiet hills"]
@@ -141,5 +141,5 @@ def test_health_tells_that_both_are_alive(installation: Installation) -> None:
     wait_until(
         lambda: requests.get(f"{installation.url}/healthz", timeout=10).ok, what="all is well"
     )
-    told = requests.get(f"{installation.url}/healthz", timeout=10).json()
-    assert set(told.values()) == {"ok"}
+    health = requests.get(f"{installation.url}/healthz", timeout=10).json()
+    assert set(health.values()) == {"ok"}

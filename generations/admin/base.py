@@ -27,7 +27,7 @@ class ReadOnlyMixin(admin.options.BaseModelAdmin):
 class MaskedAdmin(ReadOnlyMixin, admin.ModelAdmin):
     """Read-only pages of rows that may be private to another member.
 
-    Everything is masked by default: of a private row of somebody else, lists and detail pages show
+    Everything is masked by default: of a private row of another member, lists and detail pages show
     `unmasked_fields` only, and only `unmasked_search_fields` can find it. A new field, column,
     filter or search field stays masked until it is added there. Querysets annotate each row with
     `is_hidden`, which depends on who is looking.
@@ -40,7 +40,7 @@ class MaskedAdmin(ReadOnlyMixin, admin.ModelAdmin):
     readonly_fields = ("private",)
 
     def hidden_rows(self, request: HttpRequest) -> Q:
-        """Return the condition for rows that are private to somebody else."""
+        """Return the condition for rows that are private to another member."""
         return Q((self.private_path, True)) & ~Q((self.owner_path, request.user))
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:

@@ -196,7 +196,7 @@ def test_axe_finds_no_violation_on_the_sign_in_page(
     page = context.new_page()
     page.goto("/accounts/login/")
     assert violations(page) == []
-    page.get_by_label("User name").fill("nobody")
+    page.get_by_label("User name").fill("unknown")
     page.get_by_label("Password").fill("nothing")
     page.get_by_role("button", name="Sign in").click()
     page.get_by_role("alert").wait_for()
