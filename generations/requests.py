@@ -305,4 +305,4 @@ def _require(done: bool) -> None:
 
 
 def _changed() -> str:
-    return _("This changed meanwhile. Here is the current state.")
+    return _("This generation has changed. Here is its current state.")

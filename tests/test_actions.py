@@ -112,13 +112,13 @@ def test_task_id_with_a_stale_version_changes_nothing(
     row.abandon(row.owner, row.version)
     row.version -= 1
     page = set_task_id(admin_client, row, "task-from-the-log", **HTMX).content.decode()
-    assert "This changed meanwhile." in page
+    assert "This generation has changed." in page
     response = admin_client.post(
         f"/generations/{row.pk}/enter-task-id/",
         {"upstream_task_id": "task-from-the-log", "version": row.version},
         follow=True,
     )
-    assert b"This changed meanwhile." in response.content
+    assert b"This generation has changed." in response.content
     row.refresh_from_db()
     assert row.status == Status.ABANDONED
 

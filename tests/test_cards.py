@@ -307,9 +307,9 @@ def test_action_with_a_stale_version_changes_nothing(
     row = make_generation(owner=owner)
     data = {"version": version}
     response = owner_client.post(f"/generations/{row.pk}/cancel/", data, headers=HTMX)
-    assert "This changed meanwhile" in card_in(response.content, row)
+    assert "This generation has changed" in card_in(response.content, row)
     page = owner_client.post(f"/generations/{row.pk}/cancel/", data, follow=True).content
-    assert b"This changed meanwhile" in page
+    assert b"This generation has changed" in page
     row.refresh_from_db()
     assert row.status == Status.QUEUED
 

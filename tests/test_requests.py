@@ -253,7 +253,7 @@ def test_action_on_a_changed_row_is_not_possible(
 ) -> None:
     settings.UPSTREAM_LOOKUP = "reference"
     row = unconfirmed(owner)
-    with pytest.raises(NotPossible, match="This changed meanwhile"):
+    with pytest.raises(NotPossible, match="This generation has changed"):
         ACTIONS[action](row, owner, row.version + 1)
     assert wake_ups() == []
 
