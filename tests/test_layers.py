@@ -18,6 +18,7 @@ LAYERS: dict[str, set[str]] = {
         "generations.engines.registry",
         "generations.models",
         "generations.estimates",
+        "generations.preview_widths",
         "generations.requests",
         "generations.search",
         "generations.worker.tasks",
@@ -35,12 +36,14 @@ LAYERS: dict[str, set[str]] = {
         "generations.models",
         "generations.engines",
         "generations.engines.base",
+        "generations.preview_widths",
     },
     "generations.processes": {
         "generations.models",
         "generations.worker",
         "generations.worker.tasks",
     },
+    "generations.preview_widths": set(),
     "generations.search": {"generations.models"},
     "generations.models": {"generations.engines.base"},
     "generations.engines.base": set(),
@@ -290,3 +293,15 @@ def test_ruff_reports_banned_imports(tmp_path: Path, line: str) -> None:
     )
     assert ran.returncode == 1
     assert "TID251" in ran.stdout
+
+
+def test_bench_starts_without_django_settings() -> None:
+    """`make bench` is no Django process: its bare script shares only plain modules with the app."""
+    python = ("env", "-u", "DJANGO_SETTINGS_MODULE", sys.executable)
+    ran = subprocess.run(
+        [*python, "-c", "import tests.bench.__main__"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert (ran.returncode, ran.stderr) == (0, "")

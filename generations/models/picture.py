@@ -23,11 +23,6 @@ def _generation_visible_to(member: Member) -> Q:
     return Q(generation__is_private=False) | Q(generation__owner=member)
 
 
-# Widths of the two previews in pixels: for a tile at double pixel density, and for a whole screen.
-THUMBNAIL_WIDTH = 512
-PREVIEW_WIDTH = 1280
-
-
 class PictureQuerySet(models.QuerySet["Picture"]):
     def available(self) -> "PictureQuerySet":
         """Stored and not in the trash."""

@@ -8,7 +8,7 @@ from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 
 from generations.models import Picture
-from generations.models.picture import PREVIEW_WIDTH, THUMBNAIL_WIDTH
+from generations.preview_widths import PREVIEW_WIDTH, THUMBNAIL_WIDTH
 
 MAX_ALT_LENGTH = 120  # characters of the prompt
 

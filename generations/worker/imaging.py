@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from generations.models.picture import PREVIEW_WIDTH, THUMBNAIL_WIDTH
+from generations.preview_widths import PREVIEW_WIDTH, THUMBNAIL_WIDTH
 
 MAX_PIXELS = 80_000_000
 TYPES = {

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_safe
 
 from generations.models import Collection, Generation, Member, Picture, Tag
 from generations.models.generation_queryset import prefetch_pictures
-from generations.models.picture import PREVIEW_WIDTH
+from generations.preview_widths import PREVIEW_WIDTH
 from generations.web.cards.facts import Fact, facts
 from generations.web.middleware.access import MemberRequest
 from generations.web.picture_views import alt_text, file_urls, picture_url
