@@ -14,6 +14,7 @@ from uuid import UUID, uuid5
 from django.conf import settings
 from django.db import models, transaction
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from generations.engines.offer import Field, Offer
 from generations.engines.registry import offer_for
@@ -28,6 +29,7 @@ from generations.models import (
 from generations.worker import tasks
 
 SENT = (Status.SUBMITTING, Status.RUNNING, Status.FETCHING)
+ALREADY_SENT = gettext_lazy("This request was sent and can’t be canceled. Its images will be kept.")
 
 
 class InvalidRequest(ValueError):
@@ -236,9 +238,7 @@ def cancel(generation: Generation, by: Member, version: int) -> None:
     if generation.cancel(by, version):
         return
     if Generation.objects.filter(pk=generation.pk, status__in=SENT).exists():
-        raise NotPossible(
-            _("This request was sent and can’t be canceled. Its images will be kept.")
-        )
+        raise NotPossible(str(ALREADY_SENT))
     raise NotPossible(_changed())
 
 

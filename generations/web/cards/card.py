@@ -11,6 +11,7 @@ from django.utils.text import Truncator
 from generations.estimates import Estimate
 from generations.models import Generation, Member, Picture, Status, UpstreamGate
 from generations.models.generation_queryset import prefetch_pictures
+from generations.requests import ALREADY_SENT
 from generations.web.layout import layout_of
 from generations.web.picture_views import PictureView, alt_text
 
@@ -147,7 +148,7 @@ class Card:
     @property
     def cannot_cancel(self) -> str:
         is_sent = self.display_state in CANNOT_CANCEL
-        return str(messages.CANNOT_CANCEL) if is_sent else ""
+        return str(ALREADY_SENT) if is_sent else ""
 
     @property
     def announcement(self) -> str:

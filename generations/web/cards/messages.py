@@ -184,7 +184,6 @@ EARLIER_ATTEMPT_CHARGED = _("An earlier attempt was probably charged.")
 CHARGED_MORE_THAN_ONCE = _("Sent more than once, and probably charged more than once.")
 ARRIVED_LATE = _("Arrived late (%(took)s). Charged once.")
 
-CANNOT_CANCEL = _("This request was sent and can’t be canceled. Its images will be kept.")
 QUOTED_BY_KLING = _("Kling says: “%(reason)s”.")
 QUOTED_REASON = _("The reason given: “%(reason)s”.")
 
