@@ -146,6 +146,10 @@ LOOKUP_SECONDS: list[float] = env.list(
 ) or [60]
 # The first wait after a 429; it doubles up to a minute.
 BUSY_RETRY_SECONDS: float = env.float("KLINGWEB_BUSY_RETRY_SECONDS", default=1)
+# A request that alone is refused as "busy" for this long fails.
+BUSY_FAILS_AFTER_SECONDS: float = env.float("KLINGWEB_BUSY_FAILS_AFTER_SECONDS", default=900)
+# How long smaller requests may pass one that waits for room; then room is kept for it.
+ROOM_WAIT_SECONDS: float = env.float("KLINGWEB_ROOM_WAIT_SECONDS", default=60)
 # The first time between two probes during a hold; it doubles up to 15 minutes.
 HOLD_RETRY_SECONDS: int = env.int("KLINGWEB_HOLD_RETRY_SECONDS", default=60)
 
@@ -156,8 +160,10 @@ POLL_LOOPS: int = env.int("KLINGWEB_POLL_LOOPS", default=1)
 POLL_THREADS: int = env.int("KLINGWEB_POLL_THREADS", default=256)
 # Between two polls of one task: up to the age of 1, 5 and 30 minutes, and after that.
 POLL_SECONDS: list[float] = env.list("KLINGWEB_POLL_SECONDS", cast=float, default=[4, 8, 20, 60])
-# A task is marked late after this time, or later if such tasks usually take longer.
+# A task is late after this time, and not before this multiple of the 90th percentile of its kind.
+# Late tasks no longer count towards the concurrency limit.
 LATE_SECONDS: int = env.int("KLINGWEB_LATE_SECONDS", default=300)
+LATE_FACTOR: float = env.float("KLINGWEB_LATE_FACTOR", default=3)
 # A task is lost once the upstream has answered "not found" for this long.
 DOUBT_SECONDS: int = env.int("KLINGWEB_DOUBT_SECONDS", default=600)
 # A task still unfinished after this time is lost.
@@ -179,12 +185,12 @@ WATCHDOG_HEARTBEAT_SECONDS: float = env.float("KLINGWEB_WATCHDOG_HEARTBEAT_SECON
 WATCHDOG_TIMEOUT_SECONDS: float = env.float("KLINGWEB_WATCHDOG_TIMEOUT_SECONDS", default=30)
 
 # See docs/decisions/0002. `retry` must be far above `timeout`, or tasks run twice. Workers:
-# one per loop (submit, poll, fetch, lookup), one for slow downloads of a fetch loop that released
-# its lease early, and one for the next wake-up.
+# one per loop (submit, poll, fetch, lookup), two for slow submits and slow downloads of loops that
+# released their lease early, and one for the next wake-up.
 Q_CLUSTER: dict[str, Any] = {
     "name": "klingweb",
     "orm": "default",
-    "workers": 5 + POLL_LOOPS,
+    "workers": 6 + POLL_LOOPS,
     "queue_limit": 1,
     "bulk": 1,
     "poll": 0.2,

@@ -15,6 +15,8 @@ from django.db import transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
+from generations.engines.base import MAX_TASK_ID_CHARACTERS
+
 from .generation_base import GenerationBase
 from .generation_queryset import BaseGenerationQuerySet
 from .member import Member
@@ -25,7 +27,6 @@ from .submission import Submission
 from .transition import TransitionReason
 from .upstream_gate import UpstreamGate
 
-MAX_TASK_ID_LENGTH = 200  # characters: the length of the column
 UNANSWERED = (Status.SUBMITTING, Status.UNCONFIRMED)
 
 
@@ -55,6 +56,7 @@ class Generation(GenerationBase):
                 TransitionReason.SENT,
                 condition=Q(attempt=self.attempt),
                 attempt=self.attempt + 1,
+                waits_for_room_since=None,
                 # Set only if the request carries `external_id`: see `mark_unconfirmed`.
                 next_poll_at=deadline_at if settings.UPSTREAM_LOOKUP else None,
             ):
@@ -103,10 +105,44 @@ class Generation(GenerationBase):
             next_poll_at=None,
         )
 
-    def mark_postponed(self, submission: Submission, reason: TransitionReason) -> bool:
-        """T4, T5: certainly not accepted. The row keeps its place in the queue."""
+    def mark_postponed(
+        self,
+        submission: Submission,
+        reason: TransitionReason,
+        *,
+        seconds: float = 0,
+        is_own: bool = False,
+        **changes: Any,
+    ) -> bool:
+        """T4, T5: certainly not accepted. The row keeps its place in the queue.
+
+        `seconds` is its own wait: others pass it for so long. `is_own`: the cause may be this
+        request alone, so this counts towards giving up.
+        """
+        now = timezone.now()
+        if is_own:
+            changes |= {
+                "postponements": self.postponements + 1,
+                "postponed_since": self.postponed_since or now,
+            }
         return self._apply_response(
-            submission, [Status.SUBMITTING], Status.QUEUED, reason, next_poll_at=None
+            submission,
+            [Status.SUBMITTING],
+            Status.QUEUED,
+            reason,
+            next_poll_at=None,
+            submit_not_before=now + timedelta(seconds=seconds) if seconds else None,
+            **changes,
+        )
+
+    def postpone_unsent(self, seconds: float) -> None:
+        """Let others pass this queued row for a while: it could not be prepared."""
+        now = timezone.now()
+        Generation.objects.filter(pk=self.pk, status=Status.QUEUED).update(
+            submit_not_before=now + timedelta(seconds=seconds),
+            postponements=F("postponements") + 1,
+            postponed_since=self.postponed_since or now,
+            version=F("version") + 1,
         )
 
     def mark_unconfirmed(self, submission: Submission, reason: TransitionReason) -> bool:
@@ -146,7 +182,7 @@ class Generation(GenerationBase):
     def mark_found(self, submission: Submission, upstream_task_id: str) -> bool:
         """T2: a lookup found the task. Raises `TaskTaken`."""
         with transaction.atomic():
-            self._claim_task_id(upstream_task_id)
+            self.claim_task_id(upstream_task_id)
             changed = self.mark_running(submission, upstream_task_id, 0, TransitionReason.FOUND)
             if changed:
                 self.submissions.record_task_id(upstream_task_id)
@@ -248,11 +284,16 @@ class Generation(GenerationBase):
             by=by,
             condition=Q(version=version),
             next_poll_at=None,
+            submit_not_before=None,
+            postponements=0,
+            postponed_since=None,
+            held_at=None,
         )
 
     def abandon(self, by: Member | None, version: int) -> bool:
-        """T9: dismiss an unconfirmed or a lost generation."""
+        """T9: dismiss an unconfirmed, a late or a lost generation."""
         same_version = Q(version=version)
+        is_overdue = Q(late_at__isnull=False) | Q(lost_at__isnull=False)
         return any(
             self._transition(
                 from_status,
@@ -264,7 +305,7 @@ class Generation(GenerationBase):
             )
             for from_status, condition in (
                 (Status.UNCONFIRMED, same_version),
-                (Status.RUNNING, same_version & Q(lost_at__isnull=False)),
+                (Status.RUNNING, same_version & is_overdue),
             )
         )
 
@@ -301,14 +342,14 @@ class Generation(GenerationBase):
         Raises `TaskTaken`.
         """
         upstream_task_id = upstream_task_id.strip()
-        if not 0 < len(upstream_task_id) <= MAX_TASK_ID_LENGTH:
+        if not 0 < len(upstream_task_id) <= MAX_TASK_ID_CHARACTERS:
             return False
         now, is_lost = timezone.now(), Q(status=Status.RUNNING, lost_at__isnull=False)
         row = Generation.objects.filter(
             Q(status=Status.UNCONFIRMED) | is_lost, pk=self.pk, version=version
         )
         with transaction.atomic():
-            self._claim_task_id(upstream_task_id)
+            self.claim_task_id(upstream_task_id)
             if not row.update(status=F("status")):  # locks the row
                 return False
             changed = self._annotate(
@@ -331,13 +372,14 @@ class Generation(GenerationBase):
                 self.submissions.record_task_id(upstream_task_id)
         return changed
 
-    def _claim_task_id(self, upstream_task_id: str) -> None:
+    def claim_task_id(self, upstream_task_id: str) -> None:
         """Lock the task id until the transaction ends. Raises `TaskTaken`."""
         UpstreamGate.for_engine(self.engine).lock()
-        others = Generation.objects.exclude(pk=self.pk).filter(upstream_task_id=upstream_task_id)
-        other_submissions = Submission.objects.exclude(generation=self).filter(
-            upstream_task_id=upstream_task_id
-        )
+        same_task = Q(upstream_task_id=upstream_task_id)
+        others = Generation.objects.filter(same_task, upstream=self.upstream).exclude(pk=self.pk)
+        other_submissions = Submission.objects.filter(
+            same_task, generation__upstream=self.upstream
+        ).exclude(generation=self)
         if others.exists() or other_submissions.exists():
             raise TaskTaken(f"Kling task {upstream_task_id} belongs to another generation")
 

@@ -14,7 +14,7 @@ from .member import Member
 from .picture import Picture
 from .status import FINAL, LIVE, OPEN, TRANSITIONS, Status
 from .transition import Transition, TransitionReason
-from .upstream_gate import DEFAULT_ENGINE
+from .upstream_gate_base import DEFAULT_ENGINE
 
 # An unconfirmed request counts as in flight for this long; no task takes longer upstream.
 UNCONFIRMED_IN_FLIGHT = timedelta(minutes=10)
@@ -109,21 +109,42 @@ class BaseGenerationQuerySet(models.QuerySet[Row]):
         last_served = F("owner__last_submitted_at").asc(nulls_first=True)
         return (
             self.for_engine(engine)
-            .filter(status=Status.QUEUED)
+            .filter(status=Status.QUEUED, finished_at=None)
             .annotate(turn=turn)
             .order_by("turn", last_served, "created_at", "pk")
         )
 
+    def ready_to_submit(self, at: datetime) -> Self:
+        """Queued rows without a wait of their own or of their owner at that time."""
+        return self.filter(
+            Q(submit_not_before=None) | Q(submit_not_before__lte=at),
+            Q(owner__submit_not_before=None) | Q(owner__submit_not_before__lte=at),
+            status=Status.QUEUED,
+            finished_at=None,
+        )
+
+    def mark_waiting_for_room(self, rows: Sequence[Row]) -> None:
+        """Record since when these rows are next in the queue but too large for the limit."""
+        new = [row.pk for row in rows if getattr(row, "waits_for_room_since", None) is None]
+        if new:
+            self.filter(pk__in=new, waits_for_room_since=None).update(
+                waits_for_room_since=timezone.now()
+            )
+
     def images_in_flight(self, engine: str = DEFAULT_ENGINE) -> int:
         """Images that the upstream generates or may be generating now: the sum of `n`."""
+        return sum(self.images_in_flight_by_owner(engine).values())
+
+    def images_in_flight_by_owner(self, engine: str = DEFAULT_ENGINE) -> dict[int, int]:
+        """Images in flight by the key of their owner. Late tasks do not count: see `mark_late`."""
         recent = Q(status_at__gt=timezone.now() - UNCONFIRMED_IN_FLIGHT)
         in_flight = (
             Q(status=Status.SUBMITTING)
-            | Q(status=Status.RUNNING, lost_at=None)
+            | Q(status=Status.RUNNING, lost_at=None, late_at=None)
             | Q(recent, status=Status.UNCONFIRMED)
         )
-        rows = self.for_engine(engine).filter(in_flight)
-        return rows.aggregate(images=Sum("n"))["images"] or 0
+        rows = self.for_engine(engine).filter(in_flight, finished_at=None)
+        return dict(rows.order_by().values_list("owner").annotate(images=Sum("n")))
 
     def request(self, *, owner: Member, key: str, **columns: Any) -> tuple[Row, bool]:
         """T0: create a queued generation. With a key used before: that row, and False.

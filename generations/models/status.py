@@ -59,4 +59,5 @@ class Failure(models.TextChoices):
     BUSY = FailureKind.BUSY.value, _("Kling was too busy")
     TIME = FailureKind.TIME.value, _("Timed out")
     OURS = FailureKind.OURS.value, _("Error in klingweb or at Kling")
+    REFUSED = FailureKind.REFUSED.value, _("Refused, while others were accepted")
     FILES = FailureKind.FILES.value, _("Images ready, download failed")
