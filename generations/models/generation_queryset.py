@@ -131,6 +131,14 @@ class BaseGenerationQuerySet(models.QuerySet[Row]):
                 waits_for_room_since=timezone.now()
             )
 
+    def end_waits(self) -> None:
+        """Let queued rows be submitted now, whatever they and their owners wait for."""
+        queued = self.filter(status=Status.QUEUED, finished_at=None)
+        Member.objects.filter(submit_not_before__isnull=False).update(submit_not_before=None)
+        queued.filter(submit_not_before__isnull=False).update(
+            submit_not_before=None, version=F("version") + 1
+        )
+
     def images_in_flight(self, engine: str = DEFAULT_ENGINE) -> int:
         """Images that the upstream generates or may be generating now: the sum of `n`."""
         return sum(self.images_in_flight_by_owner(engine).values())

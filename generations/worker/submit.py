@@ -25,6 +25,7 @@ from generations.engines.base import (
     TaskNotFound,
 )
 from generations.models import (
+    Member,
     ReportSource,
     Status,
     Submission,
@@ -164,7 +165,7 @@ class Posts:
     def start(self) -> None:
         """Claim rows and send them in threads."""
         gate = self._gate
-        for item in dispatch.claim_next(self._free(gate), except_owners=self._waiting_owners(gate)):
+        for item in dispatch.claim_next(self._free(gate), except_owners=self._waiting_owners()):
             post = Post(item, time.monotonic())
             self.pending[self.pool.submit(self.client.submit, item.request)] = post
             time.sleep(settings.SUBMIT_GAP_SECONDS)
@@ -174,12 +175,13 @@ class Posts:
         fresh = len(self.pending) - slow
         return min(self.max_fresh - fresh, 2 * settings.SUBMIT_THREADS - len(self.pending))
 
-    def _waiting_owners(self, gate: UpstreamGate) -> set[int]:
+    def _waiting_owners(self) -> set[int]:
         """Members who wait for their own POSTs: some are slow, or an earlier one is unanswered."""
-        pending = Counter(post.owner_id for post in self.pending.values())
+        pending = {post.owner_id for post in self.pending.values()}
         slow = Counter(post.owner_id for post in self.pending.values() if post.is_slow)
         too_slow = {owner for owner, count in slow.items() if count >= MAX_SLOW_POSTS}
-        return too_slow | {owner for owner in gate.unanswered_owners if pending[owner]}
+        in_doubt = Member.objects.filter(pk__in=pending, unanswered_in_a_row__gt=0)
+        return too_slow | set(in_doubt.values_list("pk", flat=True))
 
     def record_outcomes(self) -> int:
         """Wait a moment for responses and record them; return how many.
