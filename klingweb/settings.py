@@ -317,10 +317,17 @@ LOGGING = {
         "no_failed_health_checks": {
             "()": "django.utils.log.CallbackFilter",
             "callback": _is_not_a_failed_health_check,
-        }
+        },
+        "repeated_lines": {"()": "klingweb.log_filters.RepeatedLines"},
     },
     "formatters": {"plain": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
+    "handlers": {
+        "console": {
+            "class": "logging.StreamHandler",
+            "formatter": "plain",
+            "filters": ["repeated_lines"],
+        }
+    },
     "loggers": {
         "django-q": {"level": "WARNING"},
         "django.request": {"filters": ["no_failed_health_checks"]},
