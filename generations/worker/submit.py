@@ -156,7 +156,7 @@ class Posts:
     def __init__(self, client: Engine, pool: ThreadPoolExecutor) -> None:
         self.client, self.pool = client, pool
         self.pending: dict[Future[Task], Post] = {}
-        self.max_fresh = settings.SUBMIT_THREADS // 2 if self._gate.is_answering else 1
+        self.max_fresh = max(settings.SUBMIT_THREADS // 2, 1) if self._gate.is_answering else 1
 
     @property
     def _gate(self) -> UpstreamGate:
@@ -217,7 +217,7 @@ class Posts:
             case NotSent() | SlowDown() | OnHold():
                 pass
             case _ if self._gate.is_answering:
-                self.max_fresh = max(self.max_fresh // 2, 2)
+                self.max_fresh = max(self.max_fresh // 2, 1)
             case _:
                 self.max_fresh = 1
 
