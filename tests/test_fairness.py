@@ -1,6 +1,8 @@
 """What one person's request, task or answer does delays nobody else. Real HTTP, three people."""
 
+import threading
 from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import repeat
 
 import pytest
@@ -18,6 +20,7 @@ from generations.models import (
     TransitionReason,
     UpstreamGate,
 )
+from generations.worker import poll
 from tests.builders import make_generation, make_member
 from tests.scripted_server import reply
 from tests.simulator import Simulator
@@ -78,6 +81,23 @@ def test_tasks_that_never_end_leave_room_for_others(
     assert never_end[0].is_late
     requests.dismiss(never_end[0], ann, never_end[0].version)
     assert never_end[0].status == Status.ABANDONED
+
+
+@pytest.mark.parametrize(
+    ("scenario", "end"), [("slow-tail", Status.SUCCEEDED), ("failed-pixel", Status.ABANDONED)]
+)
+def test_images_that_arrive_after_a_dismissal_are_kept(
+    upstream: Simulator, settings: Settings, ann: Member, scenario: str, end: Status
+) -> None:
+    settings.LATE_SECONDS, settings.LATE_FACTOR = 0, 0
+    upstream.scenario(scenario, seconds_from=2, seconds_to=2)
+    row = request(ann)
+    run_worker(lambda: Generation.objects.filter(late_at__isnull=False).exists(), "it is late")
+    row.refresh_from_db()
+    requests.dismiss(row, ann, row.version)
+    assert (row.status, bool(row.next_poll_at)) == (Status.ABANDONED, True)
+    run_worker(lambda: not Generation.objects.filter(next_poll_at__isnull=False).exists(), "polled")
+    run_until_done(row, status=end)
 
 
 # --- requests that cannot be prepared -------------------------------------------------------------
@@ -212,7 +232,9 @@ def test_post_that_hangs_stops_no_other_while_the_upstream_answers(
     answered_at = hanging.submissions.get().answered_at
     assert answered_at
     for row in of_bob:
-        assert row.submissions.get().answered_at < answered_at
+        earlier = row.submissions.get().answered_at
+        assert earlier
+        assert earlier < answered_at
 
 
 def test_first_post_of_an_untested_upstream_is_sent_alone(upstream: Simulator, bob: Member) -> None:
@@ -272,3 +294,50 @@ def test_long_task_id_is_stored_or_can_be_read_in_the_response(
     assert row.status == status
     assert row.upstream_task_id == (task_id if status == Status.RUNNING else "")
     assert task_id in row.submissions.get().response
+
+
+# --- queries that hang ---------------------------------------------------------------------------
+
+
+class HangingQueries(BaseHTTPRequestHandler):
+    """Queries for tasks of ann are answered only after one for a task of bob."""
+
+    bob_was_polled = threading.Event()
+    gave_up: list[str] = []
+
+    def do_GET(self) -> None:
+        if "bob" in self.path:
+            self.bob_was_polled.set()
+        elif not self.bob_was_polled.wait(20):
+            self.gave_up.append(self.path)
+        task = {"task_id": "t", "task_status": "failed", "task_status_msg": "moderation"}
+        self.wfile.write(reply(200, {"code": 0, "data": task}, Connection="close"))
+        self.close_connection = True
+
+    def log_message(self, *args: object) -> None:
+        """Print nothing."""
+
+
+def test_queries_that_hang_delay_no_other(
+    upstream: Simulator,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    ann: Member,
+    bob: Member,
+) -> None:
+    monkeypatch.setattr(poll, "SLOW_SECONDS", 0.1)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), HangingQueries)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    settings.UPSTREAM_URL = f"http://127.0.0.1:{server.server_port}"
+    now = timezone.now()
+    for number in range(poll.MIN_THREADS + 4):
+        make_generation(
+            Status.RUNNING, owner=ann, upstream_task_id=f"ann-{number}", next_poll_at=now
+        )
+    later = now + timedelta(seconds=1)
+    make_generation(Status.RUNNING, owner=bob, upstream_task_id="bob", next_poll_at=later)
+    run_loops("poll", seconds=60)
+    server.shutdown()
+    server.server_close()
+    assert HangingQueries.gave_up == []
+    assert not Generation.objects.filter(status=Status.RUNNING).exists()

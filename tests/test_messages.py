@@ -61,6 +61,7 @@ def states(owner: Member, admin: Member, settings: Settings) -> list[CardState]:
             state_of(viewer, Status.RUNNING, lost_at=now),
             state_of(viewer, Status.SUCCEEDED, n=2, stored=1),
             state_of(viewer, Status.UNCONFIRMED, next_poll_at=now),
+            state_of(viewer, Status.ABANDONED, next_poll_at=now),
             state_of(viewer, Status.CANCELED, attempt=1),
             state_of(viewer, Status.CANCELED, attempt=1, paid_before=True),
             state_of(viewer, Status.FAILED, failure=Failure.OURS, was_not_received=True),

@@ -41,7 +41,8 @@ from .upstream import make_client
 
 logger = logging.getLogger(__name__)
 
-LOOP_SECONDS = 45.0  # of sending; the last responses may take a whole deadline longer
+# Long, so that few runs wait for their last responses at a time; these may take a whole deadline.
+LOOP_SECONDS = 180.0
 TIMEOUT_SECONDS = int(LOOP_SECONDS + settings.SUBMIT_DEADLINE_SECONDS + 30)
 RESPONSE_WAIT_SECONDS = 0.1
 OPENS_SOON_SECONDS = 10.0

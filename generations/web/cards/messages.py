@@ -42,6 +42,7 @@ STATE_MESSAGES: dict[str, StateMessage] = {
     "late": StateMessage(
         _("Taking longer than usual"),
         _("Still in progress at Kling. We keep checking; you can close this page."),
+        _("If you dismiss it, it may still be charged. Images that still arrive are kept."),
         severity="warning",
     ),
     "fetching": StateMessage(_("Downloading %(next_file)d of %(files)d")),
@@ -82,6 +83,7 @@ STATE_MESSAGES: dict[str, StateMessage] = {
         severity="warning",
     ),
     "abandoned": StateMessage(_("Dismissed"), _("We no longer check for it.")),
+    "abandoned:polled": StateMessage(_("Dismissed"), _("Images that still arrive are kept.")),
     "canceled": StateMessage(_("Canceled")),
     "canceled:unsent": StateMessage(_("Canceled"), _("Nothing was sent.")),
     "failed:policy": StateMessage(

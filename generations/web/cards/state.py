@@ -108,6 +108,7 @@ class CardState:
             "queued:position": self.name == "queued" and position,
             "short:files": self.name == "short" and self.lost,
             "unconfirmed:searching": self.is_searched,
+            "abandoned:polled": self.name == "abandoned" and self.row.next_poll_at,
             "canceled:unsent": self.name == "canceled" and not self.row.attempt,
         }
         return next((key for key, applies in variants.items() if applies), self.name)
