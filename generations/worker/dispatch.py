@@ -3,7 +3,7 @@
 import base64
 import logging
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Self
 
@@ -54,7 +54,7 @@ def claim_next(limit: int, *, except_owners: Collection[int] = ()) -> list[Prepa
     if limit <= 0 or not gate.can_submit(now):
         return []
     choice = _choose(_candidates(gate, now).exclude(owner__in=except_owners), gate, limit)
-    Generation.objects.mark_waiting_for_room(choice.waiting)
+    Generation.objects.mark_waiting_for_room(list(choice.waiting.values()))
     prepared = _prepare_all(choice.rows)
     if not prepared:
         return []
@@ -86,9 +86,17 @@ class Room:
         """None: no limit."""
         return self.limit - sum(self.in_flight.values()) if self.limit else None
 
+    @property
+    def is_empty(self) -> bool:
+        return not any(self.in_flight.values())
+
+    @property
+    def is_full(self) -> bool:
+        return self.free is not None and self.free <= 0 and not self.is_empty
+
     def fits(self, row: Generation) -> bool:
         """Whether there is room. A request larger than the whole limit runs alone."""
-        return self.free is None or row.n <= self.free or not any(self.in_flight.values())
+        return self.free is None or row.n <= self.free or self.is_empty
 
     def take(self, row: Generation) -> None:
         self.in_flight[row.owner_id] = self.in_flight.get(row.owner_id, 0) + row.n
@@ -99,12 +107,30 @@ class Room:
         return own == 0 or own + row.n <= self.limit / members
 
 
-@dataclass(frozen=True)
+@dataclass
 class Choice:
-    """`waiting` are too large for the room that is left; one of each member at most."""
+    """The rows chosen in one round, and those passed over because they are too large."""
 
-    rows: list[Generation]
-    waiting: list[Generation]
+    room: Room
+    limit: int
+    rows: list[Generation] = field(default_factory=list)
+    waiting: dict[int, Generation] = field(default_factory=dict)  # by the key of the owner
+
+    @property
+    def is_complete(self) -> bool:
+        return len(self.rows) == self.limit
+
+    @property
+    def owners(self) -> set[int]:
+        return {row.owner_id for row in self.rows}
+
+    def take(self, row: Generation) -> bool:
+        """Choose this row if there is room for it."""
+        if not self.room.fits(row):
+            return False
+        self.room.take(row)
+        self.rows.append(row)
+        return True
 
 
 def _choose(queue: GenerationQuerySet, gate: UpstreamGate, limit: int) -> Choice:
@@ -113,39 +139,33 @@ def _choose(queue: GenerationQuerySet, gate: UpstreamGate, limit: int) -> Choice
     A row that does not fit is passed by smaller ones for `ROOM_WAIT_SECONDS`. Then room is kept for
     it: its owner's other rows wait, and those of all if its owner has less than their share.
     """
-    room, choice = Room.left_by(gate), Choice([], [])
-    if room.free is not None and room.free <= 0 and any(room.in_flight.values()):
+    choice = Choice(Room.left_by(gate), limit)
+    if choice.room.is_full:
         return choice  # saves the query for the queue order, which is slow for a long queue
     queue = queue.select_related("reference")
     kept_for: set[int] = set()
     for row in _overdue(queue):
-        if len(choice.rows) == limit:
+        if choice.is_complete:
             return choice
-        if room.fits(row):
-            room.take(row)
-            choice.rows.append(row)
+        if not choice.take(row):
+            kept_for.add(row.owner_id)
+            if choice.room.is_due(row, _count_members(queue, choice.room)):
+                return choice
+    chosen, in_doubt = {row.pk for row in choice.rows}, _members_in_doubt()
+    for row in _in_turn(queue, limit, choice.room):
+        if choice.is_complete:
+            break
+        is_one_of_theirs_chosen = row.owner_id in in_doubt & choice.owners
+        if row.pk in chosen or row.owner_id in kept_for or is_one_of_theirs_chosen:
             continue
-        kept_for.add(row.owner_id)
-        if room.is_due(row, _count_members(queue, room)):
-            return choice
-    chosen = {row.pk for row in choice.rows}
-    # An earlier request of theirs was not answered, and each further one may be charged too.
-    one_at_a_time = set(
-        Member.objects.filter(unanswered_in_a_row__gt=0).values_list("pk", flat=True)
-    )
-    for row in _in_turn(queue, limit, room):
-        if row.pk in chosen or row.owner_id in kept_for or len(choice.rows) == limit:
-            continue
-        if row.owner_id in one_at_a_time and any(
-            row.owner_id == other.owner_id for other in choice.rows
-        ):
-            continue
-        if room.fits(row):
-            room.take(row)
-            choice.rows.append(row)
-        elif all(row.owner_id != other.owner_id for other in choice.waiting):
-            choice.waiting.append(row)
+        if not choice.take(row):
+            choice.waiting.setdefault(row.owner_id, row)
     return choice
+
+
+def _members_in_doubt() -> set[int]:
+    """Members whose last request was not answered. They send one at a time: each may be charged."""
+    return set(Member.objects.filter(unanswered_in_a_row__gt=0).values_list("pk", flat=True))
 
 
 def _overdue(queue: GenerationQuerySet) -> GenerationQuerySet:
