@@ -125,11 +125,10 @@ class Generation(GenerationBase):
         request alone, so this counts towards giving up.
         """
         now = timezone.now()
+        if seconds:
+            changes["postponed_since"] = self.postponed_since or now
         if is_own:
-            changes |= {
-                "postponements": self.postponements + 1,
-                "postponed_since": self.postponed_since or now,
-            }
+            changes["postponements"] = self.postponements + 1
         return self._apply_response(
             submission,
             [Status.SUBMITTING],

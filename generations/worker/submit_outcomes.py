@@ -39,6 +39,7 @@ logger = logging.getLogger(__name__)
 
 MAX_RESPONSE_CHARACTERS = 4000
 MIN_POSTPONEMENTS = 4  # before a request fails as too busy, however long it has waited
+MAX_DOUBLINGS_WHEN_FULL = 3
 MAX_UNANSWERED = 3  # of one member in a row; then their later requests wait
 MAX_MEMBER_WAIT = timedelta(minutes=15)
 
@@ -90,11 +91,12 @@ def _record_error(item: PreparedSubmission, error: EngineError) -> None:
         error = Unanswered(error.message, error.http_status, error.code, error.response)
     generation, submission = item.generation, item.submission
     with transaction.atomic():
-        sent = _sent(item)
-        if isinstance(error, SlowDown):
+        sent, gate = _sent(item), UpstreamGate.for_engine()
+        if isinstance(error, SlowDown) and not _were_others_accepted(
+            gate, generation.postponed_since
+        ):
             sent = replace(sent, images_in_flight=Generation.objects.images_in_flight())
-        gate = UpstreamGate.for_engine()
-        if isinstance(error, OnHold) and _is_at_fault(generation, gate.answered_at):
+        if isinstance(error, OnHold) and _were_others_accepted(gate, generation.held_at):
             # Others were accepted meanwhile, so this says nothing about the key.
             _record_response(item, Submission.Outcome.REFUSED, error)
             reason = TransitionReason.AT_FAULT
@@ -131,6 +133,14 @@ def _sent(item: PreparedSubmission) -> SentRequest:
     return SentRequest(generation.pk, generation.owner_id, item.submission.sent_at)
 
 
+def _were_others_accepted(gate: UpstreamGate, refused_at: datetime | None) -> bool:
+    """Whether requests that were sent after this refusal were accepted: then it is not about all.
+
+    The request is then at fault itself, and says nothing about the key or the limit.
+    """
+    return refused_at is not None and gate.answered_at is not None and gate.answered_at > refused_at
+
+
 # --- busy ----------------------------------------------------------------------------------------
 
 
@@ -153,7 +163,10 @@ def _record_busy(item: PreparedSubmission, error: SlowDown, *, is_own: bool) -> 
     reason = TransitionReason.BUSY
     if error.reason is BusyReason.NO_CHANNEL:
         reason = TransitionReason.NO_CHANNEL
-    seconds = UpstreamGate.backoff_after(generation.postponements if is_own else 0)
+    refusals = generation.postponements if is_own else 0
+    if error.reason is BusyReason.CONCURRENCY:
+        refusals = min(refusals, MAX_DOUBLINGS_WHEN_FULL)  # room may come at any time
+    seconds = UpstreamGate.backoff_after(refusals)
     generation.mark_postponed(submission, reason, seconds=seconds, is_own=is_own)
 
 
@@ -173,12 +186,6 @@ def _exceeds_max_attempts(item: PreparedSubmission, error: SlowDown) -> bool:
 
 
 # --- holds and unanswered submits ----------------------------------------------------------------
-
-
-def _is_at_fault(generation: Generation, answered_at: datetime | None) -> bool:
-    """Whether others were accepted after this row's last response that put generation on hold."""
-    held_at = generation.held_at
-    return held_at is not None and answered_at is not None and answered_at > held_at
 
 
 def _count_unanswered(owner_id: int) -> None:
