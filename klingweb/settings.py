@@ -225,6 +225,7 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "generations.web.middleware.compress.CompressPages",
     "csp.middleware.CSPMiddleware",
+    "generations.web.middleware.readable.ReadableRequests",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
