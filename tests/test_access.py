@@ -11,7 +11,7 @@ from tests.forms import HTMX
 
 pytestmark = pytest.mark.django_db
 
-PUBLIC = {"/accounts/login/", "/healthz", "/favicon.ico", "/admin/login/"}
+PUBLIC = {"/accounts/login/", "/healthz", "/favicon.ico"}
 EXAMPLES = {"pk": "1", "action": "cancel", "variant": "original", "app_label": "generations"}
 
 

@@ -134,10 +134,10 @@ def ask(
     """Status and page of the WSGI application that the web server runs."""
     started: list[str] = []
 
-    def start_response(status: str, _headers: Any, _error: Any = None) -> None:
+    def start_response(status: str, _headers: Any, _error: Any = None) -> Any:
         started.append(status)
 
-    environ = client._base_environ(
+    environ = client._base_environ(  # type: ignore[attr-defined]
         REQUEST_METHOD=method,
         PATH_INFO=path,
         QUERY_STRING=query,
