@@ -8,7 +8,8 @@ from django.core.cache import cache
 from django.db import connection
 from django.http import HttpResponse
 from django.test import Client
-from pytest_django import Settings
+from django.test.utils import CaptureQueriesContext
+from pytest_django import DjangoAssertNumQueries, Settings
 
 from generations.models import Member
 from tests.builders import PASSWORD, make_member
@@ -152,3 +153,18 @@ def test_admin_has_no_sign_in_page_of_its_own(
 )
 def test_other_pages_of_the_library_do_not_exist(owner_client: Client, url: str) -> None:
     assert owner_client.get(f"/accounts/{url}").status_code == 404
+
+
+def test_only_signing_in_reads_the_shared_cache(
+    client: Client, owner_client: Client, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    with django_assert_num_queries(0):
+        assert client.get("/accounts/login/").status_code == 200
+        assert client.get("/").status_code == 302
+    with CaptureQueriesContext(connection) as queries:
+        for url in ("/", "/gallery/", "/settings/", "/settings/password/"):
+            assert owner_client.get(url).status_code == 200
+    assert not [query["sql"] for query in queries if "generations_cache" in query["sql"]]
+    with CaptureQueriesContext(connection) as queries:
+        fail("owner", 1)
+    assert [query["sql"] for query in queries if "generations_cache" in query["sql"]]
