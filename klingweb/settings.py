@@ -203,6 +203,7 @@ Q_CLUSTER: dict[str, Any] = {
     "recycle": 500,
     "max_rss": 300_000,
     "guard_cycle": 1,
+    "cache": "local",
 }
 
 # --- Django ----------------------------------------------------------------------------------
@@ -218,6 +219,8 @@ INSTALLED_APPS = [
     "django_htmx",
     "django_q",
     "csp",
+    "allauth",
+    "allauth.account",
     "generations",  # last: its admin classes replace those of other apps
 ]
 MIDDLEWARE = [
@@ -225,9 +228,11 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "generations.web.middleware.compress.CompressPages",
     "csp.middleware.CSPMiddleware",
+    "generations.web.middleware.readable.ReadableRequests",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     # Before the CSRF check, which reads the whole body: uploads without a session are not read.
     "generations.web.middleware.access.LoginRequired",
@@ -255,7 +260,12 @@ TEMPLATES = [
     }
 ]
 CACHES = {
-    "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
+    # Counts failing sign-ins: shared by all processes, and kept over a restart.
+    "default": {
+        "BACKEND": "django.core.cache.backends.db.DatabaseCache",
+        "LOCATION": "generations_cache",
+        "OPTIONS": {"MAX_ENTRIES": 100_000},
+    },
     # Rendered HTML, per process. An entry has 0.6 to 6 KB.
     "local": {
         "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
@@ -271,12 +281,32 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
 LOGIN_REDIRECT_URL = "studio"
-LOGIN_URL = "login"
-LOGOUT_REDIRECT_URL = "login"
+LOGIN_URL = "account_login"
+LOGOUT_REDIRECT_URL = "account_login"
 ADMIN_PASSWORD: str = env.str("KLINGWEB_ADMIN_PASSWORD", default="")
 # In the database: a per-process cache would keep sessions alive after a sign-out.
 SESSION_ENGINE = "django.contrib.sessions.backends.db"
 MESSAGE_STORAGE = "django.contrib.messages.storage.cookie.CookieStorage"
+
+# --- accounts (django-allauth) ---------------------------------------------------------------
+
+ACCOUNT_ADAPTER = "generations.web.account.adapter.AccountAdapter"
+ACCOUNT_LOGIN_METHODS = {"username"}
+ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*"]
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_SESSION_REMEMBER = True
+# Failing sign-ins, explained in web/account/adapter.py, and tries to change a password.
+ACCOUNT_RATE_LIMITS = {
+    "login": None,
+    "sign_in_here": "5/m/key,20/h/key",
+    "sign_in_address": "60/10m/ip",
+    "sign_in_name": "100/h/key",
+    "change_password": "5/m/user",
+}
+# Proxies in front of the web server, each of which appends to X-Forwarded-For. 0: not read at all.
+ALLAUTH_TRUSTED_PROXY_COUNT: int = env.int("KLINGWEB_TRUSTED_PROXIES", default=0)
+
+# --- languages and files ---------------------------------------------------------------------
 
 LANGUAGE_CODE = "en"
 USE_I18N = True
