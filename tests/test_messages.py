@@ -58,7 +58,10 @@ def states(owner: Member, admin: Member, settings: Settings) -> list[CardState]:
             state_of(viewer, Status.QUEUED, Progress(position=1)),
             state_of(viewer, Status.QUEUED, Progress(position=3)),
             state_of(viewer, Status.RUNNING, late_at=now),
+            state_of(viewer, Status.RUNNING, late_at=now, poll_failures=1),
             state_of(viewer, Status.RUNNING, lost_at=now),
+            state_of(viewer, Status.RUNNING, lost_at=now, first_not_found_at=now),
+            state_of(viewer, Status.RUNNING, lost_at=now, results_without_images=4),
             state_of(viewer, Status.SUCCEEDED, n=2, stored=1),
             state_of(viewer, Status.UNCONFIRMED, next_poll_at=now),
             state_of(viewer, Status.ABANDONED, next_poll_at=now),
@@ -145,6 +148,8 @@ def test_states_that_need_attention_and_done_ones_are_announced(
     assert announcement_of(Status.FAILED) == "Rejected by the content check: Dunes"
     assert announcement_of(Status.UNCONFIRMED) == "Unconfirmed: Dunes"
     assert announcement_of(Status.RUNNING, late_at=timezone.now()).startswith("Taking longer")
-    assert announcement_of(Status.RUNNING, lost_at=timezone.now()).startswith("Not found at Kling")
+    assert announcement_of(Status.RUNNING, lost_at=timezone.now()).startswith(
+        "No result from Kling"
+    )
     for quiet in (Status.QUEUED, Status.RUNNING, Status.FETCHING, Status.CANCELED):
         assert announcement_of(quiet) == ""

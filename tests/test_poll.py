@@ -60,9 +60,15 @@ def test_success_without_images_is_polled_three_more_times(
 ) -> None:
     server = scripted_upstream.respond_with(WITHOUT_IMAGES)
     row = running()
-    poll_until(row, Status.FAILED, Status.FETCHING)
-    assert (row.failure, row.failure_message) == ("ours", "finished without image")
+    run_worker(lambda: Generation.objects.filter(lost_at__isnull=False).exists(), "it is lost")
+    row.refresh_from_db()
+    assert (row.status, row.next_poll_at) == (Status.RUNNING, None)
+    assert row.transitions.filter(reason=TransitionReason.NO_IMAGES).exists()
     assert len(server.requests) == 4
+
+    scripted_upstream.respond_with(FINISHED)
+    assert row.recheck(by=row.owner, version=row.version)
+    poll_until(row, Status.FETCHING)
 
 
 def test_images_listed_by_the_last_of_these_polls_are_fetched(

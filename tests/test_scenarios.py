@@ -127,7 +127,7 @@ ENDS: dict[str, End] = {
     **dict.fromkeys(("image-ids", "image-shuffled", "image-duplicate"), SUCCEEDED),
     "image-fewer": ONE_STORED,
     "image-none-at-first": SUCCEEDED,
-    **dict.fromkeys(("image-none", "image-odd-scheme"), OURS),
+    **dict.fromkeys(("image-none", "image-odd-scheme"), End(Status.RUNNING, mark="lost")),
     **dict.fromkeys(("fail-reason-url", "outer-behind"), SUCCEEDED),
     "gateway-gave-up": replace(OURS, failure=Failure.TIME),
     # 22: the file host
@@ -188,7 +188,7 @@ PAGE_TEXTS: dict[tuple[str, str], tuple[str, str]] = {
     (Status.FAILED, Failure.TIME): ("Generation took too long", "charged"),
     (Status.FAILED, Failure.FILES): ("Images ready, download failed", "paid"),
     (Status.RUNNING, "late"): ("Taking longer than usual", "We keep checking"),
-    (Status.RUNNING, "lost"): ("no longer finds it", "may have been charged"),
+    (Status.RUNNING, "lost"): ("Checking again is free", "charged."),
 }
 
 

@@ -249,9 +249,9 @@ class Generation(GenerationBase):
     def mark_late(self) -> bool:
         return self._annotate(TransitionReason.LATE, late_at=timezone.now())
 
-    def mark_lost(self, reason: TransitionReason) -> bool:
+    def mark_lost(self, reason: TransitionReason, **changes: Any) -> bool:
         return self._stop_polling_dismissed() or self._annotate(
-            reason, lost_at=timezone.now(), next_poll_at=None
+            reason, lost_at=timezone.now(), next_poll_at=None, **changes
         )
 
     def _stop_polling_dismissed(self) -> bool:

@@ -33,6 +33,7 @@ class TransitionReason(models.TextChoices):
     STORED = "stored", _("Images stored")
     NO_FILE = "no-file", _("No image could be downloaded")
     LATE = "late", _("Marked as late")
+    NO_IMAGES = "no-images", _("Completed by Kling, without usable images")
     NO_LONGER_FOUND = "denied", _("No longer found at Kling")
     WATCH_EXPIRED = "endless", _("No result within the time limit")
     RECHECKED = "looked-again", _("Checked again by a person")

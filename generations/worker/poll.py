@@ -314,10 +314,13 @@ def _schedule_next_poll(
 def _handle_empty_result(
     generation: Generation, claimed_at: datetime, task: Task
 ) -> ScheduledPoll | None:
-    """Poll a succeeded task again, since its images may be listed later; then mark it failed."""
+    """Poll a succeeded task again, since its images may be listed later; then mark it lost.
+
+    Its images are paid for, so a person may check for them again.
+    """
     empty_results = generation.count_result_without_images()
     if empty_results > MAX_EMPTY_RESULTS:
-        generation.mark_failed(Failure.OURS, "finished without image", task.response)
+        generation.mark_lost(TransitionReason.NO_IMAGES, last_response=task.response)
         return None
     return _schedule_next_poll(generation, claimed_at, failures=empty_results)
 

@@ -45,6 +45,12 @@ STATE_MESSAGES: dict[str, StateMessage] = {
         _("If you dismiss it, it may still be charged. Images that still arrive are kept."),
         severity="warning",
     ),
+    "late:unanswered": StateMessage(
+        _("Taking longer than usual"),
+        _("Kling did not answer the last check. We keep checking; you can close this page."),
+        _("If you dismiss it, it may still be charged. Images that still arrive are kept."),
+        severity="warning",
+    ),
     "fetching": StateMessage(_("Downloading %(next_file)d of %(files)d")),
     "succeeded": StateMessage(
         ngettext_lazy("The image is ready", "%(stored)d images are ready", "stored")
@@ -79,6 +85,18 @@ STATE_MESSAGES: dict[str, StateMessage] = {
     "lost": StateMessage(
         _("Not found at Kling"),
         _("Kling accepted the request, but no longer finds it."),
+        _("Checking again is free. Images that still arrive are kept."),
+        severity="warning",
+    ),
+    "lost:no-images": StateMessage(
+        _("Done at Kling, but without images"),
+        _("Kling reports that the request is done, but lists no image that can be downloaded."),
+        _("Checking again is free. Images that Kling lists later are kept."),
+        severity="warning",
+    ),
+    "lost:no-result": StateMessage(
+        _("No result from Kling"),
+        _("Kling accepted the request, but has not finished it."),
         _("Checking again is free. Images that still arrive are kept."),
         severity="warning",
     ),

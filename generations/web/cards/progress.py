@@ -64,6 +64,8 @@ def stamp_of(row: Generation, progress: Progress) -> str:
         parts += [str(progress.position or 0), progress.wait.value or "open"]
         if progress.until:
             parts.append(str(int(progress.until.timestamp())))
+    if row.is_late and row.poll_failures:
+        parts.append("unanswered")
     if progress.estimate:
         parts += [str(progress.estimate.low), str(progress.estimate.high)]
     return "-".join(parts)

@@ -108,6 +108,9 @@ class CardState:
             "queued:position": self.name == "queued" and position,
             "short:files": self.name == "short" and self.lost,
             "unconfirmed:searching": self.is_searched,
+            "late:unanswered": self.name == "late" and self.row.poll_failures,
+            "lost:no-images": self.name == "lost" and self.row.results_without_images,
+            "lost:no-result": self.name == "lost" and not self.row.first_not_found_at,
             "abandoned:polled": self.name == "abandoned" and self.row.next_poll_at,
             "canceled:unsent": self.name == "canceled" and not self.row.attempt,
         }
@@ -211,7 +214,7 @@ class CardState:
         was_refused = self.row.status == Status.FAILED and not self.was_accepted
         if self.row.status == Status.CANCELED or was_refused:
             return None if self.paid_before else Charge.NONE
-        if self.name == "unconfirmed":
+        if self.name == "unconfirmed" or self.message_key == "lost:no-images":
             return Charge.LIKELY
         if self.name in ("lost", "abandoned"):
             return Charge.POSSIBLE
