@@ -16,7 +16,6 @@ from .upstream import make_client
 
 DOWNLOAD_SECONDS = 60.0
 MAX_BYTES = 60 * 1024 * 1024
-CHUNK_BYTES = 65536
 STALLED_SECONDS = 2.0  # without a byte
 EXPIRED_STATUSES = {401, 403, 404, 410}
 
@@ -105,7 +104,9 @@ class Downloader:
                     is_expired = response.status_code in EXPIRED_STATUSES
                     failure = UrlExpired if is_expired else DownloadFailed
                     raise failure(f"the file host answered {response.status_code}")
-                _write_body(response, transfer)
+                for chunk in http_client.read_body(response, MAX_BYTES):
+                    transfer.start_call()  # it delivers
+                    transfer.body.write(chunk)
         except http_client.AddressForbidden as error:
             raise DownloadFailed(f"refused: {error}", is_final=True) from error
         except http_client.BodyTooLarge as error:
@@ -123,17 +124,6 @@ class Downloader:
         if picture.index >= len(urls):
             raise DownloadFailed("the upstream no longer lists this image")
         return urls[picture.index]
-
-
-def _write_body(response: requests.Response, transfer: Transfer) -> None:
-    assert transfer.body
-    size = 0
-    for chunk in response.iter_content(CHUNK_BYTES):
-        transfer.start_call()  # it delivers
-        size += len(chunk)
-        if size > MAX_BYTES:
-            raise http_client.BodyTooLarge(f"the body is longer than {MAX_BYTES} bytes")
-        transfer.body.write(chunk)
 
 
 def host_of(url: str) -> str:
