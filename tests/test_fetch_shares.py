@@ -2,9 +2,10 @@
 
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
+from django.conf import settings
 from django.utils import timezone
 from pytest_django import Settings
 
@@ -12,6 +13,7 @@ from generations.models import DuePicture, Generation, Member, Picture, Status
 from generations.worker import download, fetch, imaging
 from generations.worker.download import Transfer
 from generations.worker.fetch_shares import Shares, max_threads
+from generations.worker.lease import LeasedLoop
 from tests.builders import make_generation, make_member, png_bytes
 from tests.scripted_server import ScriptedResponse, ScriptedServer, reply
 from tests.simulator import Simulator
@@ -68,6 +70,19 @@ def opening(opened: threading.Event) -> ScriptedResponse:
     return send
 
 
+class LoopWithArrivals(LeasedLoop):
+    """A run of the fetch loop; pictures of others arrive when the first downloads have started."""
+
+    def __init__(self, host: ScriptedServer, arrive: Callable[[], None]) -> None:
+        super().__init__("fetch", lambda _name: None, seconds=60)
+        self.host, self.arrivals = host, [arrive]
+
+    def should_continue(self) -> bool:
+        if len(self.host.requests) >= settings.FETCH_THREADS and self.arrivals:
+            self.arrivals.pop()()
+        return super().should_continue()
+
+
 def tries_of(owner: Member) -> set[int]:
     return set(Picture.objects.filter(generation__owner=owner).values_list("tries", flat=True))
 
@@ -82,21 +97,25 @@ def test_files_of_others_come_while_those_of_one_person_do_not(
     host: ScriptedServer, monkeypatch: pytest.MonkeyPatch, count: int, trickling: bool
 ) -> None:
     monkeypatch.setattr(download, "DOWNLOAD_SECONDS", HELD_SECONDS)
-    ann, bob, carl = (make_member(name) for name in ("ann", "bob", "carl"))
-    opened = threading.Event()
+    ann, opened = make_member("ann"), threading.Event()
     for path in make_wanted(ann, host, count):
         host.routes[path] = held_until(opened, trickling=trickling)
-    for person in (bob, carl):
-        make_wanted(person, host, 3)
-    [last] = make_wanted(carl, host, 1)
-    host.routes[last] = opening(opened)
-    run_loops("fetch", seconds=60)
+
+    def others_arrive() -> None:
+        for name in ("bob", "carl"):
+            make_wanted(make_member(name), host, 3)
+        [last] = make_wanted(make_member("dora"), host, 1)
+        host.routes[last] = opening(opened)
+
+    with LoopWithArrivals(host, others_arrive) as loop:
+        fetch.run(loop)
+    assert len(host.requests) == count + 7
     assert is_all_stored()
     assert tries_of(ann) == {0}, "none of the held files had to wait until its deadline"
 
 
 def test_all_hanging_files_of_a_person_wait_at_once(
-    host: ScriptedServer, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    host: ScriptedServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(download, "DOWNLOAD_SECONDS", HELD_SECONDS)
     monkeypatch.setattr(download, "STALLED_SECONDS", 0.02)
@@ -184,9 +203,7 @@ def test_host_that_hangs_for_all_leaves_threads_for_other_hosts(
     assert add_started(pending, 31, due_of(31)), "one call of each person may always try it"
 
 
-def test_answering_host_is_not_limited_although_all_files_come_from_it(
-    settings: Settings,
-) -> None:
+def test_answering_host_is_not_limited_although_all_files_come_from_it() -> None:
     pending: list[Transfer] = []
     assert add_started(pending, 1, due_of(1)) == settings.FETCH_THREADS
     assert add_started(pending, 1, due_of(1)) == 0
