@@ -185,17 +185,17 @@ WATCHDOG_HEARTBEAT_SECONDS: float = env.float("KLINGWEB_WATCHDOG_HEARTBEAT_SECON
 WATCHDOG_TIMEOUT_SECONDS: float = env.float("KLINGWEB_WATCHDOG_TIMEOUT_SECONDS", default=30)
 
 # See docs/decisions/0002. `retry` must be far above `timeout`, or tasks run twice. Workers:
-# one per loop (submit, poll, fetch, lookup), two for slow submits and slow downloads of loops that
-# released their lease early, and one for the next wake-up.
+# one per loop (submit, poll, fetch, lookup), three for the last slow calls of loops that released
+# their lease early (submits, polls, downloads), and one for the next wake-up.
 Q_CLUSTER: dict[str, Any] = {
     "name": "klingweb",
     "orm": "default",
-    "workers": 6 + POLL_LOOPS,
+    "workers": 7 + POLL_LOOPS,
     "queue_limit": 1,
     "bulk": 1,
     "poll": 0.2,
     "timeout": 60,
-    "retry": 600,
+    "retry": 900,
     "max_attempts": 3,
     "ack_failures": True,
     "save_limit": -1,
@@ -317,10 +317,17 @@ LOGGING = {
         "no_failed_health_checks": {
             "()": "django.utils.log.CallbackFilter",
             "callback": _is_not_a_failed_health_check,
-        }
+        },
+        "repeated_lines": {"()": "klingweb.log_filters.RepeatedLines"},
     },
     "formatters": {"plain": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
+    "handlers": {
+        "console": {
+            "class": "logging.StreamHandler",
+            "formatter": "plain",
+            "filters": ["repeated_lines"],
+        }
+    },
     "loggers": {
         "django-q": {"level": "WARNING"},
         "django.request": {"filters": ["no_failed_health_checks"]},

@@ -43,7 +43,7 @@ class BusyReason(StrEnum):
     CONCURRENCY = "concurrency"  # too many tasks in progress
     RATE = "rate"  # too many requests per second
     OVERLOADED = "overloaded"  # an error or maintenance of the upstream
-    NO_CHANNEL = "no channel"  # the gateway has no channel for the model now
+    NO_CHANNEL = "no-channel"  # the gateway has no channel for the model now
     UNKNOWN = "unknown"  # a bare 429: any of these, or an empty account
 
 

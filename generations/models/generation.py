@@ -74,7 +74,10 @@ class Generation(GenerationBase):
         reason: TransitionReason = TransitionReason.ACCEPTED,
         by: Member | None = None,
     ) -> bool:
-        """T2: a task id is known, however late. The first poll is due in `first_poll` seconds."""
+        """T2: a task id is known, however late. The first poll is due in `first_poll` seconds.
+
+        A dismissed row stays dismissed, but is polled: images that still arrive are kept.
+        """
         now = timezone.now()
         changes: dict[str, Any] = {
             "upstream_task_id": upstream_task_id,
@@ -85,6 +88,8 @@ class Generation(GenerationBase):
         }
         return self._apply_response(
             submission, UNANSWERED, Status.RUNNING, reason, by=by, **changes
+        ) or self._annotate(
+            reason, Status.ABANDONED, by=by, condition=Q(attempt=submission.attempt), **changes
         )
 
     def mark_refused(
@@ -208,7 +213,7 @@ class Generation(GenerationBase):
 
     def mark_failed(self, failure: Failure, message: str, response: str = "") -> bool:
         """T11: the task failed upstream."""
-        return self._transition(
+        return self._stop_polling_dismissed() or self._transition(
             Status.RUNNING,
             Status.FAILED,
             TransitionReason.FAILED,
@@ -246,7 +251,16 @@ class Generation(GenerationBase):
         return self._annotate(TransitionReason.LATE, late_at=timezone.now())
 
     def mark_lost(self, reason: TransitionReason) -> bool:
-        return self._annotate(reason, lost_at=timezone.now(), next_poll_at=None)
+        return self._stop_polling_dismissed() or self._annotate(
+            reason, lost_at=timezone.now(), next_poll_at=None
+        )
+
+    def _stop_polling_dismissed(self) -> bool:
+        """End the polls of a dismissed row. False for any other."""
+        if self.status != Status.ABANDONED:
+            return False
+        dismissed = Generation.objects.filter(pk=self.pk, status=Status.ABANDONED)
+        return bool(dismissed.update(next_poll_at=None, version=F("version") + 1))
 
     def set_first_not_found(self, first_not_found_at: datetime | None) -> None:
         """Record when the upstream first reported "not found". None: it has the task again."""
@@ -294,6 +308,8 @@ class Generation(GenerationBase):
         """T9: dismiss an unconfirmed, a late or a lost generation."""
         same_version = Q(version=version)
         is_overdue = Q(late_at__isnull=False) | Q(lost_at__isnull=False)
+        # A late task is still polled, so that images which arrive after all are kept.
+        stops_polling: dict[str, Any] = {"next_poll_at": None}
         return any(
             self._transition(
                 from_status,
@@ -301,11 +317,11 @@ class Generation(GenerationBase):
                 TransitionReason.DISMISSED,
                 by=by,
                 condition=condition,
-                next_poll_at=None,
+                **changes,
             )
-            for from_status, condition in (
-                (Status.UNCONFIRMED, same_version),
-                (Status.RUNNING, same_version & is_overdue),
+            for from_status, condition, changes in (
+                (Status.UNCONFIRMED, same_version, stops_polling),
+                (Status.RUNNING, same_version & is_overdue, {}),
             )
         )
 

@@ -121,7 +121,11 @@ class UpstreamGate(UpstreamGateBase):
         if error.wait_seconds is not None:
             self.stay_silent(error.wait_seconds)
         refused = dict.fromkeys([*self.refused_requests, sent.generation_id])
-        self._update(Q(), refused_requests=list(refused)[-self.MAX_REFUSED :])
+        self._update(
+            Q(),
+            refused_requests=list(refused)[-self.MAX_REFUSED :],
+            busy_reason=error.reason.value,
+        )
         is_full = error.reason is BusyReason.CONCURRENCY
         if is_full or (self.is_busy and error.reason is BusyReason.UNKNOWN):
             self.shrink(sent.images_in_flight, sent.sent_at)
@@ -137,12 +141,15 @@ class UpstreamGate(UpstreamGateBase):
             self.hold(reasons[error.reason], error.response)
 
     def _count_unanswered(self, error: Exception, sent: SentRequest) -> None:
-        """Hold after several in a row: with a wrong URL, every further submit may be charged."""
+        """Hold after several in a row: with a wrong URL, every further submit may be charged.
+
+        Those of one person, shortly after good answers to others, make only that person wait.
+        """
         owners = list(dict.fromkeys([*self.unanswered_owners, sent.owner_id]))
         self._update(
             Q(), unanswered_in_a_row=F("unanswered_in_a_row") + 1, unanswered_owners=owners
         )
-        if self.unanswered_in_a_row >= self.MAX_UNANSWERED:
+        if self.unanswered_in_a_row >= self.MAX_UNANSWERED and not self.is_answering:
             suspect = sent.owner_id if len(owners) == 1 else None
             self.hold(self.HoldReason.UNREACHED, _response_of(error), suspect_owner=suspect)
 

@@ -43,6 +43,13 @@ class UpstreamGateBase(ConcurrencyLimit):
         BUSY = base.HoldReason.BUSY.value, _("The upstream has been too busy for minutes")
         UNREACHED = base.HoldReason.UNREACHED.value, _("The upstream sends no valid responses")
 
+    class BusyReason(models.TextChoices):
+        CONCURRENCY = base.BusyReason.CONCURRENCY.value, _("Too many images in progress")
+        RATE = base.BusyReason.RATE.value, _("Too many requests")
+        OVERLOADED = base.BusyReason.OVERLOADED.value, _("Kling is overloaded")
+        NO_CHANNEL = base.BusyReason.NO_CHANNEL.value, _("The gateway has no channel for the model")
+        UNKNOWN = base.BusyReason.UNKNOWN.value, _("Refused for now, without a reason")
+
     # A query is free. It shows whether these still apply; for the second set it proves the end,
     # if a query has shown the problem.
     REASONS_TESTED_BY_QUERIES = frozenset(
@@ -75,6 +82,13 @@ class UpstreamGateBase(ConcurrencyLimit):
         default=list,
         blank=True,
         help_text=_("Keys of the last requests refused for now, since the last good answer."),
+    )
+    busy_reason = models.CharField(
+        max_length=12,
+        choices=BusyReason,
+        blank=True,
+        default="",
+        help_text=_("Why the last request was refused for now, since the last good answer."),
     )
     busy_since = models.DateTimeField(null=True, blank=True)
     unanswered_in_a_row = models.PositiveIntegerField(default=0)
@@ -188,6 +202,7 @@ class UpstreamGateBase(ConcurrencyLimit):
             "submit_not_before": None,
             "refusals_in_a_row": 0,
             "refused_requests": [],
+            "busy_reason": "",
             "busy_since": None,
             "unanswered_in_a_row": 0,
             "unanswered_owners": [],

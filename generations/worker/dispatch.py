@@ -15,6 +15,7 @@ from generations.engines.base import ImageRequest
 from generations.models import (
     Failure,
     Generation,
+    Member,
     Submission,
     TransitionReason,
     UpstreamGate,
@@ -128,8 +129,16 @@ def _choose(queue: GenerationQuerySet, gate: UpstreamGate, limit: int) -> Choice
         if room.is_due(row, _count_members(queue, room)):
             return choice
     chosen = {row.pk for row in choice.rows}
+    # An earlier request of theirs was not answered, and each further one may be charged too.
+    one_at_a_time = set(
+        Member.objects.filter(unanswered_in_a_row__gt=0).values_list("pk", flat=True)
+    )
     for row in _in_turn(queue, limit, room):
         if row.pk in chosen or row.owner_id in kept_for or len(choice.rows) == limit:
+            continue
+        if row.owner_id in one_at_a_time and any(
+            row.owner_id == other.owner_id for other in choice.rows
+        ):
             continue
         if room.fits(row):
             room.take(row)

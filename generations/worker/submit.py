@@ -25,6 +25,7 @@ from generations.engines.base import (
     TaskNotFound,
 )
 from generations.models import (
+    Member,
     ReportSource,
     Status,
     Submission,
@@ -40,7 +41,8 @@ from .upstream import make_client
 
 logger = logging.getLogger(__name__)
 
-LOOP_SECONDS = 45.0  # of sending; the last responses may take a whole deadline longer
+# Long, so that few runs wait for their last responses at a time; these may take a whole deadline.
+LOOP_SECONDS = 180.0
 TIMEOUT_SECONDS = int(LOOP_SECONDS + settings.SUBMIT_DEADLINE_SECONDS + 30)
 RESPONSE_WAIT_SECONDS = 0.1
 OPENS_SOON_SECONDS = 10.0
@@ -155,7 +157,7 @@ class Posts:
     def __init__(self, client: Engine, pool: ThreadPoolExecutor) -> None:
         self.client, self.pool = client, pool
         self.pending: dict[Future[Task], Post] = {}
-        self.max_fresh = settings.SUBMIT_THREADS // 2 if self._gate.is_answering else 1
+        self.max_fresh = max(settings.SUBMIT_THREADS // 2, 1) if self._gate.is_answering else 1
 
     @property
     def _gate(self) -> UpstreamGate:
@@ -164,7 +166,7 @@ class Posts:
     def start(self) -> None:
         """Claim rows and send them in threads."""
         gate = self._gate
-        for item in dispatch.claim_next(self._free(gate), except_owners=self._waiting_owners(gate)):
+        for item in dispatch.claim_next(self._free(gate), except_owners=self._waiting_owners()):
             post = Post(item, time.monotonic())
             self.pending[self.pool.submit(self.client.submit, item.request)] = post
             time.sleep(settings.SUBMIT_GAP_SECONDS)
@@ -174,12 +176,13 @@ class Posts:
         fresh = len(self.pending) - slow
         return min(self.max_fresh - fresh, 2 * settings.SUBMIT_THREADS - len(self.pending))
 
-    def _waiting_owners(self, gate: UpstreamGate) -> set[int]:
+    def _waiting_owners(self) -> set[int]:
         """Members who wait for their own POSTs: some are slow, or an earlier one is unanswered."""
-        pending = Counter(post.owner_id for post in self.pending.values())
+        pending = {post.owner_id for post in self.pending.values()}
         slow = Counter(post.owner_id for post in self.pending.values() if post.is_slow)
         too_slow = {owner for owner, count in slow.items() if count >= MAX_SLOW_POSTS}
-        return too_slow | {owner for owner in gate.unanswered_owners if pending[owner]}
+        in_doubt = Member.objects.filter(pk__in=pending, unanswered_in_a_row__gt=0)
+        return too_slow | set(in_doubt.values_list("pk", flat=True))
 
     def record_outcomes(self) -> int:
         """Wait a moment for responses and record them; return how many.
@@ -215,7 +218,7 @@ class Posts:
             case NotSent() | SlowDown() | OnHold():
                 pass
             case _ if self._gate.is_answering:
-                self.max_fresh = max(self.max_fresh // 2, 2)
+                self.max_fresh = max(self.max_fresh // 2, 1)
             case _:
                 self.max_fresh = 1
 
