@@ -5,7 +5,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from types import TracebackType
 from typing import Any, NamedTuple, Self
@@ -26,16 +26,19 @@ class Request(NamedTuple):
 class ScriptedServer:
     """Answers each request with the next response, and then with the last one forever.
 
-    A response is the bytes to send, or a function that writes to the socket.
+    A response is the bytes to send, or a function that writes to the socket. `routes` has the
+    responses of some paths.
     """
 
     def __init__(
         self,
         *responses: ScriptedResponse,
+        routes: Mapping[str, ScriptedResponse] | None = None,
         host: str = "127.0.0.1",
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self.responses = list(responses)
+        self.routes = dict(routes or {})
         self.requests: list[Request] = []
         self.connections = 0
         self.tls = tls
@@ -81,10 +84,13 @@ class ScriptedServer:
                         headers[name.lower()] = value.strip()
                     body = file.read(int(headers.get("content-length", 0)))
                     self.requests.append(Request(number, method, path, headers, body))
-                    self._respond(client)
+                    self._respond(client, path)
 
-    def _respond(self, client: socket.socket) -> None:
-        response = self.responses.pop(0) if len(self.responses) > 1 else self.responses[0]
+    def _respond(self, client: socket.socket, path: str) -> None:
+        if path in self.routes:
+            response = self.routes[path]
+        else:
+            response = self.responses.pop(0) if len(self.responses) > 1 else self.responses[0]
         if callable(response):
             response(client)
         else:

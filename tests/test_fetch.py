@@ -4,22 +4,39 @@ import hashlib
 import io
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.core.files.storage import default_storage
+from django.db import OperationalError
 from django.utils import timezone
 from PIL import Image
 from pytest_django import Settings
 
-from generations.models import Generation, Lease, Picture, Status
-from generations.worker import fetch
+from generations.models import Generation, Lease, Picture, ReportSource, Status, UpstreamGate
+from generations.worker import download, fetch
 from generations.worker.lease import LeasedLoop
-from tests.builders import make_generation, png_bytes, store_picture
+from tests.builders import make_generation, make_member, png_bytes, store_picture
 from tests.scripted_server import ScriptedServer, reply
 from tests.simulator import Simulator
-from tests.worker_driver import DEAD_HOLDER, run_loops, run_worker
+from tests.worker_driver import DEAD_HOLDER, LIVE_HOLDER, REMOTE_HOLDER, run_loops, run_worker
 
 pytestmark = pytest.mark.django_db
+
+
+TRIES = 3  # with the two delays of `worker_driver.connect`
+
+
+def task_path(picture: Picture) -> str:
+    """The path of a query for the task of this picture."""
+    return f"/kling/v1/images/generations/{picture.generation.upstream_task_id}"
+
+
+def task_with(*urls: str) -> bytes:
+    """The response to a query for a task with these images."""
+    images = [{"index": index, "url": url} for index, url in enumerate(urls)]
+    data = {"task_id": "t", "task_status": "succeed", "task_result": {"images": images}}
+    return reply(200, {"code": 0, "data": data})
 
 
 def the_picture() -> Picture:
@@ -71,9 +88,9 @@ def test_bad_file_is_rejected_with_a_reason_and_the_other_is_stored(
     reason: str,
 ) -> None:
     settings.FETCH_RETRY_SECONDS = [0.02]
-    monkeypatch.setattr(fetch, "MAX_BYTES", 2**20)
+    monkeypatch.setattr(download, "MAX_BYTES", 2**20)
     if reason == "DeadlineExceeded":
-        monkeypatch.setattr(fetch, "DOWNLOAD_SECONDS", 1.0)
+        monkeypatch.setattr(download, "DOWNLOAD_SECONDS", 1.0)
     upstream.scenario(scenario, only=0)
     row = make_generation(n=2)
     run_worker()
@@ -142,7 +159,7 @@ def test_new_url_is_queried_once_for_an_expired_one(upstream: Simulator) -> None
 
 
 @pytest.mark.parametrize("scenario", ["file-404", "file-410"])
-def test_file_missing_at_its_new_url_is_lost_immediately(
+def test_file_missing_at_every_new_url_is_lost_after_the_last_try(
     upstream: Simulator, scenario: str
 ) -> None:
     upstream.scenario(scenario)
@@ -150,18 +167,85 @@ def test_file_missing_at_its_new_url_is_lost_immediately(
     run_worker(Picture.objects.exists, "the images are listed", ("submit", "poll"))
     polled = len(upstream.requests("query"))
     run_worker()
-    assert len(upstream.requests("query")) == polled + 1
+    assert len(upstream.requests("query")) == polled + TRIES, "one new URL for each try"
+    assert len(upstream.requests("file")) == 2 * TRIES
     assert the_picture().state == Picture.State.LOST
-    assert the_picture().claims == 1
+
+
+def test_file_that_its_host_has_only_after_a_while_is_stored(upstream: Simulator) -> None:
+    upstream.scenario("file-404", downloads=2 * TRIES - 1)
+    upstream.scenario("normal")
+    late, other = make_generation(owner=make_member("ann")), make_generation(owner=make_member())
+    run_worker()
+    assert [status_of(row) for row in (late, other)] == [Status.SUCCEEDED] * 2
+    assert late.pictures.get().tries == TRIES - 1
+
+
+def test_new_url_is_stored_although_its_file_is_not_there_yet(
+    settings: Settings, upstream: Simulator
+) -> None:
+    settings.FETCH_RETRY_SECONDS = [5]
+    with ScriptedServer(reply(404)) as server:
+        settings.UPSTREAM_URL = server.url
+        picture = wanted_from(server)
+        server.routes[task_path(picture)] = task_with(f"{server.url}/new.png")
+        run_loops("fetch")
+        paths = [request.path for request in server.requests]
+    assert paths == ["/0.png", task_path(picture), "/new.png"]
+    picture.refresh_from_db()
+    assert (picture.state, picture.tries) == (Picture.State.WANTED, 1)
+    assert picture.upstream_url.endswith("/new.png")
+
+
+def test_no_new_url_is_queried_while_a_retry_after_is_in_effect(
+    settings: Settings, upstream: Simulator
+) -> None:
+    UpstreamGate.for_engine().stay_silent(40)
+    gate = UpstreamGate.for_engine()
+    with ScriptedServer(reply(403)) as server:
+        settings.UPSTREAM_URL = server.url
+        picture = wanted_from(server)
+        run_loops("fetch")
+        assert [request.path for request in server.requests] == ["/0.png"]
+    picture.refresh_from_db()
+    assert (picture.tries, picture.claimed_by) == (0, "")
+    assert picture.next_try_at and gate.silent_until
+    assert abs(picture.next_try_at - gate.silent_until) < timedelta(seconds=1)
+
+
+def test_retry_after_of_a_query_for_a_new_url_silences_the_key_and_is_no_try(
+    settings: Settings, upstream: Simulator
+) -> None:
+    with ScriptedServer(reply(403)) as server:
+        settings.UPSTREAM_URL = server.url
+        ann, bob = wanted_from(server), wanted_from(server, upstream_url=f"{server.url}/bob.png")
+        server.routes[task_path(ann)] = reply(429, {"code": 1302}, Retry_After="30")
+        server.routes["/bob.png"] = reply(200, png_bytes())
+        run_loops("fetch")
+    for picture in (ann, bob):
+        picture.refresh_from_db()
+    assert UpstreamGate.for_engine().is_silent
+    assert (ann.state, ann.tries) == (Picture.State.WANTED, 0)
+    assert bob.is_stored
+
+
+def test_refused_key_of_queries_for_new_urls_holds_the_gate(
+    settings: Settings, upstream: Simulator
+) -> None:
+    with ScriptedServer(reply(403), routes={}) as server:
+        settings.UPSTREAM_URL = server.url
+        for _ in range(UpstreamGate.MAX_REFUSED_QUERIES):
+            server.routes[task_path(wanted_from(server))] = reply(401, {"code": 1000})
+        run_loops("fetch")
+    gate = UpstreamGate.for_engine()
+    assert (gate.hold_reason, gate.held_by) == (gate.HoldReason.KEY, ReportSource.FETCH)
 
 
 def test_failed_query_for_a_new_url_is_retried(upstream: Simulator, settings: Settings) -> None:
     gone, broken, content = reply(403), reply(502, "<html>"), reply(200, png_bytes())
     with ScriptedServer(gone, broken, gone, content) as server:
         settings.UPSTREAM_URL = server.url
-        image = {"index": 0, "url": f"{server.url}/fresh.png"}
-        data = {"task_id": "t", "task_status": "succeed", "task_result": {"images": [image]}}
-        server.responses.insert(3, reply(200, {"code": 0, "data": data}))
+        server.responses.insert(3, task_with(f"{server.url}/fresh.png"))
         wanted_from(server)
         run_worker()
     assert the_picture().is_stored
@@ -179,13 +263,91 @@ def test_picture_whose_downloads_are_always_interrupted_is_lost(upstream: Simula
 def test_claims_of_a_dead_process_are_downloaded_immediately(
     upstream: Simulator, settings: Settings
 ) -> None:
-    later = timezone.now() + timedelta(seconds=100)
-    Lease.objects.create(name="fetch", holder=DEAD_HOLDER, expires_at=later)
+    later = timezone.now() + timedelta(seconds=5)
     with ScriptedServer(reply(200, png_bytes())) as server:
         settings.UPSTREAM_URL = server.url
-        wanted_from(server, next_try_at=later)
+        wanted_from(server, next_try_at=later, claimed_by=DEAD_HOLDER)
         run_loops("fetch")
     assert the_picture().is_stored
+
+
+@pytest.mark.parametrize("holder", [DEAD_HOLDER, REMOTE_HOLDER], ids=["dead", "unseen"])
+def test_heartbeat_makes_pictures_of_dead_processes_due_while_another_holds_the_lease(
+    holder: str,
+) -> None:
+    lease_end = timezone.now() + timedelta(seconds=fetch.ROW_LEASE_SECONDS)
+    Lease.objects.create(name="fetch", holder=LIVE_HOLDER, expires_at=lease_end)
+    picture = make_generation(Status.FETCHING).pictures.get()
+    Picture.objects.update(claimed_by=holder, next_try_at=lease_end)
+    fetch.sweep()
+    picture.refresh_from_db()
+    is_due = picture.next_try_at is not None and picture.next_try_at <= timezone.now()
+    assert is_due == (holder == DEAD_HOLDER), "the lease of an unseen process ends by itself"
+
+
+def test_only_the_process_that_claimed_a_picture_renews_or_reschedules_it() -> None:
+    make_generation(Status.FETCHING)
+    Picture.objects.update(next_try_at=timezone.now())
+    [picture] = Picture.objects.claim([the_picture().pk], 0)
+    Picture.objects.renew_claims([picture.pk], 60)
+    assert Picture.objects.claim([picture.pk], 60) == []
+    Picture.objects.update(claimed_by=LIVE_HOLDER, next_try_at=timezone.now())
+    Picture.objects.renew_claims([picture.pk], 60)
+    assert fetch.has_work()
+    assert not picture.try_later(60, "late")
+    assert not picture.mark_lost("late")
+
+
+@pytest.mark.parametrize("claimed_by", ["", REMOTE_HOLDER], ids=["scheduled", "claimed"])
+def test_pictures_become_due_after_the_clock_was_set_back(claimed_by: str) -> None:
+    make_generation(Status.FETCHING)
+    later = timezone.now() + timedelta(hours=2)
+    Picture.objects.update(claimed_by=claimed_by, next_try_at=later)
+    fetch.sweep()
+    assert fetch.has_work()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_downloaded_picture_is_recorded_once_the_database_is_back(
+    upstream: Simulator, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fetch, "DATABASE_RETRY_SECONDS", 0.01)
+    mark_stored, failures = Picture.mark_stored, iter(range(2))
+
+    def fail_first(picture: Picture, **columns: Any) -> bool:
+        if next(failures, None) is None:
+            return mark_stored(picture, **columns)
+        raise OperationalError("the database is away")
+
+    monkeypatch.setattr(Picture, "mark_stored", fail_first)
+    with ScriptedServer(reply(200, png_bytes())) as server:
+        settings.UPSTREAM_URL = server.url
+        wanted_from(server)
+        run_loops("fetch")
+        assert len(server.requests) == 1
+    assert the_picture().is_stored
+    assert len(stored_files()) == 3
+
+
+@pytest.mark.django_db(transaction=True)
+def test_files_stay_when_the_database_fails_after_they_were_recorded(
+    upstream: Simulator, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fetch, "DATABASE_RETRY_SECONDS", 0.01)
+    record_stored, failures = fetch._record_stored, iter(range(1))
+
+    def fail_after(picture: Picture, columns: dict[str, Any]) -> None:
+        record_stored(picture, columns)
+        if next(failures, None) is not None:
+            raise OperationalError("no answer to the commit")
+
+    monkeypatch.setattr(fetch, "_record_stored", fail_after)
+    with ScriptedServer(reply(200, png_bytes())) as server:
+        settings.UPSTREAM_URL = server.url
+        wanted_from(server)
+        run_loops("fetch")
+    assert the_picture().is_stored
+    assert len(stored_files()) == 3
 
 
 # --- after the row has ended -------------------------------------------------------------------
@@ -206,7 +368,7 @@ def test_lost_files_are_downloaded_when_fetched_again(upstream: Simulator) -> No
 def test_missing_picture_of_a_succeeded_row_is_downloaded_without_a_transition(
     upstream: Simulator,
 ) -> None:
-    upstream.scenario("file-one-404", only=0, downloads=2)
+    upstream.scenario("file-one-404", only=0, downloads=2 * TRIES)
     row = make_generation(n=2)
     run_worker()
     row.refresh_from_db()
@@ -275,12 +437,12 @@ def test_late_second_download_is_discarded(
         settings.UPSTREAM_URL = server.url
         picture = wanted_from(server)
 
-        def store_before(late: Picture, done: object) -> None:
+        def store_before(late: Picture, columns: dict[str, Any]) -> None:
             store_picture(picture)
-            record_result(late, done)  # type: ignore[arg-type]
+            record_stored(late, columns)
 
-        record_result = fetch._record_result
-        monkeypatch.setattr(fetch, "_record_result", store_before)
+        record_stored = fetch._record_stored
+        monkeypatch.setattr(fetch, "_record_stored", store_before)
         run_loops("fetch")
     picture.refresh_from_db()
     assert picture.is_stored

@@ -80,6 +80,25 @@ def test_killed_worker_and_web_server_submit_nothing_twice_and_lose_nothing(
         print(f"{KILLS} kills: {statuses}, charged twice: 0, never sent: {len(without_task)}")
 
 
+def test_interrupted_downloads_start_again_soon_after_a_kill(tmp_path: Path) -> None:
+    with (
+        Simulator(seconds=(0.1, 0.1)) as simulator,
+        Installation(
+            tmp_path, upstream_url=simulator.url, poll_seconds="0.3,1,1,1"
+        ).prepare() as installation,
+    ):
+        person = installation.open()
+        simulator.scenario("file-slow", file_seconds=600, downloads=1)
+        person.generate("an interrupted lighthouse", n=3)
+        wait_until(lambda: len(simulator.requests("file")) >= 3, 60, "the files are downloaded")
+        installation.kill("worker")
+        installation.start("worker")
+        # The heartbeat comes every 10 s. Without it the pictures would wait for their lease.
+        wait_until(installation.is_idle, 60, "the files are downloaded again")
+        assert installation.statuses() == {"succeeded": 1}
+        assert len(simulator.requests("file")) == 6
+
+
 def test_naive_worker_is_charged_twice_under_the_same_kills(tmp_path: Path) -> None:
     """Shows that the test above can fail."""
     database = str(tmp_path / "naive.db")

@@ -75,7 +75,7 @@ ONLY_IN = {
     "requests": {
         "generations/engines/deadline.py",
         "generations/engines/http_client.py",
-        "generations/worker/fetch.py",
+        "generations/worker/download.py",
     },
     "urllib3": {"generations/engines/http_client.py"},
     "os.environ": {"klingweb/settings.py", "klingweb/wsgi.py", "manage.py"},
@@ -225,7 +225,10 @@ def test_forbidden_import_is_found(path: str, source: str) -> None:
         ("generations/web/card.py", "from .middleware.access import MemberRequest"),
         ("generations/web/card.py", "from generations.requests import ACTIONS"),
         ("generations/requests.py", "from generations.worker import tasks\ntasks.enqueue_poll()"),
-        ("generations/worker/fetch.py", "import requests\nfrom generations.engines import kling"),
+        (
+            "generations/worker/download.py",
+            "import requests\nfrom generations.engines import kling",
+        ),
         ("generations/models/__init__.py", "from .status import Status"),
         ("generations/models/status.py", "from generations.engines.base import FailureKind"),
     ],

@@ -7,7 +7,7 @@ import pytest
 from django.utils import timezone
 
 from generations.models import Lease, is_dead
-from generations.models.process import _identity, this_process
+from generations.models.process import identity, this_process
 from generations.worker.lease import LeasedLoop, stopping
 from tests.installation import wait_until
 from tests.worker_driver import DEAD_HOLDER, LIVE_HOLDER, REMOTE_HOLDER, REUSED_PID_HOLDER
@@ -59,7 +59,7 @@ def test_lease_of_another_process_cannot_be_given_back() -> None:
 
 def test_killed_process_is_dead_before_it_is_reaped() -> None:
     with subprocess.Popen(["sleep", "600"]) as process:
-        name = _identity(process.pid)
+        name = identity(process.pid)
         assert not is_dead(name)
         process.kill()
         wait_until(lambda: is_dead(name), 10, "the killed process is dead")

@@ -1,7 +1,6 @@
 """Runs the worker's loops in the test process, in turn and without django-q, over real HTTP."""
 
 import os
-import socket
 import time
 from collections.abc import Callable, Iterable
 
@@ -10,7 +9,7 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from generations.models import Generation, Status, UpstreamGate
-from generations.models.process import _identity
+from generations.models.process import Place, identity
 from generations.worker import dispatch, fetch, poll, poll_schedule, submit
 from generations.worker.lease import LeasedLoop
 from generations.worker.tasks import LOOPS
@@ -18,10 +17,10 @@ from tests.scripted_server import ScriptedResponse, ScriptedServer
 from tests.simulator import Simulator
 
 # Holders of a lease or a submission, as `this_process` returns them.
-LIVE_HOLDER = _identity(os.getppid())
-DEAD_HOLDER = f"{socket.gethostname()}:4194305:1.00"  # above the highest process id of Linux
-REUSED_PID_HOLDER = f"{socket.gethostname()}:{os.getpid()}:1.00"  # a reused process id
-REMOTE_HOLDER = "another-machine:17:1.00"
+LIVE_HOLDER = identity(os.getppid())
+DEAD_HOLDER = identity(4194305, started="1")  # above the highest process id of Linux
+REUSED_PID_HOLDER = identity(os.getpid(), started="1")  # a reused process id
+REMOTE_HOLDER = identity(4194305, place=Place("another-machine", "another-boot", "4026531836"))
 
 TIMEOUT_SECONDS = 30
 LOOP_SECONDS = 0.2  # for one loop, before the next one runs

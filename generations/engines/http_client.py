@@ -7,7 +7,7 @@ import http.client
 import os
 import socket
 import ssl
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any, NamedTuple
@@ -50,19 +50,19 @@ def session(
     return _Session(pool_size, guarded, allow_origin)
 
 
-def read_body(response: requests.Response, max_bytes: int) -> bytes:
-    """Read the body of a streamed response; raises `BodyTooLarge` beyond `max_bytes`."""
+def read_body(response: requests.Response, max_bytes: int) -> Iterator[bytes]:
+    """Yield the body of a streamed response in chunks; raises `BodyTooLarge` beyond `max_bytes`."""
     with response:
-        return _read_chunks(response.iter_content(_CHUNK_BYTES), max_bytes)
+        yield from _limit(response.iter_content(_CHUNK_BYTES), max_bytes)
 
 
-def _read_chunks(chunks: Iterable[bytes], max_bytes: int) -> bytes:
-    body = bytearray()
+def _limit(chunks: Iterable[bytes], max_bytes: int) -> Iterator[bytes]:
+    size = 0
     for chunk in chunks:
-        body += chunk
-        if len(body) > max_bytes:
+        size += len(chunk)
+        if size > max_bytes:
             raise BodyTooLarge(f"the body is longer than {max_bytes} bytes")
-    return bytes(body)
+        yield chunk
 
 
 class HttpResponse(NamedTuple):
@@ -112,7 +112,7 @@ class HttpConnection:
                 preload_content=False,
             )
             try:
-                content = _read_chunks(response.stream(_CHUNK_BYTES), max_bytes)
+                content = b"".join(_limit(response.stream(_CHUNK_BYTES), max_bytes))
             finally:
                 # The unread rest of a body would be read as the next call's response.
                 if not response.closed:

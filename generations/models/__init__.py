@@ -7,7 +7,7 @@ from .favourite import Favourite
 from .generation import Generation, TaskTaken
 from .lease import Lease
 from .member import Member
-from .picture import Picture
+from .picture import DuePicture, Picture
 from .process import is_dead
 from .reference_image import ReferenceImage
 from .status import Failure, Status
@@ -22,6 +22,7 @@ __all__ = [
     "MAX_TASK_ID_CHARACTERS",
     "Collection",
     "CollectionItem",
+    "DuePicture",
     "Failure",
     "Favourite",
     "Generation",

@@ -1,17 +1,20 @@
 """Pictures: the finished images of generations, with their files, previews and trash."""
 
+from collections.abc import Collection
 from datetime import timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.core.files.storage import default_storage
 from django.db import models, transaction
-from django.db.models import Q
+from django.db.models import Q, Window
+from django.db.models.functions import RowNumber
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from .favourite import Favourite
 from .file_names import random_file_name
 from .member import Member
+from .process import is_dead, this_process
 from .tag import Tag
 
 TRASH_DAYS = 30  # how long members can restore their pictures from the trash
@@ -83,26 +86,61 @@ class PictureQuerySet(models.QuerySet["Picture"]):
             default_storage.delete(name)
         return len(pictures)
 
-    def claim_wanted(self, limit: int, lease_seconds: float) -> list["Picture"]:
-        """Lease up to `limit` pictures that are due for download.
+    def due_by_turn(self, limit: int) -> list["DuePicture"]:
+        """Up to `limit` due pictures of each person, with their place among that person's.
 
-        `next_try_at` is both schedule and lease: a picture claimed by a process that died becomes
-        due again without further action. Claims are counted, so that a picture whose download
-        kills the process is marked lost in the end.
+        One query for all people, so that hundreds of pictures of one do not hide the only one of
+        another.
+        """
+        due = self.filter(state=Picture.State.WANTED, next_try_at__lte=timezone.now())
+        owner = models.F("generation__owner")
+        turn = Window(RowNumber(), partition_by=owner, order_by=("next_try_at", "pk"))
+        first = due.annotate(turn=turn).filter(turn__lte=limit).order_by("turn", "next_try_at")
+        columns = first.values_list("pk", "generation__owner_id", "upstream_url")
+        return [DuePicture(*row) for row in columns]
+
+    def claim(self, pks: Collection[int], lease_seconds: float) -> list["Picture"]:
+        """Lease these pictures for download, as far as they are still due.
+
+        `next_try_at` is both schedule and lease: `renew_claims` extends it while the download
+        lasts, and a picture claimed by a process that died becomes due again without further
+        action. Claims are counted, so that a picture whose download kills the process is marked
+        lost in the end.
         """
         now = timezone.now()
-        due = self.filter(state=Picture.State.WANTED, next_try_at__lte=now).order_by("next_try_at")
-        lease_end = now + timedelta(seconds=lease_seconds)
-        claimed = []
-        for pk, next_try_at in due.values_list("pk", "next_try_at")[:limit]:
-            unclaimed = self.filter(pk=pk, next_try_at=next_try_at, state=Picture.State.WANTED)
-            if unclaimed.update(next_try_at=lease_end, claims=models.F("claims") + 1):
-                claimed.append(pk)
+        with transaction.atomic():
+            due = self.filter(pk__in=pks, state=Picture.State.WANTED, next_try_at__lte=now)
+            claimed = list(due.select_for_update(skip_locked=True).values_list("pk", flat=True))
+            self.filter(pk__in=claimed).update(
+                next_try_at=now + timedelta(seconds=lease_seconds),
+                claimed_by=this_process(),
+                claims=models.F("claims") + 1,
+            )
         return list(self.filter(pk__in=claimed).select_related("generation").order_by("pk"))
 
-    def reset_claims(self) -> None:
-        """Make all wanted pictures due now, after the process that claimed them died."""
-        self.filter(state=Picture.State.WANTED).update(next_try_at=timezone.now())
+    def renew_claims(self, pks: Collection[int], lease_seconds: float) -> None:
+        """Extend the leases of this process on these pictures, which it still downloads."""
+        lease_end = timezone.now() + timedelta(seconds=lease_seconds)
+        claimed = self.filter(pk__in=pks, state=Picture.State.WANTED, claimed_by=this_process())
+        claimed.update(next_try_at=lease_end)
+
+    def release_dead_claims(self) -> None:
+        """Make pictures due now whose downloading process is certainly dead.
+
+        The leases of processes that cannot be seen from here end by themselves.
+        """
+        wanted = self.filter(state=Picture.State.WANTED, next_try_at__isnull=False)
+        for holder in wanted.order_by().values_list("claimed_by", flat=True).distinct():
+            if holder and is_dead(holder):
+                wanted.filter(claimed_by=holder).update(next_try_at=timezone.now(), claimed_by="")
+
+
+class DuePicture(NamedTuple):
+    """What decides whether a due picture is downloaded now."""
+
+    pk: int
+    owner_id: int
+    upstream_url: str
 
 
 class Picture(models.Model):
@@ -123,6 +161,9 @@ class Picture(models.Model):
     )
     claims = models.PositiveIntegerField(
         default=0, help_text=_("Downloads in a row that started and never ended.")
+    )
+    claimed_by = models.CharField(
+        max_length=200, blank=True, default="", help_text=_("The process that downloads it.")
     )
     next_try_at = models.DateTimeField(
         null=True, help_text=_("When the next download is due. Empty: none is.")
@@ -202,9 +243,15 @@ class Picture(models.Model):
 
         Increments the version of the generation, so that open pages update its card.
         """
-        changes = {"state": self.State.STORED, "stored_at": timezone.now(), "reason": ""}
+        changes = {
+            "state": self.State.STORED,
+            "stored_at": timezone.now(),
+            "reason": "",
+            "next_try_at": None,
+            "claimed_by": "",
+        }
         with transaction.atomic():
-            if not self._update_wanted(next_try_at=None, **changes, **columns):
+            if not self._update_wanted(**changes, **columns):
                 return False
             type(self.generation).objects.filter(pk=self.generation_id).update(
                 version=models.F("version") + 1
@@ -214,17 +261,34 @@ class Picture(models.Model):
         return True
 
     def mark_lost(self, reason: str) -> bool:
-        return self._update_wanted(state=self.State.LOST, reason=reason[:300], next_try_at=None)
+        """End the downloads. False if another process has claimed the picture since."""
+        return self._update_wanted(
+            self._is_unchanged,
+            state=self.State.LOST,
+            reason=reason[:300],
+            next_try_at=None,
+            claimed_by="",
+        )
 
     def try_later(self, seconds: float, reason: str, *, is_a_try: bool = True) -> bool:
-        """Schedule the next download. Not `is_a_try`: the fault was on our side."""
+        """Schedule the next download. Not `is_a_try`: the fault was not the file's.
+
+        False if another process has claimed the picture since.
+        """
         return self._update_wanted(
+            self._is_unchanged,
             next_try_at=timezone.now() + timedelta(seconds=seconds),
+            upstream_url=self.upstream_url,
             tries=self.tries + is_a_try,
             claims=0,
+            claimed_by="",
             reason=reason[:300],
         )
 
-    def _update_wanted(self, **changes: Any) -> bool:
-        wanted = Picture.objects.filter(pk=self.pk, state=self.State.WANTED)
+    @property
+    def _is_unchanged(self) -> Q:
+        return Q(claimed_by=self.claimed_by)
+
+    def _update_wanted(self, *conditions: Q, **changes: Any) -> bool:
+        wanted = Picture.objects.filter(*conditions, pk=self.pk, state=self.State.WANTED)
         return wanted.update(**changes) == 1

@@ -24,6 +24,7 @@ class ReportSource(models.TextChoices):
     SUBMIT = "submit"
     POLL = "poll"
     LOOKUP = "lookup"
+    FETCH = "fetch"  # a query for a new address of a file
 
 
 class UpstreamGateBase(ConcurrencyLimit):

@@ -9,7 +9,7 @@ from typing import Self
 
 from generations.models import Lease
 
-RENEW_SECONDS = 5.0
+RENEW_SECONDS = 3.0
 
 # Shared by all processes forked from the cluster's parent, which sets it on SIGTERM. A raw value
 # has no lock, so a signal handler may write it at any time.
