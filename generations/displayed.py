@@ -17,13 +17,17 @@ def as_displayed(image: Image.Image) -> Image.Image:
     with suppress(Exception):
         ImageOps.exif_transpose(image, in_place=True)
     profile = image.info.get("icc_profile")
-    image = _eight_bit(image)
+    pixels = _in_srgb(_eight_bit(image), profile)
+    pixels.info = {}
+    return pixels
+
+
+def _in_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
     if not image.has_transparency_data:
-        return _to_srgb(image, profile)
+        return _convert(image, profile)
     alpha = image.convert("RGBA").getchannel("A")
     colours = image if image.mode in ("RGB", "L") else image.convert(_without_alpha(image.mode))
-    colours.info.pop("transparency", None)
-    pixels = _to_srgb(colours, profile)
+    pixels = _convert(colours, profile)
     if alpha.getextrema() != (255, 255):
         pixels.putalpha(alpha)
     return pixels
@@ -36,6 +40,18 @@ def flattened(image: Image.Image) -> Image.Image:
     background = Image.new("RGB", image.size, WHITE)
     background.paste(image, mask=image.getchannel("A"))
     return background
+
+
+def is_srgb(image: Image.Image) -> bool:
+    """Whether its profile is sRGB, or missing, which means the same."""
+    profile = image.info.get("icc_profile")
+    if not profile:
+        return True
+    try:
+        description = ImageCms.getProfileDescription(io.BytesIO(profile))
+    except (ImageCms.PyCMSError, OSError):
+        return True  # not used
+    return "sRGB" in description
 
 
 def _without_alpha(mode: str) -> str:
@@ -54,16 +70,15 @@ def _eight_bit(image: Image.Image) -> Image.Image:
     return image.convert("F").point(lambda level: level * scale + 0.5).convert("L")
 
 
-def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
+def _convert(image: Image.Image, profile: bytes | None) -> Image.Image:
     """Convert by the profile; plainly if there is none, or one of another color space."""
     if image.mode not in ("RGB", "L", "CMYK", "LAB"):
         image = image.convert("RGB")
-    source = ImageCms.createProfile("LAB") if image.mode == "LAB" else None
     with suppress(ImageCms.PyCMSError, OSError):
-        if profile:
-            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        if source:
+        if profile or image.mode == "LAB":
+            source = io.BytesIO(profile) if profile else ImageCms.createProfile("LAB")
             converted = ImageCms.profileToProfile(image, source, SRGB, outputMode="RGB")
             assert converted is not None  # not in place
             return converted
+    image.info.pop("transparency", None)
     return image.convert("RGB")
