@@ -77,7 +77,7 @@ def names_of(client: Client, prompt: str) -> tuple[str, str, str]:
     assert found
     end = f"-{row.pk}-1.png"
     archive = client.post("/pictures/download", {"picture": [picture.pk]})
-    zipped = ZipFile(io.BytesIO(archive.getvalue())).namelist()[0]  # type: ignore[attr-defined]
+    zipped = ZipFile(io.BytesIO(archive.getvalue())).namelist()[0]
     return (
         found[1].removesuffix(end),
         unquote(found[2] or found[1], errors="strict").removesuffix(end),

@@ -9,6 +9,7 @@ from typing import Any
 
 import pillow_heif
 import pytest
+from django.core.files.base import ContentFile
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from PIL import Image
@@ -345,7 +346,7 @@ def test_large_photo_is_never_decoded_whole(monkeypatch: pytest.MonkeyPatch) -> 
 def test_own_webp_download_can_be_uploaded_again(owner_client: Client, owner: Member) -> None:
     picture = make_generation(Status.SUCCEEDED, owner=owner).pictures.get()
     preview = owner_client.get(f"/files/{picture.pk}/preview")
-    response = send(owner_client, preview.getvalue(), "download.webp")  # type: ignore[attr-defined]
+    response = send(owner_client, preview.getvalue(), "download.webp")
     assert changes_in(response) == "Converted from WebP."
 
 
@@ -364,7 +365,7 @@ def test_upload_of_an_earlier_release_can_be_used(owner_client: Client, owner: M
         owner=owner, name="a.jpg", content_type="image/jpeg", width=7000, height=300,
         size_bytes=3, sha256="0" * 64,
     )  # fmt: skip
-    earlier.file.save("references/ab/earlier.jpg", io.BytesIO(b"any"))
+    earlier.file.save("references/ab/earlier.jpg", ContentFile(b"any"))
     assert owner_client.post("/", form_data(reference=earlier.pk)).status_code == 303
     assert owner_client.get(f"/references/{earlier.pk}").status_code == 200
 

@@ -6,8 +6,8 @@ Several ranges in one request are answered with the whole file, as the RFC allow
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import BinaryIO
 
+from django.core.files.base import File
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 
 CHUNK_BYTES = 64 * 1024
@@ -56,7 +56,7 @@ def _number(digits: str) -> int | None:
 
 
 def partial_response(
-    file: BinaryIO, part: ByteRange, size: int, content_type: str
+    file: "File[bytes]", part: ByteRange, size: int, content_type: str
 ) -> StreamingHttpResponse:
     """206, with that part of the open file, which is closed at the end."""
     response = StreamingHttpResponse(FilePart(file, part), status=206, content_type=content_type)
@@ -72,7 +72,7 @@ def unsatisfiable_response(size: int) -> HttpResponse:
 class FilePart:
     """The chunks of a part of a file. A class, because an unread generator closes nothing."""
 
-    def __init__(self, file: BinaryIO, part: ByteRange) -> None:
+    def __init__(self, file: "File[bytes]", part: ByteRange) -> None:
         self.file = file
         self.part = part
 

@@ -11,8 +11,13 @@ from generations.engines.registry import offer_for
 from generations.models import Collection, Generation, Member, Picture, ReferenceImage
 from generations.requests import GenerationRequest, offered_fields, reference_url_error
 
-from .normalization import NormalizedImage
-from .uploads import Upload, normalize_upload, store_picture_as_reference, store_reference
+from .uploads import (
+    NormalizedUpload,
+    Upload,
+    normalize_upload,
+    store_picture_as_reference,
+    store_reference,
+)
 
 DEFAULT_FIDELITY = 0.5
 # Where a field of the form has another name than the field of the request.
@@ -115,7 +120,7 @@ class GenerationForm(forms.Form):
         for field in offered_fields():
             self.fields[field.name] = forms.CharField(required=False, initial=field.default)
 
-    def clean_image(self) -> NormalizedImage | None:
+    def clean_image(self) -> NormalizedUpload | None:
         upload: Upload | None = self.cleaned_data["image"]
         return normalize_upload(upload) if upload else None
 
@@ -132,10 +137,10 @@ class GenerationForm(forms.Form):
 
         A new file wins over a stored image.
         """
-        image: NormalizedImage | None = self.cleaned_data.get("image")
-        if image:
-            self.reference_changes = image.changes
-            return store_reference(self.member, image, self.files["image"].name)
+        upload: NormalizedUpload | None = self.cleaned_data.get("image")
+        if upload:
+            self.reference_changes = upload.image.changes
+            return store_reference(self.member, upload)
         picture: Picture | None = self.cleaned_data.get("picture")
         if picture:
             try:

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import IO, TypeAlias
 
 from django.core.exceptions import ValidationError
@@ -25,6 +26,14 @@ Upload: TypeAlias = "UploadedFile[bytes]"
 
 def rules() -> ReferenceRules:
     return offer_for().reference
+
+
+@dataclass(frozen=True)
+class NormalizedUpload:
+    """A file of the form: its name, and the image as the engine takes it."""
+
+    name: str
+    image: NormalizedImage
 
 
 class CappedUploadHandler(TemporaryFileUploadHandler):
@@ -86,14 +95,14 @@ def _too_many_pixels(name: str, limit: int) -> str:
 # --- from a file ---------------------------------------------------------------------------------
 
 
-def normalize_upload(upload: Upload) -> NormalizedImage:
-    """Return the image as the engine takes it. Raises ValidationError, which names the file."""
+def normalize_upload(upload: Upload) -> NormalizedUpload:
+    """Check and convert the file. Raises ValidationError, which names it."""
     name, size = upload.name or "", upload.size or 0
     if not size:
         raise ValidationError(empty(name))
     if size > MAX_BYTES:
         raise ValidationError(f"{too_large(name)} {_('This file has %s.') % filesizeformat(size)}")
-    return _normalize(upload, name)
+    return NormalizedUpload(name, _normalize(upload, name))
 
 
 def _normalize(file: IO[bytes], name: str) -> NormalizedImage:
@@ -112,15 +121,16 @@ def _normalize(file: IO[bytes], name: str) -> NormalizedImage:
     raise ValidationError(error)
 
 
-def store_reference(owner: Member, image: NormalizedImage, name: str) -> ReferenceImage:
+def store_reference(owner: Member, upload: NormalizedUpload) -> ReferenceImage:
     """Store the image, or return the row of the same owner with the same bytes."""
+    image = upload.image
     sha256 = hashlib.sha256(image.content).hexdigest()
     stored = ReferenceImage.objects.filter(owner=owner, sha256=sha256).first()
     if stored:
         return stored
     reference = ReferenceImage(
         owner=owner,
-        name=name[:200],
+        name=upload.name[:200],
         content_type=image.content_type,
         width=image.width,
         height=image.height,
@@ -148,11 +158,11 @@ def store_picture_as_reference(owner: Member, picture: Picture) -> tuple[Referen
     name = f"{prompt}-{picture.pk}.{extension}"
     try:
         with picture.file.open("rb") as file:
-            image = _normalize(file, name)
+            upload = NormalizedUpload(name, _normalize(file, name))
     except OSError:
         raise ValidationError(
             _("The file of this image could not be read. Choose another image.")
         ) from None
-    reference = store_reference(owner, image, name)
+    reference = store_reference(owner, upload)
     ReferenceImage.objects.filter(pk=reference.pk, picture=None).update(picture=picture)
-    return reference, image.changes
+    return reference, upload.image.changes
