@@ -6,7 +6,6 @@ const form = () => byId("composer");
 // --- what the form shows -------------------------------------------------------------------------
 
 let negativePrompt = ""; // typed before a reference image disabled the field
-let previewFile; // whose preview is shown
 let previewUrl = "";
 
 function promptLength() {
@@ -42,23 +41,16 @@ function showReference() {
   const attached = attachedBoxes().find((box) => box.checked);
   const name = file?.name || attached?.dataset.name || byId("image_url").value.trim();
   showValue(byId("reference-value"), name, byId("reference-value").dataset.emptyLabel);
-  if (file !== previewFile) showPreview(file);
   byId("similarity").hidden = !hasReference();
 }
 
 function showPreview(file) {
   URL.revokeObjectURL(previewUrl);
-  previewFile = file;
   previewUrl = file ? URL.createObjectURL(file) : "";
   const preview = byId("image-preview");
   preview.hidden = !file;
   if (file) preview.src = previewUrl;
 }
-
-// Not every browser can show every kind of file that the server takes.
-document.addEventListener("error", ({ target }) => {
-  if (target.id === "image-preview") target.hidden = true;
-}, { capture: true });
 
 /** The engine takes no negative prompt beside an image: disable the field, keep its text. */
 function showNegativePrompt() {
@@ -210,10 +202,14 @@ document.addEventListener("paste", (event) => {
 async function checkImage(file) {
   const input = byId("image");
   byId("reference-changes").textContent = "";
-  const { error, canShow } = file ? await imageProblem(file, input.dataset) : { canShow: true };
+  showPreview(null);
+  byId("no-preview").hidden = true;
+  if (!file) return showImageError(input, "");
+  const { error, isDecoded } = await imageProblem(file, input.dataset);
   if (input.files[0] !== file) return; // another was chosen meanwhile
-  showImageError(input, error?.replace("%n", () => file.name));
-  byId("no-preview").hidden = canShow || Boolean(error);
+  showImageError(input, error.replace("%n", () => file.name));
+  if (isDecoded) showPreview(file);
+  else byId("no-preview").hidden = Boolean(error);
 }
 
 async function imageProblem(file, rules) {
@@ -223,12 +219,14 @@ async function imageProblem(file, rules) {
   try {
     image = await createImageBitmap(file);
   } catch {
-    return { error: (await isForServer(file)) ? "" : rules.unreadableError, canShow: false };
+    return { error: (await isForServer(file)) ? "" : rules.unreadableError };
   }
   const [short, long] = [image.width, image.height].sort((a, b) => a - b);
   image.close();
-  if (long > Number(rules.maxRatio) * short) return { error: rules.longError };
-  return { error: short < Number(rules.minSide) ? rules.smallError : "", canShow: true };
+  let error = "";
+  if (long > Number(rules.maxRatio) * short) error = rules.longError;
+  else if (short < Number(rules.minSide)) error = rules.smallError;
+  return { error, isDecoded: true };
 }
 
 /** Only the server can tell whether a HEIC, AVIF or TIFF file is whole: many browsers read none. */
@@ -355,4 +353,5 @@ function reloadIfStale() {
 document.addEventListener("visibilitychange", reloadIfStale);
 
 restoreDraft();
+if (byId("image").files.length) checkImage(byId("image").files[0]); // restored by the browser
 update();
