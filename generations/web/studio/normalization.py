@@ -4,8 +4,10 @@ The result is upright, 8-bit sRGB, flattened on white, scaled under the engine's
 anew: no metadata and no foreign bytes of the file reach colleagues or the gateway.
 """
 
+import ctypes
 import io
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from typing import IO, Any
@@ -47,8 +49,8 @@ ACCEPT = (
 )
 JPEG_QUALITIES = (92, 80, 60)  # the next one if a file is too large
 SCALABLE_MODES = ("RGB", "RGBA", "L", "LA", "CMYK")  # before their colors are converted
-_GPS_IFD = 0x8825
-_METADATA = ("exif", "xmp", "photoshop", "comment", "XML:com.adobe.xmp")
+_ORIENTATION, _GPS_IFD = 0x0112, 0x8825
+_METADATA = ("xmp", "photoshop", "comment", "XML:com.adobe.xmp")
 # Browsers send large images from several tabs at once: one at a time bounds the memory.
 _decoding = threading.Lock()
 
@@ -101,22 +103,29 @@ def normalize(file: IO[bytes], rules: ReferenceRules) -> NormalizedImage:
     """
     with _decoding:
         try:
-            with _open(file) as image:
-                source, changes = str(image.format), _lost(image)
-                size = image.size
-                pixels = as_displayed(_decode(image, rules.max_side))
-        except TooManyPixels:
-            raise
-        except Exception as error:  # Pillow's decoders raise nearly anything on hostile bytes
-            raise Unreadable from error
-        if max(size) > rules.max_ratio * min(size):
-            raise TooLong
-        if pixels.mode == "RGBA":
-            changes.append(_("transparency filled with white"))
-        pixels = flattened(_scaled(pixels, rules.max_side))
-        if min(pixels.size) < rules.min_side:
-            raise TooSmall(min(pixels.size))
-        form, content = _encode(pixels, source, rules)
+            return _normalize(file, rules)
+        finally:
+            _return_memory()
+
+
+def _normalize(file: IO[bytes], rules: ReferenceRules) -> NormalizedImage:
+    try:
+        with _open(file) as image:
+            source, changes = str(image.format), _lost(image)
+            size = image.size
+            pixels = as_displayed(_decode(image, rules.max_side))
+    except TooManyPixels:
+        raise
+    except Exception as error:  # Pillow's decoders raise nearly anything on hostile bytes
+        raise Unreadable from error
+    if max(size) > rules.max_ratio * min(size):
+        raise TooLong
+    if pixels.mode == "RGBA":
+        changes.append(_("transparency filled with white"))
+    pixels = flattened(_scaled(pixels, rules.max_side))
+    if min(pixels.size) < rules.min_side:
+        raise TooSmall(min(pixels.size))
+    form, content = _encode(pixels, source, rules)
     if max(pixels.size) < max(size):
         scaled = _("scaled to %(width)d × %(height)d px")
         changes.insert(0, scaled % {"width": pixels.width, "height": pixels.height})
@@ -124,6 +133,12 @@ def normalize(file: IO[bytes], rules: ReferenceRules) -> NormalizedImage:
         changes.insert(0, _("converted from %(format)s") % {"format": FORMATS[source]})
     sentence = capfirst(", ".join(changes)) + "." if changes else ""
     return NormalizedImage(content, rules.types[form], *pixels.size, sentence)
+
+
+def _return_memory() -> None:
+    """Give freed memory back to the system; glibc keeps hundreds of megabytes of a large HEIC."""
+    with suppress(AttributeError, OSError):  # another C library
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 # --- reading -------------------------------------------------------------------------------------
@@ -198,7 +213,7 @@ def _size_below(max_side: int, size: tuple[int, int]) -> tuple[int, int]:
 def _orientation(image: Image.Image) -> int:
     """Return 1 to 8 (EXIF)."""
     try:
-        return int(image.getexif().get(0x0112, 1))
+        return int(image.getexif().get(_ORIENTATION, 1))
     except Exception:  # damaged metadata
         return 1
 
@@ -214,9 +229,19 @@ def _lost(image: Image.Image) -> list[str]:
         lost.append(_("colors converted to sRGB"))
     if _has_location(image):
         lost.append(_("location removed"))
-    elif any(image.info.get(name) for name in _METADATA):
+    elif _has_metadata(image):
         lost.append(_("metadata removed"))
     return lost
+
+
+def _has_metadata(image: Image.Image) -> bool:
+    """Whether there is any besides the orientation, which is told of by itself."""
+    try:
+        # The tags of a TIFF file itself say how its pixels are stored.
+        tags = set(image.getexif()) - {_ORIENTATION} if "exif" in image.info else set()
+    except Exception:  # damaged metadata
+        return True
+    return bool(tags) or any(image.info.get(name) for name in _METADATA)
 
 
 def _has_location(image: Image.Image) -> bool:
