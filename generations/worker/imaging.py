@@ -49,6 +49,8 @@ def process(original: bytes) -> ProcessedImage:
             pixels = as_displayed(image)
     except InvalidImage:
         raise
+    except Image.DecompressionBombError as error:
+        raise InvalidImage("too large: far too many pixels") from error
     except Exception as error:  # Pillow's decoders raise many types on hostile bytes
         raise InvalidImage(f"not a complete image: {type(error).__name__}") from error
     return ProcessedImage(
