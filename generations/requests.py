@@ -16,6 +16,7 @@ from django.db import models, transaction
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from generations.engines import address_guard
 from generations.engines.offer import Field, Offer
 from generations.engines.registry import offer_for
 from generations.models import (
@@ -78,6 +79,17 @@ def with_defaults(params: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def reference_url_error(url: str) -> str:
+    """Why the upstream must not be asked to load this address; empty if there is no reason.
+
+    The upstream loads it, from its own network: a name that resolves to an internal address there
+    cannot be known here, so only what the address itself says is checked, without DNS.
+    """
+    if not address_guard.is_internal_url(url):
+        return ""
+    return _("This address is inside a private network. Use one that is open to the internet.")
+
+
 # --- requests ------------------------------------------------------------------------------------
 
 
@@ -116,6 +128,8 @@ class GenerationRequest:
             errors["n"] = _("Choose 1 to %(max)d images.") % {"max": offer.max_images}
         if self.reference and self.reference_url:
             errors["reference_url"] = _("Give an image or an address, not both.")
+        elif error := reference_url_error(self.reference_url):
+            errors["reference_url"] = error
         fidelity = self.image_fidelity
         if fidelity is not None and not 0 <= fidelity <= 1:
             errors["image_fidelity"] = _("Similarity is a number from 0 to 1.")

@@ -1,8 +1,8 @@
-"""Which addresses count as public."""
+"""Which addresses count as public, and which URLs as internal."""
 
 import pytest
 
-from generations.engines.address_guard import is_public
+from generations.engines.address_guard import is_internal_url, is_public
 
 
 @pytest.mark.parametrize(
@@ -30,3 +30,34 @@ def test_non_public_address_is_rejected(address: str) -> None:
 )  # fmt: skip
 def test_public_address_is_accepted(address: str) -> None:
     assert is_public(address)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "127.0.0.1", "127.1", "2130706433", "0x7f000001", "0x7f.1", "0177.0.0.1", "017700000001",
+        "127.0.0.1.", "10.1.2.3", "169.254.169.254", "2852039166", "0xA9FEA9FE", "[::1]", "[::]",
+        "[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "[::127.0.0.1]", "[fe80::1%25eth0]", "[fd00::1]",
+        "[64:ff9b::7f00:1]", "10.3", "999999999999", "1.2.3.4.5", "0x7g.1", "localhost",
+        "LOCALHOST.", "a.localhost", "printer.local", "db.internal", "metadata.google.internal",
+        "nas", "router.lan", "x.home.arpa", "wiki.corp", "１２７.０.０.１", "127。0。0。1",
+        "ⓛⓞⓒⓐⓛⓗⓞⓢⓣ", "127%2e0%2e0%2e1", "user:word@127.0.0.1", "127.0.0.1:8000",
+        "127.0.0.1\\@a.example",
+    ],
+)  # fmt: skip
+def test_internal_url_is_recognized_in_every_spelling(host: str) -> None:
+    assert is_internal_url(f"https://{host}/a.png")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://a.example/127.0.0.1.png", "https://1.1.1.1/a.png", "https://16843009/a.png",
+        "https://[2606:4700::1111]/a.png", "https://localhost.example/a.png",
+        "https://10.example/a.png", "https://3com.com/a.png", "https://местный.рф/a.png",
+        "https://local/../", "https://a.example?host=localhost", "https://not an address", "", "x",
+        "https://[::1", "https://", "https://1.2.3/a.png",
+    ],
+)  # fmt: skip
+def test_other_url_is_not_internal(url: str) -> None:
+    assert is_internal_url(url) == ("//local/" in url)

@@ -70,7 +70,7 @@ def stored_files() -> list[str]:
         ("file-html", "not a complete image"),
         ("file-html-as-png", "not a complete image"),
         ("file-svg", "not a complete image"),
-        ("file-bomb", "not a complete image"),
+        ("file-bomb", "too large"),
         ("file-gzip-bomb", "longer than 1048576 bytes"),
         ("file-endless", "longer than 1048576 bytes"),
         ("file-silent", "DeadlineExceeded"),

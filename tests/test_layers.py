@@ -14,6 +14,7 @@ from tests.installation import ROOT
 # The layers, the most specific name first, and the other layers that each may import.
 LAYERS: dict[str, set[str]] = {
     "generations.web": {
+        "generations.displayed",
         "generations.engines.offer",
         "generations.engines.registry",
         "generations.models",
@@ -25,6 +26,7 @@ LAYERS: dict[str, set[str]] = {
     },
     "generations.estimates": {"generations.models"},
     "generations.requests": {
+        "generations.engines.address_guard",
         "generations.engines.offer",
         "generations.engines.registry",
         "generations.models",
@@ -33,6 +35,7 @@ LAYERS: dict[str, set[str]] = {
     "generations.worker.tasks": {"generations.worker", "generations.models"},
     "generations.worker": {
         "generations.worker.tasks",
+        "generations.displayed",
         "generations.models",
         "generations.engines",
         "generations.engines.base",
@@ -43,13 +46,19 @@ LAYERS: dict[str, set[str]] = {
         "generations.worker",
         "generations.worker.tasks",
     },
+    "generations.displayed": set(),
     "generations.preview_widths": set(),
     "generations.search": {"generations.models"},
     "generations.models": {"generations.engines.base"},
     "generations.engines.base": set(),
+    "generations.engines.address_guard": set(),
     "generations.engines.offer": set(),
     "generations.engines.registry": {"generations.engines", "generations.engines.offer"},
-    "generations.engines": {"generations.engines.base", "generations.engines.offer"},
+    "generations.engines": {
+        "generations.engines.address_guard",
+        "generations.engines.base",
+        "generations.engines.offer",
+    },
     "generations.admin": {"generations.models"},
     "generations.templatetags": {"generations.web"},
     "generations.operations": {

@@ -4,7 +4,9 @@ import ipaddress
 import queue
 import socket
 import threading
+import unicodedata
 from contextlib import suppress
+from urllib.parse import unquote, urlsplit
 
 # `is_global` of Python 3.11 accepts these; the first two can lead to any IPv4 address.
 _NOT_PUBLIC = [
@@ -14,6 +16,12 @@ _NOT_PUBLIC = [
 # The only public part of IPv6. Outside it are IPv4-mapped addresses, NAT64 (64:ff9b::/96), which
 # leads to any IPv4 address, and all local kinds.
 _PUBLIC_IPV6 = ipaddress.ip_network("2000::/3")
+
+# Names that no public DNS has (RFC 6761, RFC 6762, RFC 8375, ICANN's list), or that only look so.
+_INTERNAL_SUFFIXES = (
+    *("localhost", "localdomain", "local", "internal", "intranet", "private", "corp", "home"),
+    *("home.arpa", "lan"),
+)
 
 
 class AddressBlocked(Exception):
@@ -31,6 +39,36 @@ def is_public(ip: str) -> bool:
     if any(address in network for network in _NOT_PUBLIC):
         return False
     return address.is_global and not address.is_multicast and not address.is_reserved
+
+
+def is_internal_url(url: str) -> bool:
+    """Whether the host of this URL is internal by its spelling, in any form that a client reads."""
+    try:
+        # A backslash is a slash for browsers, which then read another host than Python does.
+        host = urlsplit(url.strip().replace("\\", "/")).hostname or ""
+    except ValueError:
+        return False  # not a URL
+    return is_internal_host(host) if len(host.split()) == 1 else False
+
+
+def is_internal_host(host: str) -> bool:
+    """Whether this host is an address that is not public, or a name of a private network.
+
+    Names are not resolved.
+    """
+    host = unicodedata.normalize("NFKC", unquote(host)).lower().replace("\u3002", ".")
+    host = host.strip("[]").partition("%")[0].rstrip(".")
+    last_label = host.rpartition(".")[2]
+    if ":" in host or last_label[:1].isdigit():
+        return not is_public(_canonical_ip(host))
+    return "." not in host or host.endswith(tuple(f".{name}" for name in _INTERNAL_SUFFIXES))
+
+
+def _canonical_ip(host: str) -> str:
+    """Return `127.0.0.1` for `2130706433`, `0x7f.1` or `0177.0.0.1`, as clients of C do."""
+    with suppress(OSError, UnicodeError):
+        return str(ipaddress.IPv4Address(socket.inet_aton(host)))
+    return host
 
 
 def public_addresses(host: str, addresses: list[str]) -> list[str]:

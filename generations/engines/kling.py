@@ -370,12 +370,11 @@ OFFER = Offer(
     prompt_limit="PROMPT_CHARACTERS",
     negative_prompt_limit="NEGATIVE_PROMPT_CHARACTERS",
     reference=ReferenceRules(
-        # MPO is a JPEG with several images, written by many cameras.
-        types={"JPEG": "image/jpeg", "MPO": "image/jpeg", "PNG": "image/png"},
+        types={"JPEG": "image/jpeg", "PNG": "image/png"},
         max_bytes=10 * 1024 * 1024,  # notes 2.5, as the next two
         min_side=300,
         max_ratio=2.5,
-        max_area=50_000_000,  # ours: what one web thread may decode
+        max_side=2048,  # ours: results have no more pixels, and a gateway may cap its bodies
     ),
     fields=(
         Field(

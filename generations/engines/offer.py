@@ -33,13 +33,13 @@ class AspectRatio:
 
 @dataclass(frozen=True)
 class ReferenceRules:
-    """Which reference images an engine accepts."""
+    """Which reference images an engine accepts. Uploads are converted and scaled to that."""
 
     types: Mapping[str, str]  # Pillow's name of a format -> content type
     max_bytes: int
     min_side: int  # pixels
     max_ratio: float  # long side over short side
-    max_area: int  # pixels
+    max_side: int  # pixels
 
 
 @dataclass(frozen=True)

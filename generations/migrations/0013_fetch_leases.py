@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('generations', '0011_fair_queue'),
+        ('generations', '0012_cache_table'),
     ]
 
     operations = [

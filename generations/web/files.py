@@ -9,18 +9,19 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404
 from django.templatetags.static import static
 from django.utils.cache import get_conditional_response
-from django.utils.text import slugify
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from generations.models import Member, Picture, ReferenceImage
 
+from .byte_ranges import Unsatisfiable, partial_response, requested_range, unsatisfiable_response
+from .file_names import set_disposition, slug, truncate
 from .middleware.access import MemberRequest
 
 # Served inline from our own origin. Any other type is an attachment: a browser might run it.
 INLINE_TYPES = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp"}
 PREVIEWS = ("preview", "thumbnail")
-MAX_SLUG_LENGTH = 60  # characters
+MAX_SLUG_BYTES = 140  # file systems allow 255 bytes in a name; a letter takes up to four
 
 
 @login_not_required
@@ -62,37 +63,48 @@ def _name(picture: Picture) -> str:
 
 def prompt_slug(picture: Picture) -> str:
     """Return the start of the prompt in a form that is valid in file names."""
-    slug = slugify(picture.generation.prompt, allow_unicode=True)[:MAX_SLUG_LENGTH]
-    return slug.strip("-") or _("image")
+    return truncate(slug(picture.generation.prompt), MAX_SLUG_BYTES) or _("image")
 
 
 def _send(
     request: HttpRequest, stored: FieldFile, content_type: str, tag: str, name: str
 ) -> HttpResponseBase:
-    """Send the file, or 304 without opening it."""
+    """Send the file or the requested part, or 304 without opening it."""
     if not stored:
         raise Http404
     etag = f'"{tag}"'
     response: Any = get_conditional_response(request, etag=etag)
     if response is None:
-        response = _open(stored, content_type, name)
+        response = _open(request, stored, content_type, etag, name)
     response.headers["ETag"] = etag
+    response.headers["Accept-Ranges"] = "bytes"
     response.headers["Cache-Control"] = "private, max-age=31536000, immutable"
     response.headers["X-Content-Type-Options"] = "nosniff"
     return response  # type: ignore[no-any-return]
 
 
-def _open(stored: FieldFile, content_type: str, name: str) -> HttpResponse | FileResponse:
+def _open(
+    request: HttpRequest, stored: FieldFile, content_type: str, etag: str, name: str
+) -> HttpResponseBase:
     extension = INLINE_TYPES.get(content_type)
-    if extension and not name.endswith(f".{extension}"):
+    if extension is None:
+        content_type = "application/octet-stream"
+    elif not name.endswith(f".{extension}"):
         name = f"{name.rsplit('.', 1)[0]}.{extension}"
     try:
         content = stored.open("rb")
     except FileNotFoundError:
         raise Http404 from None
-    return FileResponse(
-        content,
-        filename=name,
-        as_attachment=extension is None,
-        content_type=content_type if extension else "application/octet-stream",
-    )
+    response: HttpResponseBase
+    size = content.size
+    try:
+        part = requested_range(request, etag, size)
+    except Unsatisfiable:
+        content.close()
+        return unsatisfiable_response(size)
+    if part:
+        response = partial_response(content, part, size, content_type)
+    else:
+        response = FileResponse(content, content_type=content_type)
+    set_disposition(response, name, as_attachment=extension is None)
+    return response

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from PIL import Image
 
+from generations.displayed import as_displayed, flattened
 from generations.preview_widths import PREVIEW_WIDTH, THUMBNAIL_WIDTH
 
 MAX_PIXELS = 80_000_000
@@ -25,7 +26,7 @@ class InvalidImage(Exception):
 
 @dataclass(frozen=True)
 class ProcessedImage:
-    """A checked image with its previews, in memory."""
+    """A checked image with its previews, in memory. Width and height are those on a page."""
 
     original: bytes
     extension: str
@@ -44,9 +45,12 @@ def process(original: bytes) -> ProcessedImage:
                 raise InvalidImage(f"too large: {image.width} x {image.height} pixels")
             content_type, extension = TYPES[image.format or ""]
             image.load()
-            pixels = image.convert("RGB")
+            is_plain = not any(name in image.info for name in ("exif", "icc_profile", "xmp"))
+            pixels = as_displayed(image)
     except InvalidImage:
         raise
+    except Image.DecompressionBombError as error:
+        raise InvalidImage("too large: far too many pixels") from error
     except Exception as error:  # Pillow's decoders raise many types on hostile bytes
         raise InvalidImage(f"not a complete image: {type(error).__name__}") from error
     return ProcessedImage(
@@ -55,8 +59,8 @@ def process(original: bytes) -> ProcessedImage:
         content_type=content_type,
         width=pixels.width,
         height=pixels.height,
-        colour="#{:02x}{:02x}{:02x}".format(*_mean_color(pixels)),
-        previews=_previews(pixels, original if extension == "webp" else None),
+        colour="#{:02x}{:02x}{:02x}".format(*_mean_color(flattened(pixels))),
+        previews=_previews(pixels, original if extension == "webp" and is_plain else None),
     )
 
 
@@ -69,7 +73,8 @@ def _mean_color(pixels: Image.Image) -> tuple[int, int, int]:
 def _previews(pixels: Image.Image, webp: bytes | None) -> dict[str, bytes]:
     """Scale the small preview from the large one, which halves the work.
 
-    `webp` is the original if it is WebP: where it is small enough it is its own preview.
+    `webp` is the original if it is WebP without metadata: where it is small enough it is its own
+    preview.
     """
     previews = {}
     for name, width in sorted(PREVIEW_WIDTHS.items(), key=lambda item: -item[1]):

@@ -41,12 +41,15 @@ function showReference() {
   const attached = attachedBoxes().find((box) => box.checked);
   const name = file?.name || attached?.dataset.name || byId("image_url").value.trim();
   showValue(byId("reference-value"), name, byId("reference-value").dataset.emptyLabel);
+  byId("similarity").hidden = !hasReference();
+}
+
+function showPreview(file) {
   URL.revokeObjectURL(previewUrl);
   previewUrl = file ? URL.createObjectURL(file) : "";
   const preview = byId("image-preview");
   preview.hidden = !file;
   if (file) preview.src = previewUrl;
-  byId("similarity").hidden = !hasReference();
 }
 
 /** The engine takes no negative prompt beside an image: disable the field, keep its text. */
@@ -161,8 +164,14 @@ async function showSimilar(signal) {
 
 // --- dropped and pasted images -------------------------------------------------------------------
 
+/** By type, or by the extension: browsers know no type for HEIC on most systems. */
+function isImage({ type, name }) {
+  const extension = name.slice(name.lastIndexOf(".")).toLowerCase();
+  return type.startsWith("image/") || (!type && byId("image").accept.split(",").includes(extension));
+}
+
 function attach(files) {
-  const file = [...files].find((each) => each.type.startsWith("image/"));
+  const file = [...files].find(isImage);
   if (!file) return false;
   const transfer = new DataTransfer();
   transfer.items.add(file);
@@ -192,23 +201,38 @@ document.addEventListener("paste", (event) => {
 /** Apply the server's rules, which the input has as data attributes, before the file is sent. */
 async function checkImage(file) {
   const input = byId("image");
-  const error = file ? await imageError(file, input) : "";
-  if (input.files[0] === file) showImageError(input, error); // unless another was chosen meanwhile
+  byId("reference-changes").textContent = "";
+  showPreview(null);
+  byId("no-preview").hidden = true;
+  if (!file) return showImageError(input, "");
+  const { error, isDecoded } = await imageProblem(file, input.dataset);
+  if (input.files[0] !== file) return; // another was chosen meanwhile
+  showImageError(input, error.replace("%n", () => file.name));
+  if (isDecoded) showPreview(file);
+  else byId("no-preview").hidden = Boolean(error);
 }
 
-async function imageError(file, { accept, dataset }) {
-  if (!accept.split(",").includes(file.type)) return dataset.typeError;
-  if (file.size > Number(dataset.maxBytes)) return dataset.largeError;
+async function imageProblem(file, rules) {
+  if (!file.size) return { error: rules.emptyError };
+  if (file.size > Number(rules.maxBytes)) return { error: rules.largeError };
   let image;
   try {
     image = await createImageBitmap(file);
   } catch {
-    return dataset.typeError;
+    return { error: (await isForServer(file)) ? "" : rules.unreadableError };
   }
   const [short, long] = [image.width, image.height].sort((a, b) => a - b);
   image.close();
-  if (short < Number(dataset.minSide)) return dataset.smallError;
-  return long > Number(dataset.maxRatio) * short ? dataset.longError : "";
+  let error = "";
+  if (long > Number(rules.maxRatio) * short) error = rules.longError;
+  else if (short < Number(rules.minSide)) error = rules.smallError;
+  return { error, isDecoded: true };
+}
+
+/** Only the server can tell whether a HEIC, AVIF or TIFF file is whole: many browsers read none. */
+async function isForServer(file) {
+  const start = String.fromCharCode(...new Uint8Array(await file.slice(0, 8).arrayBuffer()));
+  return start.endsWith("ftyp") || start.startsWith("II*\0") || start.startsWith("MM\0*");
 }
 
 function showImageError(input, text) {
@@ -329,4 +353,5 @@ function reloadIfStale() {
 document.addEventListener("visibilitychange", reloadIfStale);
 
 restoreDraft();
+if (byId("image").files.length) checkImage(byId("image").files[0]); // restored by the browser
 update();

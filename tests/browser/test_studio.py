@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pillow_heif
 import pytest
 from playwright.sync_api import Browser, Page, expect
 from pytest_django.live_server_helper import LiveServer
@@ -131,6 +132,31 @@ def test_draft_survives_a_reload_until_it_is_submitted(page: Page) -> None:
     expect(prompt).to_have_value("")
 
 
+def test_file_that_the_browser_cannot_show_is_taken_without_a_broken_preview(
+    page: Page, tmp_path: Path
+) -> None:
+    pillow_heif.register_heif_opener()
+    (tmp_path / "IMG_1.HEIC").write_bytes(png_bytes(form="HEIF"))
+    (tmp_path / "broken.jpg").write_bytes(png_bytes()[:200])
+    page.get_by_text("Reference image", exact=True).click()
+    field, preview = page.get_by_label("Image file"), page.locator("#image-preview")
+    no_preview = page.get_by_text("This browser can’t show this kind of file.")
+    field.set_input_files(tmp_path / "broken.jpg")
+    expect(page.get_by_text("“broken.jpg” could not be read.")).to_be_visible()
+    expect(preview).to_be_hidden()
+    expect(no_preview).to_be_hidden()
+    field.set_input_files(tmp_path / "IMG_1.HEIC")
+    expect(no_preview).to_be_visible()
+    expect(preview).to_be_hidden()
+    expect(page.get_by_text("could not be read.")).to_have_count(0)
+    page.get_by_label("Prompt", exact=True).fill("Dunes")
+    page.get_by_role("button", name="Generate").click()
+    expect(page.get_by_text("Converted from HEIC.")).to_be_visible()
+    assert ReferenceImage.objects.get().content_type == "image/jpeg"
+    field.set_input_files([])
+    expect(page.get_by_text("Converted from HEIC.")).to_have_count(0)
+
+
 def test_dropped_and_pasted_images_are_checked_in_the_browser(page: Page, tmp_path: Path) -> None:
     send_image = """({small, type}) => {
         const canvas = document.createElement("canvas");
@@ -145,9 +171,9 @@ def test_dropped_and_pasted_images_are_checked_in_the_browser(page: Page, tmp_pa
         });
     }"""
     page.evaluate(send_image, {"small": True, "type": "drop"})
-    expect(page.get_by_text("The image is too small")).to_be_visible()
+    expect(page.get_by_text("“dune.png” is too small")).to_be_visible()
     page.evaluate(send_image, {"small": False, "type": "paste"})
-    expect(page.get_by_text("The image is too small")).to_have_count(0)
+    expect(page.get_by_text("“dune.png” is too small")).to_have_count(0)
     expect(page.locator("#reference-value")).to_have_text("dune.png")
     page.get_by_label("Prompt", exact=True).fill("Dunes")
     page.get_by_role("button", name="Generate").click()

@@ -9,7 +9,6 @@ from django.http import HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.utils import timezone
-from django.utils.text import slugify
 from django.utils.translation import gettext, ngettext
 from django.views.decorators.http import require_POST
 from zipstream.ng import ZipStream
@@ -17,6 +16,7 @@ from zipstream.ng import ZipStream
 from generations.models import Member, Picture
 from generations.models.picture import PictureQuerySet
 from generations.web.cards import facts
+from generations.web.file_names import set_disposition, slug, truncate
 from generations.web.files import INLINE_TYPES, prompt_slug
 from generations.web.middleware.access import MemberRequest
 
@@ -28,8 +28,7 @@ logger = logging.getLogger(__name__)
 MAX_IMAGES = 1000
 BATCH_SIZE = 50  # rows
 CHUNK_BYTES = 64 * 1024
-# File systems allow 255 bytes in a name; a letter takes up to four.
-MAX_MEMBER_BYTES, MAX_PROMPT_BYTES = 48, 140
+MAX_MEMBER_BYTES = 48  # in a file name
 # The columns that the files and the CSV need, for `only()`.
 CSV_COLUMNS = (
     *("index", "file", "preview", "content_type", *facts.PICTURE_COLUMNS),
@@ -55,7 +54,7 @@ def download(request: MemberRequest) -> HttpResponseBase:
         return _refuse(request, gettext("These images are no longer available."))
     archive = _zip(request.user, available, is_webp=request.POST.get("format") == "webp")
     response = StreamingHttpResponse(archive, content_type="application/zip")
-    response["Content-Disposition"] = f'attachment; filename="{_archive_name(len(available))}"'
+    set_disposition(response, _archive_name(len(available)), as_attachment=True)
     response["Cache-Control"] = "private, no-store"
     response["X-Content-Type-Options"] = "nosniff"
     response["X-Accel-Buffering"] = "no"  # else a proxy stores the whole archive on its disk
@@ -132,16 +131,12 @@ def _name(picture: Picture, is_webp: bool) -> str:
     """Return `2026-11-24 lan pear-on-dark-ground 123-2.png`: unique, valid on every file system."""
     generation = picture.generation
     extension = "webp" if is_webp else INLINE_TYPES.get(picture.content_type, "bin")
-    owner = slugify(generation.owner.name, allow_unicode=True) or str(generation.owner_id)
+    owner = slug(generation.owner.name) or str(generation.owner_id)
     return " ".join(
         (
             timezone.localdate(generation.created_at).isoformat(),
-            _truncate(owner, MAX_MEMBER_BYTES),
-            _truncate(prompt_slug(picture), MAX_PROMPT_BYTES),
+            truncate(owner, MAX_MEMBER_BYTES),
+            prompt_slug(picture),
             f"{generation.pk}-{picture.number}.{extension}",
         )
     )
-
-
-def _truncate(text: str, max_bytes: int) -> str:
-    return text.encode()[:max_bytes].decode(errors="ignore").strip("-_")

@@ -1,6 +1,6 @@
 """The studio's form. It parses; the rules of a request are in `generations.requests`."""
 
-from typing import Any, cast
+from typing import Any
 from uuid import UUID
 
 from django import forms
@@ -9,9 +9,15 @@ from django.utils.translation import gettext_lazy as _
 
 from generations.engines.registry import offer_for
 from generations.models import Collection, Generation, Member, Picture, ReferenceImage
-from generations.requests import GenerationRequest, offered_fields
+from generations.requests import GenerationRequest, offered_fields, reference_url_error
 
-from .uploads import CheckedImage, Upload, check_image, store_picture_as_reference, store_reference
+from .uploads import (
+    NormalizedUpload,
+    Upload,
+    normalize_upload,
+    store_picture_as_reference,
+    store_reference,
+)
 
 DEFAULT_FIDELITY = 0.5
 # Where a field of the form has another name than the field of the request.
@@ -25,8 +31,15 @@ class TextField(forms.CharField):
         return str(super().to_python(value)).replace("\r\n", "\n")
 
 
+def validate_reference_url(url: str) -> None:
+    """Name the reason for an internal address, also for one that has no valid form."""
+    if error := reference_url_error(url):
+        raise forms.ValidationError(error, code="internal")
+    URLValidator(["https"])(url)
+
+
 class SecureURLField(forms.URLField):
-    default_validators = [URLValidator(["https"])]
+    default_validators = [validate_reference_url]
 
 
 class RemixInput(forms.HiddenInput):
@@ -47,7 +60,7 @@ class GenerationForm(forms.Form):
             "invalid": _("Choose how many images."),
         },
     )
-    image = forms.FileField(required=False, error_messages={"empty": _("This file is empty.")})
+    image = forms.FileField(required=False, allow_empty_file=True)  # see normalize_upload
     reference = forms.ModelChoiceField(
         ReferenceImage.objects.none(),
         required=False,
@@ -99,6 +112,7 @@ class GenerationForm(forms.Form):
         super().__init__(*args, **options)
         self.member = member
         self.reference_image: ReferenceImage | None = None
+        self.reference_changes = ""  # what the image lost on the way here, for the member
         self._field("aspect_ratio").initial = offer_for().default_aspect_ratio
         self._field("reference").queryset = ReferenceImage.objects.visible_to(member)
         self._field("picture").queryset = Picture.objects.visible_to(member)
@@ -106,9 +120,9 @@ class GenerationForm(forms.Form):
         for field in offered_fields():
             self.fields[field.name] = forms.CharField(required=False, initial=field.default)
 
-    def clean_image(self) -> CheckedImage | None:
+    def clean_image(self) -> NormalizedUpload | None:
         upload: Upload | None = self.cleaned_data["image"]
-        return check_image(upload) if upload else None
+        return normalize_upload(upload) if upload else None
 
     def clean(self) -> dict[str, Any]:
         self.reference_image = self._store_reference()
@@ -123,13 +137,15 @@ class GenerationForm(forms.Form):
 
         A new file wins over a stored image.
         """
-        checked: CheckedImage | None = self.cleaned_data.get("image")
-        if checked:
-            return store_reference(self.member, cast(Upload, self.files["image"]), checked)
+        upload: NormalizedUpload | None = self.cleaned_data.get("image")
+        if upload:
+            self.reference_changes = upload.image.changes
+            return store_reference(self.member, upload)
         picture: Picture | None = self.cleaned_data.get("picture")
         if picture:
             try:
-                return store_picture_as_reference(self.member, picture)
+                reference, self.reference_changes = store_picture_as_reference(self.member, picture)
+                return reference
             except forms.ValidationError as refusal:
                 self.add_error("picture", refusal)
         return self.cleaned_data.get("reference")

@@ -8,6 +8,7 @@ from typing import Any
 from uuid import uuid4
 
 from django.conf import settings
+from django.contrib import messages
 from django.forms.utils import ErrorList
 from django.http import Http404, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
@@ -27,7 +28,7 @@ from generations.web.keyset import before, key_of, keyset_page
 from generations.web.middleware.access import MemberRequest
 from generations.web.redirects import remix_url
 
-from . import uploads
+from . import normalization, uploads
 from .examples import EXAMPLES
 from .forms import GenerationForm
 from .ratio_choices import ratio_choices
@@ -55,14 +56,17 @@ def _create(request: MemberRequest) -> HttpResponse:
         return _invalid(request, form)
     generation = create(request.user, form.request(), form.idempotency_key())
     if not request.htmx:
+        if form.reference_changes:
+            messages.info(request, form.reference_changes)
         address = f"{reverse('studio')}#generation-{generation.pk}"
         return HttpResponseRedirect(address, status=303)
-    return _created(request, generation)
+    return _created(request, generation, form)
 
 
-def _created(request: MemberRequest, generation: Generation) -> HttpResponse:
-    """The card, with a new nonce for the form."""
-    context = page_context(request, [generation]) | {"nonce": uuid4()}
+def _created(request: MemberRequest, generation: Generation, form: GenerationForm) -> HttpResponse:
+    """The card, with a new nonce for the form and what was changed of its image."""
+    context = page_context(request, [generation])
+    context |= {"nonce": uuid4(), "reference_changes": form.reference_changes, "is_oob": True}
     return render(request, "studio/created.html", context)
 
 
@@ -120,13 +124,11 @@ def _composer(form: GenerationForm) -> dict[str, Any]:
         "options_open": _has_options(form),
         "prompt_limit": character_limit(offer.prompt_limit),
         "reference_rules": offer.reference,
-        "reference_types": ",".join(dict.fromkeys(offer.reference.types.values())),
-        "reference_errors": {
-            "type": uploads.not_an_image(),
-            "large": uploads.too_large(),
-            "small": uploads.too_small(),
-            "long": uploads.too_long(),
-        },
+        "reference_changes": form.reference_changes,
+        "accepted_files": normalization.ACCEPT,
+        "max_upload_bytes": normalization.MAX_BYTES,
+        # The script puts the file's name in.
+        "reference_errors": {name: text("%n") for name, text in uploads.BROWSER_ERRORS.items()},
         "compared_fields": " ".join(compared_fields()),
     }
 
