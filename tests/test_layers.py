@@ -18,6 +18,7 @@ LAYERS: dict[str, set[str]] = {
         "generations.engines.registry",
         "generations.models",
         "generations.estimates",
+        "generations.invisible_text",
         "generations.preview_widths",
         "generations.requests",
         "generations.search",
@@ -27,6 +28,7 @@ LAYERS: dict[str, set[str]] = {
     "generations.requests": {
         "generations.engines.offer",
         "generations.engines.registry",
+        "generations.invisible_text",
         "generations.models",
         "generations.worker.tasks",
     },
@@ -44,6 +46,7 @@ LAYERS: dict[str, set[str]] = {
         "generations.worker.tasks",
     },
     "generations.preview_widths": set(),
+    "generations.invisible_text": set(),
     "generations.search": {"generations.models"},
     "generations.models": {"generations.engines.base"},
     "generations.engines.base": set(),

@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 from generations.engines.registry import offer_for
 from generations.models import Collection, Generation, Member, Picture, ReferenceImage
 from generations.requests import GenerationRequest, offered_fields
+from generations.web.text_fields import VisibleTextField
 
 from .uploads import CheckedImage, Upload, check_image, store_picture_as_reference, store_reference
 
@@ -18,11 +19,11 @@ DEFAULT_FIDELITY = 0.5
 FORM_NAMES = {"reference_url": "image_url"}
 
 
-class TextField(forms.CharField):
+class TextField(VisibleTextField):
     """Text with a line break as one character; browsers send two."""
 
     def to_python(self, value: Any) -> str:
-        return str(super().to_python(value)).replace("\r\n", "\n")
+        return super().to_python(value).replace("\r\n", "\n")
 
 
 class SecureURLField(forms.URLField):
@@ -76,7 +77,7 @@ class GenerationForm(forms.Form):
         required=False,
         error_messages={"invalid_choice": _("This collection no longer exists. Choose another.")},
     )
-    new_collection = forms.CharField(
+    new_collection = VisibleTextField(
         required=False,
         max_length=Collection.MAX_NAME_LENGTH,
         error_messages={"max_length": _("Use at most %(limit_value)d characters.")},
