@@ -150,7 +150,7 @@ function requestAction(url, data) {
 
 // --- mouse -------------------------------------------------------------------------------------
 
-byId("select").hidden = false;
+byId("select").disabled = false;
 byId("done").hidden = false;
 byId("select").addEventListener("click", () => setSelecting(!isSelecting));
 byId("done").addEventListener("click", () => {
