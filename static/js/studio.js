@@ -303,14 +303,31 @@ document.addEventListener("htmx:afterSwap", (event) => {
   update();
 });
 
-// --- variations ----------------------------------------------------------------------------------
+// --- menus of a card -----------------------------------------------------------------------------
 
-// Loaded each time it opens: a form that was sent has a used nonce.
 document.addEventListener("toggle", ({ target }) => {
-  if (!target.matches("details.variations") || !target.open) return;
-  const place = target.querySelector(".menu-list");
-  htmx.ajax("GET", target.dataset.address, { target: place, swap: "innerHTML" });
+  if (!target.matches(".actions details.menu") || !target.open) return;
+  const list = target.querySelector(".menu-list");
+  const { address } = target.dataset; // of variations
+  if (!address) return placeMenu(list);
+  if (list.querySelector(".htmx-request")) return; // its response needs the form
+  // Loaded each time it opens: a form that was sent has a used nonce.
+  list.querySelector("form")?.remove();
+  htmx.ajax("GET", address, { target: list, swap: "innerHTML" });
 }, { capture: true });
+
+// Before the content is painted, so that nothing moves under the pointer.
+document.addEventListener("htmx:afterSwap", ({ detail }) => {
+  if (detail.target.matches(".actions .menu-list")) placeMenu(detail.target);
+});
+
+/** A menu opens upwards; downwards where the header would cover it. */
+function placeMenu(list) {
+  const headerHeight = document.querySelector(".header").offsetHeight;
+  list.classList.remove("opens-down");
+  list.classList.toggle("opens-down", list.getBoundingClientRect().top < headerHeight);
+  list.scrollIntoView({ block: "nearest" });
+}
 
 document.addEventListener("htmx:afterRequest", (event) => {
   const menu = event.detail.elt.closest?.("details.variations");

@@ -249,6 +249,7 @@ class FilterSuggestion:
     label: str
     query_string: str
     count: Count
+    is_search: bool
 
 
 def _suggestion(filter: Filter) -> FilterSuggestion | None:
@@ -258,5 +259,6 @@ def _suggestion(filter: Filter) -> FilterSuggestion | None:
         query_string = filter.without(name)
         [count] = counts_of([Filter(QueryDict(query_string), filter.member).counted()])
         if count.number:
-            return FilterSuggestion(str(filter.fields[name].label), query_string, count)
+            label = str(filter.fields[name].label)
+            return FilterSuggestion(label, query_string, count, is_search=name == "q")
     return None
