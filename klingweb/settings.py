@@ -146,6 +146,10 @@ LOOKUP_SECONDS: list[float] = env.list(
 ) or [60]
 # The first wait after a 429; it doubles up to a minute.
 BUSY_RETRY_SECONDS: float = env.float("KLINGWEB_BUSY_RETRY_SECONDS", default=1)
+# A request that alone is refused as "busy" for this long fails.
+BUSY_FAILS_AFTER_SECONDS: float = env.float("KLINGWEB_BUSY_FAILS_AFTER_SECONDS", default=900)
+# How long smaller requests may pass one that waits for room; then room is kept for it.
+ROOM_WAIT_SECONDS: float = env.float("KLINGWEB_ROOM_WAIT_SECONDS", default=60)
 # The first time between two probes during a hold; it doubles up to 15 minutes.
 HOLD_RETRY_SECONDS: int = env.int("KLINGWEB_HOLD_RETRY_SECONDS", default=60)
 
@@ -156,8 +160,10 @@ POLL_LOOPS: int = env.int("KLINGWEB_POLL_LOOPS", default=1)
 POLL_THREADS: int = env.int("KLINGWEB_POLL_THREADS", default=256)
 # Between two polls of one task: up to the age of 1, 5 and 30 minutes, and after that.
 POLL_SECONDS: list[float] = env.list("KLINGWEB_POLL_SECONDS", cast=float, default=[4, 8, 20, 60])
-# A task is marked late after this time, or later if such tasks usually take longer.
+# A task is late after this time, and not before this multiple of the 90th percentile of its kind.
+# Late tasks no longer count towards the concurrency limit.
 LATE_SECONDS: int = env.int("KLINGWEB_LATE_SECONDS", default=300)
+LATE_FACTOR: float = env.float("KLINGWEB_LATE_FACTOR", default=3)
 # A task is lost once the upstream has answered "not found" for this long.
 DOUBT_SECONDS: int = env.int("KLINGWEB_DOUBT_SECONDS", default=600)
 # A task still unfinished after this time is lost.
@@ -179,17 +185,17 @@ WATCHDOG_HEARTBEAT_SECONDS: float = env.float("KLINGWEB_WATCHDOG_HEARTBEAT_SECON
 WATCHDOG_TIMEOUT_SECONDS: float = env.float("KLINGWEB_WATCHDOG_TIMEOUT_SECONDS", default=30)
 
 # See docs/decisions/0002. `retry` must be far above `timeout`, or tasks run twice. Workers:
-# one per loop (submit, poll, fetch, lookup), one for slow downloads of a fetch loop that released
-# its lease early, and one for the next wake-up.
+# one per loop (submit, poll, fetch, lookup), three for the last slow calls of loops that released
+# their lease early (submits, polls, downloads), and one for the next wake-up.
 Q_CLUSTER: dict[str, Any] = {
     "name": "klingweb",
     "orm": "default",
-    "workers": 5 + POLL_LOOPS,
+    "workers": 7 + POLL_LOOPS,
     "queue_limit": 1,
     "bulk": 1,
     "poll": 0.2,
     "timeout": 60,
-    "retry": 600,
+    "retry": 900,
     "max_attempts": 3,
     "ack_failures": True,
     "save_limit": -1,
@@ -197,6 +203,7 @@ Q_CLUSTER: dict[str, Any] = {
     "recycle": 500,
     "max_rss": 300_000,
     "guard_cycle": 1,
+    "cache": "local",
 }
 
 # --- Django ----------------------------------------------------------------------------------
@@ -212,6 +219,8 @@ INSTALLED_APPS = [
     "django_htmx",
     "django_q",
     "csp",
+    "allauth",
+    "allauth.account",
     "generations",  # last: its admin classes replace those of other apps
 ]
 MIDDLEWARE = [
@@ -219,9 +228,11 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "generations.web.middleware.compress.CompressPages",
     "csp.middleware.CSPMiddleware",
+    "generations.web.middleware.readable.ReadableRequests",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     # Before the CSRF check, which reads the whole body: uploads without a session are not read.
     "generations.web.middleware.access.LoginRequired",
@@ -249,7 +260,12 @@ TEMPLATES = [
     }
 ]
 CACHES = {
-    "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
+    # Counts failing sign-ins: shared by all processes, and kept over a restart.
+    "default": {
+        "BACKEND": "django.core.cache.backends.db.DatabaseCache",
+        "LOCATION": "generations_cache",
+        "OPTIONS": {"MAX_ENTRIES": 100_000},
+    },
     # Rendered HTML, per process. An entry has 0.6 to 6 KB.
     "local": {
         "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
@@ -265,12 +281,32 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
 LOGIN_REDIRECT_URL = "studio"
-LOGIN_URL = "login"
-LOGOUT_REDIRECT_URL = "login"
+LOGIN_URL = "account_login"
+LOGOUT_REDIRECT_URL = "account_login"
 ADMIN_PASSWORD: str = env.str("KLINGWEB_ADMIN_PASSWORD", default="")
 # In the database: a per-process cache would keep sessions alive after a sign-out.
 SESSION_ENGINE = "django.contrib.sessions.backends.db"
 MESSAGE_STORAGE = "django.contrib.messages.storage.cookie.CookieStorage"
+
+# --- accounts (django-allauth) ---------------------------------------------------------------
+
+ACCOUNT_ADAPTER = "generations.web.account.adapter.AccountAdapter"
+ACCOUNT_LOGIN_METHODS = {"username"}
+ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*"]
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_SESSION_REMEMBER = True
+# Failing sign-ins, explained in web/account/adapter.py, and tries to change a password.
+ACCOUNT_RATE_LIMITS = {
+    "login": None,
+    "sign_in_here": "5/m/key,20/h/key",
+    "sign_in_address": "60/10m/ip",
+    "sign_in_name": "100/h/key",
+    "change_password": "5/m/user",
+}
+# Proxies in front of the web server, each of which appends to X-Forwarded-For. 0: not read at all.
+ALLAUTH_TRUSTED_PROXY_COUNT: int = env.int("KLINGWEB_TRUSTED_PROXIES", default=0)
+
+# --- languages and files ---------------------------------------------------------------------
 
 LANGUAGE_CODE = "en"
 USE_I18N = True
@@ -311,10 +347,17 @@ LOGGING = {
         "no_failed_health_checks": {
             "()": "django.utils.log.CallbackFilter",
             "callback": _is_not_a_failed_health_check,
-        }
+        },
+        "repeated_lines": {"()": "klingweb.log_filters.RepeatedLines"},
     },
     "formatters": {"plain": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
+    "handlers": {
+        "console": {
+            "class": "logging.StreamHandler",
+            "formatter": "plain",
+            "filters": ["repeated_lines"],
+        }
+    },
     "loggers": {
         "django-q": {"level": "WARNING"},
         "django.request": {"filters": ["no_failed_health_checks"]},

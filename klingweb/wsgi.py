@@ -2,7 +2,11 @@
 
 import os
 
-from django.core.wsgi import get_wsgi_application
+import django
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "klingweb.settings")  # noqa: TID251
-application = get_wsgi_application()
+django.setup(set_prefix=False)
+
+from generations.web.middleware.readable import TolerantWSGIHandler  # noqa: E402
+
+application = TolerantWSGIHandler()
