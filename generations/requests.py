@@ -19,6 +19,7 @@ from django.utils.translation import gettext_lazy
 from generations.engines import address_guard
 from generations.engines.offer import Field, Offer
 from generations.engines.registry import offer_for
+from generations.invisible_text import is_blank
 from generations.models import (
     Collection,
     Generation,
@@ -147,7 +148,7 @@ class GenerationRequest:
                     "length": len(text),
                     "limit": most,
                 }
-        if not self.prompt.strip():
+        if is_blank(self.prompt):
             errors["prompt"] = _("Describe the image first.")
         if self.negative_prompt and self.has_reference:
             errors["negative_prompt"] = _(

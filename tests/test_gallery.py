@@ -210,6 +210,12 @@ def test_empty_result_suggests_a_filter_to_drop(owner_client: Client, owner: Mem
     assert 'href="?q=lighthouse"' in body
 
 
+def test_empty_search_suggests_to_drop_the_search(owner_client: Client, owner: Member) -> None:
+    make_generation(Status.SUCCEEDED, owner=owner)
+    body = owner_client.get("/gallery/?q=nothing-is-like-that").content.decode()
+    assert "1 result without the search." in body
+
+
 def test_count_stops_at_its_limit(owner_client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("generations.web.counts.MAX_COUNT", 3)
     make_images(n=4)

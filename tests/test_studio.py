@@ -101,6 +101,8 @@ def test_htmx_response_has_the_same_card_when_submitted_twice(owner_client: Clie
     [
         ("prompt", "", "Describe the image first"),
         ("prompt", "   \n ", "Describe the image first"),
+        ("prompt", "\u200b", "Describe the image first"),
+        ("prompt", "\ufeff\u3164 \u2800", "Describe the image first"),
         ("prompt", "x" * 501, "Too long: 501 of 500"),
         ("prompt", "a\x00b", "Null characters"),
         ("negative_prompt", "x" * 201, "Too long: 201 of 200"),

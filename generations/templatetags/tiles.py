@@ -11,11 +11,12 @@ register = template.Library()
 
 
 @register.simple_tag
-def tile_html(tile: Any, has_checkbox: Any = False, is_eager: Any = False) -> SafeString:
+def tile_html(tile: Any, has_checkbox: Any = False, first_screen: Any = None) -> SafeString:
     """Return `gallery/_tile.html` for this tile.
 
-    `has_checkbox`: for selection without a script; `is_eager`: its image is loaded at once.
+    `has_checkbox`: for selection without a script; `first_screen`: a `FirstScreen` on whole pages.
     """
-    has_checkbox, is_eager = bool(has_checkbox), bool(is_eager)
-    context = {"tile": tile, "has_checkbox": has_checkbox, "is_eager": is_eager}
-    return cached_html("gallery/_tile.html", context, tile, has_checkbox, is_eager)
+    has_checkbox = bool(has_checkbox)
+    loading = first_screen.loading(tile) if first_screen else "later"
+    context = {"tile": tile, "has_checkbox": has_checkbox, "loading": loading}
+    return cached_html("gallery/_tile.html", context, tile, has_checkbox, loading)

@@ -21,6 +21,7 @@ from .cards.context import pause_id
 from .cards.progress import current_gate
 from .counts import Count, counts_of
 from .middleware.access import MemberRequest
+from .text_fields import VisibleTextField
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +35,7 @@ COUNTED_STATUSES = (
 
 
 class PauseForm(forms.Form):
-    reason = forms.CharField(
+    reason = VisibleTextField(
         max_length=300,
         error_messages={"required": _("Enter a reason. Everyone on the team sees it.")},
     )

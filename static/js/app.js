@@ -195,6 +195,7 @@ function tick() {
 }
 
 function setColours() {
+  if (CSS.supports("color: attr(data-colour type(<color>))")) return; // base.css does it
   for (const frame of document.querySelectorAll("[data-colour]")) {
     frame.style.backgroundColor = frame.dataset.colour;
   }

@@ -6,9 +6,9 @@
 const byId = (id) => document.getElementById(id);
 const grid = () => byId("tiles");
 const HTMX_HEADERS = { "HX-Request": "true" }; // the server then sends only the part of the page
+const HAS_TYPED_ATTR = CSS.supports("color: attr(data-colour type(<color>))"); // see base.css
 const TOAST_MS = 8000;
 const RETRY_MS = 5000;
-const HEADER_PIXELS = document.querySelector(".header").offsetHeight; // tiles under it are hidden
 const LOAD_MARGIN = "1600px"; // the next page is loaded this far before the end
 
 // --- the next page -----------------------------------------------------------------------------
@@ -18,8 +18,10 @@ const endObserver = new IntersectionObserver((entries) => {
 }, { rootMargin: LOAD_MARGIN });
 
 function initializeTiles() {
-  for (const link of document.querySelectorAll(".tile [data-colour]")) {
-    link.style.backgroundColor = link.dataset.colour;
+  if (!HAS_TYPED_ATTR) {
+    for (const link of document.querySelectorAll(".tile [data-colour]")) {
+      link.style.backgroundColor = link.dataset.colour;
+    }
   }
   const more = byId("older");
   if (more) endObserver.observe(more);
@@ -60,8 +62,9 @@ let tileToRestore = null; // scrolled to again once the page after it has loaded
 // Save the first visible tile and its page in the URL: a reload on "back" finds the same place.
 window.addEventListener("pagehide", () => {
   if (byId("lightbox").open || scrollY < innerHeight) return;
+  const headerHeight = document.querySelector(".header").offsetHeight; // tiles under it are hidden
   const firstVisible = [...grid().children].find(
-    (tile) => tile.id.startsWith("p") && tile.getBoundingClientRect().top > HEADER_PIXELS,
+    (tile) => tile.id.startsWith("p") && tile.getBoundingClientRect().top > headerHeight,
   );
   let pageStart = firstVisible;
   while (pageStart && !pageStart.dataset.start) pageStart = pageStart.previousElementSibling;

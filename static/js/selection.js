@@ -150,7 +150,7 @@ function requestAction(url, data) {
 
 // --- mouse -------------------------------------------------------------------------------------
 
-byId("select").hidden = false;
+byId("select").disabled = false;
 byId("done").hidden = false;
 byId("select").addEventListener("click", () => setSelecting(!isSelecting));
 byId("done").addEventListener("click", () => {
@@ -197,26 +197,32 @@ bar.addEventListener("submit", (event) => {
 
 // --- keyboard ----------------------------------------------------------------------------------
 
+// From shortcuts.js, before it looks for a control with this key.
+document.addEventListener("shortcut", (event) => {
+  if (handleShortcut(event.detail)) event.preventDefault();
+});
+
+/** Returns whether the key did anything. */
+function handleShortcut(key) {
+  const tile = document.activeElement.closest(".tile");
+  if (key === "a" && isSelecting) selectLoaded();
+  else if (tile && (key === "x" || key === "Shift+x")) toggleTile(tile, key === "Shift+x");
+  else if (tile && !isSelecting && (key === "f" || key === "Delete")) runKeyAction(tile, key);
+  else return false;
+  return true;
+}
+
 document.addEventListener("keydown", (event) => {
-  const isOff = document.documentElement.dataset.singleKeyShortcuts === "off";
-  if (isOff || byId("lightbox").open || event.ctrlKey || event.metaKey || event.altKey) return;
-  if (event.target.matches("input:not(.select-box), textarea, select")) return;
-  const tile = document.activeElement.closest?.(".tile");
-  if (event.key === "Escape" && isSelecting) setSelecting(false);
-  if (event.key === "a" && isSelecting) {
-    clickedMonth = null;
-    for (const each of allTiles()) setChecked(each, true);
-    updateBar();
-  }
-  if (event.key.toLowerCase() === "x" && tile) {
-    event.preventDefault();
-    toggleTile(tile, event.shiftKey);
-  }
-  if (tile && !isSelecting && (event.key === "f" || event.key === "Delete")) {
-    event.preventDefault();
-    runKeyAction(tile, event.key);
-  }
-}, { capture: true }); // before shortcuts.js, which handles the same keys
+  if (event.key !== "Escape" || event.defaultPrevented || !isSelecting) return;
+  if (document.querySelector("dialog:modal") || event.target.matches("input:not(.select-box)")) return;
+  setSelecting(false);
+});
+
+function selectLoaded() {
+  clickedMonth = null;
+  for (const tile of allTiles()) setChecked(tile, true);
+  updateBar();
+}
 
 function toggleTile(tile, isRange) {
   if (!isSelecting) setSelecting(true);

@@ -9,7 +9,8 @@
 // downloads that image, on its card all of them. A control inside an item works only while the focus
 // is in that item, and while a modal dialog is open only controls in the dialog work. Shortcuts are
 // off in text fields, and when the member turned them off (`data-single-key-shortcuts="off"` on
-// <html>).
+// <html>). Scripts of a page can take a key first: the event "shortcut" has its name as `detail`, and
+// canceling the event stops the search for a control.
 
 const ITEM = "[data-item]";
 const PREFIX_KEY = "g";
@@ -21,20 +22,38 @@ const dialog = document.getElementById("shortcuts");
 const openModal = () => document.querySelector("dialog:modal");
 let prefixPressedAt = -Infinity;
 
+// While an input method composes a word, its keys are not commands: no script of the page sees them.
+// At the end of a word Safari sends the key without `isComposing`, only with the key code 229.
+window.addEventListener("keydown", (event) => {
+  if (event.isComposing || event.keyCode === 229) event.stopImmediatePropagation();
+}, { capture: true });
+
 document.addEventListener("keydown", (event) => {
   const isOff = document.documentElement.dataset.singleKeyShortcuts === "off";
-  const isHandled = event.defaultPrevented || event.isComposing;
-  if (isOff || isHandled || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (isOff || event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
   const key = event.target.matches?.(TEXT_FIELD) ? "" : keyName(event);
   if (key && handleKey(key, event.repeat)) event.preventDefault();
 });
 
 /** "x", "Shift+x" or "Delete"; "" for keys that are left to the browser. */
-function keyName({ key, shiftKey }) {
-  if (key === "Delete") return key;
-  if ([...key].length !== 1 || key === " ") return "";
-  const lowerCase = key.toLowerCase();
-  return shiftKey && lowerCase !== key ? `Shift+${lowerCase}` : lowerCase;
+function keyName(event) {
+  if (event.key === "Delete") return event.key;
+  const character = latinCharacter(event);
+  if (character === " ") return "";
+  const lowerCase = character.toLowerCase();
+  return event.shiftKey && lowerCase !== character ? `Shift+${lowerCase}` : lowerCase;
+}
+
+const NAMED_KEY = /^[A-Za-z0-9]{2,}$/; // "Enter", "F5"
+const LATIN = /^[\p{ASCII}\p{Script=Latin}]$/u;
+
+/** The character typed; on a layout without Latin letters the one at this place of a US keyboard. */
+function latinCharacter({ key, code, shiftKey }) {
+  if (LATIN.test(key)) return key;
+  if (NAMED_KEY.test(key)) return "";
+  if (code === "Slash") return shiftKey ? "?" : "/";
+  const [, letter] = /^Key([A-Z])$/.exec(code) ?? [, ""];
+  return shiftKey ? letter : letter.toLowerCase();
 }
 
 /** Returns whether the key did anything. */
@@ -48,9 +67,15 @@ function handleKey(key, isRepeat) {
   if (key === "j" || key === "k") return moveFocus(key === "j" ? 1 : -1);
   if (isRepeat) return false;
   if (key === "?") return toggleDialog();
+  if (!isSecondKey && isTakenByPage(key)) return true;
   return activate(
     isSecondKey ? nearestControl(`${PREFIX_KEY} ${key}`, document.body) : nearestControl(key),
   );
+}
+
+function isTakenByPage(key) {
+  if (openModal()) return false;
+  return !document.dispatchEvent(new CustomEvent("shortcut", { detail: key, cancelable: true }));
 }
 
 function activate(control) {
@@ -115,9 +140,12 @@ document.addEventListener("click", (event) => {
   }
 });
 
+// Escape closes one layer: the menu, and only at the next press the dialog or the selection below.
 document.addEventListener("keydown", (event) => {
-  const menu = event.key === "Escape" && document.querySelector("details.menu[open]");
+  const root = openModal() ?? document;
+  const menu = event.key === "Escape" && root.querySelector("details.menu[open]");
   if (!menu) return;
+  event.preventDefault();
   menu.open = false;
   menu.querySelector("summary").focus();
 });

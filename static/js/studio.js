@@ -5,11 +5,15 @@ const form = () => byId("composer");
 
 // --- what the form shows -------------------------------------------------------------------------
 
-let negativePrompt = ""; // typed before a reference image disabled the field
 let previewUrl = "";
 
+// The same rule as in generations/invisible_text.py.
+const VISIBLE = /[^\s\p{Cc}\p{Cf}\p{Z}\p{Default_Ignorable_Code_Point}\u2800]/u;
+const isBlank = (text) => !VISIBLE.test(text);
+
 function promptLength() {
-  return [...byId("prompt").value.trim()].length; // code points, as the server counts
+  const text = byId("prompt").value.trim();
+  return isBlank(text) ? 0 : [...text].length; // code points, as the server counts
 }
 
 function showPromptLength() {
@@ -56,7 +60,6 @@ function showPreview(file) {
 function showNegativePrompt() {
   const field = byId("negative_prompt");
   const value = byId("negative-prompt-value");
-  if (field.value) negativePrompt = field.value;
   const isInvalid = field.hasAttribute("aria-invalid");
   field.disabled = hasReference() && !isInvalid;
   if (field.disabled) showValue(value, "", value.dataset.disabledLabel);
@@ -98,14 +101,7 @@ function toggleOptions() {
 const REFERENCE_FIELDS = ["image", "reference", "picture", "image_url"];
 
 function clearError(name) {
-  const id = `${name}-error`;
-  byId(id)?.remove();
-  for (const element of form().querySelectorAll(`[aria-describedby~="${id}"]`)) {
-    element.removeAttribute("aria-invalid");
-    const others = element.getAttribute("aria-describedby").split(" ").filter((each) => each !== id);
-    if (others.length) element.setAttribute("aria-describedby", others.join(" "));
-    else element.removeAttribute("aria-describedby");
-  }
+  document.dispatchEvent(new CustomEvent("error-fixed", { detail: `${name}-error` }));
 }
 
 function clearAllErrors() {
@@ -124,10 +120,17 @@ function clearErrorsOf(name) {
   if (!hasReference()) clearError("negative_prompt");
 }
 
+/** Also for values that a draft or the browser has restored: then there is no event "input". */
+function clearFixedErrors() {
+  for (const field of form().elements) {
+    const isChanged = field.value !== field.defaultValue || field.checked !== field.defaultChecked;
+    if ("defaultValue" in field && isChanged) clearErrorsOf(field.name);
+  }
+}
+
 document.addEventListener("input", (event) => {
   if (!form().contains(event.target)) return;
   clearErrorsOf(event.target.name);
-  if (event.target.id === "negative_prompt") negativePrompt = event.target.value;
   if (event.target.id === "image") checkImage(event.target.files[0]);
   update();
   storeDraft();
@@ -194,8 +197,10 @@ document.addEventListener("drop", (event) => {
   attach(event.dataTransfer.files);
 });
 
+// Text is pasted as text, even if an image comes with it: spreadsheets copy both.
 document.addEventListener("paste", (event) => {
-  if (attach(event.clipboardData.files)) event.preventDefault();
+  const { clipboardData } = event;
+  if (!clipboardData.getData("text/plain") && attach(clipboardData.files)) event.preventDefault();
 });
 
 /** Apply the server's rules, which the input has as data attributes, before the file is sent. */
@@ -302,22 +307,51 @@ document.addEventListener("htmx:beforeSwap", (event) => {
   byId(id)?.closest("li").remove();
 });
 
-// An invalid form was replaced by the server's copy, which lacks the disabled field.
+// An invalid form is replaced by the server's copy, which lacks what was typed since it was sent and
+// the disabled field.
+let textsBeforeSwap = [];
+
+document.addEventListener("htmx:beforeSwap", (event) => {
+  if (event.detail.target.id !== "composer") return;
+  const fields = form().querySelectorAll("textarea, input[type=text], input[type=url]");
+  textsBeforeSwap = [...fields].map(({ name, value }) => [name, value]);
+});
+
 document.addEventListener("htmx:afterSwap", (event) => {
   if (event.detail.target.id !== "composer") return;
-  const field = byId("negative_prompt");
-  if (!field.value) field.value = negativePrompt;
+  for (const [name, text] of textsBeforeSwap) {
+    const field = form().elements.namedItem(name);
+    if (field.value.trim() !== text.trim()) field.value = text;
+  }
+  clearFixedErrors();
   update();
 });
 
-// --- variations ----------------------------------------------------------------------------------
+// --- menus of a card -----------------------------------------------------------------------------
 
-// Loaded each time it opens: a form that was sent has a used nonce.
 document.addEventListener("toggle", ({ target }) => {
-  if (!target.matches("details.variations") || !target.open) return;
-  const place = target.querySelector(".menu-list");
-  htmx.ajax("GET", target.dataset.address, { target: place, swap: "innerHTML" });
+  if (!target.matches(".actions details.menu") || !target.open) return;
+  const list = target.querySelector(".menu-list");
+  const { address } = target.dataset; // of variations
+  if (!address) return placeMenu(list);
+  if (list.querySelector(".htmx-request")) return; // its response needs the form
+  // Loaded each time it opens: a form that was sent has a used nonce.
+  list.querySelector("form")?.remove();
+  htmx.ajax("GET", address, { target: list, swap: "innerHTML" });
 }, { capture: true });
+
+// Before the content is painted, so that nothing moves under the pointer.
+document.addEventListener("htmx:afterSwap", ({ detail }) => {
+  if (detail.target.matches(".actions .menu-list")) placeMenu(detail.target);
+});
+
+/** A menu opens upwards; downwards where the header would cover it. */
+function placeMenu(list) {
+  const headerHeight = document.querySelector(".header").offsetHeight;
+  list.classList.remove("opens-down");
+  list.classList.toggle("opens-down", list.getBoundingClientRect().top < headerHeight);
+  list.scrollIntoView({ block: "nearest" });
+}
 
 document.addEventListener("htmx:afterRequest", (event) => {
   const menu = event.detail.elt.closest?.("details.variations");
@@ -332,7 +366,9 @@ document.addEventListener("click", (event) => {
 
 document.addEventListener("keydown", (event) => {
   const isSubmit = event.key === "Enter" && (event.ctrlKey || event.metaKey);
-  if (isSubmit && form().contains(event.target)) form().requestSubmit();
+  if (!isSubmit || !form().contains(event.target)) return;
+  event.preventDefault();
+  if (!event.repeat) form().requestSubmit();
 });
 
 // --- other tabs ----------------------------------------------------------------------------------
@@ -352,6 +388,12 @@ function reloadIfStale() {
 
 document.addEventListener("visibilitychange", reloadIfStale);
 
+function initialize() {
+  clearFixedErrors();
+  update();
+}
+
 restoreDraft();
+initialize();
 if (byId("image").files.length) checkImage(byId("image").files[0]); // restored by the browser
-update();
+window.addEventListener("pageshow", initialize); // the browser has restored what was typed

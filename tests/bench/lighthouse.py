@@ -97,12 +97,19 @@ def _print_report(name: str, report: dict[str, Any]) -> None:
     print_figure(
         f"{name}: CLS", f"{audits['cumulative-layout-shift']['numericValue']:.3f}", "<= 0.01"
     )
+    print_figure(
+        f"{name}: blocking time",
+        f"{audits['total-blocking-time']['numericValue']:.0f} ms",
+        "<= 150 ms",
+    )
     requests = list(_requests(report))
     for kind, target in (("Script", 25), ("Stylesheet", 12), ("Document", 10)):
         size = sum(each["transferSize"] for each in requests if each.get("resourceType") == kind)
         print_figure(f"{name}: {kind.lower()}s", f"{size / 1000:.1f} KB", f"<= {target} KB")
     others = [each for each in requests if each.get("resourceType") in KINDS]
     print_figure(f"{name}: requests without images", str(len(others)), "<= 6")
+    images = [each for each in requests if each.get("resourceType") == "Image"]
+    print_figure(f"{name}: images", str(len(images)), "<= 35")
 
 
 def _requests(report: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from django.conf import settings
@@ -13,9 +14,11 @@ from playwright.sync_api import (
     Page,
     ViewportSize,
 )
+from pytest_django import Settings
 from pytest_django.live_server_helper import LiveServer
 
 from generations.models import Member
+from tests.browser.all_pages import populate
 from tests.builders import PASSWORD
 
 # Playwright runs an event loop in this thread; Django would refuse synchronous database calls.
@@ -52,6 +55,12 @@ def context(
 @pytest.fixture
 def page(context: BrowserContext) -> Page:
     return context.pages[0]
+
+
+@pytest.fixture
+def populated_admin(settings: Settings, tmp_path: Path, transactional_db: None) -> Member:
+    settings.MEDIA_ROOT = tmp_path
+    return populate()
 
 
 def _collect(message: ConsoleMessage, console_errors: list[str]) -> None:

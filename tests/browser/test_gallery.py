@@ -277,7 +277,7 @@ def test_gallery_works_on_a_phone(
     page = context.pages[0]
     page.get_by_role("navigation", name="Main").get_by_role("link", name="Gallery").tap()
     picture = first_of(generations[0])
-    expect(page.get_by_role("button", name="Select")).to_be_visible()  # scripts have loaded
+    expect(page.get_by_role("button", name="Select")).to_be_enabled()  # scripts have loaded
     page.locator(f"#p{picture.pk} a").tap()
     box = page.get_by_role("dialog", name="Image")
     expect(box).to_be_visible()

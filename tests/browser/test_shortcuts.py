@@ -125,3 +125,107 @@ def test_shortcuts_do_nothing_when_turned_off(
     assert page.evaluate("window.clicked") is None
     assert page.evaluate("document.activeElement === document.body")
     assert path_of(page) == "/settings/"
+
+
+PRESS = """({ key, code, shiftKey }) => {
+    const options = { key, code, shiftKey, bubbles: true, cancelable: true };
+    document.activeElement.dispatchEvent(new KeyboardEvent("keydown", options));
+}"""
+
+
+@pytest.mark.parametrize(
+    ("layout", "key", "code"),
+    [
+        ("Russian", "т", "KeyN"),
+        ("Greek", "ν", "KeyN"),
+        ("Arabic", "ى", "KeyN"),
+        ("Korean", "ㅜ", "KeyN"),
+        ("Dvorak", "n", "KeyL"),
+        ("AZERTY", "n", "KeyN"),
+        ("Russian, capital", "Т", "KeyN"),
+    ],
+)
+def test_shortcut_works_on_every_layout(page: Page, layout: str, key: str, code: str) -> None:
+    page.goto("/settings/")
+    page.evaluate(PRESS, {"key": key, "code": code, "shiftKey": False})
+    page.wait_for_url("**/#prompt")
+
+
+def test_other_characters_of_a_layout_are_not_shortcuts(
+    page: Page, cards: list[Generation]
+) -> None:
+    """The place of a key counts only where the layout has no Latin letters."""
+    page.reload()
+    page.evaluate("addEventListener('click', () => { window.clicked = true }, true)")
+    for key, code in (
+        ("à", "KeyN"),
+        ("b", "KeyN"),
+        ("Dead", "KeyN"),
+        ("Process", "KeyN"),
+        ("7", "KeyN"),
+    ):
+        page.evaluate(PRESS, {"key": key, "code": code, "shiftKey": False})
+    assert page.evaluate("document.activeElement === document.body")
+    assert page.evaluate("window.clicked") is None
+
+
+def test_sequence_and_question_mark_work_on_a_layout_without_latin_letters(page: Page) -> None:
+    page.evaluate(PRESS, {"key": "؟", "code": "Slash", "shiftKey": True})
+    dialog = page.get_by_role("dialog", name="Keyboard shortcuts")
+    expect(dialog).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+    page.evaluate(PRESS, {"key": "п", "code": "KeyG", "shiftKey": False})
+    page.evaluate(PRESS, {"key": "п", "code": "KeyG", "shiftKey": False})
+    page.wait_for_url("**/gallery/")
+
+
+def test_images_are_selected_on_a_layout_without_latin_letters(
+    page: Page, cards: list[Generation]
+) -> None:
+    page.goto("/gallery/")
+    page.locator(".tile a").first.focus()
+    page.evaluate(PRESS, {"key": "ч", "code": "KeyX", "shiftKey": False})
+    expect(page.get_by_text("1 selected")).to_be_visible()
+    page.locator(".tile a").last.focus()
+    page.evaluate(PRESS, {"key": "Ч", "code": "KeyX", "shiftKey": True})
+    expect(page.get_by_text("3 selected")).to_be_visible()
+
+
+def test_escape_closes_one_layer_at_a_time(page: Page, cards: list[Generation]) -> None:
+    page.goto("/gallery/")
+    page.locator(".tile a").first.focus()
+    page.keyboard.press("x")
+    bar, selected = page.locator("#bulk-bar"), page.get_by_text("1 selected")
+    bar.get_by_text("More", exact=True).click()
+    page.keyboard.press("Escape")
+    expect(bar.locator("details[open]")).to_have_count(0)
+    expect(selected).to_be_visible()
+    bar.get_by_text("Add tag", exact=True).first.click()
+    bar.get_by_label("Tag").focus()
+    page.keyboard.press("Escape")
+    expect(bar.locator("details[open]")).to_have_count(0)
+    expect(selected).to_be_visible()
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog", name="Keyboard shortcuts")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    expect(selected).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(bar).to_be_hidden()
+
+
+def test_escape_in_a_menu_of_the_large_view_closes_the_menu(
+    page: Page, cards: list[Generation]
+) -> None:
+    page.goto("/gallery/")
+    page.locator(".tile a").first.click()
+    box = page.get_by_role("dialog", name="Image")
+    expect(box).to_be_visible()
+    page.keyboard.press("c")
+    expect(box.locator("details.menu[open]")).to_have_count(1)
+    page.keyboard.press("Escape")
+    expect(box.locator("details.menu[open]")).to_have_count(0)
+    expect(box).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(box).to_be_hidden()

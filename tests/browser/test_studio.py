@@ -209,6 +209,20 @@ def test_variation_starts_with_one_click(page: Page, owner: Member) -> None:
     assert Generation.objects.filter(n=3, aspect_ratio="3:2").count() == 1
 
 
+def test_variations_that_were_sent_are_not_offered_again(page: Page, owner: Member) -> None:
+    """Their nonce is used: a second press would do nothing."""
+    make_generation(Status.SUCCEEDED, owner=owner)
+    page.reload()
+    menu = page.locator("details.variations")
+    menu.locator("summary").click()
+    menu.get_by_role("button", name="1 to 1, square").click()
+    expect(menu).not_to_have_attribute("open", "")
+    page.route("**/variations/", lambda route: None)  # never answered
+    with page.expect_request("**/variations/"):
+        menu.locator("summary").click()
+    expect(menu.get_by_role("button")).to_have_count(0)
+
+
 def test_favourite_is_set_on_the_card(page: Page, owner: Member) -> None:
     row = make_generation(Status.SUCCEEDED, owner=owner, n=2)
     page.reload()
@@ -262,3 +276,21 @@ def test_draft_keeps_a_field_of_the_offer(page: Page, paper: Field) -> None:
     page.get_by_role("button", name="Generate").click()
     expect(page.get_by_role("article", name="A pear")).to_be_visible()
     assert Generation.objects.get().params == {"paper": "glossy"}
+
+
+@pytest.mark.parametrize("width", [390, 1100, 1280])
+def test_menu_of_the_first_card_is_not_covered_by_the_header(
+    page: Page, owner: Member, width: int
+) -> None:
+    make_generation(Status.SUCCEEDED, owner=owner, n=2, aspect_ratio="21:9")
+    page.set_viewport_size({"width": width, "height": 800})
+    page.reload()
+    for name, content in (("Variations", "form.variations"), ("Download", ".menu-list a")):
+        page.locator("summary", has_text=name).or_(page.locator(f"summary[title={name}]")).click()
+        page.locator(f"details[open] {content}").first.wait_for()
+        expect(page.locator("details[open] .menu-list")).to_be_in_viewport(ratio=0.99)
+        top = page.locator("details[open] .menu-list").evaluate(
+            "list => list.getBoundingClientRect().top"
+        )
+        assert top >= page.locator(".header").evaluate("header => header.offsetHeight")
+        page.keyboard.press("Escape")

@@ -13,13 +13,14 @@ from django.views.decorators.http import require_POST
 from generations.models import MAX_TASK_ID_CHARACTERS, Generation
 from generations.requests import ACTIONS, NotPossible, TaskIdTaken
 from generations.web.middleware.access import MemberRequest
+from generations.web.text_fields import VisibleTextField
 
 from .context import page_context, with_details
 from .generation_page import page
 
 
 class TaskIdForm(forms.Form):
-    upstream_task_id = forms.CharField(
+    upstream_task_id = VisibleTextField(
         max_length=MAX_TASK_ID_CHARACTERS,
         error_messages={"required": _("Enter the task ID from the gateway’s log.")},
     )

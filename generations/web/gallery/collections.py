@@ -16,6 +16,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from generations.models import Collection, CollectionItem, Member, Picture
 from generations.web.counts import Count, counts_of
+from generations.web.first_screen import FirstScreen
 from generations.web.ids import parse_id
 from generations.web.keyset import before, key_of, keyset_page
 from generations.web.middleware.access import MemberRequest
@@ -136,6 +137,7 @@ def _page(
         "is_arranging": is_arranging,
         "focus": request.GET.get("focus", ""),
         "may_delete": row.may_be_deleted_by(request.user),
+        "first_screen": FirstScreen.of([context["tiles"]]),
     }
     return render(request, "collections/collection.html", context, status=status)
 

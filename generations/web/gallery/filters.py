@@ -18,6 +18,7 @@ from generations.models.generation import GenerationQuerySet
 from generations.models.picture import PictureQuerySet
 from generations.search import MAX_SEARCH_LENGTH, search
 from generations.web.ids import parse_id
+from generations.web.text_fields import VisibleTextField
 
 DONE = "done"
 STATES = (
@@ -53,7 +54,7 @@ class MembersField(forms.ModelMultipleChoiceField):  # type: ignore[type-arg]  #
 class Filter(forms.Form):
     """Form bound to the query string. Invalid values show an error and are ignored."""
 
-    q = forms.CharField(label=_("search"), required=False, max_length=MAX_SEARCH_LENGTH, strip=True)
+    q = VisibleTextField(label=_("search"), required=False, max_length=MAX_SEARCH_LENGTH)
     by = MembersField(Member.objects.all(), label=_("creator"), required=False)
     ratio = forms.MultipleChoiceField(
         label=_("aspect ratio"),

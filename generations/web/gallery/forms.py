@@ -6,10 +6,11 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from generations.models import Collection
+from generations.web.text_fields import VisibleTextField
 
 
 class CollectionNameForm(forms.Form):
-    name = forms.CharField(
+    name = VisibleTextField(
         max_length=Collection.MAX_NAME_LENGTH,
         error_messages={
             "required": _("Enter a name."),

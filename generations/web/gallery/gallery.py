@@ -21,6 +21,7 @@ from generations.models import Generation, Picture
 from generations.models.generation import GenerationQuerySet
 from generations.web.cards.context import open_generations
 from generations.web.counts import Count, counts_of
+from generations.web.first_screen import FirstScreen
 from generations.web.keyset import after, before, key_of, keyset_page
 from generations.web.middleware.access import MemberRequest
 from generations.web.tiles import TILE_COLUMNS, Tile, tiles_of
@@ -71,7 +72,6 @@ def gallery(request: MemberRequest) -> HttpResponse:
         "query": filter.query_string,
         "is_selecting": "select" in request.GET,
         "months": months,
-        "eager_month": None if request.htmx else next(iter(months), None),
         "result": result,
     }
     if request.htmx:
@@ -89,6 +89,7 @@ def gallery(request: MemberRequest) -> HttpResponse:
         "done": DONE,
         "select_all": filter.query_string,
         "suggestion": _suggestion(filter) if not result.rows else None,
+        "first_screen": FirstScreen.of(month.tiles for month in months),
     }
     return render(request, "gallery/gallery.html", context)
 
@@ -248,6 +249,7 @@ class FilterSuggestion:
     label: str
     query_string: str
     count: Count
+    is_search: bool
 
 
 def _suggestion(filter: Filter) -> FilterSuggestion | None:
@@ -257,5 +259,6 @@ def _suggestion(filter: Filter) -> FilterSuggestion | None:
         query_string = filter.without(name)
         [count] = counts_of([Filter(QueryDict(query_string), filter.member).counted()])
         if count.number:
-            return FilterSuggestion(str(filter.fields[name].label), query_string, count)
+            label = str(filter.fields[name].label)
+            return FilterSuggestion(label, query_string, count, is_search=name == "q")
     return None

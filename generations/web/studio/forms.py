@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 from generations.engines.registry import offer_for
 from generations.models import Collection, Generation, Member, Picture, ReferenceImage
 from generations.requests import GenerationRequest, offered_fields, reference_url_error
+from generations.web.text_fields import VisibleTextField
 
 from .uploads import (
     NormalizedUpload,
@@ -24,11 +25,11 @@ DEFAULT_FIDELITY = 0.5
 FORM_NAMES = {"reference_url": "image_url"}
 
 
-class TextField(forms.CharField):
+class TextField(VisibleTextField):
     """Text with a line break as one character; browsers send two."""
 
     def to_python(self, value: Any) -> str:
-        return str(super().to_python(value)).replace("\r\n", "\n")
+        return super().to_python(value).replace("\r\n", "\n")
 
 
 def validate_reference_url(url: str) -> None:
@@ -89,7 +90,7 @@ class GenerationForm(forms.Form):
         required=False,
         error_messages={"invalid_choice": _("This collection no longer exists. Choose another.")},
     )
-    new_collection = forms.CharField(
+    new_collection = VisibleTextField(
         required=False,
         max_length=Collection.MAX_NAME_LENGTH,
         error_messages={"max_length": _("Use at most %(limit_value)d characters.")},
