@@ -78,7 +78,7 @@ ONLY_IN = {
         "generations/worker/fetch.py",
     },
     "urllib3": {"generations/engines/http_client.py"},
-    "os.environ": {"klingweb/settings.py", "klingweb/wsgi.py", "manage.py"},
+    "os.environ": {"klingweb/environment.py", "klingweb/wsgi.py", "manage.py"},
     "os.getenv": set(),
 }
 
