@@ -60,6 +60,7 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     }
 else:
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+    DATABASES["default"]["OPTIONS"].setdefault("connect_timeout", "5")  # seconds; else minutes
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- network and security --------------------------------------------------------------------
@@ -282,10 +283,9 @@ FILE_UPLOAD_HANDLERS = [
 ]
 
 
-def _is_not_a_failed_health_check(record: LogRecord) -> bool:
-    """Drop Django's line for each 503 of /healthz, which web/health.py logs once per change."""
-    path = getattr(getattr(record, "request", None), "path", "")
-    return path != "/healthz" or getattr(record, "status_code", 0) != 503
+def _is_not_unavailable(record: LogRecord) -> bool:
+    """Drop Django's traceback for each 503: health.py and errors.py log it in one line."""
+    return getattr(record, "status_code", 0) != 503
 
 
 LOG_LEVEL = env.choice(
@@ -295,16 +295,16 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "filters": {
-        "no_failed_health_checks": {
+        "not_unavailable": {
             "()": "django.utils.log.CallbackFilter",
-            "callback": _is_not_a_failed_health_check,
+            "callback": _is_not_unavailable,
         }
     },
     "formatters": {"plain": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
     "loggers": {
         "django-q": {"level": "WARNING"},
-        "django.request": {"filters": ["no_failed_health_checks"]},
+        "django.request": {"filters": ["not_unavailable"]},
     },
     "root": {"handlers": ["console"], "level": LOG_LEVEL},
 }

@@ -14,6 +14,7 @@ from tests.installation import ROOT
 # The layers, the most specific name first, and the other layers that each may import.
 LAYERS: dict[str, set[str]] = {
     "generations.web": {
+        "generations.database_errors",
         "generations.engines.offer",
         "generations.engines.registry",
         "generations.models",
@@ -57,7 +58,9 @@ LAYERS: dict[str, set[str]] = {
         "generations.models",
         "generations.worker",
     },
+    "generations.database_errors": set(),
     "generations.management": {
+        "generations.database_errors",
         "generations.models",
         "generations.operations",
         "generations.processes",

@@ -3,17 +3,24 @@
 import contextlib
 import ctypes
 import gc
+import json
 import os
 import signal
 import sys
 import time
 import traceback
 from collections.abc import Callable
+from typing import Any
 
 from django.db import connections
 
 PR_SET_PDEATHSIG = 1
 WAIT_STEP_SECONDS = 0.05
+EXIT_SECONDS = 10.0  # from the result of a process to its exit
+
+
+class ForkError(Exception):
+    """A forked process ended without a result."""
 
 
 def die_with_parent(number: int = signal.SIGKILL) -> None:
@@ -64,6 +71,27 @@ class ForkedProcess:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
         self.wait(5)
+
+
+def call_in_fork(target: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """Return the result of `target`, which may contain what JSON can.
+
+    The memory that `target` needs is released with its process. Raises ForkError if it failed;
+    the process has then printed the reason.
+    """
+    reader, writer = os.pipe()
+
+    def send_result() -> None:
+        with os.fdopen(writer, "w", encoding="utf-8") as pipe:
+            json.dump(target(), pipe)
+
+    process = ForkedProcess(send_result)
+    os.close(writer)
+    with os.fdopen(reader, encoding="utf-8") as pipe:
+        result = pipe.read()
+    if process.wait(EXIT_SECONDS) != 0:
+        raise ForkError(f"exit status {process.status}")
+    return json.loads(result)  # type: ignore[no-any-return]
 
 
 def _run_in_fork(target: Callable[[], object], parent: int) -> None:
