@@ -6,7 +6,7 @@ import sys
 from django.core.exceptions import ImproperlyConfigured
 from django.core.wsgi import get_wsgi_application
 
-BOOT_ERROR = 3  # WSGI servers such as gunicorn stop at this status instead of trying again
+BOOT_ERROR = 3  # other WSGI servers, such as gunicorn, do not try again after this status
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "klingweb.settings")  # noqa: TID251
 try:
