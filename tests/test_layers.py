@@ -40,6 +40,7 @@ LAYERS: dict[str, set[str]] = {
         "generations.preview_widths",
     },
     "generations.processes": {
+        "generations.database_errors",
         "generations.models",
         "generations.worker",
         "generations.worker.tasks",

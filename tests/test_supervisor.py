@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 from django.core.management import CommandError
+from django.db import OperationalError
 
 from generations.management.commands import run
 from generations.processes import supervisor
@@ -65,6 +66,17 @@ def test_delay_begins_anew_after_quiet_minutes(wait: Callable[[float], None]) ->
 
 def test_result_of_a_fork_is_returned() -> None:
     assert call_in_fork(lambda: {"a": ["b" * 100_000]}) == {"a": ["b" * 100_000]}
+
+
+def test_fork_without_a_database_says_so_in_one_sentence(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    def fail() -> dict[str, object]:
+        raise OperationalError("database or disk is full")
+
+    with pytest.raises(ForkError):
+        call_in_fork(fail)
+    assert len(capfd.readouterr().err.splitlines()) == 1
 
 
 def test_failing_fork_is_an_error() -> None:

@@ -13,6 +13,7 @@ import pytest
 from aiohttp import web
 
 from generations.processes import web_server, wsgi_bridge
+from generations.processes.forked import ForkedProcess
 from generations.processes.wsgi_bridge import Bridge
 from tests.installation import Installation, free_port, wait_until
 
@@ -143,6 +144,32 @@ def test_slow_readers_hold_no_thread_and_no_memory(
         assert server.get("/healthz").read() == b"ok"
         # 64 KB each: what the buffers of the kernel take, and a few chunks of ours.
         assert max(produced) < 200
+
+
+def test_request_in_progress_is_finished_at_a_stop(tmp_path: Path) -> None:
+    begun, may_end = tmp_path / "begun", tmp_path / "may-end"
+
+    def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
+        begun.touch()
+        wait_until(may_end.exists)
+        start_response("200 OK", [])
+        return [b"done"]
+
+    port = free_port()
+    process = ForkedProcess(lambda: web_server.serve(application, "127.0.0.1", port))
+    try:
+        wait_until(lambda: web_server.accepts_connections("127.0.0.1", port))
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        connection.request("GET", "/")
+        wait_until(begun.exists)
+        process.terminate()
+        wait_until(lambda: not web_server.accepts_connections("127.0.0.1", port))
+        assert process.poll() is None
+        may_end.touch()
+        assert connection.getresponse().read() == b"done"
+        assert process.wait(30) == 0
+    finally:
+        process.kill()
 
 
 # --- requests and responses ------------------------------------------------------------------

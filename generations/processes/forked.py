@@ -14,6 +14,8 @@ from typing import Any
 
 from django.db import connections
 
+from generations.database_errors import explain, is_unavailable
+
 PR_SET_PDEATHSIG = 1
 WAIT_STEP_SECONDS = 0.05
 EXIT_SECONDS = 10.0  # from the result of a process to its exit
@@ -109,8 +111,11 @@ def _run_in_fork(target: Callable[[], object], parent: int) -> None:
         status = 0
     except SystemExit as end:
         status = end.code if isinstance(end.code, int) else int(end.code is not None)
-    except BaseException:
-        traceback.print_exc()
+    except BaseException as error:
+        if is_unavailable(error):
+            print(explain(error), file=sys.stderr)
+        else:
+            traceback.print_exc()
     finally:
         sys.stdout.flush()
         sys.stderr.flush()

@@ -25,7 +25,11 @@ STOP_SECONDS = 20.0
 
 
 class CannotListen(Exception):
-    """The address cannot be used. The text says which variable to change."""
+    """Nobody can listen there, because of the address or the port."""
+
+    def __init__(self, message: str, *, is_address: bool = False) -> None:
+        super().__init__(message)
+        self.is_address = is_address
 
 
 def listen(host: str, port: int, *, shared: bool = False) -> socket.socket:
@@ -33,7 +37,8 @@ def listen(host: str, port: int, *, shared: bool = False) -> socket.socket:
     try:
         addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except OSError as error:
-        raise CannotListen(f"{host} is not an address: {error.strerror}.") from error
+        message = f"{host} is not an address: {error.strerror}."
+        raise CannotListen(message, is_address=True) from error
     family, kind, _protocol, _name, address = addresses[0]
     listener = socket.socket(family, kind)
     try:
@@ -46,7 +51,8 @@ def listen(host: str, port: int, *, shared: bool = False) -> socket.socket:
         listener.listen(BACKLOG)
     except OSError as error:
         listener.close()
-        raise CannotListen(_reason(host, port, error)) from error
+        is_address = error.errno == errno.EADDRNOTAVAIL
+        raise CannotListen(_reason(host, port, error), is_address=is_address) from error
     return listener
 
 

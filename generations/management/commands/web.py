@@ -29,8 +29,8 @@ def check_port(variable: str, host: str, port: int) -> None:
     try:
         web_server.check(host, port)
     except web_server.CannotListen as error:
-        advice = f"Set another {variable}" + (" or KLINGWEB_BIND." if variable == "PORT" else ".")
-        raise CommandError(f"{error} {advice}") from error
+        other = "KLINGWEB_BIND" if error.is_address else variable
+        raise CommandError(f"{error} Set another {other}.") from error
 
 
 class Command(BaseCommand):
