@@ -208,7 +208,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
-    # Before the CSRF check, which reads the whole body: uploads without a session are not read.
+    # Before the CSRF check, which reads the whole body: uploads without a session are not parsed.
     "generations.web.middleware.access.LoginRequired",
     "generations.web.middleware.time_zone.ReaderTimeZone",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -303,6 +303,8 @@ LOGGING = {
     "formatters": {"plain": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
     "loggers": {
+        # Unreadable requests of strangers. Errors of our own are logged by wsgi_bridge.py.
+        "aiohttp.server": {"level": "CRITICAL"},
         "django-q": {"level": "WARNING"},
         "django.request": {"filters": ["not_unavailable"]},
     },

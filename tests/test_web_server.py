@@ -1,7 +1,9 @@
 """The web server: slow clients stop nobody, and requests reach the application as sent."""
 
 import asyncio
+import errno
 import http.client
+import io
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -35,7 +37,7 @@ class Server:
         self.thread.start()
 
     async def _serve(self) -> None:
-        runner = web.ServerRunner(web.Server(self.bridge.handle, auto_decompress=False))
+        runner = web.ServerRunner(web_server.http_server(self.bridge))
         await runner.setup()
         await web.SockSite(runner, self.listener).start()
         await self.stopped.wait()
@@ -254,6 +256,52 @@ def test_silent_body_is_refused(
         assert connection.recv(100).startswith(b"HTTP/1.1 408 ")
 
 
+def test_bodies_share_the_disk(
+    serve: Callable[[Application], Server], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wsgi_bridge, "MAX_STORED_BYTES", 1000)
+    server = serve(echo)
+    head = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 901\r\n\r\n"
+    with server.send(head + bytes(900)):
+        wait_until(lambda: server.bridge.stored_bytes == 900)
+        assert server.request("POST", "/", body=bytes(101)).status == 503
+        assert server.get().status == 200
+    wait_until(lambda: server.bridge.stored_bytes == 0)
+    assert server.request("POST", "/", body=bytes(1000)).status == 200
+
+
+def test_full_disk_is_answered(
+    serve: Callable[[Application], Server], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class FullDisk(io.BytesIO):
+        def __init__(self, max_size: int) -> None:
+            super().__init__()
+
+        def write(self, data: Any) -> int:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    server = serve(echo)
+    with monkeypatch.context() as context:
+        context.setattr("tempfile.SpooledTemporaryFile", FullDisk)
+        assert server.request("POST", "/", body=b"abc").status == 503
+    assert server.request("POST", "/", body=b"abc").status == 200
+
+
+def test_unreadable_requests_are_refused_without_a_traceback(
+    serve: Callable[[Application], Server], caplog: pytest.LogCaptureFixture
+) -> None:
+    server = serve(echo)
+    for request in (
+        b"nonsense\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nno number\r\n",
+    ):
+        with server.send(request) as connection:
+            assert connection.recv(100).startswith((b"HTTP/1.1 400 ", b"HTTP/1.0 400 "))
+    server.send(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nabc").close()
+    assert server.get().status == 200
+    assert not [record for record in caplog.records if record.exc_info]
+
+
 def test_client_that_waits_for_permission_to_send_gets_it(
     serve: Callable[[Application], Server],
 ) -> None:
@@ -264,7 +312,9 @@ def test_client_that_waits_for_permission_to_send_gets_it(
         assert connection.recv(100).startswith(b"HTTP/1.1 200 ")
 
 
-def test_lost_client_ends_the_response(serve: Callable[[Application], Server]) -> None:
+def test_lost_client_ends_the_response(
+    serve: Callable[[Application], Server], caplog: pytest.LogCaptureFixture
+) -> None:
     closed = threading.Event()
 
     def chunks() -> Iterator[bytes]:
@@ -282,6 +332,7 @@ def test_lost_client_ends_the_response(serve: Callable[[Application], Server]) -
     connection.recv(1000)
     connection.close()
     assert closed.wait(30)
+    assert not caplog.records
 
 
 def test_error_in_the_middle_never_looks_like_a_complete_response(

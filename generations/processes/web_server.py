@@ -100,18 +100,21 @@ def _allow_many_connections() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-async def _serve(bridge: Bridge, listener: socket.socket) -> None:
-    stopped = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopped.set)
-    server = web.Server(
+def http_server(bridge: Bridge) -> web.Server:
+    return web.Server(
         bridge.handle,
         access_log=None,
         auto_decompress=False,
         keepalive_timeout=KEEPALIVE_SECONDS,
     )
-    runner = web.ServerRunner(server, shutdown_timeout=STOP_SECONDS)
+
+
+async def _serve(bridge: Bridge, listener: socket.socket) -> None:
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopped.set)
+    runner = web.ServerRunner(http_server(bridge), shutdown_timeout=STOP_SECONDS)
     await runner.setup()
     await web.SockSite(runner, listener, backlog=BACKLOG).start()
     await stopped.wait()

@@ -10,7 +10,7 @@ import contextvars
 import logging
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import IO, Any, TypeVar, cast
 from urllib.parse import unquote_to_bytes, urlsplit
@@ -23,14 +23,19 @@ logger = logging.getLogger(__name__)
 
 MAX_BODY_BYTES = 64 * 1024 * 1024  # above every form: Django's own limits answer with a page
 MAX_MEMORY_BYTES = 512 * 1024  # of a body; a longer one is in a temporary file
+MAX_STORED_BYTES = 1024 * 1024 * 1024  # of all bodies of a process, to spare the disk
 CHUNK_BYTES = 256 * 1024  # of a response
 SILENT_SECONDS = 60.0  # without a byte of the body
 
 Result = TypeVar("Result")
 
 
-class BodyTooLarge(Exception):
-    pass
+class BodyError(Exception):
+    """The body cannot be read; `status` and text are the answer."""
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(text)
+        self.status = status
 
 
 class FileChunks(FileWrapper):
@@ -41,22 +46,66 @@ class FileChunks(FileWrapper):
 
 
 class Bridge:
-    """`handle` is the request handler of an `aiohttp.web.Server`."""
+    """`handle` is the request handler of an `aiohttp.web.Server`. It logs all errors itself."""
 
     def __init__(self, application: WSGIApplication, threads: int) -> None:
         self.application = application
+        self.stored_bytes = 0
         self.pool = ThreadPoolExecutor(threads, thread_name_prefix="web")
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        try:
+            return await self._answer(request)
+        except ConnectionError:
+            return _refusal(400, "The client has gone.")  # not sent: the connection is lost
+        except Exception:
+            # Some of the response may be sent: the client must not take it for complete.
+            logger.exception("Error while answering %s %s", request.method, request.path)
+            if request.transport:
+                request.transport.abort()
+            return _refusal(500, "Server error.")
+
+    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         with tempfile.SpooledTemporaryFile(MAX_MEMORY_BYTES) as body:
             try:
-                size = await _read_body(request, body)
-            except BodyTooLarge:
-                return _refusal(413, "The request is too large.")
-            except TimeoutError:
-                return _refusal(408, "The request took too long.")
-            exchange = Exchange(self.application, _environ(request, cast("IO[bytes]", body), size))
-            return await self._send(request, exchange)
+                size = await self._read_body(request, cast("IO[bytes]", body))
+            except BodyError as error:
+                return _refusal(error.status, str(error))
+            try:
+                environ = _environ(request, cast("IO[bytes]", body), size)
+                return await self._send(request, Exchange(self.application, environ))
+            finally:
+                self.stored_bytes -= size
+
+    async def _read_body(self, request: web.BaseRequest, body: IO[bytes]) -> int:
+        """Store the whole body; return its size. Raises BodyError."""
+        if (request.content_length or 0) > MAX_BODY_BYTES:
+            raise BodyError(413, "The request is too large.")
+        size, is_complete = 0, False
+        try:
+            async for data in _body_chunks(request):
+                size += len(data)
+                self.stored_bytes += len(data)
+                if size > MAX_BODY_BYTES:
+                    raise BodyError(413, "The request is too large.")
+                if self.stored_bytes > MAX_STORED_BYTES:
+                    raise BodyError(503, "Too many uploads at once. Try again in a minute.")
+                body.write(data)
+            body.seek(0)
+            is_complete = True
+            return size
+        except TimeoutError as error:
+            raise BodyError(408, "The request took too long.") from error
+        except web.RequestPayloadError as error:
+            raise BodyError(400, "The request could not be read.") from error
+        except ConnectionError:
+            raise  # the client has gone
+        except OSError as error:
+            logger.error("Cannot store a request: %s", error)
+            raise BodyError(503, "The request could not be stored. Try again later.") from error
+        finally:
+            if not is_complete:
+                self.stored_bytes -= size
 
     async def _send(self, request: web.BaseRequest, exchange: "Exchange") -> web.StreamResponse:
         """Send chunks as fast as the client reads. A lost client ends the response early."""
@@ -71,14 +120,6 @@ class Bridge:
                     await response.write(await self._in_thread(context, exchange.next_chunk))
             await response.write_eof()
             return response
-        except ConnectionError:
-            raise
-        except Exception:
-            # The rest of the response is missing: the client must not take it for complete.
-            logger.exception("Error while answering %s %s", request.method, request.path)
-            if request.transport:
-                request.transport.abort()
-            return _refusal(500, "Server error.")
         finally:
             if not exchange.is_closed:
                 await self._in_thread(context, exchange.close)
@@ -153,24 +194,16 @@ def _refusal(status: int, text: str) -> web.Response:
     return response
 
 
-async def _read_body(request: web.BaseRequest, body: IO[bytes]) -> int:
-    """Store the whole body; return its size. Raises BodyTooLarge or TimeoutError."""
-    if (request.content_length or 0) > MAX_BODY_BYTES:
-        raise BodyTooLarge
+async def _body_chunks(request: web.BaseRequest) -> AsyncIterator[bytes]:
     if request.headers.get("Expect", "").lower() == "100-continue":
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         request.writer.output_size = 0
-    size = 0
     while True:
         async with asyncio.timeout(SILENT_SECONDS):
             data = await request.content.readany()
         if not data:
-            body.seek(0)
-            return size
-        size += len(data)
-        if size > MAX_BODY_BYTES:
-            raise BodyTooLarge
-        body.write(data)
+            return
+        yield data
 
 
 def _environ(request: web.BaseRequest, body: IO[bytes], size: int) -> WSGIEnvironment:
