@@ -145,7 +145,7 @@ def test_database_url_is_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
     database = read(monkeypatch, KLINGWEB_DATABASE_URL=url)["DATABASES"]["default"]
     names = ("USER", "PASSWORD", "HOST", "PORT", "NAME", "OPTIONS")
     assert [database[name] for name in names] == [
-        "u@x", "p#/%", "::1", "5433", "kling web", {"sslmode": "require"},
+        "u@x", "p#/%", "::1", "5433", "kling web", {"sslmode": "require", "connect_timeout": "5"},
     ]  # fmt: skip
 
 
