@@ -117,7 +117,10 @@ def _read_queue() -> dict[int, Range]:
     gate = UpstreamGate.current_or_none()
     concurrency_limit = (gate and gate.concurrency_limit) or settings.CONCURRENCY_LIMIT
     in_flight = Generation.objects.for_current_upstream().filter(
-        status__in=(Status.SUBMITTING, Status.RUNNING), lost_at=None
+        status__in=(Status.SUBMITTING, Status.RUNNING),
+        finished_at=None,
+        lost_at=None,
+        late_at=None,
     )
     if not concurrency_limit:
         in_flight = in_flight.none()  # possibly thousands, and no row waits for them

@@ -131,6 +131,10 @@ SUBMIT_GAP_SECONDS = env.number("KLINGWEB_SUBMIT_GAP_SECONDS", 0.01, 0, 60)
 LOOKUP_SECONDS = env.numbers("KLINGWEB_LOOKUP_SECONDS", "60,120,300,600", 0, _DAY, _MAX_STEPS)
 # The first wait after a 429; it doubles up to a minute.
 BUSY_RETRY_SECONDS = env.number("KLINGWEB_BUSY_RETRY_SECONDS", 1, 0.01, 60)
+# A request that alone is refused as "busy" for this long fails.
+BUSY_FAILS_AFTER_SECONDS = env.number("KLINGWEB_BUSY_FAILS_AFTER_SECONDS", 900, 0, _DAY)
+# How long smaller requests may pass one that waits for room; then room is kept for it.
+ROOM_WAIT_SECONDS = env.number("KLINGWEB_ROOM_WAIT_SECONDS", 60, 0, _DAY)
 # The first time between two probes during a hold; it doubles up to 15 minutes.
 HOLD_RETRY_SECONDS = env.integer("KLINGWEB_HOLD_RETRY_SECONDS", 60, 1, 900)
 
@@ -141,8 +145,10 @@ POLL_LOOPS = env.integer("KLINGWEB_POLL_LOOPS", 1, 1, 64)
 POLL_THREADS = env.integer("KLINGWEB_POLL_THREADS", 256, 1, 5000)
 # Between two polls of one task: up to the age of 1, 5 and 30 minutes, and after that.
 POLL_SECONDS = env.numbers("KLINGWEB_POLL_SECONDS", "4,8,20,60", 0.05, _DAY, 4)
-# A task is marked late after this time, or later if such tasks usually take longer.
+# A task is late after this time, and not before this multiple of the 90th percentile of its kind.
+# Late tasks no longer count towards the concurrency limit.
 LATE_SECONDS = env.integer("KLINGWEB_LATE_SECONDS", 300, 1, 30 * _DAY)
+LATE_FACTOR = env.number("KLINGWEB_LATE_FACTOR", 3, 1, 1000)
 # A task is lost once the upstream has answered "not found" for this long.
 DOUBT_SECONDS = env.integer("KLINGWEB_DOUBT_SECONDS", 600, 1, 30 * _DAY)
 # A task still unfinished after this time is lost.
@@ -164,17 +170,17 @@ WATCHDOG_HEARTBEAT_SECONDS = env.number("KLINGWEB_WATCHDOG_HEARTBEAT_SECONDS", 1
 WATCHDOG_TIMEOUT_SECONDS = env.number("KLINGWEB_WATCHDOG_TIMEOUT_SECONDS", 30, 1, 3600)
 
 # See docs/decisions/0002. `retry` must be far above `timeout`, or tasks run twice. Workers:
-# one per loop (submit, poll, fetch, lookup), one for slow downloads of a fetch loop that released
-# its lease early, and one for the next wake-up.
+# one per loop (submit, poll, fetch, lookup), three for the last slow calls of loops that released
+# their lease early (submits, polls, downloads), and one for the next wake-up.
 Q_CLUSTER: dict[str, Any] = {
     "name": "klingweb",
     "orm": "default",
-    "workers": 5 + POLL_LOOPS,
+    "workers": 7 + POLL_LOOPS,
     "queue_limit": 1,
     "bulk": 1,
     "poll": 0.2,
     "timeout": 60,
-    "retry": 600,
+    "retry": 900,
     "max_attempts": 3,
     "ack_failures": True,
     "save_limit": -1,
@@ -182,6 +188,7 @@ Q_CLUSTER: dict[str, Any] = {
     "recycle": 500,
     "max_rss": 300_000,
     "guard_cycle": 1,
+    "cache": "local",
 }
 
 # --- Django ----------------------------------------------------------------------------------
@@ -197,6 +204,8 @@ INSTALLED_APPS = [
     "django_htmx",
     "django_q",
     "csp",
+    "allauth",
+    "allauth.account",
     "generations",  # last: its admin classes replace those of other apps
 ]
 MIDDLEWARE = [
@@ -204,9 +213,11 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "generations.web.middleware.compress.CompressPages",
     "csp.middleware.CSPMiddleware",
+    "generations.web.middleware.readable.ReadableRequests",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     # Before the CSRF check, which reads the whole body: uploads without a session are not parsed.
     "generations.web.middleware.access.LoginRequired",
@@ -234,7 +245,12 @@ TEMPLATES = [
     }
 ]
 CACHES = {
-    "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
+    # Counts failing sign-ins: shared by all processes, and kept over a restart.
+    "default": {
+        "BACKEND": "django.core.cache.backends.db.DatabaseCache",
+        "LOCATION": "generations_cache",
+        "OPTIONS": {"MAX_ENTRIES": 100_000},
+    },
     # Rendered HTML, per process. An entry has 0.6 to 6 KB.
     "local": {
         "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
@@ -250,12 +266,32 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
 LOGIN_REDIRECT_URL = "studio"
-LOGIN_URL = "login"
-LOGOUT_REDIRECT_URL = "login"
+LOGIN_URL = "account_login"
+LOGOUT_REDIRECT_URL = "account_login"
 ADMIN_PASSWORD = env.secret("KLINGWEB_ADMIN_PASSWORD")
 # In the database: a per-process cache would keep sessions alive after a sign-out.
 SESSION_ENGINE = "django.contrib.sessions.backends.db"
 MESSAGE_STORAGE = "django.contrib.messages.storage.cookie.CookieStorage"
+
+# --- accounts (django-allauth) ---------------------------------------------------------------
+
+ACCOUNT_ADAPTER = "generations.web.account.adapter.AccountAdapter"
+ACCOUNT_LOGIN_METHODS = {"username"}
+ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*"]
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_SESSION_REMEMBER = True
+# Failing sign-ins, explained in web/account/adapter.py, and tries to change a password.
+ACCOUNT_RATE_LIMITS = {
+    "login": None,
+    "sign_in_here": "5/m/key,20/h/key",
+    "sign_in_address": "60/10m/ip",
+    "sign_in_name": "100/h/key",
+    "change_password": "5/m/user",
+}
+# Proxies in front of the web server, each of which appends to X-Forwarded-For. 0: not read at all.
+ALLAUTH_TRUSTED_PROXY_COUNT = env.integer("KLINGWEB_TRUSTED_PROXIES", 0, 0, 10)
+
+# --- languages and files ---------------------------------------------------------------------
 
 LANGUAGE_CODE = "en"
 USE_I18N = True
@@ -298,10 +334,17 @@ LOGGING = {
         "not_unavailable": {
             "()": "django.utils.log.CallbackFilter",
             "callback": _is_not_unavailable,
-        }
+        },
+        "repeated_lines": {"()": "klingweb.log_filters.RepeatedLines"},
     },
     "formatters": {"plain": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
+    "handlers": {
+        "console": {
+            "class": "logging.StreamHandler",
+            "formatter": "plain",
+            "filters": ["repeated_lines"],
+        }
+    },
     "loggers": {
         # Unreadable requests of strangers. Errors of our own are logged by wsgi_bridge.py.
         "aiohttp.server": {"level": "CRITICAL"},

@@ -8,3 +8,5 @@ urlpatterns = [
     path("", include("generations.web.urls")),  # first: it redirects old addresses of the admin
     path("admin/", admin.site.urls),
 ]
+
+handler429 = "generations.web.account.sign_in.too_many_requests"  # called by django-allauth

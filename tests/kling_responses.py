@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from generations.engines import kling
-from generations.engines.base import EngineError, ImageRequest, Task
+from generations.engines.base import EngineError, ImageRequest, SlowDown, Task
 from generations.engines.gateway import Gateway
 from tests.scripted_server import ScriptedResponse, ScriptedServer
 
@@ -45,7 +45,9 @@ def query(script: ScriptedResponse, **options: Any) -> Outcome:
 
 
 def meaning_of(outcome: Outcome) -> tuple[Any, ...]:
-    """The class of an error, and its kind or reason."""
+    """The class of an error, and the kind of a refusal or the reason of a hold."""
+    if isinstance(outcome, SlowDown):
+        return (SlowDown,)
     values = [getattr(outcome, name) for name in ("kind", "reason") if hasattr(outcome, name)]
     return (type(outcome), *values)
 

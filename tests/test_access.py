@@ -11,20 +11,24 @@ from tests.forms import HTMX
 
 pytestmark = pytest.mark.django_db
 
-PUBLIC = {"/accounts/login/", "/healthz", "/favicon.ico", "/admin/login/"}
+PUBLIC = {"/accounts/login/", "/healthz", "/favicon.ico"}
 EXAMPLES = {"pk": "1", "action": "cancel", "variant": "original", "app_label": "generations"}
 
 
-def all_urls(patterns: list[URLPattern | URLResolver], prefix: str = "/") -> Iterator[str]:
+def all_urls(
+    patterns: list[URLPattern | URLResolver],
+    prefix: str = "/",
+    examples: dict[str, str] = EXAMPLES,
+) -> Iterator[str]:
     for pattern in patterns:
         route = str(pattern.pattern)
         if isinstance(pattern, URLResolver):
-            yield from all_urls(pattern.url_patterns, prefix + route)
+            yield from all_urls(pattern.url_patterns, prefix + route, examples)
         elif "(?P" not in route:
-            for name, value in EXAMPLES.items():
+            for name, value in examples.items():
                 for converter in ("int", "slug", "str", "path"):
                     route = route.replace(f"<{converter}:{name}>", value)
-            yield prefix + route.replace("<path:object_id>", "1")
+            yield prefix + route.replace("<path:object_id>", examples["pk"])
 
 
 ALL_URLS = sorted(set(all_urls(get_resolver().url_patterns)))

@@ -85,7 +85,7 @@ def test_members_cannot_enter_a_task_id(
     [
         ("  ", "Enter the task ID"),
         ("task-of-another", "Another generation already has this task"),
-        ("x" * 201, "at most 200 characters"),
+        ("x" * 501, "at most 500 characters"),
         ("a\x00b", "Null characters"),
     ],
     ids=["empty", "taken", "too long", "null"],
@@ -341,7 +341,8 @@ def test_charges_are_read_in_a_constant_number_of_queries(
         (Failure.INPUT, False, True),
         (Failure.TIME, True, True),
         (Failure.OURS, True, True),  # an unknown message may say what to change
-        (Failure.OURS, False, False),
+        (Failure.OURS, False, True),
+        (Failure.REFUSED, False, True),
         (Failure.BALANCE, True, False),
         (Failure.BUSY, True, False),
     ],

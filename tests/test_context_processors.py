@@ -38,7 +38,7 @@ def test_views_that_count_in_their_own_query_count_once(name: str, owner_client:
 
 @pytest.mark.usefixtures("_no_count")
 def test_sign_in_page_counts_nothing(client: Client, db: None) -> None:
-    assert client.get(reverse("login")).status_code == 200
+    assert client.get(reverse("account_login")).status_code == 200
 
 
 @pytest.mark.usefixtures("_no_count")

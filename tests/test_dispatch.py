@@ -84,26 +84,96 @@ def test_postponed_request_keeps_its_place() -> None:
 # --- concurrency limit -------------------------------------------------------------------------
 
 
-def test_smaller_request_does_not_overtake_one_that_does_not_fit(settings: Settings) -> None:
-    settings.CONCURRENCY_LIMIT = 5
-    three, four, one = queue(make_member(), 3, 4, 1)
-    assert sent() == [three]
-    assert sent() == []
-    Generation.objects.filter(pk=three.pk).update(
+def finish(*rows: Generation) -> None:
+    Generation.objects.filter(pk__in=[row.pk for row in rows]).update(
         status=Status.CANCELED, finished_at=timezone.now()
     )
-    assert sent() == [four, one]
+
+
+def pass_room_wait(settings: Settings) -> None:
+    """Let the time end in which smaller requests may pass."""
+    past = timezone.now() - timedelta(seconds=settings.ROOM_WAIT_SECONDS + 1)
+    Generation.objects.exclude(waits_for_room_since=None).update(waits_for_room_since=past)
+
+
+def test_smaller_requests_pass_one_that_does_not_fit(settings: Settings) -> None:
+    settings.CONCURRENCY_LIMIT = 5
+    three, four, one = queue(make_member(), 3, 4, 1)
+    assert sent() == [three, one]
+    finish(three)
+    assert sent() == [four]
+
+
+def test_smaller_requests_far_behind_in_the_queue_are_found(settings: Settings) -> None:
+    settings.CONCURRENCY_LIMIT = 5
+    rows = queue(make_member(), 3, *repeat(4, 30), 1)
+    assert sent(2) == [rows[0], rows[-1]]
+
+
+def test_room_is_kept_for_a_request_that_others_have_passed_for_long(settings: Settings) -> None:
+    settings.CONCURRENCY_LIMIT = 5
+    ann, bob = make_member("ann"), make_member("bob")
+    (three,) = queue(bob, 3)
+    assert sent() == [three]
+    (four,), (one,) = queue(ann, 4), queue(bob, 1)
+    assert sent() == [one]
+    pass_room_wait(settings)
+    finish(one)
+    (another,) = queue(bob, 1)
+    assert sent() == []
+    finish(three)
+    assert sent() == [four, another]
+
+
+def test_no_room_is_kept_for_a_member_who_has_more_than_their_share(settings: Settings) -> None:
+    """Two tasks that never end and a third request of one member do not stop the others."""
+    settings.CONCURRENCY_LIMIT = 20
+    ann, bob = make_member("ann"), make_member("bob")
+    never_end = queue(ann, 9, 9)
+    assert sent() == never_end
+    queue(ann, 4, 1)
+    (of_bob,) = queue(bob, 1)
+    assert of_bob in sent()
+    pass_room_wait(settings)
+    finish(of_bob)
+    (later_of_ann,), (later_of_bob,) = queue(ann, 1), queue(bob, 1)
+    assert sent() == [later_of_bob], "but her other requests wait"
+    assert later_of_ann.status == Status.QUEUED
 
 
 def test_request_larger_than_the_limit_runs_alone(settings: Settings) -> None:
     settings.CONCURRENCY_LIMIT = 5
-    one, nine, another = queue(make_member(), 1, 9, 1)
+    one, nine = queue(make_member("ann"), 1, 9)
     assert sent() == [one]
-    Generation.objects.filter(pk=one.pk).update(status=Status.CANCELED, finished_at=timezone.now())
+    (another,) = queue(make_member("bob"), 1)
+    pass_room_wait(settings)
+    assert sent() == [another]
+    (third,) = queue(make_member("cem"), 1)
+    finish(one)
+    assert sent() == [], "room is kept for it"
+    finish(another)
     assert sent() == [nine]
     assert sent() == []
-    Generation.objects.filter(pk=nine.pk).update(status=Status.CANCELED, finished_at=timezone.now())
-    assert sent() == [another]
+    finish(nine)
+    assert sent() == [third]
+
+
+def test_queue_of_a_member_who_is_in_doubt_waits_and_others_go() -> None:
+    ann, bob = make_member("ann"), make_member("bob")
+    queue(ann, 1, 1)
+    (of_bob,) = queue(bob, 1)
+    until = timezone.now() + timedelta(minutes=1)
+    Member.objects.filter(pk=ann.pk).update(submit_not_before=until)
+    assert sent() == [of_bob]
+
+
+def test_row_with_a_wait_of_its_own_is_passed() -> None:
+    first, second = queue(make_member(), 1, 1)
+    (item,) = claim_next(1)
+    item.generation.mark_postponed(item.submission, TransitionReason.BUSY, seconds=60)
+    assert sent() == [second]
+    Generation.objects.filter(pk=first.pk).update(submit_not_before=timezone.now())
+    assert sent() == [first]
 
 
 MINUTES_AGO = timezone.now() - timedelta(minutes=11)
@@ -115,6 +185,7 @@ MINUTES_AGO = timezone.now() - timedelta(minutes=11)
         (Status.SUBMITTING, {}, True),
         (Status.RUNNING, {}, True),
         (Status.RUNNING, {"lost_at": timezone.now()}, False),
+        (Status.RUNNING, {"late_at": timezone.now()}, False),
         (Status.UNCONFIRMED, {}, True),
         (Status.UNCONFIRMED, {"status_at": MINUTES_AGO}, False),
         (Status.FETCHING, {}, False),

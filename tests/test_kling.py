@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from generations.engines.base import (
+    BusyReason,
     EngineError,
     ImageRequest,
     OnHold,
@@ -289,19 +290,22 @@ def test_only_an_internal_error_limits_attempts() -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "body", "known"),
+    ("status", "body", "reason"),
     [
-        (429, "", False),
-        (429, GATEWAY_BUSY, False),
-        (429, gateway_error("no"), False),
-        (429, kling_json(1303), True),
-        (503, gateway_error("no", code="model_not_found"), True),
+        (429, "", BusyReason.UNKNOWN),
+        (429, GATEWAY_BUSY, BusyReason.UNKNOWN),
+        (429, gateway_error("no"), BusyReason.UNKNOWN),
+        (429, kling_json(1302), BusyReason.RATE),
+        (429, kling_json(1303), BusyReason.CONCURRENCY),
+        (503, kling_json(5001), BusyReason.OVERLOADED),
+        (500, kling_json(5000), BusyReason.OVERLOADED),
+        (503, gateway_error("no", code="model_not_found"), BusyReason.NO_CHANNEL),
     ],
 )
-def test_bare_429_has_no_known_reason(status: int, body: object, known: bool) -> None:
+def test_reason_of_a_refusal_for_now(status: int, body: object, reason: BusyReason) -> None:
     outcome = submit(reply(status, body))
     assert isinstance(outcome, SlowDown)
-    assert outcome.reason_known is known
+    assert outcome.reason is reason
 
 
 def test_refusal_contains_the_upstreams_message_and_response() -> None:

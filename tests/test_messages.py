@@ -20,6 +20,7 @@ from generations.web.cards.messages import (
 )
 from generations.web.cards.progress import Progress
 from generations.web.cards.state import CardState
+from generations.web.formats import format_datetime
 from tests.builders import make_generation
 
 pytestmark = pytest.mark.django_db
@@ -60,6 +61,7 @@ def states(owner: Member, admin: Member, settings: Settings) -> list[CardState]:
             state_of(viewer, Status.RUNNING, lost_at=now),
             state_of(viewer, Status.SUCCEEDED, n=2, stored=1),
             state_of(viewer, Status.UNCONFIRMED, next_poll_at=now),
+            state_of(viewer, Status.ABANDONED, next_poll_at=now),
             state_of(viewer, Status.CANCELED, attempt=1),
             state_of(viewer, Status.CANCELED, attempt=1, paid_before=True),
             state_of(viewer, Status.FAILED, failure=Failure.OURS, was_not_received=True),
@@ -110,8 +112,10 @@ def test_open_and_complete_generations_say_nothing_about_a_charge(
 def test_every_wait_has_a_message(owner: Member) -> None:
     assert set(WAIT_MESSAGES) == set(Wait)
     for wait in Wait:
-        state = state_of(owner, Status.QUEUED, Progress(wait=wait))
-        assert state.waiting == str(WAIT_MESSAGES[wait])
+        until = timezone.now() if "%(time)s" in str(WAIT_MESSAGES[wait]) else None
+        state = state_of(owner, Status.QUEUED, Progress(wait=wait, until=until))
+        time = format_datetime(until, "H:i:s") if until else ""
+        assert state.waiting == str(WAIT_MESSAGES[wait]) % {"time": time}
 
 
 def test_every_action_has_a_button_and_is_offered(states: list[CardState]) -> None:

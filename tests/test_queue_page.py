@@ -124,7 +124,8 @@ def test_resume_ends_pause_and_hold_and_wakes_up_submit(
     gate = UpstreamGate.for_engine()
     assert not gate.is_paused
     assert not gate.is_held
-    assert [wake_up.func() for wake_up in OrmQ.objects.all()] == ["generations.worker.tasks.submit"]
+    woken = [wake_up.func() for wake_up in OrmQ.objects.all()]
+    assert woken == ["generations.worker.tasks.submit", "generations.worker.tasks.poll"]
 
 
 def test_resume_works_from_the_studio_banner(admin_client: Client, admin: Member) -> None:

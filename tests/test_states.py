@@ -76,13 +76,29 @@ def test_late_response_makes_an_unconfirmed_row_running() -> None:
     assert generation.status == Status.RUNNING
 
 
-def test_only_lost_running_rows_can_be_dismissed() -> None:
+def test_late_response_does_not_undo_a_dismissal_but_is_polled() -> None:
+    generation = make_generation(status=Status.QUEUED)
+    submission = generation.mark_submitting(60)
+    assert submission
+    generation.mark_unconfirmed(submission, TransitionReason.NO_ANSWER)
+    generation.abandon(by=generation.owner, version=generation.version)
+    assert generation.mark_running(submission, "task-9", 4)
+    assert (generation.status, generation.upstream_task_id) == (Status.ABANDONED, "task-9")
+    assert generation.next_poll_at
+    generation.mark_fetching(["https://a.example/0"])
+    assert (generation.status, generation.finished_at) == (Status.FETCHING, None)
+
+
+def test_only_late_and_lost_running_rows_can_be_dismissed() -> None:
     generation = make_generation(status=Status.RUNNING)
     assert not generation.abandon(by=generation.owner, version=generation.version)
     generation.mark_lost(TransitionReason.NO_LONGER_FOUND)
     assert generation.next_poll_at is None
     assert generation.abandon(by=generation.owner, version=generation.version)
     assert generation.status == Status.ABANDONED
+    late = make_generation(status=Status.RUNNING)
+    late.mark_late()
+    assert late.abandon(by=late.owner, version=late.version)
 
 
 def test_row_succeeds_with_one_stored_picture_and_fails_without() -> None:

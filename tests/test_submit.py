@@ -12,7 +12,7 @@ from pytest_django import Settings
 
 from generations.models import Generation, Status, Submission, UpstreamGate
 from generations.models.process import this_process
-from generations.worker import dispatch, submit
+from generations.worker import dispatch, submit, submit_outcomes
 from generations.worker.dispatch import PreparedSubmission
 from generations.worker.lease import LeasedLoop
 from tests.builders import make_generation, make_submission
@@ -109,25 +109,13 @@ def test_upstream_busy_for_minutes_without_a_reason_causes_a_hold(
     upstream: Simulator,
 ) -> None:
     upstream.scenario("empty-429", times=None)
-    make_generation()
+    make_queue(3)
     run_loops("submit")
     assert not UpstreamGate.for_engine().is_held
     UpstreamGate.objects.update(busy_since=timezone.now() - timedelta(minutes=6))
     run_worker()
     assert UpstreamGate.for_engine().hold_reason == UpstreamGate.HoldReason.BUSY
-    assert statuses() == [Status.QUEUED]
-
-
-def test_upstream_busy_with_a_reason_never_causes_a_hold(
-    upstream: Simulator,
-) -> None:
-    upstream.scenario("too-many", times=None)
-    make_generation()
-    run_loops("submit")
-    UpstreamGate.objects.update(busy_since=timezone.now() - timedelta(minutes=6))
-    run_loops("submit")
-    assert not UpstreamGate.for_engine().is_held
-    assert len(posts(upstream)) > 1
+    assert statuses() == [Status.QUEUED] * 3
 
 
 # --- waits -------------------------------------------------------------------------------------
@@ -169,7 +157,6 @@ def test_backoff_doubles_with_each_refusal_up_to_a_minute() -> None:
     for seconds in (1, 2, 4, 8, 16, 32, 60, 60):
         assert 0.8 * seconds <= UpstreamGate.for_engine().backoff_seconds() <= 1.2 * seconds
         UpstreamGate.for_engine().wait(0)
-    assert UpstreamGate.for_engine().backoff_seconds(100) == 100, "never below the requested wait"
     UpstreamGate.for_engine().clear()
     assert UpstreamGate.for_engine().backoff_seconds() < 2
 
@@ -246,8 +233,8 @@ def test_response_after_the_sweep_still_counts(
         assert statuses() == [Status.UNCONFIRMED]
         record(item, post)
 
-    record = submit._record_response
-    monkeypatch.setattr(submit, "_record_response", record_late)
+    record = submit_outcomes.record_outcome
+    monkeypatch.setattr(submit_outcomes, "record_outcome", record_late)
     upstream.scenario(scenario)
     make_generation()
     run_worker(lambda: statuses() == [end], f"it is {end}")

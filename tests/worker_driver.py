@@ -77,7 +77,7 @@ def run_loops(*lease_names: str, seconds: float = LOOP_SECONDS) -> None:
 def is_idle() -> bool:
     """Whether no row changes without a person, a response or the end of a hold."""
     moving = Generation.objects.live().filter(lost_at=None)
-    if UpstreamGate.for_engine().is_held and not dispatch.opens_soon():
+    if UpstreamGate.for_engine().is_held and not dispatch.has_candidates():
         moving = moving.exclude(status=Status.QUEUED)
     return not moving.exists()
 

@@ -16,6 +16,7 @@ class UpstreamGateAdmin(ReadOnlyMixin, admin.ModelAdmin):
         "probe_at",
         "submit_not_before",
         "silent_until",
+        "busy_reason",
         "concurrency_limit",
         "paused_at",
         "paused_by",

@@ -9,6 +9,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol
 
+MAX_TASK_ID_CHARACTERS = 500  # as stored; a longer one cannot be polled
+
 
 class FailureKind(StrEnum):
     """Why a generation failed. Stored in rows: values never change."""
@@ -19,6 +21,7 @@ class FailureKind(StrEnum):
     BUSY = "busy"
     TIME = "time"
     OURS = "ours"  # an error of this install, of the gateway or of the engine
+    REFUSED = "refused"  # set by the worker: refused as if for all, while others were accepted
     FILES = "files"  # set by the worker: the images exist, but none could be downloaded
 
 
@@ -29,8 +32,19 @@ class HoldReason(StrEnum):
     KEY = "key"
     RIGHTS = "rights"
     ADDRESS = "address"
+    MODEL = "model"  # set by the gate: the gateway has no channel for the model, for minutes
     BUSY = "busy"  # set by the gate: 429 for minutes, without a known reason
     UNREACHED = "unreached"  # set by the gate: several submits without a readable response
+
+
+class BusyReason(StrEnum):
+    """Why a request was not accepted for now."""
+
+    CONCURRENCY = "concurrency"  # too many tasks in progress
+    RATE = "rate"  # too many requests per second
+    OVERLOADED = "overloaded"  # an error or maintenance of the upstream
+    NO_CHANNEL = "no-channel"  # the gateway has no channel for the model now
+    UNKNOWN = "unknown"  # a bare 429: any of these, or an empty account
 
 
 class State(StrEnum):
@@ -125,7 +139,7 @@ class SlowDown(EngineError):
 
     wait_seconds: float | None = None
     max_attempts: int | None = None
-    reason_known: bool = True  # False: a bare 429, which may also mean an empty account
+    reason: BusyReason = BusyReason.OVERLOADED
 
 
 @dataclass(eq=False)

@@ -6,7 +6,7 @@ Authentication, redaction of the key, Retry-After, and the gateway's own error c
 
 import json
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,7 +14,16 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from . import envelope
-from .base import EngineError, FailureKind, HoldReason, NotSent, OnHold, SlowDown, Unanswered
+from .base import (
+    BusyReason,
+    EngineError,
+    FailureKind,
+    HoldReason,
+    NotSent,
+    OnHold,
+    SlowDown,
+    Unanswered,
+)
 from .deadline import Deadline
 from .http_client import HttpConnection, HttpResponse
 
@@ -192,7 +201,7 @@ def hold_or_wait(
     response: ParsedResponse,
     *,
     hold_codes: Mapping[str, HoldReason],
-    busy_codes: Collection[str],
+    busy_codes: Mapping[str, BusyReason],
 ) -> EngineError | None:
     """Return the error that means the same for a submit and a query, or None.
 
@@ -200,8 +209,8 @@ def hold_or_wait(
     """
     if reason := hold_codes.get(response.code) or HOLD_CODES.get(response.code):
         return response.as_error(OnHold, reason=reason)
-    if response.code in busy_codes:
-        return response.slow_down()
+    if busy_reason := busy_codes.get(response.code):
+        return response.slow_down(reason=busy_reason)
     is_quota = bool(_QUOTA.search(response.message))
     match response.http_status:
         case 402 | 401 | 403 | 429 as status if is_quota or status == 402:
@@ -214,7 +223,7 @@ def hold_or_wait(
             reason = HoldReason.ADDRESS if is_address else HoldReason.RIGHTS
             return response.as_error(OnHold, reason=reason)
         case 429:
-            return response.slow_down(reason_known=False)
+            return response.slow_down(reason=BusyReason.UNKNOWN)
     return None
 
 

@@ -13,6 +13,8 @@ from urllib.parse import quote
 
 from . import envelope, gateway
 from .base import (
+    MAX_TASK_ID_CHARACTERS,
+    BusyReason,
     EngineError,
     FailureKind,
     HoldReason,
@@ -66,7 +68,11 @@ HOLD_CODES = {
     "1103": HoldReason.RIGHTS,
     "1304": HoldReason.ADDRESS,
 }
-BUSY_CODES = {"1302", "1303", "5001"}
+BUSY_CODES = {
+    "1302": BusyReason.RATE,
+    "1303": BusyReason.CONCURRENCY,
+    "5001": BusyReason.OVERLOADED,
+}
 # Final: these prove that nothing was accepted (T3 of models/status.py).
 REFUSAL_CODES = {
     "1200": FailureKind.INPUT,
@@ -192,7 +198,7 @@ def _read_submit(response: ParsedResponse, *, names_model: bool) -> Task:
     upstream_task_id = envelope.first_id(response.layers)
     if not upstream_task_id:
         raise _submit_error(response, names_model)
-    if not response.is_success:
+    if not response.is_success or len(upstream_task_id) > MAX_TASK_ID_CHARACTERS:
         raise response.as_error(Unanswered)  # an error with a task id contradicts itself
     # A task id means a charge: it counts, whatever else the response contains.
     return _parse_task(response, upstream_task_id) or Task(
@@ -215,7 +221,7 @@ def _submit_error(response: ParsedResponse, names_model: bool) -> EngineError:
     if code == INTERNAL_ERROR_CODE:
         return response.slow_down(max_attempts=2)
     if code == gateway.NO_CHANNEL_CODE and status == 503:
-        return response.slow_down()
+        return response.slow_down(reason=BusyReason.NO_CHANNEL)
     if code == INTERNAL_TIMEOUT_CODE:
         return response.as_error(Unanswered)
     if error := _hold_or_wait(response):

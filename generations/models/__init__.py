@@ -1,5 +1,7 @@
 """Data and rules. The database row is the only interface between web and worker."""
 
+from generations.engines.base import MAX_TASK_ID_CHARACTERS
+
 from .collection import Collection, CollectionItem
 from .favourite import Favourite
 from .generation import Generation, TaskTaken
@@ -12,10 +14,12 @@ from .status import Failure, Status
 from .submission import Submission
 from .tag import Tag
 from .transition import Transition, TransitionReason
-from .upstream_gate import DEFAULT_ENGINE, ReportSource, UpstreamGate
+from .upstream_gate import SentRequest, UpstreamGate
+from .upstream_gate_base import DEFAULT_ENGINE, ReportSource
 
 __all__ = [
     "DEFAULT_ENGINE",
+    "MAX_TASK_ID_CHARACTERS",
     "Collection",
     "CollectionItem",
     "Failure",
@@ -26,6 +30,7 @@ __all__ = [
     "Picture",
     "ReferenceImage",
     "ReportSource",
+    "SentRequest",
     "Status",
     "Submission",
     "Tag",

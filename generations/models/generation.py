@@ -15,6 +15,8 @@ from django.db import transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
+from generations.engines.base import MAX_TASK_ID_CHARACTERS
+
 from .generation_base import GenerationBase
 from .generation_queryset import BaseGenerationQuerySet
 from .member import Member
@@ -25,7 +27,6 @@ from .submission import Submission
 from .transition import TransitionReason
 from .upstream_gate import UpstreamGate
 
-MAX_TASK_ID_LENGTH = 200  # characters: the length of the column
 UNANSWERED = (Status.SUBMITTING, Status.UNCONFIRMED)
 
 
@@ -55,6 +56,7 @@ class Generation(GenerationBase):
                 TransitionReason.SENT,
                 condition=Q(attempt=self.attempt),
                 attempt=self.attempt + 1,
+                waits_for_room_since=None,
                 # Set only if the request carries `external_id`: see `mark_unconfirmed`.
                 next_poll_at=deadline_at if settings.UPSTREAM_LOOKUP else None,
             ):
@@ -72,7 +74,10 @@ class Generation(GenerationBase):
         reason: TransitionReason = TransitionReason.ACCEPTED,
         by: Member | None = None,
     ) -> bool:
-        """T2: a task id is known, however late. The first poll is due in `first_poll` seconds."""
+        """T2: a task id is known, however late. The first poll is due in `first_poll` seconds.
+
+        A dismissed row stays dismissed, but is polled: images that still arrive are kept.
+        """
         now = timezone.now()
         changes: dict[str, Any] = {
             "upstream_task_id": upstream_task_id,
@@ -83,6 +88,8 @@ class Generation(GenerationBase):
         }
         return self._apply_response(
             submission, UNANSWERED, Status.RUNNING, reason, by=by, **changes
+        ) or self._annotate(
+            reason, Status.ABANDONED, by=by, condition=Q(attempt=submission.attempt), **changes
         )
 
     def mark_refused(
@@ -103,10 +110,43 @@ class Generation(GenerationBase):
             next_poll_at=None,
         )
 
-    def mark_postponed(self, submission: Submission, reason: TransitionReason) -> bool:
-        """T4, T5: certainly not accepted. The row keeps its place in the queue."""
+    def mark_postponed(
+        self,
+        submission: Submission,
+        reason: TransitionReason,
+        *,
+        seconds: float = 0,
+        is_own: bool = False,
+        **changes: Any,
+    ) -> bool:
+        """T4, T5: certainly not accepted. The row keeps its place in the queue.
+
+        `seconds` is its own wait: others pass it for so long. `is_own`: the cause may be this
+        request alone, so this counts towards giving up.
+        """
+        now = timezone.now()
+        if seconds:
+            changes["postponed_since"] = self.postponed_since or now
+        if is_own:
+            changes["postponements"] = self.postponements + 1
         return self._apply_response(
-            submission, [Status.SUBMITTING], Status.QUEUED, reason, next_poll_at=None
+            submission,
+            [Status.SUBMITTING],
+            Status.QUEUED,
+            reason,
+            next_poll_at=None,
+            submit_not_before=now + timedelta(seconds=seconds) if seconds else None,
+            **changes,
+        )
+
+    def postpone_unsent(self, seconds: float) -> None:
+        """Let others pass this queued row for a while: it could not be prepared."""
+        now = timezone.now()
+        Generation.objects.filter(pk=self.pk, status=Status.QUEUED).update(
+            submit_not_before=now + timedelta(seconds=seconds),
+            postponements=F("postponements") + 1,
+            postponed_since=self.postponed_since or now,
+            version=F("version") + 1,
         )
 
     def mark_unconfirmed(self, submission: Submission, reason: TransitionReason) -> bool:
@@ -146,7 +186,7 @@ class Generation(GenerationBase):
     def mark_found(self, submission: Submission, upstream_task_id: str) -> bool:
         """T2: a lookup found the task. Raises `TaskTaken`."""
         with transaction.atomic():
-            self._claim_task_id(upstream_task_id)
+            self.claim_task_id(upstream_task_id)
             changed = self.mark_running(submission, upstream_task_id, 0, TransitionReason.FOUND)
             if changed:
                 self.submissions.record_task_id(upstream_task_id)
@@ -172,7 +212,7 @@ class Generation(GenerationBase):
 
     def mark_failed(self, failure: Failure, message: str, response: str = "") -> bool:
         """T11: the task failed upstream."""
-        return self._transition(
+        return self._stop_polling_dismissed() or self._transition(
             Status.RUNNING,
             Status.FAILED,
             TransitionReason.FAILED,
@@ -210,7 +250,16 @@ class Generation(GenerationBase):
         return self._annotate(TransitionReason.LATE, late_at=timezone.now())
 
     def mark_lost(self, reason: TransitionReason) -> bool:
-        return self._annotate(reason, lost_at=timezone.now(), next_poll_at=None)
+        return self._stop_polling_dismissed() or self._annotate(
+            reason, lost_at=timezone.now(), next_poll_at=None
+        )
+
+    def _stop_polling_dismissed(self) -> bool:
+        """End the polls of a dismissed row. False for any other."""
+        if self.status != Status.ABANDONED:
+            return False
+        dismissed = Generation.objects.filter(pk=self.pk, status=Status.ABANDONED)
+        return bool(dismissed.update(next_poll_at=None, version=F("version") + 1))
 
     def set_first_not_found(self, first_not_found_at: datetime | None) -> None:
         """Record when the upstream first reported "not found". None: it has the task again."""
@@ -248,11 +297,18 @@ class Generation(GenerationBase):
             by=by,
             condition=Q(version=version),
             next_poll_at=None,
+            submit_not_before=None,
+            postponements=0,
+            postponed_since=None,
+            held_at=None,
         )
 
     def abandon(self, by: Member | None, version: int) -> bool:
-        """T9: dismiss an unconfirmed or a lost generation."""
+        """T9: dismiss an unconfirmed, a late or a lost generation."""
         same_version = Q(version=version)
+        is_overdue = Q(late_at__isnull=False) | Q(lost_at__isnull=False)
+        # A late task is still polled, so that images which arrive after all are kept.
+        stops_polling: dict[str, Any] = {"next_poll_at": None}
         return any(
             self._transition(
                 from_status,
@@ -260,11 +316,11 @@ class Generation(GenerationBase):
                 TransitionReason.DISMISSED,
                 by=by,
                 condition=condition,
-                next_poll_at=None,
+                **changes,
             )
-            for from_status, condition in (
-                (Status.UNCONFIRMED, same_version),
-                (Status.RUNNING, same_version & Q(lost_at__isnull=False)),
+            for from_status, condition, changes in (
+                (Status.UNCONFIRMED, same_version, stops_polling),
+                (Status.RUNNING, same_version & is_overdue, {}),
             )
         )
 
@@ -301,14 +357,14 @@ class Generation(GenerationBase):
         Raises `TaskTaken`.
         """
         upstream_task_id = upstream_task_id.strip()
-        if not 0 < len(upstream_task_id) <= MAX_TASK_ID_LENGTH:
+        if not 0 < len(upstream_task_id) <= MAX_TASK_ID_CHARACTERS:
             return False
         now, is_lost = timezone.now(), Q(status=Status.RUNNING, lost_at__isnull=False)
         row = Generation.objects.filter(
             Q(status=Status.UNCONFIRMED) | is_lost, pk=self.pk, version=version
         )
         with transaction.atomic():
-            self._claim_task_id(upstream_task_id)
+            self.claim_task_id(upstream_task_id)
             if not row.update(status=F("status")):  # locks the row
                 return False
             changed = self._annotate(
@@ -331,13 +387,14 @@ class Generation(GenerationBase):
                 self.submissions.record_task_id(upstream_task_id)
         return changed
 
-    def _claim_task_id(self, upstream_task_id: str) -> None:
+    def claim_task_id(self, upstream_task_id: str) -> None:
         """Lock the task id until the transaction ends. Raises `TaskTaken`."""
         UpstreamGate.for_engine(self.engine).lock()
-        others = Generation.objects.exclude(pk=self.pk).filter(upstream_task_id=upstream_task_id)
-        other_submissions = Submission.objects.exclude(generation=self).filter(
-            upstream_task_id=upstream_task_id
-        )
+        same_task = Q(upstream_task_id=upstream_task_id)
+        others = Generation.objects.filter(same_task, upstream=self.upstream).exclude(pk=self.pk)
+        other_submissions = Submission.objects.filter(
+            same_task, generation__upstream=self.upstream
+        ).exclude(generation=self)
         if others.exists() or other_submissions.exists():
             raise TaskTaken(f"Kling task {upstream_task_id} belongs to another generation")
 

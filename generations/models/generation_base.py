@@ -10,6 +10,8 @@ from django.db.models import F, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from generations.engines.base import MAX_TASK_ID_CHARACTERS
+
 from .generation_queryset import BaseGenerationQuerySet
 from .member import Member
 from .picture import Picture
@@ -17,7 +19,7 @@ from .search_text import normalize
 from .status import FINAL, LIVE, OPEN, WITH_TASK, Failure, Status
 from .submission import Submission
 from .transition import Transition, TransitionReason
-from .upstream_gate import DEFAULT_ENGINE
+from .upstream_gate_base import DEFAULT_ENGINE
 
 
 def _namespace(key: str) -> UUID:
@@ -100,13 +102,30 @@ class GenerationBase(models.Model):
     attempt = models.PositiveIntegerField(default=0, help_text=_("How often it has been sent."))
     submitted_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
+    submit_not_before = models.DateTimeField(
+        null=True, blank=True, help_text=_("A queued request is not sent before this time.")
+    )
+    postponements = models.PositiveIntegerField(
+        default=0, help_text=_("How often it could not be sent for a reason of its own.")
+    )
+    postponed_since = models.DateTimeField(null=True, blank=True)
+    held_at = models.DateTimeField(
+        null=True, blank=True, help_text=_("When its answer last put generation on hold.")
+    )
+    waits_for_room_since = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text=_("When it first was next in the queue and too large for the limit."),
+    )
     failure = models.CharField(max_length=8, choices=Failure, blank=True, default="")
     failure_message = models.CharField(
         max_length=500, blank=True, default="", help_text=_("The message from the upstream.")
     )
 
     # The upstream task
-    upstream_task_id = models.CharField(max_length=200, blank=True, default="", db_index=True)
+    upstream_task_id = models.CharField(
+        max_length=MAX_TASK_ID_CHARACTERS, blank=True, default="", db_index=True
+    )
     next_poll_at = models.DateTimeField(null=True, blank=True)
     polls = models.PositiveIntegerField(default=0)
     poll_failures = models.PositiveIntegerField(

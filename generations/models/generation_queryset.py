@@ -12,9 +12,9 @@ from django.utils import timezone
 
 from .member import Member
 from .picture import Picture
-from .status import FINAL, LIVE, OPEN, TRANSITIONS, Status
+from .status import FINAL, LIVE, OPEN, POLLED, TRANSITIONS, Status
 from .transition import Transition, TransitionReason
-from .upstream_gate import DEFAULT_ENGINE
+from .upstream_gate_base import DEFAULT_ENGINE
 
 # An unconfirmed request counts as in flight for this long; no task takes longer upstream.
 UNCONFIRMED_IN_FLIGHT = timedelta(minutes=10)
@@ -109,21 +109,50 @@ class BaseGenerationQuerySet(models.QuerySet[Row]):
         last_served = F("owner__last_submitted_at").asc(nulls_first=True)
         return (
             self.for_engine(engine)
-            .filter(status=Status.QUEUED)
+            .filter(status=Status.QUEUED, finished_at=None)
             .annotate(turn=turn)
             .order_by("turn", last_served, "created_at", "pk")
         )
 
+    def ready_to_submit(self, at: datetime) -> Self:
+        """Queued rows without a wait of their own or of their owner at that time."""
+        return self.filter(
+            Q(submit_not_before=None) | Q(submit_not_before__lte=at),
+            Q(owner__submit_not_before=None) | Q(owner__submit_not_before__lte=at),
+            status=Status.QUEUED,
+            finished_at=None,
+        )
+
+    def mark_waiting_for_room(self, rows: Sequence[Row]) -> None:
+        """Record since when these rows are next in the queue but too large for the limit."""
+        new = [row.pk for row in rows if getattr(row, "waits_for_room_since", None) is None]
+        if new:
+            self.filter(pk__in=new, waits_for_room_since=None).update(
+                waits_for_room_since=timezone.now()
+            )
+
+    def end_waits(self) -> None:
+        """Let queued rows be submitted now, whatever they and their owners wait for."""
+        queued = self.filter(status=Status.QUEUED, finished_at=None)
+        Member.objects.filter(submit_not_before__isnull=False).update(submit_not_before=None)
+        queued.filter(submit_not_before__isnull=False).update(
+            submit_not_before=None, version=F("version") + 1
+        )
+
     def images_in_flight(self, engine: str = DEFAULT_ENGINE) -> int:
         """Images that the upstream generates or may be generating now: the sum of `n`."""
+        return sum(self.images_in_flight_by_owner(engine).values())
+
+    def images_in_flight_by_owner(self, engine: str = DEFAULT_ENGINE) -> dict[int, int]:
+        """Images in flight by the key of their owner. Late tasks do not count: see `mark_late`."""
         recent = Q(status_at__gt=timezone.now() - UNCONFIRMED_IN_FLIGHT)
         in_flight = (
             Q(status=Status.SUBMITTING)
-            | Q(status=Status.RUNNING, lost_at=None)
+            | Q(status=Status.RUNNING, lost_at=None, late_at=None)
             | Q(recent, status=Status.UNCONFIRMED)
         )
-        rows = self.for_engine(engine).filter(in_flight)
-        return rows.aggregate(images=Sum("n"))["images"] or 0
+        rows = self.for_engine(engine).filter(in_flight, finished_at=None)
+        return dict(rows.order_by().values_list("owner").annotate(images=Sum("n")))
 
     def request(self, *, owner: Member, key: str, **columns: Any) -> tuple[Row, bool]:
         """T0: create a queued generation. With a key used before: that row, and False.
@@ -193,13 +222,17 @@ class BaseGenerationQuerySet(models.QuerySet[Row]):
         """
         now = timezone.now()
         with transaction.atomic():
-            pks = self.filter(pk__in=results).transition(
-                Status.RUNNING,
-                Status.FETCHING,
-                TransitionReason.COMPLETED,
-                next_poll_at=None,
-                lost_at=None,
-            )
+            pks = [
+                pk
+                for status in POLLED
+                for pk in self.filter(pk__in=results).transition(
+                    status,
+                    Status.FETCHING,
+                    TransitionReason.COMPLETED,
+                    next_poll_at=None,
+                    lost_at=None,
+                )
+            ]
             with connection.cursor() as cursor:
                 cursor.executemany(
                     "UPDATE generations_generation SET last_response = %s WHERE id = %s",
@@ -217,7 +250,7 @@ class BaseGenerationQuerySet(models.QuerySet[Row]):
     def claim_due(
         self, limit: int, lease_seconds: float, engine: str = DEFAULT_ENGINE
     ) -> list[Row]:
-        """Lease up to `limit` running rows whose poll is due, oldest first.
+        """Lease up to `limit` running or dismissed rows whose poll is due, oldest first.
 
         `next_poll_at` is both schedule and lease: rows claimed by a process that died become due
         again without further action. `reschedule` writes only if the value set here is unchanged.
@@ -230,7 +263,7 @@ class BaseGenerationQuerySet(models.QuerySet[Row]):
                 self.raw(
                     f"""UPDATE generations_generation SET next_poll_at = %s WHERE id IN (
                             SELECT id FROM generations_generation
-                            WHERE status = 'running' AND next_poll_at <= %s
+                            WHERE status IN ('running', 'abandoned') AND next_poll_at <= %s
                                 AND upstream = %s AND engine = %s
                             ORDER BY next_poll_at LIMIT %s {skip_locked})
                         RETURNING {", ".join(POLL_COLUMNS)}""",  # noqa: S608
@@ -258,7 +291,8 @@ class BaseGenerationQuerySet(models.QuerySet[Row]):
                 cursor.executemany(
                     """UPDATE generations_generation
                        SET next_poll_at = %s, polls = polls + 1, poll_failures = %s
-                       WHERE id = %s AND status = 'running' AND next_poll_at = %s""",
+                       WHERE id = %s AND status IN ('running', 'abandoned')
+                           AND next_poll_at = %s""",
                     batch,
                 )
 
@@ -267,7 +301,8 @@ class BaseGenerationQuerySet(models.QuerySet[Row]):
 
         Rows that are merely scheduled within `lease_seconds` become due early, which is harmless.
         """
-        self._make_due(Status.RUNNING, lease_seconds)
+        for status in POLLED:
+            self._make_due(status, lease_seconds)
 
     def due_for_lookup(self, engine: str = DEFAULT_ENGINE) -> Self:
         """Unconfirmed rows whose lookup is due; none if the upstream supports no lookups."""

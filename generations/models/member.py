@@ -48,6 +48,13 @@ class Member(AbstractUser):
         help_text=_("Queue order: members who were served longest ago come first."),
     )
 
+    unanswered_in_a_row = models.PositiveIntegerField(
+        default=0, editable=False, help_text=_("Submits in a row without a readable answer.")
+    )
+    submit_not_before = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text=_("Set after several of these.")
+    )
+
     objects: ClassVar[MemberManager] = MemberManager()
 
     class Meta:

@@ -24,6 +24,8 @@ class Status(models.TextChoices):
 LIVE = (Status.QUEUED, Status.SUBMITTING, Status.RUNNING, Status.FETCHING)
 OPEN = (*LIVE, Status.UNCONFIRMED)
 FINAL = (Status.SUCCEEDED, Status.FAILED, Status.ABANDONED, Status.CANCELED)
+# Polled while `next_poll_at` is set. A dismissed task may still deliver images.
+POLLED = (Status.RUNNING, Status.ABANDONED)
 # States that require an upstream task id.
 WITH_TASK = (Status.RUNNING, Status.FETCHING, Status.SUCCEEDED)
 
@@ -41,6 +43,7 @@ TRANSITIONS: frozenset[tuple[Status, Status]] = frozenset(
         (Status.UNCONFIRMED, Status.ABANDONED),  # T9
         (Status.RUNNING, Status.ABANDONED),  # T9, only when lost
         (Status.RUNNING, Status.FETCHING),  # T10
+        (Status.ABANDONED, Status.FETCHING),  # T10, after a dismissal
         (Status.RUNNING, Status.FAILED),  # T11
         (Status.FETCHING, Status.SUCCEEDED),  # T12
         (Status.FETCHING, Status.FAILED),  # T12
@@ -59,4 +62,5 @@ class Failure(models.TextChoices):
     BUSY = FailureKind.BUSY.value, _("Kling was too busy")
     TIME = FailureKind.TIME.value, _("Timed out")
     OURS = FailureKind.OURS.value, _("Error in klingweb or at Kling")
+    REFUSED = FailureKind.REFUSED.value, _("Refused, while others were accepted")
     FILES = FailureKind.FILES.value, _("Images ready, download failed")

@@ -4,6 +4,8 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from generations.engines.base import MAX_TASK_ID_CHARACTERS
+
 
 class SubmissionQuerySet(models.QuerySet["Submission"]):
     def record_task_id(self, upstream_task_id: str) -> None:
@@ -38,7 +40,7 @@ class Submission(models.Model):
     response = models.TextField(
         blank=True, default="", help_text=_("The response body, truncated.")
     )
-    upstream_task_id = models.CharField(max_length=200, blank=True, default="")
+    upstream_task_id = models.CharField(max_length=MAX_TASK_ID_CHARACTERS, blank=True, default="")
 
     objects = SubmissionQuerySet.as_manager()
 
@@ -48,6 +50,7 @@ class Submission(models.Model):
                 fields=["generation", "attempt"], name="submission_generation_attempt_uniq"
             )
         ]
+        indexes = [models.Index(fields=["upstream_task_id"], name="submission_task_id_idx")]
 
     def __str__(self) -> str:
         return f"attempt {self.attempt} of generation {self.generation_id}"

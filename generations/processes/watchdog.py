@@ -18,7 +18,7 @@ from django.db import Error as DatabaseError
 from django.db import connection
 
 from generations.database_errors import explain
-from generations.models import Lease
+from generations.models import Lease, UpstreamGate
 from generations.worker import tasks
 
 from .forked import ForkedProcess, die_with_parent
@@ -33,6 +33,7 @@ def run_cluster_alone() -> None:
     """Run the cluster without a watchdog; each of its processes dies with its parent."""
     os.register_at_fork(after_in_child=die_with_parent)
     tasks.create_schedules()
+    UpstreamGate.for_engine().forget_answers()
     tasks.run_cluster()
 
 

@@ -39,6 +39,12 @@ HOLD_MESSAGES = {
         _("Generation is on hold: Kling rejects the IP address of this server."),
         admin_advice=_("Allow this address at the gateway. klingweb retries automatically."),
     ),
+    "model": HoldMessage(
+        _("Generation is on hold: the gateway does not offer the model at the moment."),
+        admin_advice=_(
+            "Check at the gateway which models the key may use. klingweb retries automatically."
+        ),
+    ),
     "busy": HoldMessage(_("Generation is on hold: Kling has been too busy for several minutes.")),
     "unreached": HoldMessage(_("Generation is on hold: Kling is not responding correctly.")),
 }

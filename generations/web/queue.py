@@ -1,7 +1,6 @@
 """The queue page, for admins: the state of generation, and its pause."""
 
 import logging
-from datetime import datetime
 from typing import Any
 
 from django import forms
@@ -11,7 +10,6 @@ from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
-from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_http_methods, require_POST
@@ -59,7 +57,7 @@ def queue(request: MemberRequest) -> HttpResponse:
 
 @require_POST
 def resume(request: MemberRequest) -> HttpResponse:
-    """End the pause that the page showed, and any hold, and wake up the submit loop.
+    """End the pause that the page showed, any hold and all waits, and wake up the loops.
 
     `pause` is the `pause_id` from the page. A newer pause, which the admin has not seen, stays.
     """
@@ -70,7 +68,9 @@ def resume(request: MemberRequest) -> HttpResponse:
         is_same = not pause or request.POST.get("pause") == pause
         if is_same:
             gate.resume()
+            Generation.objects.for_engine().end_waits()
             tasks.enqueue_submit()
+            tasks.enqueue_poll()
     if is_same:
         logger.info("Generation resumed by %s", request.user)
     else:
@@ -88,18 +88,11 @@ def _context(request: MemberRequest, form: PauseForm) -> dict[str, Any]:
     return {
         "form": form,
         "gate": gate,
-        "sending_resumes_at": _sending_resumes_at(gate),
         "concurrency_limit": gate.concurrency_limit or settings.CONCURRENCY_LIMIT,
         "images_in_flight": Generation.objects.images_in_flight(),
         "counts": _counts(),
         "heartbeat_at": Lease.last_heartbeat("worker"),
     }
-
-
-def _sending_resumes_at(gate: UpstreamGate) -> datetime | None:
-    """Return the end of the wait that the upstream asked for; None without a wait."""
-    waits = [until for until in (gate.submit_not_before, gate.silent_until) if until]
-    return max((until for until in waits if until > timezone.now()), default=None)
 
 
 def _counts() -> list[tuple[str, Count]]:

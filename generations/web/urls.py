@@ -1,10 +1,10 @@
 """URLs of all pages, and of the requests that pages make themselves."""
 
-from django.contrib.auth import views as auth_views
+from django.contrib.auth.views import LogoutView
 from django.urls import URLPattern, path
 
 from . import files, health, queue, redirects
-from .account import preferences
+from .account import password, preferences, sign_in
 from .cards import actions, changes, generation_page
 from .gallery import bulk, collections, compare, download, gallery, picture, trash
 from .studio import prompt_history, reuse, similar, studio
@@ -33,14 +33,12 @@ urlpatterns: list[URLPattern] = [
     path("trash/", trash.trash, name="trash"),
     path("trash/delete", trash.delete_permanently, name="delete-permanently"),
     path("settings/", preferences.preferences, name="settings"),
+    path("settings/password/", password.ChangePassword.as_view(), name="account_change_password"),
     path("files/<int:pk>/<slug:variant>", files.file, name="file"),
     path("references/<int:pk>", files.reference, name="reference"),
-    path(
-        "accounts/login/",
-        auth_views.LoginView.as_view(redirect_authenticated_user=True),
-        name="login",
-    ),
-    path("accounts/logout/", auth_views.LogoutView.as_view(), name="logout"),
+    path("accounts/login/", sign_in.SignIn.as_view(), name="account_login"),
+    path("accounts/logout/", LogoutView.as_view(), name="account_logout"),
+    path("admin/login/", sign_in.admin_sign_in),  # instead of a second sign-in page
     path("healthz", health.healthz, name="healthz"),
     # Requested by browsers on pages without an icon link, such as the admin or a plain image.
     path("favicon.ico", files.favicon),

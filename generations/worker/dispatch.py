@@ -2,22 +2,34 @@
 
 import base64
 import logging
-from dataclasses import dataclass
-from datetime import timedelta
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Self
 
 from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
 from generations.engines.base import ImageRequest
-from generations.models import Failure, Generation, Submission, TransitionReason, UpstreamGate
+from generations.models import (
+    Failure,
+    Generation,
+    Member,
+    Submission,
+    TransitionReason,
+    UpstreamGate,
+)
+from generations.models.generation import GenerationQuerySet
 
 logger = logging.getLogger(__name__)
 
 # Added to the deadline of a POST, for the worker's own work around it; then the row is swept.
 SWEEP_MARGIN_SECONDS = 45
 
-PreparedRow = tuple[Generation, ImageRequest | None]
+MAX_PREPARATIONS = 8  # about three minutes, with the waits between them
+
+PreparedRow = tuple[Generation, ImageRequest | str]  # a text: why it cannot be sent
 
 
 @dataclass(frozen=True)
@@ -29,90 +41,209 @@ class PreparedSubmission:
     request: ImageRequest
 
 
-def opens_soon(within_seconds: float = 0) -> bool:
-    """Whether the gate lets a submit through within this time."""
+def has_candidates(within_seconds: float = 0) -> bool:
+    """Whether a queued request may be submitted within this time, as far as the gate decides."""
     at = timezone.now() + timedelta(seconds=within_seconds)
-    return UpstreamGate.for_engine().can_submit(at)
+    gate = UpstreamGate.for_engine()
+    return gate.can_submit(at) and _candidates(gate, at).exists()
 
 
-def claim_next(limit: int) -> list[PreparedSubmission]:
+def claim_next(limit: int, *, except_owners: Collection[int] = ()) -> list[PreparedSubmission]:
     """Move up to `limit` rows to `submitting`, in queue order, as far as the gate allows."""
-    if limit <= 0 or not opens_soon():
+    gate, now = UpstreamGate.for_engine(), timezone.now()
+    if limit <= 0 or not gate.can_submit(now):
         return []
-    prepared = _prepare_all(_next_in_queue(limit))
+    choice = _choose(_candidates(gate, now).exclude(owner__in=except_owners), gate, limit)
+    Generation.objects.mark_waiting_for_room(list(choice.waiting.values()))
+    prepared = _prepare_all(choice.rows)
     if not prepared:
         return []
     with transaction.atomic():
-        gate = UpstreamGate.for_engine().lock()
-        claimed = _claim(prepared, gate)
-        if gate.is_held and claimed:
-            gate.probe()
-    return claimed
+        return _claim(prepared, gate.lock())
 
 
-def _next_in_queue(limit: int) -> list[Generation]:
-    """Return rows that seem to fit the concurrency limit. `_claim` checks again, under the lock."""
-    in_flight, max_images = Generation.objects.images_in_flight(), UpstreamGate.for_engine().grow()
-    fitting: list[Generation] = []
-    if not _fits(1, in_flight, max_images):
-        return fitting  # saves the query for the queue order, which is slow for a long queue
-    for generation in Generation.objects.in_queue_order().select_related("reference")[:limit]:
-        if not _fits(generation.n, in_flight, max_images):
-            break  # the next row keeps its turn; smaller requests do not overtake it
-        in_flight += generation.n
-        fitting.append(generation)
-    return fitting
+def _candidates(gate: UpstreamGate, at: datetime) -> GenerationQuerySet:
+    queued = Generation.objects.in_queue_order().ready_to_submit(at)
+    return queued.filter(gate.may_submit(at))
+
+
+# --- choosing, by the concurrency limit --------------------------------------------------------
+
+
+@dataclass
+class Room:
+    """The room that the concurrency limit leaves, in images."""
+
+    limit: int  # 0: no limit
+    in_flight: dict[int, int]  # by the key of the owner
+
+    @classmethod
+    def left_by(cls, gate: UpstreamGate) -> Self:
+        return cls(gate.grow(), Generation.objects.images_in_flight_by_owner())
+
+    @property
+    def free(self) -> int | None:
+        """None: no limit."""
+        return self.limit - sum(self.in_flight.values()) if self.limit else None
+
+    @property
+    def is_empty(self) -> bool:
+        return not any(self.in_flight.values())
+
+    @property
+    def is_full(self) -> bool:
+        return self.free is not None and self.free <= 0 and not self.is_empty
+
+    def fits(self, row: Generation) -> bool:
+        """Whether there is room. A request larger than the whole limit runs alone."""
+        return self.free is None or row.n <= self.free or self.is_empty
+
+    def take(self, row: Generation) -> None:
+        self.in_flight[row.owner_id] = self.in_flight.get(row.owner_id, 0) + row.n
+
+    def is_due(self, row: Generation, members: int) -> bool:
+        """Whether its owner has not had their share, so that room is kept for this row."""
+        own = self.in_flight.get(row.owner_id, 0)
+        return own == 0 or own + row.n <= self.limit / members
+
+
+@dataclass
+class Choice:
+    """The rows chosen in one round, and those passed over because they are too large."""
+
+    room: Room
+    limit: int
+    rows: list[Generation] = field(default_factory=list)
+    waiting: dict[int, Generation] = field(default_factory=dict)  # by the key of the owner
+
+    @property
+    def is_complete(self) -> bool:
+        return len(self.rows) == self.limit
+
+    @property
+    def owners(self) -> set[int]:
+        return {row.owner_id for row in self.rows}
+
+    def take(self, row: Generation) -> bool:
+        """Choose this row if there is room for it."""
+        if not self.room.fits(row):
+            return False
+        self.room.take(row)
+        self.rows.append(row)
+        return True
+
+
+def _choose(queue: GenerationQuerySet, gate: UpstreamGate, limit: int) -> Choice:
+    """Choose rows that fit the concurrency limit. `_claim` checks again, under the lock.
+
+    A row that does not fit is passed by smaller ones for `ROOM_WAIT_SECONDS`. Then room is kept for
+    it: its owner's other rows wait, and those of all if its owner has less than their share.
+    """
+    choice = Choice(Room.left_by(gate), limit)
+    if choice.room.is_full:
+        return choice  # saves the query for the queue order, which is slow for a long queue
+    queue = queue.select_related("reference")
+    kept_for: set[int] = set()
+    for row in _overdue(queue):
+        if choice.is_complete:
+            return choice
+        if not choice.take(row):
+            kept_for.add(row.owner_id)
+            if choice.room.is_due(row, _count_members(queue, choice.room)):
+                return choice
+    chosen, in_doubt = {row.pk for row in choice.rows}, _members_in_doubt()
+    for row in _in_turn(queue, limit, choice.room):
+        if choice.is_complete:
+            break
+        is_one_of_theirs_chosen = row.owner_id in in_doubt & choice.owners
+        if row.pk in chosen or row.owner_id in kept_for or is_one_of_theirs_chosen:
+            continue
+        if not choice.take(row):
+            choice.waiting.setdefault(row.owner_id, row)
+    return choice
+
+
+def _members_in_doubt() -> set[int]:
+    """Members whose last request was not answered. They send one at a time: each may be charged."""
+    return set(Member.objects.filter(unanswered_in_a_row__gt=0).values_list("pk", flat=True))
+
+
+def _overdue(queue: GenerationQuerySet) -> GenerationQuerySet:
+    """Rows that smaller ones have passed for long enough, the oldest first."""
+    since = timezone.now() - timedelta(seconds=settings.ROOM_WAIT_SECONDS)
+    return queue.filter(waits_for_room_since__lt=since).order_by("waits_for_room_since", "pk")
+
+
+def _in_turn(queue: GenerationQuerySet, limit: int, room: Room) -> Iterator[Generation]:
+    """The first rows of the queue, and then the first of those that still fit the room."""
+    first = list(queue[:limit])
+    yield from first
+    if len(first) == limit and room.free:
+        others = queue.filter(n__lte=room.free).exclude(pk__in=[row.pk for row in first])
+        yield from others[:limit]
+
+
+def _count_members(queue: GenerationQuerySet, room: Room) -> int:
+    """How many members share the limit now."""
+    queued = queue.order_by().values_list("owner", flat=True).distinct()
+    return len({*queued, *(owner for owner, images in room.in_flight.items() if images)})
+
+
+# --- preparing and claiming --------------------------------------------------------------------
 
 
 def _prepare_all(generations: list[Generation]) -> list[PreparedRow]:
-    """Build the requests before any status changes. None: the reference image is missing.
+    """Build the requests before any status changes; a text says why a row cannot be sent.
 
-    A row that raises any other error is left out of this round, and does not stop the others.
+    A row that raises any other error waits and is tried again a few times, after the others.
     """
     prepared: list[PreparedRow] = []
     for generation in generations:
         try:
             prepared.append((generation, _prepare(generation)))
         except FileNotFoundError:
-            prepared.append((generation, None))
-        except Exception:
-            logger.exception("Could not prepare %s", generation)
+            prepared.append((generation, "The reference image is gone."))
+        except Exception as error:
+            if generation.postponements < MAX_PREPARATIONS:
+                logger.exception("Could not prepare %s; trying again", generation)
+                generation.postpone_unsent(UpstreamGate.backoff_after(generation.postponements))
+            else:
+                message = f"The reference image could not be read: {type(error).__name__}."
+                prepared.append((generation, message))
     return prepared
 
 
 def _claim(prepared: list[PreparedRow], gate: UpstreamGate) -> list[PreparedSubmission]:
     if not gate.can_submit(timezone.now()):
         return []
-    in_flight, max_images = Generation.objects.images_in_flight(), gate.grow()
+    room = Room.left_by(gate)
     claimed: list[PreparedSubmission] = []
     for generation, request in prepared:
-        if not _fits(generation.n, in_flight, max_images):
-            break
-        if gate.is_held and claimed:
-            break  # half open: one request tests the hold
+        if not room.fits(generation):
+            continue
         submission = generation.mark_submitting(
             settings.SUBMIT_DEADLINE_SECONDS + SWEEP_MARGIN_SECONDS
         )
         if submission is None:
             continue
-        if request is None:
-            _refuse_unsent(generation, submission)
+        if isinstance(request, str):
+            _refuse_unsent(generation, submission, request)
             continue
-        in_flight += generation.n
+        room.take(generation)
         claimed.append(PreparedSubmission(generation, submission, request))
+        if gate.is_held:
+            gate.probe()
+            break  # half open: one request tests the hold
     return claimed
 
 
-def _refuse_unsent(generation: Generation, submission: Submission) -> None:
-    """Fail a row whose reference image is missing. `queued -> failed` is not a transition."""
-    message = "The reference image is gone."
-    generation.mark_refused(submission, Failure.OURS, message, reason=TransitionReason.NEVER_SENT)
+def _refuse_unsent(generation: Generation, submission: Submission, message: str) -> None:
+    """Fail a row that cannot be prepared. `queued -> failed` is not a transition."""
+    reason = (
+        TransitionReason.UNPREPARED if generation.postponements else TransitionReason.NEVER_SENT
+    )
+    generation.mark_refused(submission, Failure.OURS, message, reason=reason)
     Submission.objects.filter(pk=submission.pk).update(outcome=Submission.Outcome.REFUSED)
-
-
-def _fits(n: int, in_flight: int, max_images: int) -> bool:
-    """Whether the limit has room. A request larger than the whole limit runs alone."""
-    return not max_images or in_flight + n <= max_images or in_flight == 0
 
 
 def _prepare(generation: Generation) -> ImageRequest:

@@ -30,6 +30,7 @@ from generations.models import (
     UpstreamGate,
     durations,
 )
+from generations.models.status import POLLED
 
 from .lease import LeasedLoop
 from .poll_schedule import next_poll
@@ -37,17 +38,17 @@ from .upstream import make_client
 
 logger = logging.getLogger(__name__)
 
-LOOP_SECONDS = 15.0
-TIMEOUT_SECONDS = 75
+LOOP_SECONDS = 180.0  # long, so that few runs wait for their last responses at a time
+TIMEOUT_SECONDS = 240
 ROW_LEASE_SECONDS = 60.0  # longer than a poll's deadline plus its wait for a thread
 WRITE_SECONDS = 0.25
 MARGIN_SECONDS = 60.0
 MEASURE_SECONDS = 1.0
+SLOW_SECONDS = 5.0  # most queries are answered much sooner
 MIN_THREADS = 8
 THREAD_HEADROOM = 1.5  # polls come due in bursts
 LATENCY_SAMPLES = 200
 MAX_EMPTY_RESULTS = 3
-LATE_FACTOR = 3  # a task is late after three times the 90th percentile of its kind
 
 Outcome = Task | Exception
 # next_poll_at, poll_failures, id, claimed next_poll_at: as `reschedule` takes them.
@@ -67,8 +68,8 @@ def has_work() -> bool:
 
 
 def _polled() -> QuerySet[Generation]:
-    running = Generation.objects.for_engine().filter(status=Status.RUNNING)
-    return running.filter(next_poll_at__isnull=False)
+    polled = Generation.objects.for_engine().filter(status__in=POLLED)
+    return polled.filter(next_poll_at__isnull=False)
 
 
 def sweep() -> None:
@@ -94,11 +95,28 @@ def run(loop: LeasedLoop) -> None:
                 polls.give_back()
                 if not polls.in_flight:
                     return
+                if loop.is_held:
+                    loop.release_early()  # the next run does not wait for queries that hang
+                    loop.wake_up("poll")
             loop.renew()
             if polls.record_results():
                 loop.wake_up("fetch")
             if not polls.in_flight and not has_work():
                 return
+
+
+@dataclass
+class PendingPoll:
+    """A claimed row and its query. `started_at` is on the monotonic clock."""
+
+    generation: Generation
+    claimed_at: datetime
+    started_at: float | None = None  # None: it waits for a thread
+    future: Future[None] | None = None
+
+    @property
+    def is_slow(self) -> bool:
+        return self.started_at is not None and time.monotonic() - self.started_at > SLOW_SECONDS
 
 
 @dataclass
@@ -111,7 +129,7 @@ class Polls:
     # Rows claimed in addition to one for each thread: at most as many as were polled in the last
     # second, so that no row lease expires while the row waits for a thread.
     ahead: int = 0
-    pending: dict[int, tuple[Future[None], Generation, datetime]] = field(default_factory=dict)
+    pending: dict[int, PendingPoll] = field(default_factory=dict)
     results: SimpleQueue[PollResult] = field(default_factory=SimpleQueue)
 
     @property
@@ -119,35 +137,40 @@ class Polls:
         return len(self.pending)
 
     def start(self) -> None:
-        """Claim due rows and poll them in threads, unless a Retry-After is in effect."""
-        limit = self.concurrency.limit() + self.ahead - self.in_flight
+        """Claim due rows and poll them in threads, unless a Retry-After is in effect.
+
+        A query that hangs costs a thread, but takes no turn from the others.
+        """
+        slow = sum(poll.is_slow for poll in self.pending.values())
+        limit = self.concurrency.limit() + self.ahead - (self.in_flight - slow)
+        limit = min(limit, settings.POLL_THREADS + self.ahead - self.in_flight)
         if limit <= 0 or UpstreamGate.for_engine().is_silent:
             return
         for generation in Generation.objects.claim_due(limit, ROW_LEASE_SECONDS):
             claimed_at = generation.next_poll_at
             assert claimed_at is not None
-            future = self.pool.submit(self._poll, generation, claimed_at)
-            self.pending[generation.pk] = future, generation, claimed_at
+            poll = self.pending[generation.pk] = PendingPoll(generation, claimed_at)
+            poll.future = self.pool.submit(self._poll, poll)
 
     def give_back(self) -> None:
         """Make rows due again that no thread has started on, for the next run."""
         now, rows = timezone.now(), []
-        for pk, (future, generation, claimed_at) in list(self.pending.items()):
-            if future.cancel():
-                rows.append((now, generation.poll_failures, pk, claimed_at))
+        for pk, poll in list(self.pending.items()):
+            if poll.future and poll.future.cancel():
+                rows.append((now, poll.generation.poll_failures, pk, poll.claimed_at))
                 del self.pending[pk]
         Generation.objects.reschedule(rows)
 
-    def _poll(self, generation: Generation, claimed_at: datetime) -> None:
+    def _poll(self, poll: PendingPoll) -> None:
         """Run in a thread: HTTP only. Only the main thread uses the database."""
         outcome: Outcome
-        started = time.monotonic()
+        poll.started_at = started_at = time.monotonic()
         try:
-            outcome = self.client.task(generation.upstream_task_id)
+            outcome = self.client.task(poll.generation.upstream_task_id)
         except Exception as error:
             outcome = error
-        seconds = time.monotonic() - started
-        self.results.put(PollResult(generation, claimed_at, outcome, seconds))
+        seconds = time.monotonic() - started_at
+        self.results.put(PollResult(poll.generation, poll.claimed_at, outcome, seconds))
 
     def record_results(self) -> bool:
         """Collect results for a moment and write them in one transaction.
@@ -281,7 +304,7 @@ def _schedule_next_poll(
         generation.mark_lost(TransitionReason.WATCH_EXPIRED)
         return None
     if generation.late_at is None and age > max(
-        settings.LATE_SECONDS, LATE_FACTOR * durations.stats_for(generation).p90
+        settings.LATE_SECONDS, settings.LATE_FACTOR * durations.stats_for(generation).p90
     ):
         generation.mark_late()
     next_poll_at = timezone.now() + timedelta(seconds=next_poll(age, failures))

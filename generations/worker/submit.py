@@ -5,29 +5,27 @@ A row is `submitting`, durably, before its POST is sent.
 
 import logging
 import time
+from collections import Counter
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import closing
-from typing import Any
+from dataclasses import dataclass
+from datetime import timedelta
 
 from django.conf import settings
-from django.db import connection, transaction
 from django.utils import timezone
 
 from generations.engines.base import (
     Engine,
     EngineError,
-    FailureKind,
     NotSent,
     OnHold,
     RequestRefused,
     SlowDown,
     Task,
     TaskNotFound,
-    Unanswered,
 )
 from generations.models import (
-    Failure,
-    Generation,
+    Member,
     ReportSource,
     Status,
     Submission,
@@ -36,22 +34,21 @@ from generations.models import (
     is_dead,
 )
 
-from . import dispatch
+from . import dispatch, submit_outcomes
 from .dispatch import PreparedSubmission
 from .lease import LeasedLoop
-from .poll_schedule import first_poll
 from .upstream import make_client
 
 logger = logging.getLogger(__name__)
 
-LOOP_SECONDS = 45.0  # of sending; the last responses may take a whole deadline longer
+# Long, so that few runs wait for their last responses at a time; these may take a whole deadline.
+LOOP_SECONDS = 180.0
 TIMEOUT_SECONDS = int(LOOP_SECONDS + settings.SUBMIT_DEADLINE_SECONDS + 30)
 RESPONSE_WAIT_SECONDS = 0.1
 OPENS_SOON_SECONDS = 10.0
-MAX_RESPONSE_CHARACTERS = 4000
+SLOW_SECONDS = 3.0  # most POSTs are answered sooner
+MAX_SLOW_POSTS = 4  # of one member
 UNKNOWN_TASK_ID = "klingweb-connection-test"  # a query for it costs nothing
-
-PendingPosts = dict[Future[Task], PreparedSubmission]
 
 
 def has_work() -> bool:
@@ -59,59 +56,67 @@ def has_work() -> bool:
 
     After a longer wait the heartbeat starts the loop.
     """
-    return dispatch.opens_soon(OPENS_SOON_SECONDS) and (
-        _is_anything_queued()
-        or UpstreamGate.for_engine().hold_reason in UpstreamGate.REASONS_ENDED_BY_QUERIES
-    )
+    return dispatch.has_candidates(OPENS_SOON_SECONDS) or _has_hold_to_test()
 
 
-def _is_anything_queued() -> bool:
-    return Generation.objects.for_engine().filter(status=Status.QUEUED).exists()
+def _has_hold_to_test() -> bool:
+    """Whether a query may end a hold now or soon, so that no request is needed for that."""
+    soon = timezone.now() + timedelta(seconds=OPENS_SOON_SECONDS)
+    gate = UpstreamGate.for_engine()
+    return gate.is_ended_by_queries and gate.can_submit(soon)
 
 
 def run(loop: LeasedLoop) -> None:
     """Submit queued rows until the loop's time or the queue ends; then wait for the responses.
 
-    The number of POSTs at once starts at one and doubles with each readable response: with a wrong
-    URL every POST may be charged, and none is answered.
+    The last responses may take a whole deadline. The lease is released for them, so that the next
+    run starts at once.
     """
-    posts: PendingPosts = {}
-    window = 1
     with (
         closing(make_client()) as client,
-        ThreadPoolExecutor(settings.SUBMIT_THREADS, "submit") as pool,
+        ThreadPoolExecutor(2 * settings.SUBMIT_THREADS, "submit") as pool,
     ):
         if not _passes_free_query(client):
             return
+        posts, is_tested = Posts(client, pool), True
         try:
-            while loop.should_continue() and (posts or has_work()):
-                for item in dispatch.claim_next(window - len(posts)):
-                    posts[pool.submit(client.submit, item.request)] = item
-                    time.sleep(settings.SUBMIT_GAP_SECONDS)
+            while loop.should_continue() and (posts.pending or has_work()):
+                must_query = _must_query_first()
+                is_tested = is_tested and must_query
+                if must_query and not is_tested:
+                    break
+                posts.start()
                 loop.renew()
-                outcomes = _record_responses(posts)
-                for error in outcomes:
-                    window = _next_window(window, error)
-                if outcomes:
+                if posts.record_outcomes():
                     loop.wake_up("poll")
+            if posts.pending and loop.is_held:
+                loop.release_early()
+                loop.wake_up("submit")
         finally:
             # Also after an error (no database, a task timeout): each POST may have been charged,
             # so its response is still recorded.
-            had_posts = bool(posts)
-            while posts:
-                _record_responses(posts)
+            had_posts = bool(posts.pending)
+            while posts.pending:
+                posts.record_outcomes()
     if had_posts:
         loop.wake_up("poll")
+
+
+def _must_query_first() -> bool:
+    """Whether the next run should test a hold, which began in this one, with a query."""
+    gate = UpstreamGate.for_engine()
+    return gate.hold_reason in gate.REASONS_TESTED_BY_QUERIES and gate.can_submit(timezone.now())
 
 
 def _passes_free_query(client: Engine) -> bool:
     """Test a hold with a query, where a query can show the problem, before a POST is risked.
 
-    With an empty queue a good response ends the hold; otherwise one row tests it.
+    With an empty queue a good response ends a hold that a query has started; otherwise one row
+    tests it.
     """
-    gate = UpstreamGate.for_engine()
-    if gate.hold_reason not in gate.REASONS_TESTED_BY_QUERIES or not dispatch.opens_soon():
+    if not _must_query_first():
         return True
+    gate = UpstreamGate.for_engine()
     try:
         client.task(UNKNOWN_TASK_ID)
     except TaskNotFound:
@@ -120,20 +125,102 @@ def _passes_free_query(client: Engine) -> bool:
         logger.warning("The hold continues: %s", error)
         gate.probe()
         return False
-    if not _is_anything_queued():
+    if not dispatch.has_candidates():
         gate.report(None, source=ReportSource.POLL)
     return True
 
 
-def _next_window(window: int, error: EngineError | None) -> int:
-    """Return how many POSTs may be pending after this outcome."""
-    match error:
-        case None | RequestRefused():
-            return min(window * 2, settings.SUBMIT_THREADS)
-        case NotSent() | SlowDown() | OnHold():
-            return window
-        case _:
-            return 1
+@dataclass(frozen=True)
+class Post:
+    """A POST in progress."""
+
+    item: PreparedSubmission
+    started_at: float  # on the monotonic clock
+
+    @property
+    def owner_id(self) -> int:
+        return self.item.generation.owner_id
+
+    @property
+    def is_slow(self) -> bool:
+        return time.monotonic() - self.started_at > SLOW_SECONDS
+
+
+class Posts:
+    """The POSTs of one run: started and recorded here, sent by threads.
+
+    Their number starts small and doubles with each readable response: with a wrong URL every POST
+    may be charged, and none is answered. While the upstream answers others, a slow POST takes no
+    room from them, and a member has only a few slow ones.
+    """
+
+    def __init__(self, client: Engine, pool: ThreadPoolExecutor) -> None:
+        self.client, self.pool = client, pool
+        self.pending: dict[Future[Task], Post] = {}
+        self.max_fresh = max(settings.SUBMIT_THREADS // 2, 1) if self._gate.is_answering else 1
+
+    @property
+    def _gate(self) -> UpstreamGate:
+        return UpstreamGate.for_engine()
+
+    def start(self) -> None:
+        """Claim rows and send them in threads."""
+        gate = self._gate
+        for item in dispatch.claim_next(self._free(gate), except_owners=self._waiting_owners()):
+            post = Post(item, time.monotonic())
+            self.pending[self.pool.submit(self.client.submit, item.request)] = post
+            time.sleep(settings.SUBMIT_GAP_SECONDS)
+
+    def _free(self, gate: UpstreamGate) -> int:
+        slow = sum(post.is_slow for post in self.pending.values()) if gate.is_answering else 0
+        fresh = len(self.pending) - slow
+        return min(self.max_fresh - fresh, 2 * settings.SUBMIT_THREADS - len(self.pending))
+
+    def _waiting_owners(self) -> set[int]:
+        """Members who wait for their own POSTs: some are slow, or an earlier one is unanswered."""
+        pending = {post.owner_id for post in self.pending.values()}
+        slow = Counter(post.owner_id for post in self.pending.values() if post.is_slow)
+        too_slow = {owner for owner, count in slow.items() if count >= MAX_SLOW_POSTS}
+        in_doubt = Member.objects.filter(pk__in=pending, unanswered_in_a_row__gt=0)
+        return too_slow | set(in_doubt.values_list("pk", flat=True))
+
+    def record_outcomes(self) -> int:
+        """Wait a moment for responses and record them; return how many.
+
+        A response that cannot be saved is retried until its deadline. Then the sweep marks the row
+        unconfirmed, and it is never submitted again automatically.
+        """
+        if not self.pending:
+            time.sleep(RESPONSE_WAIT_SECONDS)
+            return 0
+        done, _pending = wait(self.pending, RESPONSE_WAIT_SECONDS, FIRST_COMPLETED)
+        recorded = 0
+        for future in done:
+            item = self.pending[future].item
+            try:
+                error = submit_outcomes.record_outcome(item, future)
+            except Exception:
+                submit_outcomes.log_unsaved(item, future)
+                if timezone.now() < item.submission.deadline_at:
+                    time.sleep(RESPONSE_WAIT_SECONDS)
+                    continue
+            else:
+                recorded += 1
+                self._adapt(error)
+            del self.pending[future]
+        return recorded
+
+    def _adapt(self, error: EngineError | None) -> None:
+        """Change how many POSTs may be pending after this outcome."""
+        match error:
+            case None | RequestRefused():
+                self.max_fresh = min(self.max_fresh * 2, settings.SUBMIT_THREADS)
+            case NotSent() | SlowDown() | OnHold():
+                pass
+            case _ if self._gate.is_answering:
+                self.max_fresh = max(self.max_fresh // 2, 1)
+            case _:
+                self.max_fresh = 1
 
 
 def sweep() -> None:
@@ -149,121 +236,3 @@ def sweep() -> None:
     for submission in sent:
         if submission.deadline_at < now or is_dead(submission.holder):
             submission.generation.mark_unconfirmed(submission, TransitionReason.WORKER_DIED)
-
-
-def _record_responses(posts: PendingPosts) -> list[EngineError | None]:
-    """Wait a moment for responses and record them; return their errors, None for a success.
-
-    A response that cannot be saved is retried until its deadline. Then the sweep marks the row
-    unconfirmed, and it is never submitted again automatically.
-    """
-    if not posts:
-        time.sleep(RESPONSE_WAIT_SECONDS)
-        return []
-    done, _pending = wait(posts, RESPONSE_WAIT_SECONDS, FIRST_COMPLETED)
-    outcomes: list[EngineError | None] = []
-    for post in done:
-        try:
-            outcomes.append(_record_response(posts[post], post))
-        except Exception:
-            _log_unsaved(posts[post], post)
-            if timezone.now() < posts[post].submission.deadline_at:
-                time.sleep(RESPONSE_WAIT_SECONDS)
-                continue
-        del posts[post]
-    return outcomes
-
-
-def _record_response(item: PreparedSubmission, post: "Future[Task]") -> EngineError | None:
-    try:
-        task = post.result()
-    except EngineError as error:
-        _record_error(item, error)
-        return error
-    _record_task(item, task)
-    return None
-
-
-def _log_unsaved(item: PreparedSubmission, post: "Future[Task]") -> None:
-    """Log the task id: it is the only trace of a charge while the database refuses it."""
-    if not connection.in_atomic_block:
-        connection.close()  # it may be broken; the next attempt opens another
-    task_id = "" if post.exception() else post.result().upstream_task_id
-    logger.exception("Response not saved: %s, Kling task id %r", item.generation, task_id)
-
-
-def _record_task(item: PreparedSubmission, task: Task) -> None:
-    with transaction.atomic():
-        _record_outcome(
-            item,
-            Submission.Outcome.ACCEPTED,
-            task.response,
-            upstream_task_id=task.upstream_task_id,
-        )
-        is_running = item.generation.mark_running(
-            item.submission, task.upstream_task_id, first_poll()
-        )
-        UpstreamGate.for_engine().report(None, source=ReportSource.SUBMIT)
-    if not is_running:
-        logger.error("Late response: %s is Kling task %r", item.generation, task.upstream_task_id)
-
-
-def _record_error(item: PreparedSubmission, error: EngineError) -> None:
-    if isinstance(error, SlowDown) and _exceeds_max_attempts(item, error):
-        error = Unanswered(error.message, error.http_status, error.code, error.response)
-    response = error.response or str(error)
-    details = {"http_status": error.http_status, "code": error.code[:60]}
-    generation, submission = item.generation, item.submission
-    with transaction.atomic():
-        match error:
-            case RequestRefused(kind=FailureKind.INPUT) if _may_already_exist(item):
-                _record_outcome(item, Submission.Outcome.REFUSED, response, **details)
-                generation.mark_unconfirmed(submission, TransitionReason.REFUSED)
-            case RequestRefused():
-                _record_outcome(item, Submission.Outcome.REFUSED, response, **details)
-                generation.mark_refused(submission, Failure(error.kind), error.message)
-            case NotSent():
-                _record_outcome(item, Submission.Outcome.POSTPONED, response, **details)
-                generation.mark_postponed(submission, TransitionReason.NOT_REACHED)
-            case SlowDown():
-                _record_outcome(item, Submission.Outcome.POSTPONED, response, **details)
-                generation.mark_postponed(submission, TransitionReason.BUSY)
-            case OnHold():
-                _record_outcome(item, Submission.Outcome.POSTPONED, response, **details)
-                generation.mark_postponed(submission, TransitionReason.HELD)
-            case _:
-                _record_outcome(item, Submission.Outcome.UNANSWERED, response, **details)
-                generation.mark_unconfirmed(submission, TransitionReason.NO_ANSWER)
-        in_flight = Generation.objects.images_in_flight() if isinstance(error, SlowDown) else 0
-        UpstreamGate.for_engine().report(
-            error, source=ReportSource.SUBMIT, images_in_flight=in_flight
-        )
-
-
-def _record_outcome(
-    item: PreparedSubmission, outcome: Submission.Outcome, response: str, **details: Any
-) -> None:
-    Submission.objects.filter(pk=item.submission.pk).update(
-        outcome=outcome,
-        answered_at=timezone.now(),
-        response=response[:MAX_RESPONSE_CHARACTERS],
-        **details,
-    )
-
-
-def _exceeds_max_attempts(item: PreparedSubmission, error: SlowDown) -> bool:
-    """Some responses mean "try again" only a few times; after that the result is unknown."""
-    if error.max_attempts is None:
-        return False
-    same = item.generation.submissions.filter(code=error.code)
-    return same.count() >= error.max_attempts
-
-
-def _may_already_exist(item: PreparedSubmission) -> bool:
-    """Whether an earlier attempt may have been accepted.
-
-    Its external id is the same, so the upstream refuses a second submit (notes 2.3).
-    """
-    unknown = (Submission.Outcome.SENT, Submission.Outcome.UNANSWERED)
-    earlier = item.generation.submissions.filter(attempt__lt=item.submission.attempt)
-    return bool(settings.UPSTREAM_LOOKUP) and earlier.filter(outcome__in=unknown).exists()

@@ -114,6 +114,7 @@ def pages() -> dict[str, str]:
         "trash": "/trash/",
         "history": "/history/",
         "settings": "/settings/",
+        "change password": "/settings/password/",
         "queue": "/queue/",
         "generation": f"/generations/{first.generation_id}/",
         "variations": f"/generations/{first.generation_id}/variations/",

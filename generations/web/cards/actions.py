@@ -10,8 +10,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 
-from generations.models import Generation
-from generations.models.generation import MAX_TASK_ID_LENGTH
+from generations.models import MAX_TASK_ID_CHARACTERS, Generation
 from generations.requests import ACTIONS, NotPossible, TaskIdTaken
 from generations.web.middleware.access import MemberRequest
 
@@ -21,7 +20,7 @@ from .generation_page import page
 
 class TaskIdForm(forms.Form):
     upstream_task_id = forms.CharField(
-        max_length=MAX_TASK_ID_LENGTH,
+        max_length=MAX_TASK_ID_CHARACTERS,
         error_messages={"required": _("Enter the task ID from the gateway’s log.")},
     )
 

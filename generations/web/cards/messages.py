@@ -42,6 +42,7 @@ STATE_MESSAGES: dict[str, StateMessage] = {
     "late": StateMessage(
         _("Taking longer than usual"),
         _("Still in progress at Kling. We keep checking; you can close this page."),
+        _("If you dismiss it, it may still be charged. Images that still arrive are kept."),
         severity="warning",
     ),
     "fetching": StateMessage(_("Downloading %(next_file)d of %(files)d")),
@@ -82,6 +83,7 @@ STATE_MESSAGES: dict[str, StateMessage] = {
         severity="warning",
     ),
     "abandoned": StateMessage(_("Dismissed"), _("We no longer check for it.")),
+    "abandoned:polled": StateMessage(_("Dismissed"), _("Images that still arrive are kept.")),
     "canceled": StateMessage(_("Canceled")),
     "canceled:unsent": StateMessage(_("Canceled"), _("Nothing was sent.")),
     "failed:policy": StateMessage(
@@ -103,7 +105,10 @@ STATE_MESSAGES: dict[str, StateMessage] = {
         admin_advice=_("Top up the account, then try again."),
     ),
     "failed:busy": StateMessage(
-        _("Kling was too busy"), advice=_("Try again later."), severity="error"
+        _("Kling was too busy"),
+        _("It kept refusing this request for now."),
+        _("Try again later."),
+        severity="error",
     ),
     "failed:time": StateMessage(
         _("Generation took too long"),
@@ -128,6 +133,13 @@ STATE_MESSAGES: dict[str, StateMessage] = {
         _("Trying again charges you once."),
         severity="error",
     ),
+    "failed:refused": StateMessage(
+        _("Refused by Kling"),
+        _("Kling refused this request twice, and accepted others meanwhile."),
+        _("Change the prompt or the reference image, or ask an admin to look at the API log."),
+        severity="error",
+        admin_advice=_("The API log has the answer. Other requests are not affected."),
+    ),
     "failed:ours": StateMessage(
         _("Failed on our side"),
         _("Your request was not the cause."),
@@ -139,19 +151,23 @@ STATE_MESSAGES: dict[str, StateMessage] = {
 
 
 class Wait(Enum):
-    """What keeps every queued generation from starting."""
+    """What keeps a queued generation from starting."""
 
     LIMIT = ""  # as many images are in progress as the limit allows
     PAUSED = "paused"
     HELD = "held"
     BUSY = "busy"
+    OWN = "own"  # this request alone waits: Kling refused it for now, or it could not be prepared
+    IN_DOUBT = "in-doubt"  # its owner's earlier requests got no answer
 
 
 WAIT_MESSAGES: dict[Wait, "LazyText"] = {
     Wait.LIMIT: _("Waiting for a free slot"),
     Wait.PAUSED: _("Starts when generation resumes"),
     Wait.HELD: _("Starts when the hold ends"),
-    Wait.BUSY: _("Kling is busy. We retry automatically; your place in the queue is kept."),
+    Wait.BUSY: _("Kling is busy. Next try at %(time)s; your place in the queue is kept."),
+    Wait.OWN: _("Not accepted yet. Next try at %(time)s; others may go first until then."),
+    Wait.IN_DOUBT: _("Your last requests were not answered. Next try at %(time)s."),
 }
 
 

@@ -19,7 +19,7 @@ from generations.models import (
     Transition,
     TransitionReason,
 )
-from generations.web.formats import format_duration
+from generations.web.formats import format_datetime, format_duration
 
 from . import messages
 from .messages import ACTION_MESSAGES, CHARGE_MESSAGES, STATE_MESSAGES, Charge, StateMessage, fill
@@ -27,6 +27,7 @@ from .progress import Progress
 
 ACTIONS_BY_STATE: dict[str, frozenset[str]] = {
     "queued": frozenset({"cancel"}),
+    "late": frozenset({"dismiss"}),
     "unconfirmed": frozenset({"send-again", "dismiss"}),
     "lost": frozenset({"recheck", "dismiss"}),
 }
@@ -107,6 +108,7 @@ class CardState:
             "queued:position": self.name == "queued" and position,
             "short:files": self.name == "short" and self.lost,
             "unconfirmed:searching": self.is_searched,
+            "abandoned:polled": self.name == "abandoned" and self.row.next_poll_at,
             "canceled:unsent": self.name == "canceled" and not self.row.attempt,
         }
         return next((key for key, applies in variants.items() if applies), self.name)
@@ -161,10 +163,9 @@ class CardState:
         """Kling's own words, where they tell a member what to change. Admins have the API log."""
         if self.row.status != Status.FAILED or not self.row.failure_message:
             return ""
-        if self.row.failure in (Failure.POLICY, Failure.INPUT, Failure.TIME):
+        if self.row.failure in (Failure.POLICY, Failure.INPUT, Failure.TIME, Failure.REFUSED):
             return messages.QUOTED_BY_KLING
-        is_unknown = self.row.failure == Failure.OURS and self.failed_upstream
-        return messages.QUOTED_REASON if is_unknown else ""
+        return messages.QUOTED_REASON if self.row.failure == Failure.OURS else ""
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -188,7 +189,8 @@ class CardState:
             return ""
         if self.progress.estimate:
             return fill(messages.ESTIMATE, self._range)
-        return str(messages.WAIT_MESSAGES[self.progress.wait])
+        time = format_datetime(self.progress.until, "H:i:s") if self.progress.until else ""
+        return fill(messages.WAIT_MESSAGES[self.progress.wait], {"time": time})
 
     @property
     def usual_duration(self) -> str:
