@@ -17,3 +17,16 @@ def check_renamed_variables(**_options: Any) -> list[CheckMessage]:
         )
         for old in settings.OLD_VARIABLES_IN_USE
     ]
+
+
+@register()
+def check_unknown_variables(**_options: Any) -> list[CheckMessage]:
+    """Warn about variables with our prefix that nothing reads."""
+    return [
+        Warning(
+            f"{name} is not a setting of klingweb.",
+            hint=f"Did you mean {nearest}?" if nearest else "All settings are in .env.example.",
+            id="klingweb.W002",
+        )
+        for name, nearest in settings.UNKNOWN_VARIABLES.items()
+    ]

@@ -1,19 +1,19 @@
-"""Django settings. The only module that reads the environment; .env.example lists all variables."""
+"""Django settings, read from the environment. .env.example lists all variables."""
 
 from logging import LogRecord
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
-import environ
 from csp.constants import NONE, SELF
-from django.core.exceptions import ImproperlyConfigured
-from django.core.management.utils import get_random_secret_key
+
+from klingweb import data_folder
+from klingweb.environment import Environment, host_of
 
 BASE_DIR = Path(__file__).resolve().parent.parent
+_DAY = 24 * 3600  # seconds
+_MAX_STEPS = 20  # of a list of retries
 
-env = environ.Env()
-environ.Env.read_env(BASE_DIR / ".env", overwrite=False)
+env = Environment.read(BASE_DIR / ".env")
 
 # Old names still work in this release, with a warning (generations/checks.py).
 RENAMED_VARIABLES = {
@@ -26,44 +26,31 @@ RENAMED_VARIABLES = {
     "KLINGWEB_WATCHDOG_BEAT_SECONDS": "KLINGWEB_WATCHDOG_HEARTBEAT_SECONDS",
     "KLINGWEB_WATCHDOG_PATIENCE_SECONDS": "KLINGWEB_WATCHDOG_TIMEOUT_SECONDS",
 }
-OLD_VARIABLES_IN_USE = [old for old in RENAMED_VARIABLES if old in env.ENVIRON]
-for _old in OLD_VARIABLES_IN_USE:
-    env.ENVIRON.setdefault(RENAMED_VARIABLES[_old], env.ENVIRON[_old])
+OLD_VARIABLES_IN_USE = [old for old, new in RENAMED_VARIABLES.items() if env.rename(old, new)]
 
-DEBUG: bool = env.bool("KLINGWEB_DEBUG", default=False)
+DEBUG = env.boolean("KLINGWEB_DEBUG", default=False)
 
 # --- data and database -----------------------------------------------------------------------
 
-DATA_DIR = Path(env.str("KLINGWEB_DATA_DIR", default=str(BASE_DIR / "data"))).resolve()
-DATA_DIR.mkdir(parents=True, exist_ok=True, mode=0o700)
+DATA_DIR = data_folder.prepare(
+    "KLINGWEB_DATA_DIR", BASE_DIR / Path(env.text("KLINGWEB_DATA_DIR", "data")).expanduser()
+)
+SECRET_KEY = env.secret("KLINGWEB_SECRET_KEY") or data_folder.stored_secret_key(DATA_DIR)
 
-
-def _stored_secret_key() -> str:
-    """Read the key from the data folder; create it first if needed.
-
-    It must survive a restart, which would otherwise end all sessions.
-    """
-    path = DATA_DIR / "secret-key"
-    try:
-        with path.open("x", encoding="ascii") as file:
-            path.chmod(0o600)
-            file.write(get_random_secret_key())
-    except FileExistsError:
-        pass
-    return path.read_text("ascii")
-
-
-SECRET_KEY: str = env.str("KLINGWEB_SECRET_KEY", default="") or _stored_secret_key()
-
+SQLITE_TIMEOUT_SECONDS = env.number("KLINGWEB_SQLITE_TIMEOUT_SECONDS", 20, 0, 600)
 DATABASES: dict[str, dict[str, Any]] = {
-    "default": env.db_url("KLINGWEB_DATABASE_URL", default=f"sqlite:///{DATA_DIR / 'klingweb.db'}")
+    "default": env.postgres("KLINGWEB_DATABASE_URL")
+    or {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": data_folder.private_file(DATA_DIR / "klingweb.db"),
+    }
 }
 DATABASES["default"]["CONN_MAX_AGE"] = 600
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     # Measured in docs/decisions/0003: IMMEDIATE avoids "database is locked"; FULL makes a
     # submission durable before the request, which may be charged, is sent.
     DATABASES["default"]["OPTIONS"] = {
-        "timeout": env.float("KLINGWEB_SQLITE_TIMEOUT_SECONDS", default=20),
+        "timeout": SQLITE_TIMEOUT_SECONDS,
         "transaction_mode": "IMMEDIATE",
         "init_command": (
             "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-20000;"
@@ -73,21 +60,19 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     }
 else:
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+    DATABASES["default"]["OPTIONS"].setdefault("connect_timeout", "5")  # seconds; else minutes
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- network and security --------------------------------------------------------------------
 
-PORT: int = env.int("PORT", default=8000)
-BIND: str = env.str("KLINGWEB_BIND", default="127.0.0.1")
-URL: str = env.str("KLINGWEB_URL", default=f"http://localhost:{PORT}").rstrip("/")
-_public = urlsplit(URL)
-ALLOWED_HOSTS: list[str] = [
-    _public.hostname or "localhost",
-    "localhost",
-    "127.0.0.1",
-    *env.list("KLINGWEB_ALLOWED_HOSTS", default=[]),
-]
-CSRF_TRUSTED_ORIGINS = [f"{_public.scheme}://{_public.netloc}"]
+PORT = env.port("PORT", 8000)
+BIND = env.address("KLINGWEB_BIND", "127.0.0.1")
+_public = env.public_url("KLINGWEB_URL", f"http://localhost:{PORT}")
+URL = f"{_public.scheme}://{_public.netloc}"
+ALLOWED_HOSTS = [
+    host_of(_public), "localhost", "127.0.0.1", "[::1]", *env.hosts("KLINGWEB_ALLOWED_HOSTS"),
+]  # fmt: skip
+CSRF_TRUSTED_ORIGINS = [URL]
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _public.scheme == "https"
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if _public.scheme == "https" else None
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
@@ -106,83 +91,83 @@ CONTENT_SECURITY_POLICY = {
 
 # --- the upstream ----------------------------------------------------------------------------
 
-UPSTREAM_KEY: str = env.str("KLINGWEB_UPSTREAM_KEY", default="")
+UPSTREAM_KEY = env.api_key("KLINGWEB_UPSTREAM_KEY")
 DEMO = not UPSTREAM_KEY  # without a key, the built-in simulator runs on this machine
 UPSTREAM_MODE = "simulator" if DEMO else "live"  # worker and pages only use rows of this mode
-SIMULATOR_PORT: int = env.int("KLINGWEB_SIMULATOR_PORT", default=8799)
+SIMULATOR_PORT = env.port("KLINGWEB_SIMULATOR_PORT", 8799)
 SIMULATOR_KEY = "demo"
-SIMULATOR_SECONDS: str = env.str("KLINGWEB_SIMULATOR_SECONDS", default="4-9")
-UPSTREAM_URL: str = env.str(
-    "KLINGWEB_UPSTREAM_URL",
-    default=f"http://127.0.0.1:{SIMULATOR_PORT}" if DEMO else "https://api.yescale.io",
-).rstrip("/")
-UPSTREAM_PROFILE: str = env.str("KLINGWEB_UPSTREAM_PROFILE", default="documented")
+SIMULATOR_SECONDS = env.range("KLINGWEB_SIMULATOR_SECONDS", "4-9", 0, 3600)
+UPSTREAM_URL = (
+    env.url(
+        "KLINGWEB_UPSTREAM_URL",
+        f"http://127.0.0.1:{SIMULATOR_PORT}" if DEMO else "https://api.yescale.io",
+    )
+    .geturl()
+    .rstrip("/")
+)
+UPSTREAM_PROFILE = env.choice("KLINGWEB_UPSTREAM_PROFILE", ("documented", "extended"), "documented")
 # Images in progress at once: the sum of n over all open tasks. 0: no limit of our own; the
 # upstream's 429 decides.
-CONCURRENCY_LIMIT: int = env.int("KLINGWEB_CONCURRENCY_LIMIT", default=20)
+CONCURRENCY_LIMIT = env.integer("KLINGWEB_CONCURRENCY_LIMIT", 20, 0, 100_000)
 # After a refusal the limit shrinks; every so many seconds it grows back by one step.
-CONCURRENCY_GROW_SECONDS: float = env.float("KLINGWEB_CONCURRENCY_GROW_SECONDS", default=30)
+CONCURRENCY_GROW_SECONDS = env.number("KLINGWEB_CONCURRENCY_GROW_SECONDS", 30, 0.01, _DAY)
 # How to look up an unanswered submit upstream: by our own id, sent as external_task_id
 # ("reference"), in the list of tasks ("list"), or not at all ("").
-UPSTREAM_LOOKUP: str = env.str("KLINGWEB_UPSTREAM_LOOKUP", default="")
-if UPSTREAM_LOOKUP not in ("", "reference", "list"):
-    raise ImproperlyConfigured('KLINGWEB_UPSTREAM_LOOKUP must be "reference", "list" or empty.')
+UPSTREAM_LOOKUP = env.choice("KLINGWEB_UPSTREAM_LOOKUP", ("reference", "list", ""), "")
 # Whether the upstream charges failed tasks: "yes", "no" or "unknown".
-FAILED_IS_CHARGED: str = env.str("KLINGWEB_FAILED_IS_CHARGED", default="unknown")
-PROMPT_CHARACTERS: int = env.int("KLINGWEB_PROMPT_CHARACTERS", default=500)
-NEGATIVE_PROMPT_CHARACTERS: int = env.int("KLINGWEB_NEGATIVE_PROMPT_CHARACTERS", default=200)
+FAILED_IS_CHARGED = env.choice("KLINGWEB_FAILED_IS_CHARGED", ("yes", "no", "unknown"), "unknown")
+PROMPT_CHARACTERS = env.integer("KLINGWEB_PROMPT_CHARACTERS", 500, 1, 100_000)
+NEGATIVE_PROMPT_CHARACTERS = env.integer("KLINGWEB_NEGATIVE_PROMPT_CHARACTERS", 200, 1, 100_000)
 
 # --- worker: submitting ----------------------------------------------------------------------
 
-SUBMIT_THREADS: int = env.int("KLINGWEB_SUBMIT_THREADS", default=16)
+SUBMIT_THREADS = env.integer("KLINGWEB_SUBMIT_THREADS", 16, 1, 1000)
 # Deadline of one whole submit.
-SUBMIT_DEADLINE_SECONDS: float = min(env.float("KLINGWEB_SUBMIT_DEADLINE_SECONDS", default=75), 200)
+SUBMIT_DEADLINE_SECONDS = env.number("KLINGWEB_SUBMIT_DEADLINE_SECONDS", 75, 0.1, 200)
 # Minimum time between two submits, to spread bursts.
-SUBMIT_GAP_SECONDS: float = env.float("KLINGWEB_SUBMIT_GAP_SECONDS", default=0.01)
+SUBMIT_GAP_SECONDS = env.number("KLINGWEB_SUBMIT_GAP_SECONDS", 0.01, 0, 60)
 # When to look up an unanswered submit, in seconds after it. If the last lookup finds nothing, the
 # upstream does not have it.
-LOOKUP_SECONDS: list[float] = env.list(
-    "KLINGWEB_LOOKUP_SECONDS", cast=float, default=[60, 120, 300, 600]
-) or [60]
+LOOKUP_SECONDS = env.numbers("KLINGWEB_LOOKUP_SECONDS", "60,120,300,600", 0, _DAY, _MAX_STEPS)
 # The first wait after a 429; it doubles up to a minute.
-BUSY_RETRY_SECONDS: float = env.float("KLINGWEB_BUSY_RETRY_SECONDS", default=1)
+BUSY_RETRY_SECONDS = env.number("KLINGWEB_BUSY_RETRY_SECONDS", 1, 0.01, 60)
 # A request that alone is refused as "busy" for this long fails.
-BUSY_FAILS_AFTER_SECONDS: float = env.float("KLINGWEB_BUSY_FAILS_AFTER_SECONDS", default=900)
+BUSY_FAILS_AFTER_SECONDS = env.number("KLINGWEB_BUSY_FAILS_AFTER_SECONDS", 900, 0, _DAY)
 # How long smaller requests may pass one that waits for room; then room is kept for it.
-ROOM_WAIT_SECONDS: float = env.float("KLINGWEB_ROOM_WAIT_SECONDS", default=60)
+ROOM_WAIT_SECONDS = env.number("KLINGWEB_ROOM_WAIT_SECONDS", 60, 0, _DAY)
 # The first time between two probes during a hold; it doubles up to 15 minutes.
-HOLD_RETRY_SECONDS: int = env.int("KLINGWEB_HOLD_RETRY_SECONDS", default=60)
+HOLD_RETRY_SECONDS = env.integer("KLINGWEB_HOLD_RETRY_SECONDS", 60, 1, 900)
 
 # --- worker: polling -------------------------------------------------------------------------
 
 # Poll loops at once over all machines, and the maximum number of threads of each.
-POLL_LOOPS: int = env.int("KLINGWEB_POLL_LOOPS", default=1)
-POLL_THREADS: int = env.int("KLINGWEB_POLL_THREADS", default=256)
+POLL_LOOPS = env.integer("KLINGWEB_POLL_LOOPS", 1, 1, 64)
+POLL_THREADS = env.integer("KLINGWEB_POLL_THREADS", 256, 1, 5000)
 # Between two polls of one task: up to the age of 1, 5 and 30 minutes, and after that.
-POLL_SECONDS: list[float] = env.list("KLINGWEB_POLL_SECONDS", cast=float, default=[4, 8, 20, 60])
+POLL_SECONDS = env.numbers("KLINGWEB_POLL_SECONDS", "4,8,20,60", 0.05, _DAY, 4)
 # A task is late after this time, and not before this multiple of the 90th percentile of its kind.
 # Late tasks no longer count towards the concurrency limit.
-LATE_SECONDS: int = env.int("KLINGWEB_LATE_SECONDS", default=300)
-LATE_FACTOR: float = env.float("KLINGWEB_LATE_FACTOR", default=3)
+LATE_SECONDS = env.integer("KLINGWEB_LATE_SECONDS", 300, 1, 30 * _DAY)
+LATE_FACTOR = env.number("KLINGWEB_LATE_FACTOR", 3, 1, 1000)
 # A task is lost once the upstream has answered "not found" for this long.
-DOUBT_SECONDS: int = env.int("KLINGWEB_DOUBT_SECONDS", default=600)
+DOUBT_SECONDS = env.integer("KLINGWEB_DOUBT_SECONDS", 600, 1, 30 * _DAY)
 # A task still unfinished after this time is lost.
-WATCH_SECONDS: int = env.int("KLINGWEB_WATCH_SECONDS", default=24 * 3600)
+WATCH_SECONDS = env.integer("KLINGWEB_WATCH_SECONDS", _DAY, 1, 30 * _DAY)
 
 # --- worker: downloads -----------------------------------------------------------------------
 
-FETCH_THREADS: int = env.int("KLINGWEB_FETCH_THREADS", default=8)
+FETCH_THREADS = env.integer("KLINGWEB_FETCH_THREADS", 8, 1, 1000)
 # Between two attempts to download a file. After the last one, only a member can start more.
-FETCH_RETRY_SECONDS: list[float] = env.list(
-    "KLINGWEB_FETCH_RETRY_SECONDS", cast=float, default=[5, 20, 60, 300, 1800]
+FETCH_RETRY_SECONDS = env.numbers(
+    "KLINGWEB_FETCH_RETRY_SECONDS", "5,20,60,300,1800", 0, _DAY, _MAX_STEPS
 )
 
 # --- worker: processes -----------------------------------------------------------------------
 
 # How often a heartbeat passes through the cluster, and after how long without one the cluster is
 # restarted.
-WATCHDOG_HEARTBEAT_SECONDS: float = env.float("KLINGWEB_WATCHDOG_HEARTBEAT_SECONDS", default=10)
-WATCHDOG_TIMEOUT_SECONDS: float = env.float("KLINGWEB_WATCHDOG_TIMEOUT_SECONDS", default=30)
+WATCHDOG_HEARTBEAT_SECONDS = env.number("KLINGWEB_WATCHDOG_HEARTBEAT_SECONDS", 10, 0.1, 30)
+WATCHDOG_TIMEOUT_SECONDS = env.number("KLINGWEB_WATCHDOG_TIMEOUT_SECONDS", 30, 1, 3600)
 
 # See docs/decisions/0002. `retry` must be far above `timeout`, or tasks run twice. Workers:
 # one per loop (submit, poll, fetch, lookup), three for the last slow calls of loops that released
@@ -234,7 +219,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
-    # Before the CSRF check, which reads the whole body: uploads without a session are not read.
+    # Before the CSRF check, which reads the whole body: uploads without a session are not parsed.
     "generations.web.middleware.access.LoginRequired",
     "generations.web.middleware.time_zone.ReaderTimeZone",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -283,7 +268,7 @@ AUTH_PASSWORD_VALIDATORS = [
 LOGIN_REDIRECT_URL = "studio"
 LOGIN_URL = "account_login"
 LOGOUT_REDIRECT_URL = "account_login"
-ADMIN_PASSWORD: str = env.str("KLINGWEB_ADMIN_PASSWORD", default="")
+ADMIN_PASSWORD = env.secret("KLINGWEB_ADMIN_PASSWORD")
 # In the database: a per-process cache would keep sessions alive after a sign-out.
 SESSION_ENGINE = "django.contrib.sessions.backends.db"
 MESSAGE_STORAGE = "django.contrib.messages.storage.cookie.CookieStorage"
@@ -304,7 +289,7 @@ ACCOUNT_RATE_LIMITS = {
     "change_password": "5/m/user",
 }
 # Proxies in front of the web server, each of which appends to X-Forwarded-For. 0: not read at all.
-ALLAUTH_TRUSTED_PROXY_COUNT: int = env.int("KLINGWEB_TRUSTED_PROXIES", default=0)
+ALLAUTH_TRUSTED_PROXY_COUNT = env.integer("KLINGWEB_TRUSTED_PROXIES", 0, 0, 10)
 
 # --- languages and files ---------------------------------------------------------------------
 
@@ -314,10 +299,10 @@ LOCALE_PATHS = [BASE_DIR / "locale"]
 FORMAT_MODULE_PATH = ["klingweb.formats"]
 USE_TZ = True
 # Where neither the member nor the browser names a time zone.
-TIME_ZONE: str = env.str("KLINGWEB_TIME_ZONE", default="UTC")
+TIME_ZONE = env.time_zone("KLINGWEB_TIME_ZONE", "UTC")
 
 STATIC_URL = "/static/"
-STATIC_ROOT = Path(env.str("KLINGWEB_STATIC_ROOT", default=str(DATA_DIR / "static")))
+STATIC_ROOT = BASE_DIR / env.text("KLINGWEB_STATIC_ROOT", str(DATA_DIR / "static"))
 STATICFILES_DIRS = [BASE_DIR / "static"]
 MEDIA_ROOT = DATA_DIR / "files"  # served by web/files.py only, which checks permissions
 STORAGES = {
@@ -334,19 +319,21 @@ FILE_UPLOAD_HANDLERS = [
 ]
 
 
-def _is_not_a_failed_health_check(record: LogRecord) -> bool:
-    """Drop Django's line for each 503 of /healthz, which web/health.py logs once per change."""
-    path = getattr(getattr(record, "request", None), "path", "")
-    return path != "/healthz" or getattr(record, "status_code", 0) != 503
+def _is_not_unavailable(record: LogRecord) -> bool:
+    """Drop Django's traceback for each 503: health.py and errors.py log it in one line."""
+    return getattr(record, "status_code", 0) != 503
 
 
+LOG_LEVEL = env.choice(
+    "KLINGWEB_LOG_LEVEL", ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"), "INFO"
+)
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "filters": {
-        "no_failed_health_checks": {
+        "not_unavailable": {
             "()": "django.utils.log.CallbackFilter",
-            "callback": _is_not_a_failed_health_check,
+            "callback": _is_not_unavailable,
         },
         "repeated_lines": {"()": "klingweb.log_filters.RepeatedLines"},
     },
@@ -359,8 +346,12 @@ LOGGING = {
         }
     },
     "loggers": {
+        # Unreadable requests of strangers. Errors of our own are logged by wsgi_bridge.py.
+        "aiohttp.server": {"level": "CRITICAL"},
         "django-q": {"level": "WARNING"},
-        "django.request": {"filters": ["no_failed_health_checks"]},
+        "django.request": {"filters": ["not_unavailable"]},
     },
-    "root": {"handlers": ["console"], "level": env.str("KLINGWEB_LOG_LEVEL", default="INFO")},
+    "root": {"handlers": ["console"], "level": LOG_LEVEL},
 }
+# Probably typing errors, each with the nearest known name (generations/checks.py warns about them).
+UNKNOWN_VARIABLES = env.unknown()

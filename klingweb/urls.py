@@ -3,6 +3,7 @@
 from django.contrib import admin
 from django.urls import include, path
 
+handler500 = "generations.web.middleware.errors.handle_error"
 urlpatterns = [
     path("", include("generations.web.urls")),  # first: it redirects old addresses of the admin
     path("admin/", admin.site.urls),

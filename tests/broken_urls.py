@@ -6,6 +6,7 @@ from django.db import OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.urls import path
 
+from klingweb.urls import handler500 as real_handler500
 from klingweb.urls import urlpatterns as real_patterns
 
 
@@ -22,6 +23,7 @@ def database_error(request: HttpRequest) -> HttpResponse:
     raise OperationalError("database is locked")
 
 
+handler500 = real_handler500
 urlpatterns = [
     *real_patterns,
     path("broken", broken),

@@ -15,6 +15,7 @@ from tests.installation import ROOT
 LAYERS: dict[str, set[str]] = {
     "generations.web": {
         "generations.displayed",
+        "generations.database_errors",
         "generations.engines.offer",
         "generations.engines.registry",
         "generations.models",
@@ -44,6 +45,7 @@ LAYERS: dict[str, set[str]] = {
         "generations.preview_widths",
     },
     "generations.processes": {
+        "generations.database_errors",
         "generations.models",
         "generations.worker",
         "generations.worker.tasks",
@@ -69,7 +71,9 @@ LAYERS: dict[str, set[str]] = {
         "generations.models",
         "generations.worker",
     },
+    "generations.database_errors": set(),
     "generations.management": {
+        "generations.database_errors",
         "generations.models",
         "generations.operations",
         "generations.processes",
@@ -90,7 +94,7 @@ ONLY_IN = {
         "generations/worker/download.py",
     },
     "urllib3": {"generations/engines/http_client.py"},
-    "os.environ": {"klingweb/settings.py", "klingweb/wsgi.py", "manage.py"},
+    "os.environ": {"klingweb/environment.py", "klingweb/wsgi.py", "manage.py"},
     "os.getenv": set(),
 }
 

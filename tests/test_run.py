@@ -1,5 +1,6 @@
 """`manage.py run` before it starts processes: the first admin, the lock, demo requests."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from pytest_django import Settings
 
 from generations.management.commands import run
 from generations.models import Member, Status
+from generations.processes import web_server
 from tests.builders import make_admin, make_generation
 
 pytestmark = pytest.mark.django_db
@@ -65,6 +67,22 @@ def test_second_run_on_one_data_folder_is_refused(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr("fcntl.lockf", taken)  # one process could lock the file twice
     with pytest.raises(CommandError, match="already running"):
         run._lock_data_folder()
+
+
+@pytest.mark.parametrize(
+    ("bind", "message"),
+    [
+        ("127.0.0.1", "is in use. Set another PORT."),
+        ("203.0.113.1", "does not have the address 203.0.113.1. Set another KLINGWEB_BIND."),
+    ],
+)
+def test_start_names_the_variable_of_a_wrong_address(
+    settings: Settings, bind: str, message: str
+) -> None:
+    with web_server.listen("127.0.0.1", 0) as listener:
+        settings.BIND, settings.PORT = bind, listener.getsockname()[1]
+        with pytest.raises(CommandError, match=re.escape(message)):
+            run.Command()._check_ports()
 
 
 def test_open_demo_requests_end_at_the_first_start_with_a_key(settings: Settings) -> None:

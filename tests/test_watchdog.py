@@ -1,5 +1,6 @@
 """The watchdog restarts a frozen or damaged cluster, and stops one without losing responses."""
 
+import logging
 import signal
 from collections.abc import Callable, Iterator
 
@@ -7,6 +8,7 @@ import psutil
 import pytest
 from django.conf import settings
 
+from generations.processes.watchdog import Watchdog
 from tests.installation import Installation, Visitor, wait_until
 from tests.simulator import Simulator
 
@@ -195,3 +197,14 @@ def test_stop_waits_for_a_pending_post_and_saves_its_response(
 
 def posts(upstream: Simulator, prompt: str) -> list[dict[str, object]]:
     return [post for post in upstream.requests("submit") if post["prompt"] == prompt]
+
+
+def test_lost_database_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    watchdog = Watchdog()
+    for fault in ("", "it is away", "it is away", "it is away", "", ""):
+        watchdog._log_database(fault)
+    assert [record.getMessage() for record in caplog.records] == [
+        "The watchdog waits for the database: it is away",
+        "The database can be used again",
+    ]

@@ -3,17 +3,26 @@
 import contextlib
 import ctypes
 import gc
+import json
 import os
 import signal
 import sys
 import time
 import traceback
 from collections.abc import Callable
+from typing import Any
 
 from django.db import connections
 
+from generations.database_errors import explain, is_unavailable
+
 PR_SET_PDEATHSIG = 1
 WAIT_STEP_SECONDS = 0.05
+EXIT_SECONDS = 10.0  # from the result of a process to its exit
+
+
+class ForkError(Exception):
+    """A forked process ended without a result."""
 
 
 def die_with_parent(number: int = signal.SIGKILL) -> None:
@@ -66,6 +75,27 @@ class ForkedProcess:
         self.wait(5)
 
 
+def call_in_fork(target: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """Return the result of `target`, which may contain what JSON can.
+
+    The memory that `target` needs is released with its process. Raises ForkError if it failed;
+    the process has then printed the reason.
+    """
+    reader, writer = os.pipe()
+
+    def send_result() -> None:
+        with os.fdopen(writer, "w", encoding="utf-8") as pipe:
+            json.dump(target(), pipe)
+
+    process = ForkedProcess(send_result)
+    os.close(writer)
+    with os.fdopen(reader, encoding="utf-8") as pipe:
+        result = pipe.read()
+    if process.wait(EXIT_SECONDS) != 0:
+        raise ForkError(f"exit status {process.status}")
+    return json.loads(result)  # type: ignore[no-any-return]
+
+
 def _run_in_fork(target: Callable[[], object], parent: int) -> None:
     """Run `target` in the forked process. Never returns."""
     status = 1
@@ -81,8 +111,11 @@ def _run_in_fork(target: Callable[[], object], parent: int) -> None:
         status = 0
     except SystemExit as end:
         status = end.code if isinstance(end.code, int) else int(end.code is not None)
-    except BaseException:
-        traceback.print_exc()
+    except BaseException as error:
+        if is_unavailable(error):
+            print(explain(error), file=sys.stderr)
+        else:
+            traceback.print_exc()
     finally:
         sys.stdout.flush()
         sys.stderr.flush()

@@ -9,16 +9,21 @@ from .forked import ForkedProcess
 
 STOP_SECONDS = MAX_CALL_SECONDS + 15.0
 MAX_RESTART_SECONDS = 30.0
+QUIET_SECONDS = 180.0  # a process that ran so long has recovered
 
 
 class ManagedProcess:
-    """A long-lived process that is restarted, with growing delays, when it exits."""
+    """A long-lived process that is restarted when it exits.
+
+    The delays grow, and begin anew after `QUIET_SECONDS` without an exit.
+    """
 
     def __init__(self, name: str, target: Callable[[], object]) -> None:
         self.name = name
         self.target = target
         self.process: ForkedProcess | None = None
         self.start_at = 0.0
+        self.started_at = 0.0
         self.exits = 0
 
     def keep_running(self) -> str:
@@ -27,13 +32,14 @@ class ManagedProcess:
         if self.process is None:
             if now >= self.start_at:
                 self.process = ForkedProcess(self.target)
+                self.started_at = now
             return ""
         if self.process.poll() is None:
             return ""
         status = self.process.status
         self.process.kill()  # also the rest of its session
         self.process = None
-        self.exits += 1
+        self.exits = 1 if now - self.started_at >= QUIET_SECONDS else self.exits + 1
         delay = min(2.0**self.exits, MAX_RESTART_SECONDS)
         self.start_at = now + delay
         return f"{self.name} exited with status {status}; restarting in {delay:.0f} s"

@@ -17,6 +17,7 @@ from django.conf import settings
 from django.db import Error as DatabaseError
 from django.db import connection
 
+from generations.database_errors import explain
 from generations.models import Lease, UpstreamGate
 from generations.worker import tasks
 
@@ -42,6 +43,7 @@ class Watchdog:
     def __init__(self) -> None:
         self.cluster: ForkedProcess | None = None
         self.stopping = False
+        self.database_fault = ""
         self.heartbeat_key: int | None = None
         self.previous_heartbeat_at: datetime | None = None
         self.heartbeat_sent_at = self.alive_at = time.monotonic()
@@ -76,14 +78,23 @@ class Watchdog:
                 if now - self.heartbeat_sent_at >= settings.WATCHDOG_HEARTBEAT_SECONDS:
                     self._send_heartbeat()
                     return self._suspended_process()
-        except DatabaseError:
+            self._log_database("")
+        except DatabaseError as error:
             # Without the database the heartbeat cannot be read: do not restart.
-            logger.exception("The watchdog cannot read the heartbeat")
+            self._log_database(explain(error))
             connection.close()
             self.alive_at = now
         silent = now - self.alive_at
         is_silent = silent > settings.WATCHDOG_TIMEOUT_SECONDS
         return f"no heartbeat for {silent:.0f} s" if is_silent else ""
+
+    def _log_database(self, fault: str) -> None:
+        """Log a fault once and not at every check."""
+        if fault and not self.database_fault:
+            logger.error("The watchdog waits for the database: %s", fault)
+        elif self.database_fault and not fault:
+            logger.info("The database can be used again")
+        self.database_fault = fault
 
     def _send_heartbeat(self) -> None:
         self.previous_heartbeat_at = Lease.last_heartbeat("worker")

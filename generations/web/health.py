@@ -5,7 +5,7 @@ import time
 from datetime import timedelta
 
 from django.contrib.auth.decorators import login_not_required
-from django.db import DatabaseError
+from django.db import Error as DatabaseError
 from django.http import HttpRequest, JsonResponse
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
@@ -15,6 +15,7 @@ from generations.models import Lease
 
 logger = logging.getLogger(__name__)
 
+PATH = "/healthz"
 WORKER_TIMEOUT = timedelta(seconds=60)  # without a heartbeat
 
 
@@ -62,14 +63,18 @@ _log = StateLog()
 def healthz(request: HttpRequest) -> JsonResponse:
     """Return 200 when database and worker are up, otherwise 503; the body names each part.
 
-    Django's own log line for each 503 is filtered out in settings.LOGGING.
+    Django's own log line for each 503 is filtered out in settings.LOGGING: a change is logged once.
     """
     try:
         heartbeat_at = Lease.last_heartbeat("worker")
     except DatabaseError:
-        return _response(database=False, worker=False)
+        return database_is_down()
     is_up = heartbeat_at is not None and timezone.now() - heartbeat_at < WORKER_TIMEOUT
     return _response(database=True, worker=is_up)
+
+
+def database_is_down() -> JsonResponse:
+    return _response(database=False, worker=False)
 
 
 def _response(*, database: bool, worker: bool) -> JsonResponse:

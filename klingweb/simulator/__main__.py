@@ -2,9 +2,9 @@
 
 import argparse
 import asyncio
-import contextlib
 import os
 import signal
+import sys
 from pathlib import Path
 
 from aiohttp import web
@@ -23,7 +23,16 @@ SHUTDOWN_SECONDS = 0.2
 def seconds_range(text: str) -> tuple[float, float]:
     """Parse `4-9` or `5` as two numbers of seconds."""
     low, _, high = text.partition("-")
-    return float(low), float(high or low)
+    seconds = float(low), float(high or low)
+    if not 0 <= seconds[0] <= seconds[1]:
+        raise ValueError
+    return seconds
+
+
+def port_number(text: str) -> int:
+    if not 0 <= int(text) <= 65535:
+        raise ValueError
+    return int(text)
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -34,7 +43,7 @@ def parse_arguments() -> argparse.Namespace:
     )
     add = parser.add_argument
     add("--host", default="127.0.0.1")
-    add("--port", type=int, default=8799, help="0 chooses a free port")
+    add("--port", type=port_number, default=8799, help="0 chooses a free port")
     add("--key", default="demo", help="the only API key that is accepted")
     add("--seconds", type=seconds_range, default=(4.0, 9.0), help="duration of a task, as in 4-9")
     add(
@@ -106,5 +115,9 @@ async def serve(options: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    with contextlib.suppress(KeyboardInterrupt):
+    try:
         asyncio.run(serve(parse_arguments()))
+    except KeyboardInterrupt:
+        pass
+    except OSError as error:
+        sys.exit(f"The simulator cannot start: {error}.")

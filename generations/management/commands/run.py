@@ -1,11 +1,9 @@
 """`manage.py run`: web server, worker and (without a key) the simulator in one process tree."""
 
-import contextlib
 import fcntl
 import os
 import secrets
 import signal
-import socket
 import sys
 import time
 from pathlib import Path
@@ -15,10 +13,13 @@ from typing import IO, Any
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
+from django.db import Error as DatabaseError
 
+from generations.database_errors import explain, is_unavailable
 from generations.models import Generation, Member, TransitionReason
 from generations.operations import demo_data
-from generations.processes.forked import ForkedProcess
+from generations.processes import web_server
+from generations.processes.forked import ForkedProcess, ForkError, call_in_fork
 from generations.processes.supervisor import ManagedProcess, keep_running, stop_in_order
 from generations.processes.watchdog import Watchdog
 
@@ -41,61 +42,50 @@ class Command(BaseCommand):
         self._check_ports()
         lock = _lock_data_folder()
         self._prepare()
-        processes = self._processes()
-        keep_running(processes, self.stderr.write)
+        processes, simulator = self._processes(), self._simulator()
+        keep_running(processes + simulator, self.stderr.write)
         # In the background, and on the first start only: removed demo data is not added again.
         demo = ForkedProcess(_add_demo_data) if settings.DEMO and self.is_first_start else None
         self._print_when_ready()
         while not self.stopping:
-            keep_running(processes, self.stderr.write)
+            keep_running(processes + simulator, self.stderr.write)
             if demo and demo.poll() is not None:
                 demo = None
             time.sleep(TICK_SECONDS)
         # Worker and web first: the simulator must answer calls in progress.
-        stop_in_order(processes[:2], processes[2:])
+        stop_in_order(processes, simulator)
         lock.close()
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
         self.stopping = True
 
     def _check_ports(self) -> None:
-        ports = {"PORT": settings.PORT}
+        web.check_port("PORT", settings.BIND, settings.PORT)
         if settings.DEMO:
-            ports["KLINGWEB_SIMULATOR_PORT"] = settings.SIMULATOR_PORT
-        for variable, port in ports.items():
-            with contextlib.closing(socket.socket()) as probe:
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                try:
-                    probe.bind((settings.BIND, port))
-                except OSError as error:
-                    raise CommandError(
-                        f"Port {port} is in use. Choose another: {variable}={port + 10} make run"
-                    ) from error
+            web.check_port("KLINGWEB_SIMULATOR_PORT", "127.0.0.1", settings.SIMULATOR_PORT)
 
     def _prepare(self) -> None:
-        call_command("migrate", verbosity=0, interactive=False)
-        call_command("collectstatic", verbosity=0, interactive=False)
-        self.is_first_start = not Member.objects.filter(role=Member.Role.ADMIN).exists()
-        self.sign_in_hint = _ensure_admin()
-        if not settings.DEMO:
-            _end_demo_generations()
+        """Prepare in a fork: migrations take 25 MB that all later forks would share."""
+        try:
+            prepared = call_in_fork(_prepare)
+        except ForkError as error:
+            raise CommandError(f"The first step of the start failed ({error}).") from error
+        if prepared["error"]:
+            raise CommandError(prepared["error"])
+        self.is_first_start, self.sign_in_hint = prepared["is_first_start"], prepared["hint"]
 
     def _processes(self) -> list[ManagedProcess]:
-        processes = [
-            ManagedProcess("the worker", Watchdog().run),
-            ManagedProcess("the web server", web.serve),
-        ]
-        if settings.DEMO:
-            processes.append(ManagedProcess("the simulator", _simulate))
-        return processes
+        return [ManagedProcess("the worker", Watchdog().run), *web.processes()]
+
+    def _simulator(self) -> list[ManagedProcess]:
+        return [ManagedProcess("the simulator", _simulate)] if settings.DEMO else []
 
     def _print_when_ready(self) -> None:
         """Print the address once the port answers, or after `READY_SECONDS`."""
         until = time.monotonic() + READY_SECONDS
         while not self.stopping and time.monotonic() < until:
-            with contextlib.closing(socket.socket()) as probe:
-                if probe.connect_ex(("127.0.0.1", settings.PORT)) == 0:
-                    break
+            if web_server.accepts_connections(settings.BIND, settings.PORT):
+                break
             time.sleep(0.05)
         self.stdout.write(f"\nklingweb is running at {settings.URL}\n")
         if self.sign_in_hint:
@@ -107,9 +97,37 @@ class Command(BaseCommand):
         self.stdout.write("Press Ctrl-C to stop. Work in progress continues at the next start.\n\n")
 
 
+def _prepare() -> dict[str, Any]:
+    """Prepare database, static files and first admin. `error` is one sentence, or empty."""
+    try:
+        call_command("collectstatic", verbosity=0, interactive=False)
+        call_command("migrate", verbosity=0, interactive=False)
+        is_first_start = not Member.objects.filter(role=Member.Role.ADMIN).exists()
+        hint = _ensure_admin()
+        if not settings.DEMO:
+            _end_demo_generations()
+    except DatabaseError as error:
+        if not is_unavailable(error):
+            raise
+        return {"error": explain(error)}
+    except OSError as error:
+        return {"error": _explain_os_error(error)}
+    return {"error": "", "is_first_start": is_first_start, "hint": hint}
+
+
+def _explain_os_error(error: OSError) -> str:
+    path = error.filename or settings.DATA_DIR
+    return (
+        f"Cannot write {path}: {error.strerror}. Check its permissions and the space on its disk."
+    )
+
+
 def _lock_data_folder() -> IO[str]:
     """Allow one `run` per data folder. The lock ends with the process, even if it is killed."""
-    lock = (settings.DATA_DIR / "run.lock").open("w", encoding="ascii")
+    try:
+        lock = (settings.DATA_DIR / "run.lock").open("w", encoding="ascii")
+    except OSError as error:
+        raise CommandError(_explain_os_error(error)) from error
     os.set_inheritable(lock.fileno(), False)
     try:
         fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

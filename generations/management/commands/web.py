@@ -1,44 +1,52 @@
 """`manage.py web`: the production web server."""
 
+import signal
+import time
+from types import FrameType
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand
-from gunicorn.app.base import BaseApplication
+from django.core.management.base import BaseCommand, CommandError
+
+from generations.processes import web_server
+from generations.processes.supervisor import ManagedProcess, keep_running, stop_in_order
+
+TICK_SECONDS = 0.5
 
 
-class Server(BaseApplication):
-    """gunicorn with the settings measured in docs/decisions/0004-gunicorn.md."""
+def processes() -> list[ManagedProcess]:
+    """Load the application, whose memory the processes share, and return the processes.
 
-    def load_config(self) -> None:
-        options = {
-            "bind": f"{settings.BIND}:{settings.PORT}",
-            "worker_class": "gthread",
-            "workers": 2,
-            "threads": 8,
-            # Without it, one process often receives all keep-alive connections.
-            "reuse_port": True,
-            "graceful_timeout": 20,
-            "loglevel": "warning",
-            "proc_name": "klingweb",
-        }
-        for name, value in options.items():
-            self.cfg.set(name, value)
+    Call it late: the application lists the static files, which `run` collects first.
+    """
+    from klingweb.wsgi import application
 
-    def load(self) -> Any:
-        # Imported late: the application lists the static files, which `run` collects first.
-        from klingweb.wsgi import application
-
-        return application
+    return web_server.processes(application, settings.BIND, settings.PORT)
 
 
-def serve() -> None:
-    """Serve in this process until it is stopped."""
-    Server().run()
+def check_port(variable: str, host: str, port: int) -> None:
+    """Stop with one sentence if the server could not listen."""
+    try:
+        web_server.check(host, port)
+    except web_server.CannotListen as error:
+        other = "KLINGWEB_BIND" if error.is_address else variable
+        raise CommandError(f"{error} Set another {other}.") from error
 
 
 class Command(BaseCommand):
     help = "Run the web server only."
 
+    stopping = False
+
     def handle(self, *args: Any, **options: Any) -> None:
-        serve()
+        signal.signal(signal.SIGTERM, self._stop)
+        signal.signal(signal.SIGINT, self._stop)
+        check_port("PORT", settings.BIND, settings.PORT)
+        servers = processes()
+        while not self.stopping:
+            keep_running(servers, self.stderr.write)
+            time.sleep(TICK_SECONDS)
+        stop_in_order(servers)
+
+    def _stop(self, number: int, frame: FrameType | None) -> None:
+        self.stopping = True

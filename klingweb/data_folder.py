@@ -1,0 +1,92 @@
+"""The data folder, private to the user that klingweb runs as."""
+
+import contextlib
+import os
+import stat
+import tempfile
+from pathlib import Path
+
+from django.core.management.utils import get_random_secret_key
+
+from klingweb.environment import SettingError
+
+FOLDER_MODE, FILE_MODE = 0o700, 0o600
+OPEN_TO_OTHERS = stat.S_IRWXG | stat.S_IRWXO
+# At least one of them is in every data folder that klingweb has used.
+OWN_NAMES = {"klingweb.db", "secret-key", "run.lock", "static", "files"}
+
+
+def prepare(variable: str, folder: Path) -> Path:
+    """Create the folder, or close an existing one to other users; return its absolute path."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=FOLDER_MODE)
+        folder = folder.resolve()
+        if folder.stat().st_mode & OPEN_TO_OTHERS:
+            _close_to_others(variable, folder)
+    except OSError as error:
+        raise SettingError(
+            f"{variable}: the folder {folder} cannot be used ({error.strerror}): "
+            "choose a folder that this user may write to."
+        ) from error
+    if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+        raise SettingError(
+            f"{variable}: this user may not write to the folder {folder}: "
+            "change its permissions, or choose another folder."
+        )
+    return folder
+
+
+def _close_to_others(variable: str, folder: Path) -> None:
+    """Do not lock others out of a folder that was made for something else, such as /tmp."""
+    names = {path.name for path in folder.iterdir()} - {"lost+found"}
+    if names and not names & OWN_NAMES:
+        raise SettingError(
+            f"{variable}: the folder {folder} is open to other users and has other files "
+            f"in it: choose a folder for klingweb alone, such as {folder / 'klingweb'}."
+        )
+    try:
+        folder.chmod(FOLDER_MODE)
+    except PermissionError as error:
+        raise SettingError(
+            f"{variable}: the folder {folder} is open to other users and belongs to one of "
+            f"them: choose a folder of your own, such as {folder / 'klingweb'}."
+        ) from error
+
+
+def private_file(path: Path) -> Path:
+    """Create the file if needed, and close it to other users. SQLite copies its permissions."""
+    try:
+        if not path.exists():
+            path.touch(mode=FILE_MODE)
+        if path.stat().st_mode & OPEN_TO_OTHERS:
+            path.chmod(FILE_MODE)
+    except OSError as error:
+        raise SettingError(f"The file {path} cannot be used: {error.strerror}.") from error
+    return path
+
+
+def stored_secret_key(folder: Path) -> str:
+    """Read the key from the data folder; create it first if needed.
+
+    It must survive a restart, which would otherwise end all sessions.
+    """
+    path = folder / "secret-key"
+    try:
+        if not path.exists():
+            _create(path, get_random_secret_key())
+        key = private_file(path).read_text("ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingError(f"The file {path} cannot be used: {error}.") from error
+    if not key:
+        raise SettingError(f"The file {path} is empty: delete it, and a new key is created.")
+    return key
+
+
+def _create(path: Path, text: str) -> None:
+    """Write a whole file, or leave the one that another process has just written."""
+    with tempfile.NamedTemporaryFile("w", dir=path.parent, encoding="ascii") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+        with contextlib.suppress(FileExistsError):
+            os.link(file.name, path)
