@@ -3,17 +3,15 @@
 import random
 import threading
 import time
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
 from tests.installation import Installation, wait_until
+from tests.mix import IN_TRANSIT_SECONDS, charged_twice, sent_in_silence
 from tests.simulator import Simulator
 
 GENERATIONS = 500
 KILLS = 8
-# Requests sent before a response was read arrive within this time, also on a busy machine.
-IN_TRANSIT_SECONDS = 1.5
 
 # Families have equal probability, and so do the scenarios of a family.
 FAMILIES: dict[str, list[str]] = {
@@ -68,10 +66,12 @@ def test_random_faults_and_kills_lose_nothing_and_charge_nothing_twice(tmp_path:
             "SELECT g.*, (SELECT count(*) FROM generations_picture p WHERE p.generation_id = g.id"
             " AND p.state = 'stored') AS stored FROM generations_generation g"
         )
-        _check_charges(simulator)
+        assert charged_twice(simulator) == []
         _check_results(simulator, rows)
         _check_polls_after_the_end(simulator, installation, rows)
-        _check_silence(simulator, rows, killed_at)
+        demands, too_early = sent_in_silence(simulator, rows, killed_at)
+        assert demands, "no Retry-After was sent"
+        assert too_early == []
         assert not any(request["authorization"] for request in simulator.requests("file"))
 
 
@@ -81,11 +81,6 @@ def _wait_for_polls(simulator: Simulator, more: int) -> None:
     wait_until(
         lambda: simulator.stats()["requests"].get("query", 0) >= before + more, 60, "it polls"
     )
-
-
-def _check_charges(simulator: Simulator) -> None:
-    counted = Counter(task["prompt"] for task in simulator.tasks())
-    assert [prompt for prompt, count in counted.items() if count > 1] == []
 
 
 def _check_results(simulator: Simulator, rows: list[dict[str, Any]]) -> None:
@@ -120,25 +115,3 @@ def _check_polls_after_the_end(
         if request["wall"] > ended.get(request["task_id"], request["wall"]) + IN_TRANSIT_SECONDS
     ]
     assert late == []
-
-
-def _check_silence(
-    simulator: Simulator, rows: list[dict[str, Any]], killed_at: list[float]
-) -> None:
-    """No request with the key arrives between a Retry-After and its end.
-
-    Exceptions: requests in transit, and a worker that was killed when the response arrived.
-    """
-    named = {row["upstream_task_id"]: row["prompt"] for row in rows if row["upstream_task_id"]}
-    with_key = [request for request in simulator.requests() if request["authorization"]]
-    refused_at = []
-    for request in with_key:
-        prompt = request["prompt"] or named.get(request["task_id"] or "", "")
-        if request["status"] == 429 and prompt.endswith("retry-after"):
-            refused_at.append(request["wall"])
-    assert refused_at, "no Retry-After was sent"
-    for at in refused_at:
-        if any(at - 0.5 < kill < at + IN_TRANSIT_SECONDS for kill in killed_at):
-            continue
-        silent = (at + IN_TRANSIT_SECONDS, at + 3 - 0.1)
-        assert not [request for request in with_key if silent[0] < request["wall"] < silent[1]]
