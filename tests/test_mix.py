@@ -6,8 +6,10 @@ import time
 from pathlib import Path
 from typing import Any
 
+from tests.bench import mix
+from tests.bench.fair_site import Sites
 from tests.installation import Installation, wait_until
-from tests.mix import IN_TRANSIT_SECONDS, charged_twice, sent_in_silence
+from tests.mix import IN_TRANSIT_SECONDS, charged_twice, lost, sent_in_silence
 from tests.simulator import Simulator
 
 GENERATIONS = 500
@@ -73,6 +75,52 @@ def test_random_faults_and_kills_lose_nothing_and_charge_nothing_twice(tmp_path:
         assert demands, "no Retry-After was sent"
         assert too_early == []
         assert not any(request["authorization"] for request in simulator.requests("file"))
+
+
+def test_small_mix_of_four_people_ends_with_every_request_final_or_unconfirmed(
+    tmp_path: Path,
+) -> None:
+    """The benchmark `mix` with fewer requests, more faults and shorter waits."""
+    sites = Sites(
+        tmp_path,
+        {
+            "poll_seconds": "0.3,1,1,1", "hold_retry_seconds": 1, "submit_deadline_seconds": 2,
+            "busy_retry_seconds": 0.1, "fetch_retry_seconds": "0.2,0.5,1",
+        },
+        members=mix.PEOPLE,
+        upstream_seconds=(0.3, 1.0),
+    )  # fmt: skip
+    faults = [fault for fault in mix.FAULTS if fault != "query-silent"]  # 30 s, not settable
+    prompts = mix.prompts(40, probability=0.6, faults=faults)
+    with sites.open() as site:
+        outcome = mix.run(site, prompts, seconds_between_kills=6, deadline_seconds=120)
+    assert outcome.statuses.keys() == {"succeeded", "unconfirmed"}
+    assert outcome.silences, "no Retry-After was sent"
+    assert (outcome.charged_twice, outcome.lost, outcome.too_early) == ([], [], [])
+    assert outcome.kills
+
+
+def test_checks_of_a_mix_find_what_they_look_for() -> None:
+    with Simulator(seconds=(0, 0)) as simulator:
+        for _ in range(2):
+            simulator.submit("twice")
+        simulator.submit("given up")
+        simulator.submit("silence, simulate: too-fast-retry-after")
+        time.sleep(IN_TRANSIT_SECONDS + 0.2)
+        simulator.submit("too early")
+        simulator.wait_for("succeed")
+        rows = [
+            {"prompt": prompt, "status": status, "upstream_task_id": ""}
+            for prompt, status in (
+                ("twice", "succeeded"), ("given up", "failed"), ("too early", "unconfirmed")
+            )
+        ]  # fmt: skip
+        assert charged_twice(simulator) == ["twice"]
+        assert lost(simulator, rows) == ["given up"]
+        silences, too_early = sent_in_silence(simulator, rows, killed_at=[])
+        assert (silences, [request["prompt"] for request in too_early]) == (1, ["too early"])
+        killed_at = [too_early[0]["wall"] - IN_TRANSIT_SECONDS]
+        assert sent_in_silence(simulator, rows, killed_at) == (1, [])
 
 
 def _wait_for_polls(simulator: Simulator, more: int) -> None:

@@ -38,11 +38,11 @@ DEFAULT_SECTIONS = ["requests", "submits", "in-flight", "fair", "gallery", "ligh
 
 
 def main() -> None:
-    """`tests.bench [requests] [submits] [in-flight [N]] [soak [N]] [fair [N]] [mix]
+    """`tests.bench [requests] [submits] [in-flight [N]] [soak [N]] [fair [N]] [mix [N]]
     [gallery [N]] [lighthouse]`
 
-    N is the number of tasks in flight, of minutes, of a fault, or of generations; several are
-    possible.
+    N is the number of tasks in flight, of minutes, of a fault, of requests with a fault in
+    percent, or of generations; several are possible.
     """
     sections = sys.argv[1:] or DEFAULT_SECTIONS
     numbers = [int(word) for word in sections if word.isdecimal()]
@@ -61,7 +61,7 @@ def main() -> None:
         if "fair" in sections:
             fair(numbers, **settings)
         if "mix" in sections:
-            mix(**settings)
+            mix(*numbers[:1], **settings)
         if "gallery" in sections:
             gallery(numbers or GALLERY_ROWS, **settings)
         if "lighthouse" in sections:

@@ -45,7 +45,8 @@ class Case:
         """Describe ann's requests as the upstream's log has them."""
         counted = sorted(site.requests_of("ann").items(), key=str)
         return ", ".join(
-            f"{kind} {'open' if status is None else status} x {n}" for (kind, status), n in counted
+            f"{kind} {'unanswered' if status is None else status} x {n}"
+            for (kind, status), n in counted
         )
 
     def begin(self, site: Site) -> None:

@@ -132,7 +132,14 @@ class Sites:
             self._database() as database,
             Simulator(seconds=self._upstream_seconds, submit_seconds=SUBMIT_SECONDS) as upstream,
             Installation(
-                folder, **{"upstream_url": upstream.url, **self._settings, **database, **settings}
+                folder,
+                **{
+                    "upstream_url": upstream.url,
+                    "log_level": "ERROR",
+                    **self._settings,
+                    **database,
+                    **settings,
+                },
             ) as installation,
         ):
             installation.start("web")
@@ -140,6 +147,8 @@ class Sites:
             installation.wait_for_web()
             visitors = {name: installation.sign_in(name) for name in self._members}
             for name, visitor in visitors.items():
+                # The web server may close an idle connection while a form is being sent on it.
+                visitor.session.headers["Connection"] = "close"
                 assert visitor.generate(f"first for {name}").ok
             wait_until(installation.is_idle, 60, "the first images are stored")
             yield Site(upstream, installation, visitors, ready_at=time.time())

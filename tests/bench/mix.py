@@ -15,7 +15,7 @@ from tests.bench.fair_site import Site, Sites
 from tests.bench.report import print_figure
 from tests.mix import OPEN, charged_twice, lost, sent_in_silence
 
-FAULT_PROBABILITY = 0.1
+FAULT_PERCENT = 10
 PEOPLE = ("ann", "bob", "cem", "dan")
 REQUESTS = 300
 UPSTREAM_SECONDS = (2.0, 8.0)
@@ -49,11 +49,14 @@ class Outcome:
     faults: Counter[str]
 
 
-def mix(**settings: object) -> None:
-    """Print what the faults and kills did, and how long the load took with and without them."""
+def mix(percent: int = FAULT_PERCENT, **settings: object) -> None:
+    """Print what the faults and kills did, and how long the load took with and without them.
+
+    `percent` of the requests have one of the faults.
+    """
     print(
         f"\nRandom mix: {REQUESTS} requests of {len(PEOPLE)} people, {len(FAULTS)} faults at "
-        f"p = {FAULT_PROBABILITY}, kills each {SECONDS_BETWEEN_KILLS:.0f} s, upstream time "
+        f"p = {percent / 100}, kills each {SECONDS_BETWEEN_KILLS:.0f} s, upstream time "
         f"{UPSTREAM_SECONDS} s, default settings."
     )
     with tempfile.TemporaryDirectory() as folder:
@@ -63,21 +66,30 @@ def mix(**settings: object) -> None:
             with_faults = pool.submit(
                 run,
                 disturbed,
-                prompts(REQUESTS, FAULT_PROBABILITY),
+                prompts(REQUESTS, percent / 100),
                 SECONDS_BETWEEN_KILLS,
                 DEADLINE_SECONDS,
             )
             print_outcome(usual.result(), with_faults.result())
 
 
-def prompts(count: int, probability: float, seed: int = 10) -> list[str]:
-    """Return the prompts; each has, with this probability, one of the faults."""
+def prompts(
+    count: int, probability: float, *, faults: Sequence[str] = FAULTS, seed: int = 10
+) -> list[str]:
+    """Return the prompts; each has, with this probability, one of the faults.
+
+    No fault comes again before each of the others has come.
+    """
     rng = random.Random(seed)
-    return [
-        f"mixed {number}, "
-        + (f"simulate: {rng.choice(FAULTS)}" if rng.random() < probability else "simulate: normal")
-        for number in range(count)
-    ]
+    dealt: list[str] = []
+    result = []
+    for number in range(count):
+        scenario = "normal"
+        if rng.random() < probability:
+            dealt = dealt or rng.sample(faults, len(faults))
+            scenario = dealt.pop()
+        result.append(f"mixed {number}, simulate: {scenario}")
+    return result
 
 
 def run(
@@ -110,11 +122,10 @@ def run(
         killer.join()
     seconds = float("inf") if _unfinished(site) else time.time() - started
     rows = site.installation.rows("SELECT * FROM generations_generation")
-    rows = [row for row in rows if row["prompt"] in set(prompts)]
     silences, too_early = sent_in_silence(site.simulator, rows, killed_at)
     return Outcome(
         seconds=seconds,
-        statuses=dict(Counter(row["status"] for row in rows)),
+        statuses=dict(Counter(row["status"] for row in rows if row["prompt"] in set(prompts))),
         charged_twice=charged_twice(site.simulator),
         lost=lost(site.simulator, rows),
         silences=silences,
