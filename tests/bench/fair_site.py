@@ -149,6 +149,7 @@ class Sites:
             for name, visitor in visitors.items():
                 # The web server may close an idle connection while a form is being sent on it.
                 visitor.session.headers["Connection"] = "close"
+                visitor.session.close()
                 assert visitor.generate(f"first for {name}").ok
             wait_until(installation.is_idle, 60, "the first images are stored")
             yield Site(upstream, installation, visitors, ready_at=time.time())
