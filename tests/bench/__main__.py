@@ -19,7 +19,7 @@ from tests.bench.fair import fair
 from tests.bench.gallery import gallery
 from tests.bench.in_flight import in_flight
 from tests.bench.lighthouse import lighthouse
-from tests.bench.mix import mix
+from tests.bench.mix import FAULT_PERCENT, mix
 from tests.bench.report import cpu_seconds, percentile, print_figure, pss_megabytes, timestamp
 from tests.bench.soak import soak
 from tests.installation import Installation, Visitor, wait_until
@@ -61,7 +61,7 @@ def main() -> None:
         if "fair" in sections:
             fair(numbers, **settings)
         if "mix" in sections:
-            mix(*numbers[:1], **settings)
+            mix(numbers[0] if numbers else FAULT_PERCENT, **settings)
         if "gallery" in sections:
             gallery(numbers or GALLERY_ROWS, **settings)
         if "lighthouse" in sections:

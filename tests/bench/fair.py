@@ -8,6 +8,7 @@ stored image, at default settings.
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from itertools import groupby
 from pathlib import Path
@@ -15,12 +16,13 @@ from statistics import median
 
 from tests.bench.bare_script import BareScript
 from tests.bench.fair_cases import CASES, Case
-from tests.bench.fair_events import EVENTS
-from tests.bench.fair_site import Load, Sites, run_side_by_side
+from tests.bench.fair_events import EVENTS, Event
+from tests.bench.fair_site import Load, Site, Sites, run_side_by_side
 from tests.simulator import Simulator
 
 MAX_RATIO = 1.2
 AT_ONCE = 3  # installations with a fault, beside the undisturbed one
+EVENTS_AT_ONCE = 2
 BARE_POLL_SECONDS = 4.0  # the default of klingweb
 
 
@@ -35,13 +37,14 @@ def fair(numbers: list[int], **settings: object) -> None:
     with tempfile.TemporaryDirectory() as folder:
         sites = Sites(Path(folder), settings)
         _print_bare_script(Path(folder))
-        for batch in _batches([case for case in CASES if not numbers or case.number in numbers]):
-            _run(sites, batch)
-        for number, measure in EVENTS:
-            if not numbers or number in numbers:
-                for event in measure(sites):
-                    _print_row(event.name, "", event.figure, "", event.target, _ok(event.is_ok),
-                               event.seen)  # fmt: skip
+        with sites.open() as undisturbed:
+            for batch in _batches([case for case in CASES if _is_chosen(case.number, numbers)]):
+                _run(sites, undisturbed, batch)
+        events = [measure for number, measure in EVENTS if _is_chosen(number, numbers)]
+        with ThreadPoolExecutor(EVENTS_AT_ONCE) as pool:
+            for measured in pool.map(lambda measure: list(measure(sites)), events):
+                for event in measured:
+                    _print_event(event)
     print(f"{time.monotonic() - started:.0f} s in all")
 
 
@@ -53,11 +56,16 @@ def _batches(cases: list[Case]) -> Iterator[list[Case]]:
             yield same[start : start + AT_ONCE]
 
 
-def _run(sites: Sites, batch: list[Case]) -> None:
+def _is_chosen(number: int, numbers: list[int]) -> bool:
+    return not numbers or number in numbers
+
+
+def _run(sites: Sites, undisturbed: Site, batch: list[Case]) -> None:
     load, deadline = batch[0].load, batch[0].deadline_seconds
-    with ExitStack() as stack:
-        undisturbed = stack.enter_context(sites.open())
-        disturbed = [stack.enter_context(sites.open(**case.settings)) for case in batch]
+    with ThreadPoolExecutor(AT_ONCE) as pool, ExitStack() as stack:
+        disturbed = list(
+            pool.map(lambda case: stack.enter_context(sites.open(**case.settings)), batch)
+        )
         for case, site in zip(batch, disturbed, strict=True):
             case.begin(site)
         usual, *results = run_side_by_side([undisturbed, *disturbed], load, deadline)
@@ -100,6 +108,12 @@ def _seconds(seconds: float, deadline: float) -> str:
 
 def _ok(is_ok: bool) -> str:
     return "ok" if is_ok else "NOT"
+
+
+def _print_event(event: Event) -> None:
+    _print_row(
+        event.name, event.usual, event.figure, "", event.target, _ok(event.is_ok), event.seen
+    )
 
 
 def _print_row(

@@ -40,6 +40,7 @@ class Event:
     target: str
     is_ok: bool
     seen: str
+    usual: str = ""
 
 
 def unreadable_reference(sites: Sites) -> Iterator[Event]:
@@ -54,8 +55,8 @@ def unreadable_reference(sites: Sites) -> Iterator[Event]:
             f"{median(times):.1f} / {times[-1]:.1f}",
             f"<= {MAX_RATIO} x",
             max(ratios) <= MAX_RATIO and not sent,
-            f"beside {median(usual):.1f} / {usual[-1]:.1f}; ann's row: "
-            f"{dict(site.statuses_of('ann'))}, sent: {sent}",
+            f"ann's row: {dict(site.statuses_of('ann'))}, sent: {sent}",
+            usual=f"{median(usual):.1f} / {usual[-1]:.1f}",
         )
 
 

@@ -85,9 +85,9 @@ class Site:
     def statuses_of(self, owner: str) -> Counter[str]:
         """Count the statuses of this person's rows, without the first image."""
         rows = self.installation.rows(
-            "SELECT status FROM generations_generation WHERE prompt LIKE ?"
-            " AND prompt NOT LIKE 'first %'",
+            "SELECT status FROM generations_generation WHERE prompt LIKE ? AND prompt <> ?",
             f"% {owner}",
+            f"first for {owner}",
         )
         return Counter(row["status"] for row in rows)
 

@@ -49,7 +49,7 @@ class Outcome:
     faults: Counter[str]
 
 
-def mix(percent: int = FAULT_PERCENT, **settings: object) -> None:
+def mix(percent: int, /, **settings: object) -> None:
     """Print what the faults and kills did, and how long the load took with and without them.
 
     `percent` of the requests have one of the faults.
