@@ -29,8 +29,8 @@ _databases = count()
 class Load:
     """The others' requests: how many, the seconds between two of them, and whose in turn."""
 
-    requests: int = 10
-    gap_seconds: float = 0.8
+    requests: int = 16
+    gap_seconds: float = 0.5
     owners: tuple[str, ...] = ("bob",)
 
 
