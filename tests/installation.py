@@ -7,7 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -92,15 +92,20 @@ class Installation:
         )
         return self
 
-    def start(self, part: str, *arguments: str) -> subprocess.Popen[bytes]:
-        """Start `manage.py <part>` in the background."""
+    def start(
+        self, part: str, *arguments: str, name: str = "", wrapper: Sequence[str] = ()
+    ) -> subprocess.Popen[bytes]:
+        """Start `manage.py <part>` in the background.
+
+        A second process of the same part needs a `name`. `wrapper` is a command that runs it.
+        """
         process = subprocess.Popen(
-            [sys.executable, "manage.py", part, *arguments],
+            [*wrapper, sys.executable, "manage.py", part, *arguments],
             cwd=ROOT,
             env=self.environment,
             start_new_session=True,
         )
-        self.processes[part] = process
+        self.processes[name or part] = process
         return process
 
     def process_tree(self, part: str) -> list[psutil.Process]:
@@ -156,8 +161,18 @@ class Installation:
         self.wait_for_web()
         return self.sign_in()
 
-    def sign_in(self) -> "Visitor":
-        return Visitor(self.url).sign_in("admin", ADMIN_PASSWORD)
+    def sign_in(self, username: str = "admin") -> "Visitor":
+        return Visitor(self.url).sign_in(username, ADMIN_PASSWORD)
+
+    def add_members(self, *usernames: str) -> None:
+        """Create members with the admin's password."""
+        self.manage(
+            "shell",
+            "-c",
+            "from generations.models import Member\n"
+            f"for name in {usernames!r}:\n"
+            f"    Member.objects.create_user(name, password='{ADMIN_PASSWORD}')",
+        )
 
     # --- the rows ------------------------------------------------------------------------------
 

@@ -3,17 +3,17 @@
 import random
 import threading
 import time
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from tests.bench import mix
+from tests.bench.fair_site import Sites
 from tests.installation import Installation, wait_until
+from tests.mix import IN_TRANSIT_SECONDS, charged_twice, lost, sent_in_silence
 from tests.simulator import Simulator
 
 GENERATIONS = 500
 KILLS = 8
-# Requests sent before a response was read arrive within this time, also on a busy machine.
-IN_TRANSIT_SECONDS = 1.5
 
 # Families have equal probability, and so do the scenarios of a family.
 FAMILIES: dict[str, list[str]] = {
@@ -68,11 +68,59 @@ def test_random_faults_and_kills_lose_nothing_and_charge_nothing_twice(tmp_path:
             "SELECT g.*, (SELECT count(*) FROM generations_picture p WHERE p.generation_id = g.id"
             " AND p.state = 'stored') AS stored FROM generations_generation g"
         )
-        _check_charges(simulator)
+        assert charged_twice(simulator) == []
         _check_results(simulator, rows)
         _check_polls_after_the_end(simulator, installation, rows)
-        _check_silence(simulator, rows, killed_at)
+        demands, too_early = sent_in_silence(simulator, rows, killed_at)
+        assert demands, "no Retry-After was sent"
+        assert too_early == []
         assert not any(request["authorization"] for request in simulator.requests("file"))
+
+
+def test_small_mix_of_four_people_ends_with_every_request_final_or_unconfirmed(
+    tmp_path: Path,
+) -> None:
+    """The benchmark `mix` with fewer requests, more faults and shorter waits."""
+    sites = Sites(
+        tmp_path,
+        {
+            "poll_seconds": "0.3,1,1,1", "hold_retry_seconds": 1, "submit_deadline_seconds": 2,
+            "busy_retry_seconds": 0.1, "fetch_retry_seconds": "0.2,0.5,1",
+        },
+        members=mix.PEOPLE,
+        upstream_seconds=(0.3, 1.0),
+    )  # fmt: skip
+    faults = [fault for fault in mix.FAULTS if fault != "query-silent"]  # 30 s, not settable
+    prompts = mix.prompts(40, probability=0.6, faults=faults)
+    with sites.open() as site:
+        outcome = mix.run(site, prompts, seconds_between_kills=6, deadline_seconds=120)
+    assert outcome.statuses.keys() == {"succeeded", "unconfirmed"}
+    assert outcome.silences, "no Retry-After was sent"
+    assert (outcome.charged_twice, outcome.lost, outcome.too_early) == ([], [], [])
+    assert outcome.kills
+
+
+def test_checks_of_a_mix_find_what_they_look_for() -> None:
+    with Simulator(seconds=(0, 0)) as simulator:
+        for _ in range(2):
+            simulator.submit("twice")
+        simulator.submit("given up")
+        simulator.submit("silence, simulate: too-fast-retry-after")
+        time.sleep(IN_TRANSIT_SECONDS + 0.2)
+        simulator.submit("too early")
+        simulator.wait_for("succeed")
+        rows = [
+            {"prompt": prompt, "status": status, "upstream_task_id": ""}
+            for prompt, status in (
+                ("twice", "succeeded"), ("given up", "failed"), ("too early", "unconfirmed")
+            )
+        ]  # fmt: skip
+        assert charged_twice(simulator) == ["twice"]
+        assert lost(simulator, rows) == ["given up"]
+        silences, too_early = sent_in_silence(simulator, rows, killed_at=[])
+        assert (silences, [request["prompt"] for request in too_early]) == (1, ["too early"])
+        killed_at = [too_early[0]["wall"] - IN_TRANSIT_SECONDS]
+        assert sent_in_silence(simulator, rows, killed_at) == (1, [])
 
 
 def _wait_for_polls(simulator: Simulator, more: int) -> None:
@@ -81,11 +129,6 @@ def _wait_for_polls(simulator: Simulator, more: int) -> None:
     wait_until(
         lambda: simulator.stats()["requests"].get("query", 0) >= before + more, 60, "it polls"
     )
-
-
-def _check_charges(simulator: Simulator) -> None:
-    counted = Counter(task["prompt"] for task in simulator.tasks())
-    assert [prompt for prompt, count in counted.items() if count > 1] == []
 
 
 def _check_results(simulator: Simulator, rows: list[dict[str, Any]]) -> None:
@@ -120,25 +163,3 @@ def _check_polls_after_the_end(
         if request["wall"] > ended.get(request["task_id"], request["wall"]) + IN_TRANSIT_SECONDS
     ]
     assert late == []
-
-
-def _check_silence(
-    simulator: Simulator, rows: list[dict[str, Any]], killed_at: list[float]
-) -> None:
-    """No request with the key arrives between a Retry-After and its end.
-
-    Exceptions: requests in transit, and a worker that was killed when the response arrived.
-    """
-    named = {row["upstream_task_id"]: row["prompt"] for row in rows if row["upstream_task_id"]}
-    with_key = [request for request in simulator.requests() if request["authorization"]]
-    refused_at = []
-    for request in with_key:
-        prompt = request["prompt"] or named.get(request["task_id"] or "", "")
-        if request["status"] == 429 and prompt.endswith("retry-after"):
-            refused_at.append(request["wall"])
-    assert refused_at, "no Retry-After was sent"
-    for at in refused_at:
-        if any(at - 0.5 < kill < at + IN_TRANSIT_SECONDS for kill in killed_at):
-            continue
-        silent = (at + IN_TRANSIT_SECONDS, at + 3 - 0.1)
-        assert not [request for request in with_key if silent[0] < request["wall"] < silent[1]]

@@ -87,6 +87,8 @@ ENDS: dict[str, End] = {
     **dict.fromkeys(("quota-not-enough", "user-quota-not-enough"), held("account")),
     **dict.fromkeys(("submit-1100", "submit-1101", "submit-1102"), held("account")),
     **dict.fromkeys(("key-refused-openai", "key-refused-one-api"), held("key")),
+    "payment-required": held("account"),
+    "firewall-page": held("address"),
     **{f"submit-{code}": held("key") for code in range(1000, 1005)},
     "submit-1103": held("rights"),
     **dict.fromkeys(("address-refused", "submit-1304"), held("address")),

@@ -15,9 +15,11 @@ import psutil
 import psycopg
 
 from tests.bench.bare_script import BareScript
+from tests.bench.fair import fair
 from tests.bench.gallery import gallery
 from tests.bench.in_flight import in_flight
 from tests.bench.lighthouse import lighthouse
+from tests.bench.mix import FAULT_PERCENT, mix
 from tests.bench.report import cpu_seconds, percentile, print_figure, pss_megabytes, timestamp
 from tests.bench.soak import soak
 from tests.installation import Installation, Visitor, wait_until
@@ -32,13 +34,15 @@ IDLE_SECONDS = 30
 IN_FLIGHT = [100, 1_000, 5_000, 10_000]
 SOAK_MINUTES = 10
 GALLERY_ROWS = [1_000, 100_000]
-DEFAULT_SECTIONS = ["requests", "submits", "in-flight", "gallery", "lighthouse"]
+DEFAULT_SECTIONS = ["requests", "submits", "in-flight", "fair", "gallery", "lighthouse"]
 
 
 def main() -> None:
-    """`tests.bench [requests] [submits] [in-flight [N]] [soak [N]] [gallery [N]] [lighthouse]`
+    """`tests.bench [requests] [submits] [in-flight [N]] [soak [N]] [fair [N]] [mix [N]]
+    [gallery [N]] [lighthouse]`
 
-    N is the number of tasks in flight, of minutes, or of generations; several are possible.
+    N is the number of tasks in flight, of minutes, of a fault, of requests with a fault in
+    percent, or of generations; several are possible.
     """
     sections = sys.argv[1:] or DEFAULT_SECTIONS
     numbers = [int(word) for word in sections if word.isdecimal()]
@@ -54,6 +58,10 @@ def main() -> None:
             in_flight(numbers or IN_FLIGHT, **settings)
         if "soak" in sections:
             soak(numbers[0] if numbers else SOAK_MINUTES, **settings)
+        if "fair" in sections:
+            fair(numbers, **settings)
+        if "mix" in sections:
+            mix(numbers[0] if numbers else FAULT_PERCENT, **settings)
         if "gallery" in sections:
             gallery(numbers or GALLERY_ROWS, **settings)
         if "lighthouse" in sections:

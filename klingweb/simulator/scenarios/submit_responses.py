@@ -90,6 +90,13 @@ SUBMIT_RESPONSES: dict[str, Scenario] = {
         "403: this IP address may not use the key",
         openai_error(403, "Your IP is not in the list of allowed addresses"),
     ),
+    "payment-required": _once(
+        "402 in the gateway's own format: the balance is too low",
+        openai_error(402, "Insufficient balance", "insufficient_user_quota"),
+    ),
+    "firewall-page": _once(
+        "403 with the HTML page of a firewall", proxy_page(403, "403 Forbidden")
+    ),
     "quota-not-enough": _once(
         "403 quota_not_enough: the account's balance is too low",
         task_error(403, "quota_not_enough", "user quota is not enough"),
