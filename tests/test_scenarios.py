@@ -7,7 +7,7 @@ import pytest
 from pytest_django import Settings
 
 from generations.models import Failure, Generation, Picture, Status, UpstreamGate
-from generations.worker import fetch
+from generations.worker import download
 from klingweb.simulator.scenarios import SCENARIOS
 from tests.builders import make_admin, make_generation
 from tests.conftest import client_for
@@ -163,8 +163,8 @@ def test_scenario_ends_as_expected(
     # given an upstream with this behaviour
     for setting, value in end.settings.items():
         setattr(settings, setting, value)
-    monkeypatch.setattr(fetch, "DOWNLOAD_SECONDS", end.download_seconds)
-    monkeypatch.setattr(fetch, "MAX_BYTES", 2**20)
+    monkeypatch.setattr(download, "DOWNLOAD_SECONDS", end.download_seconds)
+    monkeypatch.setattr(download, "MAX_BYTES", 2**20)
     if end.params:
         upstream.scenario(name, times=None, **end.params)
     row = make_generation(prompt=f"a red door, simulate: {name}", n=2)
