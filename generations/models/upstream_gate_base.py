@@ -153,7 +153,7 @@ class UpstreamGateBase(ConcurrencyLimit):
 
     @property
     def is_busy(self) -> bool:
-        """Whether the upstream refuses requests for now whoever sends them."""
+        """Whether the upstream refuses the requests of all members for now."""
         return len(self.refused_requests) >= self.MAX_REFUSED
 
     @property

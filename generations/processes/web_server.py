@@ -25,7 +25,7 @@ STOP_SECONDS = 20.0
 
 
 class CannotListen(Exception):
-    """Nobody can listen there, because of the address or the port."""
+    """No server can listen there, because of the address or the port."""
 
     def __init__(self, message: str, *, is_address: bool = False) -> None:
         super().__init__(message)
@@ -67,7 +67,7 @@ def _reason(host: str, port: int, error: OSError) -> str:
 
 
 def check(host: str, port: int) -> None:
-    """Raise CannotListen if nobody could listen there now."""
+    """Raise CannotListen if no server could listen there now."""
     listen(host, port).close()
 
 

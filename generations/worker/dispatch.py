@@ -151,7 +151,7 @@ def _choose(queue: GenerationQuerySet, gate: UpstreamGate, limit: int) -> Choice
             kept_for.add(row.owner_id)
             if choice.room.is_due(row, _count_members(queue, choice.room)):
                 return choice
-    chosen, in_doubt = {row.pk for row in choice.rows}, _members_in_doubt()
+    chosen, in_doubt = {row.pk for row in choice.rows}, members_in_doubt()
     for row in _in_turn(queue, limit, choice.room):
         if choice.is_complete:
             break
@@ -163,7 +163,7 @@ def _choose(queue: GenerationQuerySet, gate: UpstreamGate, limit: int) -> Choice
     return choice
 
 
-def _members_in_doubt() -> set[int]:
+def members_in_doubt() -> set[int]:
     """Members whose last request was not answered. They send one at a time: each may be charged."""
     return set(Member.objects.filter(unanswered_in_a_row__gt=0).values_list("pk", flat=True))
 

@@ -25,7 +25,6 @@ from generations.engines.base import (
     TaskNotFound,
 )
 from generations.models import (
-    Member,
     ReportSource,
     Status,
     Submission,
@@ -181,8 +180,7 @@ class Posts:
         pending = {post.owner_id for post in self.pending.values()}
         slow = Counter(post.owner_id for post in self.pending.values() if post.is_slow)
         too_slow = {owner for owner, count in slow.items() if count >= MAX_SLOW_POSTS}
-        in_doubt = Member.objects.filter(pk__in=pending, unanswered_in_a_row__gt=0)
-        return too_slow | set(in_doubt.values_list("pk", flat=True))
+        return too_slow | (pending & dispatch.members_in_doubt())
 
     def record_outcomes(self) -> int:
         """Wait a moment for responses and record them; return how many.

@@ -55,7 +55,7 @@ class Case:
         for n in self.ann:
             site.generate("ann", n=n)
         if self.ann:
-            with suppress(AssertionError):  # told in the table
+            with suppress(AssertionError):  # shown in the table
                 wait_until(lambda: self.is_shown(site), 20)
 
     def is_shown(self, site: Site) -> bool:

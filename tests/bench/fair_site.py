@@ -172,6 +172,6 @@ class Sites:
 
 
 def run_side_by_side(sites: list[Site], load: Load, deadline_seconds: float) -> list[list[float]]:
-    """Run the same load on all sites at the same time, so that the machine slows them alike."""
+    """Run the same load on all sites at the same time, so that the machine slows them equally."""
     with ThreadPoolExecutor(len(sites)) as pool:
         return list(pool.map(lambda site: site.run(load, deadline_seconds), sites))

@@ -235,7 +235,7 @@ def _lost(image: Image.Image) -> list[str]:
 
 
 def _has_metadata(image: Image.Image) -> bool:
-    """Whether there is any besides the orientation, which is told of by itself."""
+    """Whether there is any besides the orientation, which has a sentence of its own."""
     try:
         # The tags of a TIFF file itself say how its pixels are stored.
         tags = set(image.getexif()) - {_ORIENTATION} if "exif" in image.info else set()
