@@ -466,3 +466,40 @@ def test_two_requests_with_the_same_hold_are_no_suspicion_of_one() -> None:
     gate = report(OnHold("no", reason=HoldReason.ACCOUNT))
     assert gate.can_submit(timezone.now())
     assert not report(OnHold("no", reason=HoldReason.ACCOUNT)).can_submit(timezone.now())
+
+
+def test_two_requests_with_different_holds_are_tested_by_a_third_at_once() -> None:
+    gate = report(OnHold("no", reason=HoldReason.RIGHTS))
+    rows = [make_generation(), make_generation()]
+    for row, error in zip(rows, [OnHold("no", reason=HoldReason.KEY), None], strict=True):
+        (item,) = dispatch.claim_next(9)
+        assert item.generation == row
+        gate = UpstreamGate.for_engine()
+        gate.report_submit(error, sent(row))
+        assert gate.is_held == bool(error)
+
+
+def test_test_of_a_hold_that_fails_for_another_reason_leaves_it_to_the_next_request() -> None:
+    report(OnHold("no", reason=HoldReason.KEY))
+    tests = [make_generation(owner=make_member(name)) for name in ("ann", "bob")]
+    for row in tests:
+        assert [item.generation for item in dispatch.claim_next(9)] == [row]
+        UpstreamGate.for_engine().report_submit(Unanswered("no"), sent(row))
+    make_generation()
+    assert dispatch.claim_next(9) == [], "two tests at once, the next after a while"
+    make_probe_due()
+    assert len(dispatch.claim_next(9)) == 1
+
+
+def test_gap_between_tests_doubles_only_when_they_show_the_same_problem() -> None:
+    report(*[OnHold("no", reason=HoldReason.KEY)] * 2)
+    gaps = []
+    for error in [OnHold("no", reason=HoldReason.KEY), SlowDown("no"), Unanswered("no")]:
+        make_probe_due()
+        row = make_generation()
+        assert dispatch.claim_next(9)
+        gate = UpstreamGate.for_engine()
+        gate.report_submit(error, sent(row))
+        assert gate.probe_at
+        gaps.append(round((gate.probe_at - timezone.now()) / timedelta(seconds=1)))
+    assert gaps == [120, 60, 60]

@@ -67,6 +67,8 @@ class UpstreamGate(UpstreamGateBase):
     def report_submit(self, error: Exception | None, sent: SentRequest) -> None:
         """Apply the outcome of a submit: None for a success, else the error. Locks the row."""
         self.lock()
+        if self.is_held and not self._confirms_hold(error):
+            self.probe_again()
         match error:
             case None:
                 self._record_answer(sent, ends_hold=True)
@@ -82,6 +84,15 @@ class UpstreamGate(UpstreamGateBase):
                 self.hold(error.reason, _response_of(error), suspect_request=sent.generation_id)
             case _:
                 self._count_unanswered(error, sent)
+
+    def _confirms_hold(self, error: Exception | None) -> bool:
+        """Whether this is the problem that the hold is for, as far as it can be seen."""
+        match self.hold_reason:
+            case self.HoldReason.UNREACHED:
+                return isinstance(error, base.Unanswered | base.NotSent)
+            case self.HoldReason.BUSY | self.HoldReason.MODEL:
+                return isinstance(error, base.SlowDown)
+        return isinstance(error, base.OnHold)
 
     def report(self, *outcomes: Exception | None, source: ReportSource) -> None:
         """Apply the outcomes of queries. They can start a silence or a hold.

@@ -65,6 +65,7 @@ class UpstreamGateBase(ConcurrencyLimit):
     MAX_UNANSWERED = 3  # submits in a row, before a hold
     MAX_REFUSED = 3  # different requests refused in a row, before all submits wait
     MAX_REFUSED_QUERIES = 3  # queries in a row, before a hold
+    MAX_SUSPECTS = 3  # the request that caused a hold, and those that may test it at once
     ANSWERING_FOR = timedelta(minutes=10)  # how long a good answer counts as recent
 
     upstream = models.CharField(max_length=20, help_text=_("As in Generation.upstream."))
@@ -101,13 +102,10 @@ class UpstreamGateBase(ConcurrencyLimit):
     )
     held_at = models.DateTimeField(null=True, blank=True)
     held_response = models.TextField(blank=True, default="")
-    suspect_request = models.ForeignKey(
-        "generations.Generation",
-        models.SET_NULL,
-        null=True,
+    suspect_requests = models.JSONField(
+        default=list,
         blank=True,
-        related_name="+",
-        help_text=_("This request alone caused the hold; others may test it at once."),
+        help_text=_("Keys of the request that caused the hold, and of those that tested it since."),
     )
     suspect_owner = models.ForeignKey(
         Member,
@@ -172,16 +170,17 @@ class UpstreamGateBase(ConcurrencyLimit):
 
     @property
     def is_suspicion(self) -> bool:
-        """Whether one request or one person alone has caused the hold."""
-        return self.suspect_request_id is not None or self.suspect_owner_id is not None
+        """Whether one request or person may be the cause of the hold: others test it at once."""
+        is_request = 0 < len(self.suspect_requests) < self.MAX_SUSPECTS
+        return is_request or self.suspect_owner_id is not None
 
     def may_submit(self, at: datetime) -> Q:
         """Which generations may be submitted then, where `can_submit` is true."""
         if not self.is_held or self._is_probe_due(at):
             return Q()
-        if self.suspect_request_id is not None:
-            return ~Q(pk=self.suspect_request_id)
-        return ~Q(owner=self.suspect_owner_id)
+        if self.suspect_owner_id is not None:
+            return ~Q(owner=self.suspect_owner_id)
+        return ~Q(pk__in=self.suspect_requests)
 
     def _is_probe_due(self, at: datetime) -> bool:
         return self.probe_at is None or self.probe_at <= at
@@ -210,7 +209,7 @@ class UpstreamGateBase(ConcurrencyLimit):
             "held_by": "",
             "held_at": None,
             "held_response": "",
-            "suspect_request_id": None,
+            "suspect_requests": [],
             "suspect_owner_id": None,
             "probe_at": None,
             "probes": 0,
@@ -285,36 +284,56 @@ class UpstreamGateBase(ConcurrencyLimit):
     ) -> None:
         """Submit nothing but a probe, after `HOLD_RETRY_SECONDS`, or at once by others.
 
-        During a hold only the reason is updated: a burst of errors does not delay the probe. Two
-        requests with the same problem are no suspicion of one.
+        During a hold only the reason is updated: a burst of errors does not delay the probe. The
+        same problem of two requests is no suspicion of one; two problems may be one of each.
         """
         now = timezone.now()
+        is_confirmed = self.hold_reason == reason and (
+            suspect_owner != self.suspect_owner_id
+            if suspect_request is None
+            else suspect_request not in self.suspect_requests[:1]
+        )
         self._update(Q(), hold_reason=str(reason), held_by=str(by), held_response=response[:2000])
-        suspects = self.suspect_request_id, self.suspect_owner_id
-        if self.is_suspicion and suspects != (suspect_request, suspect_owner):
-            self._update(Q(), suspect_request=None, suspect_owner=None)
-        gap = timedelta(seconds=settings.HOLD_RETRY_SECONDS)
+        if is_confirmed:
+            self._end_suspicion()
         self._update(
             Q(held_at=None),
             held_at=now,
-            probe_at=now + gap,
+            probe_at=now + self._probe_gap(0),
             probes=0,
-            suspect_request=suspect_request,
+            suspect_requests=[] if suspect_request is None else [suspect_request],
             suspect_owner=suspect_owner,
         )
 
-    def probe(self) -> None:
-        """Record that one request tests the hold. The gap to the next one doubles.
+    def probe(self, request: int | None = None) -> None:
+        """Record that this request, or a query, tests the hold.
 
-        A test ends a suspicion: it shows whether others have the problem too.
+        A request that is refused costs nothing, so a suspicion of one is tested by two others at
+        once. A suspicion of a person is tested by one, which may be charged. Any other test doubles
+        the gap to the next one.
         """
         self.refresh_from_db()
+        if request is not None and self.suspect_requests and self.is_suspicion:
+            self._update(Q(), suspect_requests=[*self.suspect_requests, request])
+            return
         probes = self.probes + 1
+        self._end_suspicion()
+        self._update(Q(), probe_at=timezone.now() + self._probe_gap(probes), probes=probes)
+
+    def probe_again(self) -> None:
+        """The test of a hold failed for another reason: the next one need not wait longer."""
+        soon = timezone.now() + self._probe_gap(0)
+        self._update(Q(probe_at__gt=soon), probe_at=soon, probes=max(self.probes - 1, 0))
+
+    @classmethod
+    def _probe_gap(cls, probes: int) -> timedelta:
+        """Return the time to the next test of a hold, after this many tests."""
         gap = timedelta(seconds=settings.HOLD_RETRY_SECONDS * 2 ** min(probes, 10))
-        next_probe_at = timezone.now() + min(gap, self.MAX_PROBE_GAP)
-        self._update(
-            Q(), probe_at=next_probe_at, probes=probes, suspect_request=None, suspect_owner=None
-        )
+        return min(gap, cls.MAX_PROBE_GAP)
+
+    def _end_suspicion(self) -> None:
+        if self.is_suspicion:
+            self._update(Q(), suspect_requests=[], suspect_owner=None)
 
     def _update(self, condition: Q, **changes: Any) -> bool:
         """Update the row where the condition still holds, and then refresh this object."""

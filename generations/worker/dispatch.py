@@ -232,7 +232,7 @@ def _claim(prepared: list[PreparedRow], gate: UpstreamGate) -> list[PreparedSubm
         room.take(generation)
         claimed.append(PreparedSubmission(generation, submission, request))
         if gate.is_held:
-            gate.probe()
+            gate.probe(generation.pk)
             break  # half open: one request tests the hold
     return claimed
 

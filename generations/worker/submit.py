@@ -171,9 +171,11 @@ class Posts:
             time.sleep(settings.SUBMIT_GAP_SECONDS)
 
     def _free(self, gate: UpstreamGate) -> int:
-        slow = sum(post.is_slow for post in self.pending.values()) if gate.is_answering else 0
-        fresh = len(self.pending) - slow
-        return min(self.max_fresh - fresh, 2 * settings.SUBMIT_THREADS - len(self.pending))
+        slow = sum(post.is_slow for post in self.pending.values())
+        counts_slow = not (gate.is_answering or gate.is_held)
+        fresh = len(self.pending) - (0 if counts_slow else slow)
+        max_fresh = 1 if gate.is_held else self.max_fresh  # tests are sent one by one
+        return min(max_fresh - fresh, 2 * settings.SUBMIT_THREADS - len(self.pending))
 
     def _waiting_owners(self) -> set[int]:
         """Members who wait for their own POSTs: some are slow, or an earlier one is unanswered."""
