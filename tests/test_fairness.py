@@ -302,8 +302,8 @@ def test_long_task_id_is_stored_or_can_be_read_in_the_response(
 class HangingQueries(BaseHTTPRequestHandler):
     """Queries for tasks of ann are answered only after one for a task of bob."""
 
-    bob_was_polled = threading.Event()
-    gave_up: list[str] = []
+    bob_was_polled: threading.Event
+    gave_up: list[str]
 
     def do_GET(self) -> None:
         if "bob" in self.path:
@@ -318,19 +318,25 @@ class HangingQueries(BaseHTTPRequestHandler):
         """Print nothing."""
 
 
+@pytest.mark.parametrize(("threads", "of_ann"), [(256, poll.MIN_THREADS + 4), (12, 30)])
 def test_queries_that_hang_delay_no_other(
     upstream: Simulator,
     settings: Settings,
     monkeypatch: pytest.MonkeyPatch,
     ann: Member,
     bob: Member,
+    threads: int,
+    of_ann: int,
 ) -> None:
-    monkeypatch.setattr(poll, "SLOW_SECONDS", 0.1)
+    HangingQueries.bob_was_polled, HangingQueries.gave_up = threading.Event(), []
+    settings.POLL_THREADS = threads
+    monkeypatch.setattr(poll, "MAX_SLOW_POLLS", threads // 4)
+    monkeypatch.setattr(poll, "MIN_SLOW_SECONDS", 0.1)
     server = ThreadingHTTPServer(("127.0.0.1", 0), HangingQueries)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     settings.UPSTREAM_URL = f"http://127.0.0.1:{server.server_port}"
     now = timezone.now()
-    for number in range(poll.MIN_THREADS + 4):
+    for number in range(of_ann):
         make_generation(
             Status.RUNNING, owner=ann, upstream_task_id=f"ann-{number}", next_poll_at=now
         )

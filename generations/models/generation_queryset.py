@@ -1,6 +1,6 @@
 """Queries over generations: visibility, queue order, due polls and the status transition."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Self, TypeVar
 
@@ -23,6 +23,7 @@ MAX_SORTED_ROWS = 5000
 # The columns a poll needs. Thousands of rows are claimed, and few of them change.
 POLL_COLUMNS = (
     "id",
+    "owner_id",
     "status",
     "version",
     "attempt",
@@ -248,7 +249,12 @@ class BaseGenerationQuerySet(models.QuerySet[Row]):
     # --- leases of rows: polls and lookups -------------------------------------------------------
 
     def claim_due(
-        self, limit: int, lease_seconds: float, engine: str = DEFAULT_ENGINE
+        self,
+        limit: int,
+        lease_seconds: float,
+        engine: str = DEFAULT_ENGINE,
+        *,
+        except_owners: Collection[int] = (),
     ) -> list[Row]:
         """Lease up to `limit` running or dismissed rows whose poll is due, oldest first.
 
@@ -257,6 +263,7 @@ class BaseGenerationQuerySet(models.QuerySet[Row]):
         """
         now = timezone.now()
         lease_end = now + timedelta(seconds=lease_seconds)
+        owners = "".join(f" AND owner_id <> {int(owner)}" for owner in except_owners)
         skip_locked = "FOR UPDATE SKIP LOCKED" if connection.vendor == "postgresql" else ""
         with transaction.atomic():
             return list(
@@ -264,7 +271,7 @@ class BaseGenerationQuerySet(models.QuerySet[Row]):
                     f"""UPDATE generations_generation SET next_poll_at = %s WHERE id IN (
                             SELECT id FROM generations_generation
                             WHERE status IN ('running', 'abandoned') AND next_poll_at <= %s
-                                AND upstream = %s AND engine = %s
+                                AND upstream = %s AND engine = %s{owners}
                             ORDER BY next_poll_at LIMIT %s {skip_locked})
                         RETURNING {", ".join(POLL_COLUMNS)}""",  # noqa: S608
                     [

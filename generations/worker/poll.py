@@ -6,7 +6,7 @@ Threads make the HTTP calls; only the main thread touches the database, in batch
 import logging
 import math
 import time
-from collections import deque
+from collections import Counter, deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -44,7 +44,10 @@ ROW_LEASE_SECONDS = 60.0  # longer than a poll's deadline plus its wait for a th
 WRITE_SECONDS = 0.25
 MARGIN_SECONDS = 60.0
 MEASURE_SECONDS = 1.0
-SLOW_SECONDS = 5.0  # most queries are answered much sooner
+# A query is slow after this many times the median, within these limits.
+SLOW_FACTOR = 4.0
+MIN_SLOW_SECONDS, MAX_SLOW_SECONDS = 1.0, 5.0
+MAX_SLOW_POLLS = max(settings.POLL_THREADS // 4, 1)  # of one member
 MIN_THREADS = 8
 THREAD_HEADROOM = 1.5  # polls come due in bursts
 LATENCY_SAMPLES = 200
@@ -114,9 +117,9 @@ class PendingPoll:
     started_at: float | None = None  # None: it waits for a thread
     future: Future[None] | None = None
 
-    @property
-    def is_slow(self) -> bool:
-        return self.started_at is not None and time.monotonic() - self.started_at > SLOW_SECONDS
+    def seconds(self) -> float:
+        """How long the query has taken until now."""
+        return time.monotonic() - self.started_at if self.started_at is not None else 0.0
 
 
 @dataclass
@@ -130,6 +133,7 @@ class Polls:
     # second, so that no row lease expires while the row waits for a thread.
     ahead: int = 0
     pending: dict[int, PendingPoll] = field(default_factory=dict)
+    slow_rows: set[int] = field(default_factory=set)  # whose last query was slow
     results: SimpleQueue[PollResult] = field(default_factory=SimpleQueue)
 
     @property
@@ -139,18 +143,30 @@ class Polls:
     def start(self) -> None:
         """Claim due rows and poll them in threads, unless a Retry-After is in effect.
 
-        A query that hangs costs a thread, but takes no turn from the others.
+        A query that hangs costs a thread, but takes no turn from the others. A member with many
+        of them waits until some have ended.
         """
-        slow = sum(poll.is_slow for poll in self.pending.values())
-        limit = self.concurrency.limit() + self.ahead - (self.in_flight - slow)
+        slow = self._slow_polls_by_owner()
+        limit = self.concurrency.limit() + self.ahead - (self.in_flight - slow.total())
         limit = min(limit, settings.POLL_THREADS + self.ahead - self.in_flight)
         if limit <= 0 or UpstreamGate.for_engine().is_silent:
             return
-        for generation in Generation.objects.claim_due(limit, ROW_LEASE_SECONDS):
+        waiting = [owner for owner, count in slow.items() if count >= MAX_SLOW_POLLS]
+        for generation in Generation.objects.claim_due(
+            limit, ROW_LEASE_SECONDS, except_owners=waiting
+        ):
             claimed_at = generation.next_poll_at
             assert claimed_at is not None
             poll = self.pending[generation.pk] = PendingPoll(generation, claimed_at)
             poll.future = self.pool.submit(self._poll, poll)
+
+    def _slow_polls_by_owner(self) -> Counter[int]:
+        """Count the queries that hang now, or whose row's last one did."""
+        return Counter(
+            poll.generation.owner_id
+            for pk, poll in self.pending.items()
+            if pk in self.slow_rows or poll.seconds() > self.concurrency.slow_after
+        )
 
     def give_back(self) -> None:
         """Make rows due again that no thread has started on, for the next run."""
@@ -183,6 +199,8 @@ class Polls:
             return False
         for result in results:
             self.pending.pop(result.generation.pk, None)
+            is_slow = result.seconds > self.concurrency.slow_after
+            (self.slow_rows.add if is_slow else self.slow_rows.discard)(result.generation.pk)
         self.concurrency.observe(results)
         with transaction.atomic():
             finished = _record_finished(results)
@@ -218,10 +236,13 @@ class PollConcurrency:
     def __init__(self) -> None:
         self.latencies: deque[float] = deque(maxlen=LATENCY_SAMPLES)
         self.threads = MIN_THREADS
+        self.slow_after = MIN_SLOW_SECONDS
         self.measure_at = 0.0
 
     def observe(self, results: list[PollResult]) -> None:
         self.latencies.extend(each.seconds for each in results)
+        slow_after = SLOW_FACTOR * median(self.latencies)
+        self.slow_after = min(max(slow_after, MIN_SLOW_SECONDS), MAX_SLOW_SECONDS)
 
     def limit(self) -> int:
         if time.monotonic() >= self.measure_at and self.latencies:
