@@ -59,6 +59,7 @@ def states(owner: Member, admin: Member, settings: Settings) -> list[CardState]:
             state_of(viewer, Status.QUEUED, Progress(position=3)),
             state_of(viewer, Status.RUNNING, late_at=now),
             state_of(viewer, Status.RUNNING, late_at=now, poll_failures=1),
+            state_of(viewer, Status.RUNNING, late_at=now, first_not_found_at=now),
             state_of(viewer, Status.RUNNING, lost_at=now),
             state_of(viewer, Status.RUNNING, lost_at=now, first_not_found_at=now),
             state_of(viewer, Status.RUNNING, lost_at=now, results_without_images=4),

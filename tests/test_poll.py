@@ -89,6 +89,17 @@ def test_failed_polls_do_not_count_as_success_without_images(
     assert row.status == Status.FETCHING
 
 
+def test_task_in_progress_again_is_no_longer_without_images(
+    scripted_upstream: ScriptedUpstream,
+) -> None:
+    empty = [WITHOUT_IMAGES] * 3
+    scripted_upstream.respond_with(*empty, PROCESSING, *empty, FINISHED)
+    row = running()
+    poll_until(row, Status.FAILED, Status.FETCHING)
+    assert row.status == Status.FETCHING
+    assert row.results_without_images == 3
+
+
 # --- not found, late, lost ---------------------------------------------------------------------
 
 

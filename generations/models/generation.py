@@ -261,12 +261,20 @@ class Generation(GenerationBase):
         dismissed = Generation.objects.filter(pk=self.pk, status=Status.ABANDONED)
         return bool(dismissed.update(next_poll_at=None, version=F("version") + 1))
 
-    def set_first_not_found(self, first_not_found_at: datetime | None) -> None:
-        """Record when the upstream first reported "not found". None: it has the task again."""
-        if (self.first_not_found_at is None) == (first_not_found_at is None):
-            return
-        Generation.objects.filter(pk=self.pk).update(first_not_found_at=first_not_found_at)
-        self.first_not_found_at = first_not_found_at
+    def record_not_found(self) -> datetime:
+        """Return when the upstream first reported that it does not find the task."""
+        if self.first_not_found_at is None:
+            self.first_not_found_at = timezone.now()
+            Generation.objects.filter(pk=self.pk).update(first_not_found_at=self.first_not_found_at)
+        return self.first_not_found_at
+
+    def record_in_progress(self) -> None:
+        """The upstream works on the task: forget earlier answers to the contrary."""
+        if self.first_not_found_at or self.results_without_images:
+            self.first_not_found_at, self.results_without_images = None, 0
+            Generation.objects.filter(pk=self.pk).update(
+                first_not_found_at=None, results_without_images=0
+            )
 
     def count_result_without_images(self) -> int:
         """Count a poll that reported success without images. Return the new count."""

@@ -300,7 +300,7 @@ def _apply(generation: Generation, claimed_at: datetime, outcome: Outcome) -> Sc
             generation.mark_failed(Failure(outcome.kind), outcome.reason, outcome.response)
             return None
         case Task():
-            generation.set_first_not_found(None)
+            generation.record_in_progress()
             return _schedule_next_poll(generation, claimed_at, failures=0)
         case TaskNotFound():
             return _handle_not_found(generation, claimed_at)
@@ -351,9 +351,7 @@ def _handle_not_found(generation: Generation, claimed_at: datetime) -> Scheduled
 
     Gateways sometimes answer "not found" for tasks that exist, so this is never a failure.
     """
-    now = timezone.now()
-    generation.set_first_not_found(now)
-    not_found_for = now - (generation.first_not_found_at or now)
+    not_found_for = timezone.now() - generation.record_not_found()
     if not_found_for.total_seconds() > settings.DOUBT_SECONDS:
         generation.mark_lost(TransitionReason.NO_LONGER_FOUND)
         return None

@@ -51,6 +51,12 @@ STATE_MESSAGES: dict[str, StateMessage] = {
         _("If you dismiss it, it may still be charged. Images that still arrive are kept."),
         severity="warning",
     ),
+    "late:not-found": StateMessage(
+        _("Taking longer than usual"),
+        _("Kling does not find the request now. We keep checking; you can close this page."),
+        _("If you dismiss it, it may still be charged. Images that still arrive are kept."),
+        severity="warning",
+    ),
     "fetching": StateMessage(_("Downloading %(next_file)d of %(files)d")),
     "succeeded": StateMessage(
         ngettext_lazy("The image is ready", "%(stored)d images are ready", "stored")

@@ -109,6 +109,7 @@ class CardState:
             "short:files": self.name == "short" and self.lost,
             "unconfirmed:searching": self.is_searched,
             "late:unanswered": self.name == "late" and self.row.poll_failures,
+            "late:not-found": self.name == "late" and self.row.first_not_found_at,
             "lost:no-images": self.name == "lost" and self.row.results_without_images,
             "lost:no-result": self.name == "lost" and not self.row.first_not_found_at,
             "abandoned:polled": self.name == "abandoned" and self.row.next_poll_at,
