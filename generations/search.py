@@ -1,12 +1,15 @@
 """Full-text search over prompts, on SQLite and PostgreSQL.
 
 Words match by prefix; case and diacritics are ignored. In scripts without spaces, such as Chinese,
-Japanese and Thai, any part of a text matches. Words joined without a space, `black-and-white`, must
-be next to each other. SQLite has an FTS5 table with triggers, PostgreSQL an expression index.
+Japanese and Thai, any part of a text matches. Words joined without a space, `black-and-white`, or
+in quotes must be next to each other; those in quotes match whole. SQLite has an FTS5 table with
+triggers, PostgreSQL an expression index.
 """
 
-from collections.abc import Sequence
-from typing import Any
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
 
 from django.db import connections
 from django.db.models import BooleanField
@@ -16,7 +19,9 @@ from generations.models.generation import GenerationQuerySet
 from generations.models.generation_queryset import MAX_SORTED_ROWS
 from generations.models.search_text import normalize
 
-MAX_SEARCH_LENGTH = 200  # characters
+MAX_SEARCH_CHARACTERS = 200
+MAX_PHRASES = 20  # each is looked up in the index
+_QUOTED = re.compile('["“”„«»]([^"“”„«»]*)["“”„«»]')
 
 _SQLITE_INDEX = (
     """CREATE VIRTUAL TABLE IF NOT EXISTS generations_search USING fts5(
@@ -41,14 +46,50 @@ _POSTGRESQL_INDEX = """CREATE INDEX IF NOT EXISTS generations_search ON generati
     USING gin (to_tsvector('simple', search_text))"""
 
 
+@dataclass(frozen=True)
+class Phrase:
+    """Words next to each other. The last one is the beginning of a word, unless `is_whole`."""
+
+    words: tuple[str, ...]
+    is_whole: bool
+
+    def __str__(self) -> str:
+        return " ".join(self.words)
+
+
+@dataclass(frozen=True)
+class SearchQuery:
+    """What is looked for (every phrase) and the parts of the text that are not."""
+
+    phrases: tuple[Phrase, ...]
+    ignored: str
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read a text as it was typed. Text in quotes is one phrase of whole words.
+
+        Ignored are punctuation on its own and all that exceeds the limits.
+        """
+        searched, rest = _split_at_limit(text.strip())
+        phrases: list[Phrase] = []
+        ignored: list[str] = []
+        for chunk, is_quoted in _chunks(searched):
+            words = tuple(normalize(chunk))
+            if words and len(phrases) < MAX_PHRASES:
+                phrases.append(Phrase(words, is_quoted))
+            else:
+                ignored.append(chunk)
+        return cls(tuple(phrases), " ".join([*ignored, rest]).strip())
+
+
 def search(rows: GenerationQuerySet, text: str) -> GenerationQuerySet:
-    """Filter to rows whose prompt has every word of the text; all rows if the text is empty.
+    """Filter to rows whose prompt has every phrase of the text; all rows if the text is empty.
 
     Rare words are looked up in the index; for common words, reading in date order is faster.
     """
     if not text.strip():
         return rows
-    phrases = [words for chunk in text[:MAX_SEARCH_LENGTH].split() if (words := normalize(chunk))]
+    phrases = SearchQuery.parse(text).phrases
     if not phrases:
         return rows.none()
     keys = _matching_keys(phrases, rows.db)
@@ -60,31 +101,39 @@ def search(rows: GenerationQuerySet, text: str) -> GenerationQuerySet:
 
 
 def prepare(*, using: str, **_signal: Any) -> None:
-    """Create the index if it is missing.
+    """Create what is missing of the index.
 
-    Runs after every migration: when SQLite rebuilds a table, its triggers are lost.
+    Runs after every migration: when SQLite rebuilds a table, its triggers are lost. The index is
+    then read anew, since a later migration may have changed texts without them; the triggers would
+    damage an index that differs from the table.
     """
     connection = connections[using]
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
             cursor.execute(_POSTGRESQL_INDEX)
             return
-        cursor.execute("SELECT count(*) FROM sqlite_master WHERE name = 'generations_search'")
-        is_new = not cursor.fetchone()[0]
+        cursor.execute(
+            """SELECT count(*) FROM sqlite_master WHERE name = 'generations_search'
+                OR (type = 'trigger' AND name LIKE 'generations_search_%%')""",
+            [],
+        )
+        is_complete = cursor.fetchone()[0] == len(_SQLITE_INDEX)
         for statement in _SQLITE_INDEX:
             cursor.execute(statement)
-        if is_new:
+        if not is_complete:
             cursor.execute("INSERT INTO generations_search (generations_search) VALUES ('rebuild')")
 
 
-def _matching_keys(phrases: Sequence[Sequence[str]], using: str) -> list[int]:
+def _matching_keys(phrases: Sequence[Phrase], using: str) -> list[int]:
     """Return the keys of rows with all phrases, at most `MAX_SORTED_ROWS` + 1 of them."""
     if connections[using].vendor == "postgresql":
-        query = " & ".join(f"({' <-> '.join(phrase)}:*)" for phrase in phrases)
+        query = " & ".join(
+            f"({' <-> '.join(phrase.words)}{'' if phrase.is_whole else ':*'})" for phrase in phrases
+        )
         sql = """SELECT id FROM generations_generation
             WHERE to_tsvector('simple', search_text) @@ to_tsquery('simple', %s) LIMIT %s"""
     else:
-        query = " ".join(f'"{" ".join(phrase)}" *' for phrase in phrases)
+        query = " ".join(f'"{phrase}"{"" if phrase.is_whole else " *"}' for phrase in phrases)
         sql = """SELECT rowid FROM generations_search
             WHERE generations_search MATCH %s LIMIT %s"""
     with connections[using].cursor() as cursor:
@@ -92,10 +141,35 @@ def _matching_keys(phrases: Sequence[Sequence[str]], using: str) -> list[int]:
         return [pk for (pk,) in cursor.fetchall()]
 
 
-def _contains(phrase: Sequence[str]) -> RawSQL:
-    """Match like the index: these words next to each other, the last one as a prefix."""
+def _contains(phrase: Phrase) -> RawSQL:
+    """Match like the index."""
     return RawSQL(
-        "(' ' || generations_generation.search_text) LIKE %s",
-        [f"% {' '.join(phrase)}%"],
+        "(' ' || generations_generation.search_text || ' ') LIKE %s",
+        [f"% {phrase}{' ' if phrase.is_whole else ''}%"],
         output_field=BooleanField(),
     )
+
+
+# --- parsing -------------------------------------------------------------------------------------
+
+
+def _split_at_limit(text: str) -> tuple[str, str]:
+    """Split after the last whole word within `MAX_SEARCH_CHARACTERS`."""
+    if len(text) <= MAX_SEARCH_CHARACTERS:
+        return text, ""
+    whole_words = text[: MAX_SEARCH_CHARACTERS + 1].rsplit(None, 1)
+    searched = whole_words[0] if len(whole_words) > 1 else text[:MAX_SEARCH_CHARACTERS]
+    return searched, text[len(searched) :].strip()
+
+
+def _chunks(text: str) -> Iterator[tuple[str, bool]]:
+    """Yield the parts of the text in order, and whether each is in quotes.
+
+    A quote that is never closed is punctuation.
+    """
+    end = 0
+    for quoted in _QUOTED.finditer(text):
+        yield from ((chunk, False) for chunk in text[end : quoted.start()].split())
+        yield quoted[1].strip() or quoted[0], True
+        end = quoted.end()
+    yield from ((chunk, False) for chunk in text[end:].split())

@@ -8,16 +8,31 @@ _UNSPACED = re.compile(
     "([\u0e00-\u0eff\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff])"
 )
 _WORD = re.compile(r"[^\W_]+")  # the search index does not count the underscore as a letter either
+_QUOTES = "^`"  # in a category of symbols, but used as marks between words
 # Letters that Unicode does not decompose into a base letter and a diacritic.
 _PLAIN = str.maketrans({"đ": "d", "ð": "d", "ø": "o", "ł": "l", "ı": "i", "æ": "ae", "œ": "oe"})
 
 
 def normalize(text: str) -> list[str]:
-    """Split into words without case and diacritics: "Cà phê, 山水" -> ["ca", "phe", "山", "水"]."""
+    """Split into words without case and diacritics: "Cà phê, 山水" -> ["ca", "phe", "山", "水"].
+
+    Each symbol or emoji is a word too, spelled as its code point, since the indexes of both
+    databases leave out symbols: "5 €" -> ["5", "u0020ac"].
+    """
     bare = "".join(
         letter
         for letter in unicodedata.normalize("NFKD", text.casefold())
         if not unicodedata.combining(letter)
     )
     plain = unicodedata.normalize("NFC", bare).translate(_PLAIN)
-    return _WORD.findall(_UNSPACED.sub(r" \1 ", plain))
+    spelled = "".join(_spell(letter) if _is_symbol(letter) else letter for letter in plain)
+    return _WORD.findall(_UNSPACED.sub(r" \1 ", spelled))
+
+
+def _is_symbol(letter: str) -> bool:
+    return unicodedata.category(letter).startswith("S") and letter not in _QUOTES
+
+
+def _spell(symbol: str) -> str:
+    """All of one length, so that none is the beginning of another."""
+    return f" u{ord(symbol):06x} "

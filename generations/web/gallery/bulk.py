@@ -187,7 +187,7 @@ def _tag(selected: Sequence[int], by: Member, data: QueryDict) -> Change:
     try:
         changed = bulk.tag(selected, by, name)
     except ValueError:
-        raise BulkError(_("A tag needs a letter or a digit.")) from None
+        raise BulkError(_("A tag needs a letter, a digit or a symbol.")) from None
     return Change(changed, len(changed), name)
 
 

@@ -16,7 +16,7 @@ from generations.engines.registry import offer_for
 from generations.models import Collection, Generation, Member, Picture, Status, Tag
 from generations.models.generation import GenerationQuerySet
 from generations.models.picture import PictureQuerySet
-from generations.search import MAX_SEARCH_LENGTH, search
+from generations.search import SearchQuery, search
 from generations.web.ids import parse_id
 from generations.web.text_fields import VisibleTextField
 
@@ -54,7 +54,7 @@ class MembersField(forms.ModelMultipleChoiceField):  # type: ignore[type-arg]  #
 class Filter(forms.Form):
     """Form bound to the query string. Invalid values show an error and are ignored."""
 
-    q = VisibleTextField(label=_("search"), required=False, max_length=MAX_SEARCH_LENGTH)
+    q = VisibleTextField(label=_("search"), required=False)
     by = MembersField(Member.objects.all(), label=_("creator"), required=False)
     ratio = forms.MultipleChoiceField(
         label=_("aspect ratio"),
@@ -85,6 +85,11 @@ class Filter(forms.Form):
         """The valid values, without empty ones."""
         self.full_clean()
         return {name: value for name, value in self.cleaned_data.items() if value}
+
+    @property
+    def ignored(self) -> str:
+        """The part of the search text that is not searched for."""
+        return SearchQuery.parse(self.values.get("q", "")).ignored
 
     # --- querysets -------------------------------------------------------------------------------
 

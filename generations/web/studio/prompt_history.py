@@ -7,7 +7,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from generations.models import Generation, Picture
-from generations.search import MAX_SEARCH_LENGTH, search
+from generations.search import SearchQuery, search
 from generations.web.keyset import before, key_of, keyset_page
 from generations.web.middleware.access import MemberRequest
 from generations.web.tiles import TILE_COLUMNS, Tile, tiles_of
@@ -27,7 +27,7 @@ class Prompt:
 
 @require_safe
 def prompt_history(request: MemberRequest) -> HttpResponse:
-    query = request.GET.get("q", "")[:MAX_SEARCH_LENGTH].replace("\0", "")
+    query = request.GET.get("q", "").replace("\0", "")
     rows = search(Generation.objects.filter(owner=request.user), query)
     if "before" in request.GET:
         rows = rows.filter(before(request.GET["before"]))
@@ -40,6 +40,7 @@ def prompt_history(request: MemberRequest) -> HttpResponse:
     page, older = keyset_page(newest, key_of, ROWS_A_PAGE)
     context = {
         "q": query,
+        "ignored": SearchQuery.parse(query).ignored,
         "prompts": _prompts(request, page),
         "older": older,
     }
