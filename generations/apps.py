@@ -7,5 +7,7 @@ class GenerationsConfig(AppConfig):
 
     def ready(self) -> None:
         from generations import checks, search  # noqa: F401  # they import models, ready only now
+        from generations.models import statistics
 
         post_migrate.connect(search.prepare, sender=self)
+        post_migrate.connect(statistics.update_after_migration, sender=self)

@@ -7,16 +7,16 @@ triggers, PostgreSQL an expression index.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Self
 
-from django.db import connections
+from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.models import BooleanField
 from django.db.models.expressions import RawSQL
 
+from generations.models import counting
 from generations.models.generation import GenerationQuerySet
-from generations.models.generation_queryset import MAX_SORTED_ROWS
 from generations.models.search_text import normalize
 
 MAX_SEARCH_CHARACTERS = 200
@@ -81,23 +81,46 @@ class SearchQuery:
                 ignored.append(chunk)
         return cls(tuple(phrases), " ".join([*ignored, rest]).strip())
 
+    def few_keys(self, using: str = DEFAULT_DB_ALIAS) -> list[int] | None:
+        """Look up the keys of the matching rows; None if there are more than `MAX_SORTED_ROWS`."""
+        if not self.phrases:
+            return []
+        if connections[using].vendor == "postgresql":
+            text = " & ".join(
+                f"({' <-> '.join(phrase.words)}{'' if phrase.is_whole else ':*'})"
+                for phrase in self.phrases
+            )
+            sql = """SELECT id FROM generations_generation
+                WHERE to_tsvector('simple', search_text) @@ to_tsquery('simple', %s) LIMIT %s"""
+        else:
+            text = " ".join(
+                f'"{phrase}"{"" if phrase.is_whole else " *"}' for phrase in self.phrases
+            )
+            sql = """SELECT rowid FROM generations_search
+                WHERE generations_search MATCH %s LIMIT %s"""
+        with connections[using].cursor() as cursor:
+            cursor.execute(sql, [text, counting.MAX_SORTED_ROWS + 1])
+            keys = [pk for (pk,) in cursor.fetchall()]
+        return keys if len(keys) <= counting.MAX_SORTED_ROWS else None
+
+    def filter(self, rows: GenerationQuerySet) -> GenerationQuerySet:
+        """Read the text of each row, for words that are too common for `few_keys`."""
+        for phrase in self.phrases:
+            rows = rows.filter(_contains(phrase))
+        return rows
+
 
 def search(rows: GenerationQuerySet, text: str) -> GenerationQuerySet:
     """Filter to rows whose prompt has every phrase of the text; all rows if the text is empty.
 
-    Rare words are looked up in the index; for common words, reading in date order is faster.
+    Rare words are looked up in the index; for common words, reading in date order is faster. Call
+    it after other filters.
     """
     if not text.strip():
         return rows
-    phrases = SearchQuery.parse(text).phrases
-    if not phrases:
-        return rows.none()
-    keys = _matching_keys(phrases, rows.db)
-    if len(keys) <= MAX_SORTED_ROWS:
-        return rows.filter(pk__in=keys)
-    for phrase in phrases:
-        rows = rows.filter(_contains(phrase))
-    return rows
+    query = SearchQuery.parse(text)
+    keys = query.few_keys(rows.db)
+    return query.filter(rows) if keys is None else rows.with_keys(keys)
 
 
 def prepare(*, using: str, **_signal: Any) -> None:
@@ -122,23 +145,6 @@ def prepare(*, using: str, **_signal: Any) -> None:
             cursor.execute(statement)
         if not is_complete:
             cursor.execute("INSERT INTO generations_search (generations_search) VALUES ('rebuild')")
-
-
-def _matching_keys(phrases: Sequence[Phrase], using: str) -> list[int]:
-    """Return the keys of rows with all phrases, at most `MAX_SORTED_ROWS` + 1 of them."""
-    if connections[using].vendor == "postgresql":
-        query = " & ".join(
-            f"({' <-> '.join(phrase.words)}{'' if phrase.is_whole else ':*'})" for phrase in phrases
-        )
-        sql = """SELECT id FROM generations_generation
-            WHERE to_tsvector('simple', search_text) @@ to_tsquery('simple', %s) LIMIT %s"""
-    else:
-        query = " ".join(f'"{phrase}"{"" if phrase.is_whole else " *"}' for phrase in phrases)
-        sql = """SELECT rowid FROM generations_search
-            WHERE generations_search MATCH %s LIMIT %s"""
-    with connections[using].cursor() as cursor:
-        cursor.execute(sql, [query, MAX_SORTED_ROWS + 1])
-        return [pk for (pk,) in cursor.fetchall()]
 
 
 def _contains(phrase: Phrase) -> RawSQL:

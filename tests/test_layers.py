@@ -80,7 +80,7 @@ LAYERS: dict[str, set[str]] = {
         "generations.worker.tasks",
         "klingweb",  # the web server serves its application
     },
-    "generations.apps": {"generations.checks", "generations.search"},
+    "generations.apps": {"generations.checks", "generations.models", "generations.search"},
     "generations.checks": set(),
     "klingweb.simulator": set(),
     "klingweb": {"generations.web"},

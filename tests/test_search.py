@@ -96,7 +96,7 @@ def test_search_finds_matching_prompts(text: str, indexes: list[int]) -> None:
 def test_matches_that_are_too_many_to_sort_are_the_same(
     monkeypatch: pytest.MonkeyPatch, text: str, indexes: list[int]
 ) -> None:
-    monkeypatch.setattr("generations.search.MAX_SORTED_ROWS", 0)
+    monkeypatch.setattr("generations.models.counting.MAX_SORTED_ROWS", 0)
     assert found(text) == [PROMPTS[index] for index in indexes]
 
 

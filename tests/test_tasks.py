@@ -166,7 +166,8 @@ def test_heartbeat_is_queued_until_it_is_acknowledged() -> None:
 
 
 def test_every_task_can_run_without_work(upstream: Simulator) -> None:
-    for task in (tasks.submit, tasks.poll, tasks.fetch, tasks.heartbeat, tasks.prune_expired_rows):
+    loops = (tasks.submit, tasks.poll, tasks.fetch, tasks.lookup)
+    for task in (*loops, tasks.heartbeat, tasks.prune_expired_rows, tasks.update_statistics):
         task()
     assert queued() == []
     assert upstream.requests() == []
@@ -222,6 +223,7 @@ def test_schedules_are_created_once() -> None:
     assert schedules == {
         "heartbeat": "generations.worker.tasks.heartbeat",
         "prune_expired_rows": "generations.worker.tasks.prune_expired_rows",
+        "update_statistics": "generations.worker.tasks.update_statistics",
     }
 
 
@@ -230,4 +232,4 @@ def test_schedules_of_an_earlier_release_are_removed() -> None:
     other = Schedule.objects.create(name="report", func="somewhere.else.report")
     tasks.create_schedules()
     names = set(Schedule.objects.values_list("name", flat=True))
-    assert names == {"heartbeat", "prune_expired_rows", other.name}
+    assert names == {"heartbeat", "prune_expired_rows", "update_statistics", other.name}

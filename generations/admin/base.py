@@ -5,10 +5,16 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin.utils import display_for_field, label_for_field, lookup_field
+from django.core.paginator import Paginator
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
+from django.utils.functional import cached_property
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
+
+from generations.models.counting import count_up_to
+
+MAX_LISTED_ROWS = 5000  # a filter shows older ones
 
 
 class ReadOnlyMixin(admin.options.BaseModelAdmin):
@@ -24,6 +30,16 @@ class ReadOnlyMixin(admin.options.BaseModelAdmin):
         return False
 
 
+class BoundedPaginator(Paginator):
+    """Counts up to `MAX_LISTED_ROWS`, so that a list does not slow down with its table."""
+
+    @cached_property
+    def count(self) -> int:
+        rows: Any = self.object_list
+        [count] = count_up_to(MAX_LISTED_ROWS, [rows])
+        return count
+
+
 class MaskedAdmin(ReadOnlyMixin, admin.ModelAdmin):
     """Read-only pages of rows that may be private to another member.
 
@@ -37,6 +53,8 @@ class MaskedAdmin(ReadOnlyMixin, admin.ModelAdmin):
     private_path = ""  # lookup from the row to the flag that makes it private
     unmasked_fields: tuple[str, ...] = ()
     unmasked_search_fields: tuple[str, ...] = ()
+    paginator = BoundedPaginator
+    show_full_result_count = False
     readonly_fields = ("private",)
 
     def hidden_rows(self, request: HttpRequest) -> Q:

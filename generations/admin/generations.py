@@ -78,10 +78,10 @@ class GenerationAdmin(MaskedAdmin):
         "created_at",
         "thumbnails",
     )
-    list_filter = ("status", "failure", ("owner", admin.RelatedOnlyFieldListFilter), "created_at")
+    list_filter = ("status", "failure", "owner", "created_at")
+    ordering = ("-created_at", "-pk")  # an index of each filter has this order
     search_fields = ("prompt", "upstream_task_id", "owner__username")
     list_select_related = ("owner",)
-    show_full_result_count = False
     list_per_page = 50
     inlines = (PictureInline, SubmissionInline, TransitionInline)
     owner_path, private_path = "owner", "is_private"

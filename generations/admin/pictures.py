@@ -3,13 +3,29 @@
 from typing import Any
 
 from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
 from generations.models import Picture
+from generations.models.picture import NOT_STORED
 
 from .base import MaskedAdmin
+
+
+class NotStoredFilter(admin.SimpleListFilter):
+    """Images that wait for their download, or whose download has failed."""
+
+    title = _("state")
+    parameter_name = "not_stored"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [("1", _("Not stored"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(NOT_STORED) if self.value() else queryset
 
 
 @admin.register(Picture)
@@ -24,10 +40,9 @@ class PictureAdmin(MaskedAdmin):
         "height",
         "size_bytes",
     )
-    list_filter = ("state", "content_type", "stored_at")
+    list_filter = (NotStoredFilter,)
     search_fields = ("generation__prompt", "sha256")
     list_select_related = ("generation",)
-    show_full_result_count = False
     owner_path, private_path = "generation__owner", "generation__is_private"
     unmasked_fields = (
         "id",

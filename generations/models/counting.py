@@ -1,4 +1,4 @@
-"""Counts capped at a limit, so that the cost does not grow with the table."""
+"""Counts and keys up to a limit, so that the cost does not grow with the table."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,6 +6,15 @@ from typing import Any
 from django.core.exceptions import EmptyResultSet
 from django.db import connection
 from django.db.models import QuerySet
+
+# Up to this many rows are read by key and sorted. More are found quickly by reading in date order.
+MAX_SORTED_ROWS = 5000
+
+
+def few_keys(keys: QuerySet[Any, Any]) -> list[int] | None:
+    """Return these values of one column; None if there are more than `MAX_SORTED_ROWS`."""
+    found = list(keys.order_by()[: MAX_SORTED_ROWS + 1])
+    return found if len(found) <= MAX_SORTED_ROWS else None
 
 
 def count_up_to(limit: int, querysets: Sequence[QuerySet[Any]]) -> list[int]:

@@ -82,7 +82,10 @@ def clear_caches() -> None:
 
 def _read(upstream: str, with_reference: bool) -> DurationStats:
     kind = Q(upstream=upstream, reference__isnull=not with_reference, status=Status.SUCCEEDED)
-    latest = Generation.objects.filter(kind).order_by("-pk")[:SAMPLES]
-    times = latest.values_list("submitted_at", "finished_at")
+    latest = Generation.objects.filter(kind).order_by("-created_at", "-pk")
+    if with_reference:  # they may be few, among many without
+        newest = Generation.objects.filter(reference__isnull=False).order_by("-reference")
+        latest = latest.with_keys(newest.values_list("pk", flat=True)[: 5 * SAMPLES])
+    times = latest[:SAMPLES].values_list("submitted_at", "finished_at")
     seconds = [(end - start).total_seconds() for start, end in times if start and end]
     return DurationStats(tuple(sorted(seconds)))

@@ -21,6 +21,8 @@ from .submission import Submission
 from .transition import Transition, TransitionReason
 from .upstream_gate_base import DEFAULT_ENGINE
 
+HAS_REFERENCE = ~Q(reference=None, reference_url="")
+
 
 def _namespace(key: str) -> UUID:
     """Return the key itself if it is a UUID in its usual form, else a UUID made from it."""
@@ -72,17 +74,20 @@ class GenerationBase(models.Model):
     aspect_ratio = models.CharField(max_length=8)
     n = models.PositiveSmallIntegerField(default=1)
     reference = models.ForeignKey(
-        "generations.ReferenceImage", models.PROTECT, null=True, blank=True
+        "generations.ReferenceImage", models.PROTECT, null=True, blank=True, db_index=False
     )
     reference_url = models.URLField(max_length=2000, blank=True, default="")
     image_fidelity = models.FloatField(null=True, blank=True)
-    remix_of = models.ForeignKey("self", models.SET_NULL, null=True, blank=True, related_name="+")
+    remix_of = models.ForeignKey(
+        "self", models.SET_NULL, null=True, blank=True, related_name="+", db_index=False
+    )
     collection = models.ForeignKey(
         "generations.Collection",
         models.SET_NULL,
         null=True,
         blank=True,
         related_name="+",
+        db_index=False,
         help_text=_("Images are added to this collection when they are stored."),
     )
     params = models.JSONField(
@@ -186,6 +191,22 @@ class GenerationBase(models.Model):
                 F("created_at").desc(),
                 F("id").desc(),
                 name="generation_ratio_created_idx",
+            ),
+            models.Index(F("created_at").desc(), F("id").desc(), name="generation_created_idx"),
+            models.Index(
+                fields=["owner"], name="generation_private_idx", condition=Q(is_private=True)
+            ),
+            models.Index(
+                fields=["id"], name="generation_has_reference_idx", condition=HAS_REFERENCE
+            ),
+            # Of the rows that have one: few, which an index over all rows would hide from SQLite.
+            *(
+                models.Index(
+                    fields=[name],
+                    name=f"generation_{name}_idx",
+                    condition=Q((f"{name}__isnull", False)),
+                )
+                for name in ("reference", "remix_of", "collection")
             ),
             models.Index(
                 fields=["next_poll_at"],

@@ -18,8 +18,6 @@ from .upstream_gate_base import DEFAULT_ENGINE
 
 # An unconfirmed request counts as in flight for this long; no task takes longer upstream.
 UNCONFIRMED_IN_FLIGHT = timedelta(minutes=10)
-# Up to this many rows are read by key and sorted. More are found quickly by reading in date order.
-MAX_SORTED_ROWS = 5000
 # The columns a poll needs. Thousands of rows are claimed, and few of them change.
 POLL_COLUMNS = (
     "id",
@@ -73,15 +71,18 @@ class BaseGenerationQuerySet(models.QuerySet[Row]):
         return self.filter(Exists(available), status=Status.SUCCEEDED)
 
     def containing(self, pictures: models.QuerySet[Picture]) -> Self:
-        """Rows with at least one of these pictures.
-
-        The keys of a few are read first: otherwise the database would read the whole table in date
-        order. With many, reading in date order soon finds enough rows.
-        """
-        keys = list(pictures.order_by().values_list("generation", flat=True)[: MAX_SORTED_ROWS + 1])
-        if len(keys) <= MAX_SORTED_ROWS:
-            return self.filter(pk__in=keys)
+        """Rows with at least one of these pictures."""
         return self.filter(Exists(pictures.filter(generation=OuterRef("pk"))))
+
+    def with_keys(self, keys: Iterable[int]) -> Self:
+        """Those of these rows that have one of the keys, in the same order.
+
+        The conditions so far are checked row by row. SQLite without statistics would else prefer an
+        index for one of them, such as the status, and read nearly all rows.
+        """
+        matches = self.order_by().filter(pk=OuterRef("pk"))
+        rows = type(self)(self.model, using=self.db).filter(Exists(matches), pk__in=list(keys))
+        return rows.order_by(*self.query.order_by)
 
     def with_pictures_of(self, pictures: models.QuerySet[Picture]) -> Self:
         """Prefetch those pictures of each row that are in `pictures`, as `shown_pictures`."""

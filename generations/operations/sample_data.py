@@ -10,7 +10,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.core.files.storage import default_storage
-from django.db import connection, transaction
+from django.db import transaction
 from django.utils import timezone
 
 from generations.engines.registry import offer_for
@@ -26,6 +26,7 @@ from generations.models import (
     Tag,
     Transition,
     TransitionReason,
+    statistics,
 )
 from generations.models.search_text import normalize
 from generations.worker import imaging, store
@@ -78,8 +79,7 @@ def create(count: int, seed: int = 7) -> Iterator[Progress]:
     for columns in (columns for stored in files.values() for columns in stored):
         if columns["file"] not in used:
             store.discard(columns)
-    with connection.cursor() as cursor:
-        cursor.execute("ANALYZE")  # query plans depend on it
+    statistics.update()
 
 
 def remove() -> int:

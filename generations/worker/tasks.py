@@ -16,7 +16,7 @@ from django_q.models import OrmQ, Schedule  # noqa: TID251
 from django_q.models import Task as QueueTask  # noqa: TID251
 from django_q.tasks import async_task  # noqa: TID251
 
-from generations.models import Lease
+from generations.models import Lease, statistics
 
 from . import fetch as fetch_loop
 from . import lookup as lookup_loop
@@ -74,6 +74,11 @@ def prune_expired_rows() -> None:
     now = timezone.now()
     QueueTask.objects.filter(stopped__lt=now - QUEUE_TASK_RETENTION).delete()
     Session.objects.filter(expire_date__lt=now).delete()
+
+
+def update_statistics() -> None:
+    """Daily: let the database choose its indexes by what the tables hold now."""
+    statistics.update()
 
 
 def _run_loop(name: str, lease_name: str) -> None:
@@ -138,13 +143,14 @@ def is_queued(key: int) -> bool:
 
 
 def create_schedules() -> None:
-    """Schedule the heartbeat, in case no watchdog enqueues it, and the daily pruning.
+    """Schedule the heartbeat, in case no watchdog enqueues it, and the daily jobs.
 
     Deletes schedules that an earlier release created under other names.
     """
     schedules = {
         "heartbeat": {"schedule_type": Schedule.MINUTES, "minutes": 1},
         "prune_expired_rows": {"schedule_type": Schedule.DAILY, "minutes": None},
+        "update_statistics": {"schedule_type": Schedule.DAILY, "minutes": None},
     }
     ours = Schedule.objects.filter(func__startswith="generations.worker.tasks.")
     ours.exclude(name__in=schedules).delete()

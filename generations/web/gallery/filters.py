@@ -1,5 +1,6 @@
 """The gallery's filter. Its state is the query string, so that a filtered page can be shared."""
 
+from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta
 from functools import cached_property
 from typing import Any
@@ -7,16 +8,27 @@ from urllib.parse import urlencode
 
 from django import forms
 from django.core.validators import MaxValueValidator, MinValueValidator
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 from django.http import QueryDict
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from generations.engines.registry import offer_for
-from generations.models import Collection, Generation, Member, Picture, Status, Tag
+from generations.models import (
+    Collection,
+    CollectionItem,
+    Favourite,
+    Generation,
+    Member,
+    Picture,
+    Status,
+    Tag,
+)
+from generations.models.counting import few_keys
 from generations.models.generation import GenerationQuerySet
+from generations.models.generation_base import HAS_REFERENCE
 from generations.models.picture import PictureQuerySet
-from generations.search import SearchQuery, search
+from generations.search import SearchQuery
 from generations.web.ids import parse_id
 from generations.web.text_fields import VisibleTextField
 
@@ -89,7 +101,7 @@ class Filter(forms.Form):
     @property
     def ignored(self) -> str:
         """The part of the search text that is not searched for."""
-        return SearchQuery.parse(self.values.get("q", "")).ignored
+        return self._search.ignored
 
     # --- querysets -------------------------------------------------------------------------------
 
@@ -100,23 +112,29 @@ class Filter(forms.Form):
 
     def rows(self) -> GenerationQuerySet:
         """Return the matching generations, newest first."""
-        rows = self._matching
-        if self.shows_pictures and not self.filters_single_pictures:
-            rows = rows.having_pictures()
-        return rows.order_by("-created_at", "-pk")
+        rows = self._conditions()
+        if self.shows_pictures or self._of_pictures:
+            rows = rows.containing(self.filter_pictures(Picture.objects.available()))
+        return self._read_by_key_if_few(rows).order_by("-created_at", "-pk")
+
+    def _read_by_key_if_few(self, rows: GenerationQuerySet) -> GenerationQuerySet:
+        """If many rows match each condition, reading in date order soon finds enough."""
+        if self._few_keys is not None:
+            return rows.with_keys(self._few_keys)
+        return self._search.filter(rows)
+
+    @property
+    def _search(self) -> SearchQuery:
+        return SearchQuery.parse(self.values.get("q", ""))
 
     @cached_property
-    def _matching(self) -> GenerationQuerySet:
-        """The same, including generations whose pictures are all gone.
+    def _few_keys(self) -> list[int] | None:
+        """The keys of the generations that meet one of the conditions, if they are few."""
+        if "q" in self.values and (keys := self._search.few_keys()) is not None:
+            return keys
+        return next((few for each in self._keys() if (few := few_keys(each)) is not None), None)
 
-        Cached because `containing` may run a query.
-        """
-        rows = self._of_state()
-        if self.filters_single_pictures:
-            rows = rows.containing(self.filter_pictures(Picture.objects.available()))
-        return rows
-
-    def _of_state(self) -> GenerationQuerySet:
+    def _conditions(self) -> GenerationQuerySet:
         values = self.values
         status = Status.SUCCEEDED if self.shows_pictures else values["state"]
         rows = Generation.objects.visible_to(self.member).filter(status=status)
@@ -127,35 +145,54 @@ class Filter(forms.Form):
         if "private" in values:
             rows = rows.filter(is_private=True)
         if "reference" in values:
-            without = Q(reference=None, reference_url="")
-            rows = rows.filter(without if values["reference"] == "without" else ~without)
+            rows = rows.filter(HAS_REFERENCE if values["reference"] == "with" else ~HAS_REFERENCE)
         if "since" in values:
             rows = rows.filter(created_at__gte=start_of_day(values["since"]))
         if "until" in values:
             rows = rows.filter(created_at__lt=start_of_day(values["until"] + timedelta(days=1)))
-        if "q" in values:
-            rows = search(rows, values["q"])
         return rows
 
-    @property
-    def filters_single_pictures(self) -> bool:
-        """Whether it can match some pictures of a generation and not others."""
-        return bool({"favourite", "tag", "collection"} & set(self.values))
+    def _keys(self) -> Iterator[QuerySet[Any, Any]]:
+        """The keys of the generations that meet a condition, for each that has an index."""
+        values = self.values
+        for marks in self._of_pictures:
+            yield marks.values_list("picture__generation", flat=True)
+        keys = Generation.objects.values_list("pk", flat=True)
+        if "private" in values:
+            yield keys.filter(owner=self.member, is_private=True)
+        if "ratio" in values:
+            yield keys.filter(aspect_ratio__in=values["ratio"])
+        if "by" in values:
+            yield keys.filter(owner__in=list(values["by"]))
+        if values.get("reference") == "with":
+            yield keys.filter(HAS_REFERENCE)
+
+    @cached_property
+    def _of_pictures(self) -> list[QuerySet[Any]]:
+        """The conditions that can hold for some pictures of a generation and not for others.
+
+        Each is a queryset of rows with a column `picture`.
+        """
+        values = self.values
+        conditions: list[QuerySet[Any]] = []
+        if "favourite" in values:
+            conditions.append(Favourite.objects.filter(member=self.member))
+        if "tag" in values:
+            conditions.append(Picture.tags.through.objects.filter(tag=values["tag"]))
+        if "collection" in values:
+            conditions.append(CollectionItem.objects.filter(collection=values["collection"]))
+        return conditions
 
     def filter_pictures(self, pictures: PictureQuerySet) -> PictureQuerySet:
-        """Apply the conditions that hold for pictures, not for their generation."""
-        return pictures.filter(**self._picture_conditions(""))
+        """Apply the conditions that hold for pictures, not for their generation.
 
-    def _picture_conditions(self, prefix: str) -> dict[str, Any]:
-        values = self.values
-        conditions: dict[str, Any] = {}
-        if "favourite" in values:
-            conditions[f"{prefix}favourites__member"] = self.member
-        if "tag" in values:
-            conditions[f"{prefix}tags"] = values["tag"]
-        if "collection" in values:
-            conditions[f"{prefix}items__collection"] = values["collection"]
-        return conditions
+        Looks up each picture: few are read at a time.
+        """
+        return pictures.filter(*self._of_picture("pk"))
+
+    def _of_picture(self, path: str) -> list[Exists]:
+        """The conditions for the picture whose key is at this path."""
+        return [Exists(marks.filter(picture=OuterRef(path))) for marks in self._of_pictures]
 
     def pictures(self) -> PictureQuerySet:
         """Return the matching pictures."""
@@ -168,11 +205,13 @@ class Filter(forms.Form):
 
         Starts at the generation, so that the database reads by date and can stop at the limit.
         """
-        rows = self._matching
         if not self.shows_pictures:
-            return rows
-        available = {"pictures__state": Picture.State.STORED, "pictures__trashed_at": None}
-        return rows.filter(**available, **self._picture_conditions("pictures__"))
+            return self.rows()
+        return self._read_by_key_if_few(self._conditions()).filter(
+            *self._of_picture("pictures"),
+            pictures__state=Picture.State.STORED,
+            pictures__trashed_at=None,
+        )
 
     # --- the query string ------------------------------------------------------------------------
 

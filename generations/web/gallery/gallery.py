@@ -110,7 +110,7 @@ def _result_page(request: MemberRequest, filter: Filter) -> ResultPage:
         newer = rows.filter(after(params["after"])).order_by("created_at", "pk")
         ids = list(newer.values_list("pk", flat=True)[: ROWS_A_PAGE + 1])
         if len(ids) > ROWS_A_PAGE:
-            page = _fetch(rows.filter(pk__in=ids[:ROWS_A_PAGE]), filter)
+            page = _fetch(rows.with_keys(ids[:ROWS_A_PAGE]), filter)
             return ResultPage(page, key_of(page[-1]) if page else "", is_top=False)
     return _page_from(rows, filter, is_top=True)
 

@@ -120,7 +120,8 @@ class PicturePage:
         if not references:
             return []  # the usual case: saves two queries
         visible = Generation.objects.visible_to(self.viewer).having_pictures()
-        newest = visible.filter(reference__in=references).order_by("-created_at", "-pk")[:MAX_USES]
+        uses = Generation.objects.filter(reference__in=references).values_list("pk", flat=True)
+        newest = visible.order_by("-created_at", "-pk").with_keys(uses[:MAX_USES])
         pictures = Picture.objects.available().order_by("index")
         return [tiles_of([row], self.viewer)[0] for row in newest.with_pictures_of(pictures)]
 

@@ -1,0 +1,328 @@
+"""No query of a page, of a loop or of the heartbeat costs more when the finished rows grow.
+
+Counts the steps of SQLite's virtual machine, which are the same in every run, on a small and on a
+large base: without statistics, with those of the small one, and with current ones. The rows that
+match a filter are either few and the oldest ones, the worst case for reading in date order, or all.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.conf import settings as django_settings
+from django.db import connection, transaction
+from django.test import Client
+from django.urls import URLPattern, URLResolver, get_resolver
+from django.utils import timezone
+
+from generations import estimates
+from generations.models import (
+    Collection,
+    CollectionItem,
+    Favourite,
+    Generation,
+    Picture,
+    Status,
+    Submission,
+    Tag,
+    Transition,
+    TransitionReason,
+    durations,
+    statistics,
+)
+from generations.worker import dispatch, fetch, lookup, poll, submit, tasks
+from tests.builders import make_admin, make_generation, make_member
+
+pytestmark = [
+    pytest.mark.django_db,
+    pytest.mark.skipif(connection.vendor != "sqlite", reason="counts the steps of SQLite"),
+]
+
+FEW, MANY = 600, 2400
+RARE = 5  # rows that match a rare filter
+MAX_SORTED = 100  # as MAX_SORTED_ROWS, so that a common filter exceeds it on the small base too
+GRANULARITY = 10  # steps
+MAX_GROWTH, TOLERANCE = 1.2, 1500  # steps
+NO_PAGES = {
+    # Forms and requests of scripts that only accept POST.
+    "account_logout", "action", "arrange", "bulk", "delete-collection", "delete-permanently",
+    "download", "enter-task-id", "resume-queue",
+    # Without a query of their own, or only for visitors who are not signed in.
+    "account_login", "healthz",
+}  # fmt: skip
+
+
+# --- the base ------------------------------------------------------------------------------------
+
+
+class Base:
+    """A team of four, of whom `viewer` is an admin, with rows that can be added."""
+
+    def __init__(self) -> None:
+        self.viewer = make_admin("viewer")
+        self.people = [self.viewer, *(make_member(name) for name in ("collector", "ann", "bob"))]
+        self.collector = self.people[1]  # has marked every picture as a favourite
+        self.tags = {name: Tag.objects.named(name) for name in ("rare", "common")}
+        self.collections = {
+            name: Collection.objects.create(name=name, created_by=self.viewer)
+            for name in ("small", "large")
+        }
+        self.size = 0
+        self.start = timezone.now() - timedelta(days=300)
+
+    def grow(self, size: int) -> None:
+        """Add finished rows, each newer than those before."""
+        numbers = range(self.size, size)
+        self.size = size
+        rows = Generation.objects.bulk_create(self._row(number) for number in numbers)
+        Transition.objects.bulk_create(
+            Transition(generation=row, to_status=row.status, reason=TransitionReason.STORED)
+            for row in rows
+            for _time in range(2)
+        )
+        Submission.objects.bulk_create(
+            Submission(
+                generation=row, attempt=1, deadline_at=row.created_at, holder="test:1:1",
+                outcome=Submission.Outcome.ACCEPTED, upstream_task_id=row.upstream_task_id,
+            )
+            for row in rows
+        )  # fmt: skip
+        pictures = Picture.objects.bulk_create(
+            picture for row in rows for picture in self._pictures(row)
+        )
+        of_first = [each for each in pictures if each.generation.idempotency_key < f"{RARE:06}"]
+        stored = [each for each in pictures if each.trashed_at is None]
+        for member, marked in ((self.viewer, of_first), (self.collector, stored)):
+            Favourite.objects.bulk_create(
+                Favourite(member=member, picture=picture) for picture in marked
+            )
+        tagged = Picture.tags.through
+        for name, marked in (("rare", of_first), ("common", stored)):
+            tagged.objects.bulk_create(
+                tagged(picture=picture, tag=self.tags[name]) for picture in marked
+            )
+        for name, marked in (("small", of_first), ("large", stored)):
+            CollectionItem.objects.bulk_create(
+                CollectionItem(
+                    collection=self.collections[name], picture=picture, position=picture.pk
+                )
+                for picture in marked
+            )
+
+    def _row(self, number: int) -> Generation:
+        created_at = self.start + timedelta(minutes=number)
+        is_rare = number < RARE
+        is_failed = number % 10 == 9 or (is_rare and number % 2 == 1)
+        return Generation(
+            owner=self.people[number % 4],
+            idempotency_key=f"{number:06}",
+            created_at=created_at,
+            prompt=f"A pear {'ammonite' if is_rare else 'plum'}",
+            search_text=f"a pear {'ammonite' if is_rare else 'plum'}",
+            aspect_ratio="21:9" if is_rare else "1:1",
+            n=2,
+            reference_url="https://pictures.example/1.png" if is_rare else "",
+            is_private=number % 20 == 3,
+            status=Status.FAILED if is_failed else Status.SUCCEEDED,
+            failure="policy" if is_failed else "",
+            status_at=created_at,
+            finished_at=created_at + timedelta(seconds=20),
+            submitted_at=created_at,
+            attempt=1,
+            upstream_task_id=f"old-{number}",
+        )
+
+    def _pictures(self, row: Generation) -> Iterator[Picture]:
+        if row.status != Status.SUCCEEDED:
+            return
+        for index in range(row.n):
+            yield Picture(
+                generation=row, index=index, state=Picture.State.STORED, stored_at=row.status_at,
+                file="a.png", preview="b.webp", thumbnail="c.webp", content_type="image/png",
+                width=64, height=64, size_bytes=1, sha256="0" * 64, colour="#000000",
+                trashed_at=row.status_at if row.idempotency_key == "000000" and index else None,
+            )  # fmt: skip
+
+
+@pytest.fixture
+def base(monkeypatch: pytest.MonkeyPatch) -> Base:
+    monkeypatch.setattr("generations.models.counting.MAX_SORTED_ROWS", MAX_SORTED)
+    monkeypatch.setattr("generations.web.counts.MAX_COUNT", MAX_SORTED)
+    monkeypatch.setattr("generations.admin.base.MAX_LISTED_ROWS", 2 * MAX_SORTED)
+    base = Base()
+    for status in (Status.QUEUED, Status.RUNNING, Status.UNCONFIRMED, Status.FETCHING):
+        for owner in base.people[2:]:
+            row = make_generation(status, owner=owner, next_poll_at=timezone.now())
+            row.pictures.update(next_try_at=timezone.now())
+    base.grow(FEW)
+    return base
+
+
+def forget_statistics() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")  # creates the table
+        cursor.execute("DELETE FROM sqlite_stat1")
+        cursor.execute("ANALYZE sqlite_schema")  # reads it again
+
+
+# --- what is measured ----------------------------------------------------------------------------
+
+
+def page_names(patterns: list[Any], prefix: str = "") -> Iterator[str]:
+    for pattern in patterns:
+        if isinstance(pattern, URLResolver):
+            inner = f"{prefix}{pattern.namespace}:" if pattern.namespace else prefix
+            yield from page_names(pattern.url_patterns, inner)
+        elif isinstance(pattern, URLPattern) and pattern.name:
+            yield prefix + pattern.name
+
+
+def pages(base: Base) -> dict[str, list[str]]:
+    """The addresses that are measured, by the name of the page."""
+    middle = Generation.objects.get(idempotency_key=f"{FEW // 2:06}")
+    picture = middle.pictures.all()[0]
+    gallery = [
+        "", "?q=ammonite", "?q=pear", "?q=pear+plum", "?q=zzz", "?ratio=21:9", "?ratio=1:1",
+        "?favourite=1", "?q=ammonite&favourite=1", "?q=pear&favourite=1", "?state=failed",
+        "?state=running", "?state=canceled", "?private=1", "?reference=with", "?reference=without",
+        f"?by={base.collector.pk}", f"?by={base.collector.pk}&ratio=21:9",
+        *(f"?tag={tag.pk}" for tag in base.tags.values()),
+        *(f"?collection={each.pk}" for each in base.collections.values()),
+        f"?collection={base.collections['large'].pk}&by={base.people[2].pk}&favourite=1",
+        f"?month={base.start:%Y-%m}", f"?since={base.start:%Y-%m-%d}",
+        f"?until={base.start:%Y-%m-%d}", f"?before={_key(middle)}", f"?after={_key(middle)}",
+        f"?before={_key(middle)}&favourite=1",
+    ]  # fmt: skip
+    return {
+        "studio": ["/", f"/?remix={middle.pk}", f"/?remix={middle.pk}&use={picture.pk}"],
+        "changes": [f"/cards/changes?card={middle.pk}:1"],
+        "generation": [f"/generations/{middle.pk}/"],
+        "variations": [f"/generations/{middle.pk}/variations/"],
+        "similar": ["/similar?prompt=a+pear+ammonite&aspect_ratio=21:9"],
+        "history": ["/history/", "/history/?q=ammonite", "/history/?q=pear"],
+        "gallery": [f"/gallery/{query}" for query in gallery],
+        "picture": [f"/pictures/{picture.pk}/", f"/pictures/{picture.pk}/?favourite=1"],
+        "compare": [f"/compare/?picture={picture.pk}&picture={picture.pk + 1}"],
+        "collections": ["/collections/"],
+        "collection": [f"/collections/{each.pk}/" for each in base.collections.values()],
+        "trash": ["/trash/"],
+        "settings": ["/settings/"],
+        "account_change_password": ["/settings/password/"],
+        "file": [f"/files/{picture.pk}/thumbnail"],
+        "reference": ["/references/1"],
+    }
+
+
+def pages_of_admins() -> list[str]:
+    """Not the search of the admin: it looks for any part of a text, and so reads every row."""
+    lists = [
+        "generation/", "generation/?p=2", "generation/?o=-7", "generation/?status=failed",
+        "picture/", "picture/?p=2", "picture/?not_stored=1", "member/", "tag/", "collection/",
+        "upstreamgate/",
+    ]  # fmt: skip
+    return ["/queue/", "/admin/", *(f"/admin/generations/{path}" for path in lists)]
+
+
+def rounds() -> dict[str, Callable[[], Any]]:
+    """One round of each loop as far as it reads the database, and the beats."""
+    objects = Generation.objects
+    return {
+        "submit, has work": submit.has_work,
+        "submit, claim": lambda: dispatch.claim_next(8),
+        "submit, sweep": submit.sweep,
+        "poll, has work": poll.has_work,
+        "poll, claim": lambda: objects.claim_due(8, 60),
+        "poll, limit": lambda: poll.PollConcurrency().limit(),
+        "poll, sweep": poll.sweep,
+        "poll, reset": lambda: objects.reset_claims(60),
+        "fetch, has work": fetch.has_work,
+        "fetch, due": lambda: Picture.objects.due_by_turn(8),
+        "fetch, sweep": fetch.sweep,
+        "fetch, release": lambda: Picture.objects.release_dead_claims(),
+        "lookup, has work": lookup.has_work,
+        "lookup, claim": lambda: objects.claim_lookups(8, 60),
+        "lookup, reset": lambda: objects.reset_lookup_claims(60),
+        "heartbeat": tasks.heartbeat,
+        "prune": tasks.prune_expired_rows,
+        "durations": lambda: durations._read(django_settings.UPSTREAM_MODE, False),
+        "durations with a reference": lambda: durations._read(django_settings.UPSTREAM_MODE, True),
+    }
+
+
+def _key(row: Generation) -> str:
+    from generations.web.keyset import key_of
+
+    return key_of(row)
+
+
+# --- measuring -----------------------------------------------------------------------------------
+
+
+@contextmanager
+def counted_steps() -> Iterator[list[int]]:
+    """Count steps in the first element, in units of `GRANULARITY`."""
+    count = [0]
+
+    def step() -> int:
+        count[0] += GRANULARITY
+        return 0
+
+    connection.ensure_connection()
+    connection.connection.set_progress_handler(step, GRANULARITY)
+    try:
+        yield count
+    finally:
+        connection.connection.set_progress_handler(None, 0)
+
+
+def measure(base: Base) -> dict[str, int]:
+    """The steps of each page and each round. What they write is rolled back."""
+    steps: dict[str, int] = {}
+    for member in (base.viewer, base.collector):
+        client = Client()
+        client.force_login(member)
+        addresses = [each for name in pages(base).values() for each in name]
+        if member is base.viewer:
+            addresses += pages_of_admins()
+        for address in addresses:
+            client.get(address)  # fills caches
+            with counted_steps() as count:
+                response = client.get(address)
+            assert response.status_code < 500
+            steps[f"{member.username}: {address}"] = count[0]
+    for name, run in rounds().items():
+        with transaction.atomic(), counted_steps() as count:
+            run()
+            transaction.set_rollback(True)
+        steps[name] = count[0]
+    return steps
+
+
+@pytest.mark.parametrize("kind", ["no statistics", "old statistics", "current statistics"])
+def test_no_query_grows_with_finished_rows(
+    base: Base, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(django_settings, "UPSTREAM_LOOKUP", "reference")
+    monkeypatch.setattr(estimates, "CACHE_SECONDS", 0)
+    if kind == "no statistics":
+        forget_statistics()
+    else:
+        statistics.update()
+    few = measure(base)
+    base.grow(MANY)
+    if kind == "current statistics":
+        statistics.update()
+    many = measure(base)
+    growing = [
+        f"{name}: {steps} -> {many[name]} steps"
+        for name, steps in few.items()
+        if many[name] > MAX_GROWTH * steps + TOLERANCE
+    ]
+    assert not growing, "\n".join(growing)
+
+
+def test_every_page_is_measured(base: Base) -> None:
+    names = {name for name in page_names(get_resolver().url_patterns) if ":" not in name}
+    assert names == pages(base).keys() | NO_PAGES | {"queue"}
