@@ -8,6 +8,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -201,12 +202,8 @@ def test_deadline_of_one_call_does_not_abort_the_next_on_its_connection() -> Non
         connection = HttpConnection(server.url)
         with pytest.raises(DeadlineExceeded), Deadline(SOON):
             send(connection)
-            other = threading.Thread(target=lambda: responses.append(send_within(connection)))
-            responses: list[HttpResponse] = []
-            other.start()
-            time.sleep(2 * SOON)
-        other.join()
-    assert (responses[0].body, server.connections) == (b"whole", 1)
+            response = send_within(connection)
+    assert (response.body, server.connections) == (b"whole", 1)
 
 
 def send_within(connection: HttpConnection, seconds: float = 5) -> HttpResponse:
@@ -367,6 +364,26 @@ def test_calls_share_a_connection_that_the_server_keeps_open() -> None:
         connection = HttpConnection(server.url + "/base/")
         assert [send_within(connection).http_status for _ in range(3)] == [200, 200, 200]
     assert (server.connections, server.requests[0].path) == (1, "/base/x")
+
+
+def test_each_thread_has_its_own_connection() -> None:
+    with ScriptedServer(delayed(SOON, reply(200)), reply(200)) as server:
+        connection = HttpConnection(server.url)
+        with ThreadPoolExecutor(2) as pool:
+            statuses = [each.http_status for each in pool.map(send, [connection] * 2)]
+    assert (statuses, server.connections) == ([200, 200], 2)
+
+
+def test_query_is_sent_again_when_the_server_has_closed_the_connection() -> None:
+    closing = reply(200, "first")  # it announces to keep the connection
+    with ScriptedServer(closing, disconnect, reply(200, "second"), disconnect) as server:
+        connection = HttpConnection(server.url)
+        assert send_within(connection).body == b"first"
+        assert send_within(connection).body == b"second"
+        # Never a POST, which may have been accepted.
+        with pytest.raises(requests.ConnectionError):
+            send(connection, body=b"{}")
+    assert len(server.requests) == 4
 
 
 def test_closed_connection_is_not_reused() -> None:

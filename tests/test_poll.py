@@ -333,3 +333,6 @@ def test_poll_concurrency_follows_rate_and_latency(settings: Settings) -> None:
         concurrency = poll.PollConcurrency()
         concurrency.observe([poll.PollResult(row, timezone.now(), KeyError(), seconds)] * 50)
         assert concurrency.limit() == threads
+    concurrency.measured_at -= 1
+    concurrency.processor_seconds -= 60  # a whole core since then
+    assert concurrency.limit() == 48, "fewer, because they wait for each other"

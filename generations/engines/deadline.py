@@ -105,17 +105,20 @@ class _Reaper:
                 self.lock.notify()
 
     def discard(self, deadline: Deadline) -> None:
-        with self.lock:
-            self.deadlines.discard(deadline)
+        """Without the lock, for which thousands of calls would wait: one operation of a set."""
+        self.deadlines.discard(deadline)
 
     def _run(self) -> None:
         with self.lock:
             while True:
                 now = time.monotonic()
-                for deadline in [each for each in self.deadlines if each.ends_at <= now]:
-                    self.deadlines.remove(deadline)
-                    deadline.abort()
-                self.wakes_at = min((each.ends_at for each in self.deadlines), default=math.inf)
+                deadlines = list(self.deadlines)  # a copy: `discard` changes the set meanwhile
+                for deadline in deadlines:
+                    if deadline.ends_at <= now:
+                        self.deadlines.discard(deadline)
+                        deadline.abort()
+                later = (each.ends_at for each in deadlines if each.ends_at > now)
+                self.wakes_at = min(later, default=math.inf)
                 self.lock.wait(None if self.wakes_at == math.inf else self.wakes_at - now)
 
 

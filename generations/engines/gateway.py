@@ -83,14 +83,13 @@ class ParsedResponse:
 
 
 class Gateway:
-    """HTTP calls with one API key. Thread-safe: queries share connections, posts do not."""
+    """HTTP calls with one API key. Thread-safe: each thread keeps a connection for its queries."""
 
     def __init__(
         self,
         url: str,
         key: str,
         *,
-        pool_size: int = 1,
         submit_seconds: float = 75,
         query_seconds: float = 30,
         connect_seconds: float = 10,
@@ -101,7 +100,7 @@ class Gateway:
         self._submit_seconds = submit_seconds
         self._query_seconds = query_seconds
         self._connect_seconds = connect_seconds
-        self._queries = HttpConnection(url, pool_size=pool_size)
+        self._queries = HttpConnection(url)
 
     def close(self) -> None:
         self._queries.close()

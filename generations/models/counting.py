@@ -11,12 +11,6 @@ from django.db.models import QuerySet
 MAX_SORTED_ROWS = 5000
 
 
-def few_keys(keys: QuerySet[Any, Any]) -> list[int] | None:
-    """Return these values of one column; None if there are more than `MAX_SORTED_ROWS`."""
-    found = list(keys.order_by()[: MAX_SORTED_ROWS + 1])
-    return found if len(found) <= MAX_SORTED_ROWS else None
-
-
 def count_up_to(limit: int, querysets: Sequence[QuerySet[Any]]) -> list[int]:
     """Count the rows of each queryset, up to `limit` each, in one SQL statement."""
     subqueries, values = [], list[Any]()
@@ -33,3 +27,14 @@ def count_up_to(limit: int, querysets: Sequence[QuerySet[Any]]) -> list[int]:
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT {', '.join(subqueries)}", values)
         return list(cursor.fetchone())
+
+
+def fewest_keys(querysets: Sequence[QuerySet[Any, Any]]) -> list[int] | None:
+    """Return the values of the queryset with the fewest rows; None if all have too many.
+
+    Each queryset has one column. Too many are more than `MAX_SORTED_ROWS`.
+    """
+    counts = count_up_to(MAX_SORTED_ROWS + 1, querysets)
+    if not counts or (fewest := min(counts)) > MAX_SORTED_ROWS:
+        return None
+    return list(querysets[counts.index(fewest)].order_by())

@@ -75,7 +75,7 @@ class Downloader:
     """A guarded session for files, and a client for new URLs; shared by threads."""
 
     def __init__(self, pool_size: int) -> None:
-        self.client = make_client(pool_size=pool_size)
+        self.client = make_client()
         # Only the simulator's own address may be plain http or local.
         is_local = host_of(settings.UPSTREAM_URL) in {"127.0.0.1", "localhost", "::1"}
         origin = settings.UPSTREAM_URL if is_local else ""

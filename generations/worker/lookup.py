@@ -74,7 +74,7 @@ def run(loop: LeasedLoop) -> None:
     if not has_work():
         return
     with (
-        closing(make_client(pool_size=THREADS)) as client,
+        closing(make_client()) as client,
         ThreadPoolExecutor(THREADS, "lookup") as pool,
     ):
         batch = LookupBatch(client, pool, loop)

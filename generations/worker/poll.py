@@ -50,6 +50,8 @@ MIN_SLOW_SECONDS, MAX_SLOW_SECONDS = 1.0, 5.0
 MAX_SLOW_POLLS = max(settings.POLL_THREADS // 4, 1)  # of one member
 MIN_THREADS = 8
 THREAD_HEADROOM = 1.5  # polls come due in bursts
+OVERLOADED_SHARE = 0.8  # of a core: Python runs one thread at a time
+SHRINK_FACTOR = 0.75
 LATENCY_SAMPLES = 200
 MAX_EMPTY_RESULTS = 3
 
@@ -87,7 +89,7 @@ def run(loop: LeasedLoop) -> None:
     if loop.previous_holder_died:
         Generation.objects.reset_claims(ROW_LEASE_SECONDS)
     with (
-        closing(make_client(pool_size=settings.POLL_THREADS)) as client,
+        closing(make_client()) as client,
         ThreadPoolExecutor(settings.POLL_THREADS, "poll") as pool,
     ):
         polls = Polls(client, pool)
@@ -115,7 +117,6 @@ class PendingPoll:
     generation: Generation
     claimed_at: datetime
     started_at: float | None = None  # None: it waits for a thread
-    future: Future[None] | None = None
 
     def seconds(self) -> float:
         """How long the query has taken until now."""
@@ -133,6 +134,8 @@ class Polls:
     # second, so that no row lease expires while the row waits for a thread.
     ahead: int = 0
     pending: dict[int, PendingPoll] = field(default_factory=dict)
+    waiting: deque[PendingPoll] = field(default_factory=deque)  # for a thread
+    threads: set[Future[None]] = field(default_factory=set)  # at work
     slow_rows: set[int] = field(default_factory=set)  # whose last query was slow
     results: SimpleQueue[PollResult] = field(default_factory=SimpleQueue)
 
@@ -141,24 +144,26 @@ class Polls:
         return len(self.pending)
 
     def start(self) -> None:
-        """Claim due rows and poll them in threads, unless a Retry-After is in effect.
+        """Claim due rows for the threads, unless a Retry-After is in effect.
 
         A query that hangs costs a thread, but takes no turn from the others. A member with many
         of them waits until some have ended.
         """
         slow = self._slow_polls_by_owner()
-        limit = self.concurrency.limit() + self.ahead - (self.in_flight - slow.total())
-        limit = min(limit, settings.POLL_THREADS + self.ahead - self.in_flight)
-        if limit <= 0 or UpstreamGate.for_engine().is_silent:
-            return
-        waiting = [owner for owner, count in slow.items() if count >= MAX_SLOW_POLLS]
-        for generation in Generation.objects.claim_due(
-            limit, ROW_LEASE_SECONDS, except_owners=waiting
-        ):
-            claimed_at = generation.next_poll_at
-            assert claimed_at is not None
-            poll = self.pending[generation.pk] = PendingPoll(generation, claimed_at)
-            poll.future = self.pool.submit(self._poll, poll)
+        threads = min(self.concurrency.limit() + slow.total(), settings.POLL_THREADS)
+        limit = threads + self.ahead - self.in_flight
+        if limit > 0 and not UpstreamGate.for_engine().is_silent:
+            owners = [owner for owner, count in slow.items() if count >= MAX_SLOW_POLLS]
+            for generation in Generation.objects.claim_due(
+                limit, ROW_LEASE_SECONDS, except_owners=owners
+            ):
+                claimed_at = generation.next_poll_at
+                assert claimed_at is not None
+                poll = self.pending[generation.pk] = PendingPoll(generation, claimed_at)
+                self.waiting.append(poll)
+        self.threads = {thread for thread in self.threads if not thread.done()}
+        for _thread in range(min(threads - len(self.threads), len(self.waiting))):
+            self.threads.add(self.pool.submit(self._poll_waiting))
 
     def _slow_polls_by_owner(self) -> Counter[int]:
         """Count the queries that hang now, or whose row's last one did."""
@@ -171,22 +176,33 @@ class Polls:
     def give_back(self) -> None:
         """Make rows due again that no thread has started on, for the next run."""
         now, rows = timezone.now(), []
-        for pk, poll in list(self.pending.items()):
-            if poll.future and poll.future.cancel():
-                rows.append((now, poll.generation.poll_failures, pk, poll.claimed_at))
-                del self.pending[pk]
+        while poll := self._next_waiting():
+            generation = poll.generation
+            rows.append((now, generation.poll_failures, generation.pk, poll.claimed_at))
+            del self.pending[generation.pk]
         Generation.objects.reschedule(rows)
 
-    def _poll(self, poll: PendingPoll) -> None:
-        """Run in a thread: HTTP only. Only the main thread uses the database."""
-        outcome: Outcome
-        poll.started_at = started_at = time.monotonic()
+    def _next_waiting(self) -> PendingPoll | None:
         try:
-            outcome = self.client.task(poll.generation.upstream_task_id)
-        except Exception as error:
-            outcome = error
-        seconds = time.monotonic() - started_at
-        self.results.put(PollResult(poll.generation, poll.claimed_at, outcome, seconds))
+            return self.waiting.popleft()
+        except IndexError:
+            return None
+
+    def _poll_waiting(self) -> None:
+        """Run in a thread: HTTP only. Only the main thread uses the database.
+
+        A thread takes one row after another: waking up another for each would cost more than the
+        query itself.
+        """
+        while poll := self._next_waiting():
+            outcome: Outcome
+            poll.started_at = started_at = time.monotonic()
+            try:
+                outcome = self.client.task(poll.generation.upstream_task_id)
+            except Exception as error:
+                outcome = error
+            seconds = time.monotonic() - started_at
+            self.results.put(PollResult(poll.generation, poll.claimed_at, outcome, seconds))
 
     def record_results(self) -> bool:
         """Collect results for a moment and write them in one transaction.
@@ -229,15 +245,17 @@ class Polls:
 class PollConcurrency:
     """How many polls may run at once (Little's law: polls due per second x seconds per poll).
 
-    Uses the median latency. The mean rises when this process itself is overloaded, and more threads
-    would make that worse.
+    Uses the median latency: a few queries that hang do not change it. When this process is
+    overloaded, its threads wait for each other and every latency rises. More threads would make
+    that worse, so there are fewer.
     """
 
     def __init__(self) -> None:
+        self.measured_at = time.monotonic() - MEASURE_SECONDS
+        self.processor_seconds = time.process_time()
         self.latencies: deque[float] = deque(maxlen=LATENCY_SAMPLES)
         self.threads = MIN_THREADS
         self.slow_after = MIN_SLOW_SECONDS
-        self.measure_at = 0.0
 
     def observe(self, results: list[PollResult]) -> None:
         self.latencies.extend(each.seconds for each in results)
@@ -245,12 +263,20 @@ class PollConcurrency:
         self.slow_after = min(max(slow_after, MIN_SLOW_SECONDS), MAX_SLOW_SECONDS)
 
     def limit(self) -> int:
-        if time.monotonic() >= self.measure_at and self.latencies:
-            self.measure_at = time.monotonic() + MEASURE_SECONDS
+        if time.monotonic() >= self.measured_at + MEASURE_SECONDS and self.latencies:
             polls_per_second = _polled().count() / settings.POLL_SECONDS[0] / settings.POLL_LOOPS
             needed = math.ceil(polls_per_second * median(self.latencies) * THREAD_HEADROOM)
+            if self._processor_share() > OVERLOADED_SHARE:
+                needed = min(needed, int(self.threads * SHRINK_FACTOR))
             self.threads = min(max(needed, MIN_THREADS), settings.POLL_THREADS)
         return self.threads
+
+    def _processor_share(self) -> float:
+        """The share of one core that this process has used since the last call."""
+        now, processor_seconds = time.monotonic(), time.process_time()
+        share = (processor_seconds - self.processor_seconds) / (now - self.measured_at)
+        self.measured_at, self.processor_seconds = now, processor_seconds
+        return share
 
 
 def _record_finished(results: list[PollResult]) -> set[int]:

@@ -7,12 +7,11 @@ from generations.engines.base import Engine
 from generations.engines.gateway import Gateway
 
 
-def make_client(*, pool_size: int = 1) -> Engine:
+def make_client() -> Engine:
     """Return a client with the URL, key and profile from the settings. The caller closes it."""
     gateway = Gateway(
         settings.UPSTREAM_URL,
         settings.UPSTREAM_KEY or settings.SIMULATOR_KEY,
-        pool_size=pool_size,
         submit_seconds=settings.SUBMIT_DEADLINE_SECONDS,
     )
     return kling.Client(gateway, profile=settings.UPSTREAM_PROFILE)

@@ -66,7 +66,7 @@ class Figures:
             f"{name:<22} {count:>7,} {percentile(50, self.lags):>7.2f} "
             f"{percentile(95, self.lags):>7.2f} "
             f"{max(self.lags):>7.2f} {self.polls_per_second:>8,.0f} {self.cpu:>7.0%} "
-            f"{self.megabytes:>7.0f}"
+            f"{1000 * self.cpu / (self.polls_per_second or 1):>8.2f} {self.megabytes:>7.0f}"
         )
 
 
@@ -74,11 +74,12 @@ def in_flight(counts: list[int], **settings: object) -> None:
     """Print one row for each program and count of tasks in flight."""
     print(
         f"\nIn flight: upstream time {UPSTREAM_SECONDS} s, poll interval {POLL_SECONDS} s. Lag in "
-        "seconds, polls per second, share of one core, MB (PSS of the worker's processes)."
+        "seconds, polls per second, share of one core, processor time of a poll, MB (PSS of the "
+        "worker's processes)."
     )
     print(
         f"{'':<22} {'count':>7} {'p50':>7} {'p95':>7} {'max':>7} "
-        f"{'polls/s':>8} {'cpu':>7} {'MB':>7}"
+        f"{'polls/s':>8} {'cpu':>7} {'ms/poll':>8} {'MB':>7}"
     )
     if NAIVE_TASKS in counts:
         print(_naive().row(f"naive, {NAIVE_PROCESSES} processes", NAIVE_TASKS), flush=True)

@@ -24,7 +24,7 @@ from generations.models import (
     Status,
     Tag,
 )
-from generations.models.counting import few_keys
+from generations.models.counting import fewest_keys
 from generations.models.generation import GenerationQuerySet
 from generations.models.generation_base import HAS_REFERENCE
 from generations.models.picture import PictureQuerySet
@@ -132,7 +132,7 @@ class Filter(forms.Form):
         """The keys of the generations that meet one of the conditions, if they are few."""
         if "q" in self.values and (keys := self._search.few_keys()) is not None:
             return keys
-        return next((few for each in self._keys() if (few := few_keys(each)) is not None), None)
+        return fewest_keys(list(self._keys()))
 
     def _conditions(self) -> GenerationQuerySet:
         values = self.values
