@@ -42,6 +42,7 @@ LOOP_SECONDS = 180.0  # long, so that few runs wait for their last responses at 
 TIMEOUT_SECONDS = 240
 ROW_LEASE_SECONDS = 60.0  # longer than a poll's deadline plus its wait for a thread
 WRITE_SECONDS = 0.25
+ROUND_SECONDS = 0.1  # at least: each round claims and writes its rows in transactions
 MARGIN_SECONDS = 60.0
 MEASURE_SECONDS = 1.0
 # A query is slow after this many times the median, within these limits.
@@ -94,6 +95,7 @@ def run(loop: LeasedLoop) -> None:
     ):
         polls = Polls(client, pool)
         while True:
+            ends_at = time.monotonic() + ROUND_SECONDS
             if loop.should_continue():
                 polls.start()
             else:
@@ -108,6 +110,7 @@ def run(loop: LeasedLoop) -> None:
                 loop.wake_up("fetch")
             if not polls.in_flight and not has_work():
                 return
+            time.sleep(max(ends_at - time.monotonic(), 0))
 
 
 @dataclass
