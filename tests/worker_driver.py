@@ -61,6 +61,7 @@ def connect(simulator: Simulator, settings: Settings, monkeypatch: pytest.Monkey
     monkeypatch.setattr(UpstreamGate, "MAX_BACKOFF_SECONDS", 0.05)
     monkeypatch.setattr(submit, "RESPONSE_WAIT_SECONDS", 0.01)
     monkeypatch.setattr(poll, "WRITE_SECONDS", 0.02)
+    monkeypatch.setattr(poll, "ROUND_SECONDS", 0)
     monkeypatch.setattr(fetch, "RESULT_WAIT_SECONDS", 0.02)
     monkeypatch.setattr(poll_schedule, "MAX_RETRY_SECONDS", 0.05)
 

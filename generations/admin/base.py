@@ -90,7 +90,12 @@ class MaskedAdmin(ReadOnlyMixin, admin.ModelAdmin):
         return admin.display(column, description=label)
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
-        """Allow unmasked filters only: Django would accept any column in the query string."""
+        """Allow unmasked filters only: Django would accept any column in the query string.
+
+        A filter of our own shows its choices itself.
+        """
+        if any(lookup == getattr(each, "parameter_name", None) for each in self.list_filter):
+            return True
         name = lookup.partition("__")[0]
         filters = {each[0] if isinstance(each, tuple) else each for each in self.list_filter}
         return (

@@ -9,6 +9,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from functools import lru_cache
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any, NamedTuple
@@ -225,9 +226,10 @@ class _Connection(HTTPConnection):
                 self.putheader(name, value)
             if body is not None:
                 self.putheader("Content-Length", str(len(body)))
-            self.endheaders(body)
+            with suppress(BrokenPipeError):  # a server may refuse a body before it has read it
+                self.endheaders(body)
             return http.client.HTTPConnection.getresponse(self)
-        except (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError):
+        except (http.client.RemoteDisconnected, ConnectionResetError):
             return None
 
     def request(self, *args: Any, **kwargs: Any) -> None:

@@ -29,12 +29,13 @@ def count_up_to(limit: int, querysets: Sequence[QuerySet[Any]]) -> list[int]:
         return list(cursor.fetchone())
 
 
-def fewest_keys(querysets: Sequence[QuerySet[Any, Any]]) -> list[int] | None:
-    """Return the values of the queryset with the fewest rows; None if all have too many.
+def fewest_keys(querysets: Sequence[QuerySet[Any, Any]]) -> tuple[int, list[int]] | None:
+    """Return the index of the queryset with the fewest rows, and its values.
 
-    Each queryset has one column. Too many are more than `MAX_SORTED_ROWS`.
+    None if all have too many: more than `MAX_SORTED_ROWS`. Each queryset has one column.
     """
     counts = count_up_to(MAX_SORTED_ROWS + 1, querysets)
     if not counts or (fewest := min(counts)) > MAX_SORTED_ROWS:
         return None
-    return list(querysets[counts.index(fewest)].order_by())
+    index = counts.index(fewest)
+    return index, list(querysets[index].order_by())

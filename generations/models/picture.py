@@ -17,7 +17,7 @@ from .member import Member
 from .process import is_dead, this_process
 from .tag import Tag
 
-NOT_STORED = ~Q(state__in=("stored", "deleted"))
+NOT_STORED = ~Q(state="stored") & ~Q(state="deleted")
 TRASH_DAYS = 30  # how long members can restore their pictures from the trash
 
 

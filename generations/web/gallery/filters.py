@@ -132,7 +132,15 @@ class Filter(forms.Form):
         """The keys of the generations that meet one of the conditions, if they are few."""
         if "q" in self.values and (keys := self._search.few_keys()) is not None:
             return keys
-        return fewest_keys(list(self._keys()))
+        marked = [marks.values_list("picture", flat=True) for marks in self._of_pictures]
+        fewest = fewest_keys([*marked, *self._generations()])
+        if fewest is None:
+            return None
+        index, keys = fewest
+        if index >= len(marked):
+            return keys
+        # Without a join, which SQLite might begin at the pictures.
+        return list(Picture.objects.filter(pk__in=keys).values_list("generation", flat=True))
 
     def _conditions(self) -> GenerationQuerySet:
         values = self.values
@@ -152,11 +160,9 @@ class Filter(forms.Form):
             rows = rows.filter(created_at__lt=start_of_day(values["until"] + timedelta(days=1)))
         return rows
 
-    def _keys(self) -> Iterator[QuerySet[Any, Any]]:
+    def _generations(self) -> Iterator[QuerySet[Any, Any]]:
         """The keys of the generations that meet a condition, for each that has an index."""
         values = self.values
-        for marks in self._of_pictures:
-            yield marks.values_list("picture__generation", flat=True)
         keys = Generation.objects.values_list("pk", flat=True)
         if "private" in values:
             yield keys.filter(owner=self.member, is_private=True)
