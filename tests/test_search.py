@@ -18,6 +18,7 @@ PROMPTS = (
     "Đèn lồng Hội An",
     "Family picnic 👩‍👩‍👧 ☀️ 50 % off",
     "A hot-air balloon 🎈, 5 € ticket",
+    "½ cup ❶ 🩷 Acme™",
 )
 
 
@@ -33,8 +34,8 @@ def found(text: str) -> list[str]:
 @pytest.mark.parametrize(
     ("text", "indexes"),
     [
-        ("", range(8)),
-        ("   ", range(8)),
+        ("", range(9)),
+        ("   ", range(9)),
         ("ca phe", [0]),
         ("CÀ PHÊ", [0]),
         ("sua da", [0]),
@@ -64,6 +65,11 @@ def found(text: str) -> list[str]:
         ("👩‍👩‍👧", [6]),
         ("👩 picnic", [6]),
         ("🎉", []),
+        ("🩷", [8]),  # not in the Unicode table of Python 3.11
+        ("❶", [8]),
+        ("½ cup", [8]),
+        ("1/2", [8]),
+        ("acmetm", [8]),
         ("%", []),  # punctuation
         ('"black and white"', [2]),
         ('"white black"', []),
@@ -90,7 +96,14 @@ def test_search_finds_matching_prompts(text: str, indexes: list[int]) -> None:
 
 @pytest.mark.parametrize(
     ("text", "indexes"),
-    [("pear", [2, 3]), ('"pear"', [2]), ('"and"', [2, 3]), ("a", [2, 3, 5, 7]), ("🎈", [7])],
+    [
+        ("pear", [2, 3]),
+        ('"pear"', [2]),
+        ('"and"', [2, 3]),
+        ("a", [2, 3, 5, 7, 8]),
+        ("🎈", [7]),
+        ("acmetm", [8]),
+    ],
 )
 @pytest.mark.usefixtures("rows")
 def test_matches_that_are_too_many_to_sort_are_the_same(

@@ -8,7 +8,8 @@ _UNSPACED = re.compile(
     "([\u0e00-\u0eff\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff])"
 )
 _WORD = re.compile(r"[^\W_]+")  # the search index does not count the underscore as a letter either
-_QUOTES = "^`"  # in a category of symbols, but used as marks between words
+_MARKS = "^`\u2044"  # in a category of symbols, but marks between words: "½" is "1\u20442"
+_EMOJI = range(0x1F000, 0x1FB00)  # Python's table lacks the newest, so the category is not enough
 # Letters that Unicode does not decompose into a base letter and a diacritic.
 _PLAIN = str.maketrans({"đ": "d", "ð": "d", "ø": "o", "ł": "l", "ı": "i", "æ": "ae", "œ": "oe"})
 
@@ -21,7 +22,7 @@ def normalize(text: str) -> list[str]:
     """
     bare = "".join(
         letter
-        for letter in unicodedata.normalize("NFKD", text.casefold())
+        for letter in unicodedata.normalize("NFKD", text).casefold()  # "™" is "TM"
         if not unicodedata.combining(letter)
     )
     plain = unicodedata.normalize("NFC", bare).translate(_PLAIN)
@@ -30,7 +31,11 @@ def normalize(text: str) -> list[str]:
 
 
 def _is_symbol(letter: str) -> bool:
-    return unicodedata.category(letter).startswith("S") and letter not in _QUOTES
+    """Numbers in circles are symbols too: PostgreSQL leaves them out."""
+    if letter in _MARKS:
+        return False
+    category = unicodedata.category(letter)
+    return category.startswith("S") or category == "No" or ord(letter) in _EMOJI
 
 
 def _spell(symbol: str) -> str:
