@@ -7,6 +7,7 @@ import gzip
 import os
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from statistics import median
 from typing import Any
 
@@ -29,7 +30,8 @@ from generations.web.gallery.gallery import ROWS_A_PAGE  # noqa: E402
 from tests.bench.report import percentile  # noqa: E402
 
 WARM_UP_REQUESTS, MEASURED_REQUESTS = 5, 30
-HEADINGS = ("", "p50 ms", "p95 ms", "cpu ms", "queries", "KB", "KB gzip")
+HEADINGS = ("", "p50 ms", "p95 ms", "cpu ms", "queries", "steps", "KB", "KB gzip")
+STEPS_A_CALL = 10
 
 
 def main() -> None:
@@ -86,15 +88,33 @@ def _measure(client: Client, name: str, url: str) -> None:
         wall_ms.append(1000 * (time.perf_counter() - wall))
         cpu_ms.append(1000 * (time.process_time() - cpu))
     assert response.status_code == 200, (url, response.status_code)
-    with CaptureQueriesContext(connection) as captured:
+    with CaptureQueriesContext(connection) as captured, _counted_steps() as steps:
         client.get(url)
     sizes = len(response.content) / 1000, len(gzip.compress(response.content)) / 1000
     print(
         f"{name:<24}{median(wall_ms):>9.1f}{percentile(95, wall_ms):>9.1f}"
         f"{median(cpu_ms):>9.1f}"
-        f"{len(captured):>9}{sizes[0]:>9.0f}{sizes[1]:>9.1f}",
+        f"{len(captured):>9}{steps[0]:>9,}{sizes[0]:>9.0f}{sizes[1]:>9.1f}",
         flush=True,
     )
+
+
+@contextmanager
+def _counted_steps() -> Iterator[list[int]]:
+    """Count the steps of SQLite's virtual machine, in the first element; 0 on PostgreSQL."""
+    count = [0]
+
+    def step() -> int:
+        count[0] += STEPS_A_CALL
+        return 0
+
+    if connection.vendor != "sqlite":
+        yield count
+        return
+    connection.ensure_connection()
+    connection.connection.set_progress_handler(step, STEPS_A_CALL)
+    yield count
+    connection.connection.set_progress_handler(None, 0)
 
 
 def _print_plans(member: Member) -> None:
