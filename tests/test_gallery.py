@@ -258,3 +258,26 @@ def test_filter_finds_images_beyond_the_sort_limit(
     make_images(1)
     bulk.favourite(picture_ids(*rows), owner)
     assert tiles_in(owner_client, "/gallery/?favourite=1") == picture_ids(*rows)
+
+
+@pytest.mark.parametrize("max_sorted_rows", [0, 2, 5000])
+def test_conditions_hold_together_whichever_is_read_first(
+    owner_client: Client, owner: Member, monkeypatch: pytest.MonkeyPatch, max_sorted_rows: int
+) -> None:
+    """Of pears there are three, of favourites two, of tagged images one."""
+    monkeypatch.setattr("generations.models.counting.MAX_SORTED_ROWS", max_sorted_rows)
+    pears = [make_images(place, owner=owner, prompt="a pear") for place in range(3)]
+    plum = make_images(3, owner=owner, prompt="a plum")
+    bulk.favourite(picture_ids(pears[0], plum), owner)
+    bulk.tag(picture_ids(plum), owner, "fruit")
+    tag = Tag.objects.get().pk
+    for query, rows in {
+        "?q=pear": pears,
+        "?favourite=1": [pears[0], plum],
+        "?q=pear&favourite=1": pears[:1],
+        f"?q=pear&tag={tag}": [],
+        f"?favourite=1&tag={tag}": [plum],
+        f"?q=plum&favourite=1&tag={tag}&by={owner.pk}": [plum],
+        f"?q=pear&by={owner.pk}&ratio=1:1": [],
+    }.items():
+        assert tiles_in(owner_client, f"/gallery/{query}") == picture_ids(*rows), query

@@ -119,19 +119,24 @@ class Filter(forms.Form):
 
     def _read_by_key_if_few(self, rows: GenerationQuerySet) -> GenerationQuerySet:
         """If many rows match each condition, reading in date order soon finds enough."""
-        if self._few_keys is not None:
-            return rows.with_keys(self._few_keys)
-        return self._search.filter(rows)
+        if self._found_keys is None:
+            rows = self._search.filter(rows)
+        return rows if self._few_keys is None else rows.with_keys(self._few_keys)
 
     @property
     def _search(self) -> SearchQuery:
         return SearchQuery.parse(self.values.get("q", ""))
 
     @cached_property
+    def _found_keys(self) -> list[int] | None:
+        """The keys that the search has found; None if they are too many, or without a search."""
+        return self._search.few_keys() if "q" in self.values else None
+
+    @cached_property
     def _few_keys(self) -> list[int] | None:
         """The keys of the generations that meet one of the conditions, if they are few."""
-        if "q" in self.values and (keys := self._search.few_keys()) is not None:
-            return keys
+        if self._found_keys is not None:
+            return self._found_keys
         marked = [marks.values_list("picture", flat=True) for marks in self._of_pictures]
         fewest = fewest_keys([*marked, *self._generations()])
         if fewest is None:
