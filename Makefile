@@ -48,7 +48,7 @@ browser: $(DEV)
 	  else echo "The browser tests need the packages chromium and libatomic1. Install them and run make test again."; exit 1; fi; fi
 
 test: $(DEV) browser lint ## Check the code and run all tests, including browser tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses=logical --maxprocesses=4 --dist=loadfile
 
 bench: $(DEV) ## Run the benchmarks and print figures beside their targets
 	$(BIN)/python -m tests.bench
