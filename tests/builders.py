@@ -20,6 +20,7 @@ from generations.models import (
     TransitionReason,
 )
 from generations.models.status import FINAL, WITH_TASK
+from generations.permissions import Role
 from generations.worker import imaging, store
 
 PASSWORD = "a long and quiet sentence"
@@ -34,7 +35,7 @@ def make_member(username: str = "", **columns: Any) -> Member:
 
 
 def make_admin(username: str = "") -> Member:
-    return make_member(username, role=Member.Role.ADMIN)
+    return make_member(username, role=Role.ADMIN)
 
 
 def make_generation(

@@ -5,6 +5,7 @@ from django.test import Client
 from django.utils import timezone
 
 from generations.models import Collection, Member, Status, Tag, UpstreamGate
+from generations.permissions import Role
 from tests.builders import make_generation
 
 pytestmark = pytest.mark.django_db
@@ -51,7 +52,7 @@ def test_admins_cannot_demote_or_disable_themselves(admin_client: Client, admin:
     address = f"/admin/generations/member/{admin.pk}/change/"
     admin_client.post(address, {"username": admin.username, "role": "member"})
     admin.refresh_from_db()
-    assert admin.is_admin
+    assert admin.role == Role.ADMIN
     assert admin.is_active
 
 

@@ -115,7 +115,7 @@ OLD_SEARCH_INDEX = {
 PROMPTS = ("Cà phê trên bàn gỗ", "水墨山水画", "A black-and-white pear", "Đèn lồng Hội An", "A 🎈")
 BALLOON = "u01f388"  # symbols were not searched for then
 # Columns with other values than before.
-CHANGED = {("UpstreamGate", "id"), ("Generation", "search_text"), ("Tag", "normalized")}
+CHANGED = {("Member", "role"), ("UpstreamGate", "id"), ("Generation", "search_text"), ("Tag", "normalized")}
 # Columns with a fixed meaning. The others are filled with values that differ from row to row.
 UNFILLED = {"id", "password", "is_superuser", "is_staff", "is_active"}
 
@@ -296,9 +296,17 @@ def test_old_database_keeps_every_value_under_its_new_name() -> None:
         ), name
     through = Picture.tags.through._default_manager.order_by("picture", "tag")
     assert list(through.values_list("picture", "tag")) == tags_of_pictures
+    assert_one_admin_became_the_owner(rows["Member"])
     assert_search_finds_old_and_new_prompts()
     assert_constraints_reject_what_they_rejected()
     assert_schema_is_complete()
+
+
+def assert_one_admin_became_the_owner(before: list[dict[str, Any]]) -> None:
+    admins = [row["id"] for row in before if row["role"] == "admin"]
+    after = dict(Member.objects.filter(pk__in=admins).values_list("pk", "role"))
+    assert sorted(after.values()) == ["admin"] * (len(admins) - 1) + ["owner"]
+    assert Member.objects.filter(role="owner").count() == 1
 
 
 def assert_search_finds_old_and_new_prompts() -> None:

@@ -6,6 +6,7 @@ import pytest
 from django.test import Client
 
 from generations.models import Member
+from generations.permissions import Role
 from tests.builders import PASSWORD
 from tests.conftest import client_for
 
@@ -77,4 +78,4 @@ def test_page_names_its_fields_for_password_managers(owner_client: Client) -> No
 def test_other_columns_are_not_written(owner_client: Client, owner: Member) -> None:
     owner_client.post(URL, data() | {"role": "admin", "username": "admin"})
     owner.refresh_from_db()
-    assert (owner.username, owner.role) == ("owner", Member.Role.MEMBER)
+    assert (owner.username, owner.role) == ("owner", Role.MEMBER)

@@ -164,7 +164,7 @@ def forget_statistics() -> None:
     """Bring the planner to the state of an install that was never analyzed."""
     with connection.cursor() as cursor:
         cursor.execute("DROP TABLE IF EXISTS sqlite_stat1")
-        # Reads the schema again: the connection keeps row counts even after "ANALYZE sqlite_schema".
+        # Reads the schema again: "ANALYZE sqlite_schema" would keep the row counts of tables.
         cursor.execute("PRAGMA writable_schema = RESET")
 
 

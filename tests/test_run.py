@@ -9,6 +9,7 @@ from pytest_django import Settings
 
 from generations.management.commands import run
 from generations.models import Member, Status
+from generations.permissions import Role
 from generations.processes import web_server
 from tests.builders import make_admin, make_generation
 
@@ -25,7 +26,7 @@ def _data_folder(settings: Settings, tmp_path: Path) -> None:
 def test_first_start_creates_an_admin_with_a_generated_password(settings: Settings) -> None:
     hint = run._ensure_admin()
     admin = Member.objects.get()
-    assert admin.is_admin
+    assert admin.role == Role.OWNER
     assert hint.startswith("user name admin, password ")
     assert admin.check_password(hint.split()[-1])
     assert run._ensure_admin() == hint  # the demo repeats it

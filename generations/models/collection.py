@@ -106,8 +106,9 @@ class Collection(models.Model):
         Collection.objects.filter(pk=self.pk).update(cover=picture_id)
         return True
 
-    def may_be_deleted_by(self, member: Member) -> bool:
-        return member.is_admin or self.created_by_id == member.pk
+    @property
+    def owner_id(self) -> int | None:
+        return self.created_by_id
 
     def _touch(self) -> None:
         Collection.objects.filter(pk=self.pk).update(updated_at=timezone.now())

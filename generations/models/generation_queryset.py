@@ -10,6 +10,8 @@ from django.db.models import Exists, F, OuterRef, Q, Sum, Window
 from django.db.models.functions import RowNumber
 from django.utils import timezone
 
+from generations.permissions import Action, Scope, scope_of
+
 from .member import Member
 from .picture import Picture
 from .status import FINAL, LIVE, OPEN, POLLED, TRANSITIONS, Status
@@ -62,8 +64,13 @@ class BaseGenerationQuerySet(models.QuerySet[Row]):
         return self.filter(Q(is_private=False) | Q(owner=member))
 
     def changeable_by(self, member: Member) -> Self:
-        """The member's own; all of them for admins."""
-        return self if member.is_admin else self.filter(owner=member)
+        """Rows that this member may cancel, send again or dismiss."""
+        match scope_of(member, Action.CHANGE):
+            case Scope.ALL:
+                return self
+            case Scope.OWN:
+                return self.filter(owner=member)
+        return self.none()
 
     def having_pictures(self) -> Self:
         """Succeeded, with at least one available picture."""

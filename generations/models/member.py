@@ -6,18 +6,20 @@ from django.contrib.auth.models import AbstractUser, UserManager
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from generations.permissions import PERMISSIONS, Action, Role, may
+
 
 class MemberManager(UserManager["Member"]):
     def create_superuser(self, username: str, *args: Any, **fields: Any) -> "Member":
-        """Give the admin role to users created with the `createsuperuser` command."""
-        return super().create_superuser(username, *args, **{**fields, "role": Member.Role.ADMIN})
+        """Give the owner role to users created with the `createsuperuser` command."""
+        return super().create_superuser(username, *args, **{**fields, "role": Role.OWNER})
+
+    def admins(self) -> models.QuerySet["Member"]:
+        """Active members who answer for the team: owners and admins."""
+        return self.filter(role__in=(Role.OWNER, Role.ADMIN), is_active=True)
 
 
 class Member(AbstractUser):
-    class Role(models.TextChoices):
-        MEMBER = "member", _("Member")
-        ADMIN = "admin", _("Admin")
-
     class ColorScheme(models.TextChoices):
         LIGHT = "light", _("Light")
         DARK = "dark", _("Dark")
@@ -61,9 +63,9 @@ class Member(AbstractUser):
         verbose_name = _("member")
         verbose_name_plural = _("members")
 
-    @property
-    def is_admin(self) -> bool:
-        return self.role == self.Role.ADMIN
+    def may(self, action: Action) -> bool:
+        """Whether this member may do what is about no row of its own. See `permissions`."""
+        return may(self, action)
 
     @property
     def name(self) -> str:
@@ -76,5 +78,5 @@ class Member(AbstractUser):
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         """Derive Django's two admin flags from the role, which alone decides."""
-        self.is_staff = self.is_superuser = self.is_admin
+        self.is_staff = self.is_superuser = Action.OPEN_ADMIN in PERMISSIONS[self.role]
         super().save(*args, **kwargs)

@@ -11,6 +11,8 @@ from django.db.models.functions import Coalesce, RowNumber
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from generations.permissions import Action, Scope, scope_of
+
 from .favourite import Favourite
 from .file_names import random_file_name
 from .member import Member
@@ -48,14 +50,16 @@ class PictureQuerySet(models.QuerySet["Picture"]):
         member's generations instead of the pictures in the trash.
         """
         changeable = self.filter(_generation_visible_to(member), state=Picture.State.STORED)
-        if member.is_admin:
+        if scope_of(member, Action.CHANGE) is None:
+            return self.none()
+        if scope_of(member, Action.CHANGE) == Scope.ALL:
             return changeable
         return changeable.alias(owner=Coalesce("generation__owner", 0)).filter(owner=member.pk)
 
     def in_trash(self, member: Member) -> "PictureQuerySet":
         """Trashed pictures this member can restore. Admins have no time limit."""
         trashed = self.changeable_by(member).filter(trashed_at__isnull=False)
-        if member.is_admin:
+        if scope_of(member, Action.CHANGE) == Scope.ALL:
             return trashed
         return trashed.filter(trashed_at__gt=timezone.now() - timedelta(days=TRASH_DAYS))
 

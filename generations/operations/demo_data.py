@@ -45,7 +45,7 @@ class DemoRequest:
 
 def add() -> None:
     """Create the demo generations that do not exist yet."""
-    admin = Member.objects.filter(role=Member.Role.ADMIN).order_by("pk")[:1]
+    admin = Member.objects.admins().order_by("pk")[:1]
     # Most belong to the admin: the studio shows only a member's own generations.
     owners = [*admin, *admin, *admin, *(_demo_member(*names) for names in DEMO_MEMBERS)]
     requests = list(_requests())

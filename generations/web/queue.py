@@ -6,7 +6,6 @@ from typing import Any
 from django import forms
 from django.conf import settings
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
@@ -15,12 +14,13 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_http_methods, require_POST
 
 from generations.models import Generation, Lease, Status, UpstreamGate
+from generations.permissions import Action
 from generations.worker import tasks
 
 from .cards.context import pause_id
 from .cards.progress import current_gate
 from .counts import Count, counts_of
-from .middleware.access import MemberRequest
+from .middleware.access import MemberRequest, requires
 from .text_fields import VisibleTextField
 
 logger = logging.getLogger(__name__)
@@ -42,9 +42,9 @@ class PauseForm(forms.Form):
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
+@requires(Action.MANAGE_QUEUE)
 def queue(request: MemberRequest) -> HttpResponse:
     """Show the queue's state; POST pauses generation with a reason."""
-    _require_admin(request)
     form = PauseForm(request.POST if request.method == "POST" else None)
     if not form.is_valid():
         status = 422 if form.errors else 200
@@ -57,12 +57,12 @@ def queue(request: MemberRequest) -> HttpResponse:
 
 
 @require_POST
+@requires(Action.MANAGE_QUEUE)
 def resume(request: MemberRequest) -> HttpResponse:
     """End the pause that the page showed, any hold and all waits, and wake up the loops.
 
     `pause` is the `pause_id` from the page. A newer pause, which the admin has not seen, stays.
     """
-    _require_admin(request)
     with transaction.atomic():
         gate = UpstreamGate.for_engine().lock()
         pause = pause_id(gate)
@@ -77,11 +77,6 @@ def resume(request: MemberRequest) -> HttpResponse:
     else:
         messages.info(request, gettext("Paused again meanwhile. Read the reason first."))
     return redirect("queue")
-
-
-def _require_admin(request: MemberRequest) -> None:
-    if not request.user.is_admin:
-        raise PermissionDenied
 
 
 def _context(request: MemberRequest, form: PauseForm) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from django.urls import reverse
 from django.utils.text import Truncator
 
 from generations.models import Generation, Member, Picture
+from generations.permissions import Action, may
 
 from .layout import layout_of
 from .picture_views import MAX_ALT_LENGTH, alt_text, file_urls, picture_url
@@ -67,7 +68,7 @@ class Tile:
             colour="",
             kilobytes=0,
             is_favourite=False,
-            is_changeable=viewer.is_admin or row.owner_id == viewer.pk,
+            is_changeable=may(viewer, Action.CHANGE, row),
             is_private=row.is_private,
         )
 
@@ -90,7 +91,7 @@ class Tile:
             colour=picture.colour,
             kilobytes=(picture.size_bytes or 0) // BYTES_PER_KILOBYTE,
             is_favourite=getattr(picture, "is_favourite", False),
-            is_changeable=viewer.is_admin or row.owner_id == viewer.pk,
+            is_changeable=may(viewer, Action.CHANGE, row),
             is_private=row.is_private,
         )
 

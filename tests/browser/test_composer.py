@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import Page, Request, Route, expect
 
 from generations.models import Generation, Member, Status
+from generations.permissions import Role
 from tests.builders import make_generation
 from tests.test_invisible_text import BLANK, VISIBLE
 
@@ -110,7 +111,7 @@ def test_no_shortcut_acts_while_a_word_is_composed(
     page: Page, owner: Member, posts: list[Request], path: str
 ) -> None:
     make_generation(Status.SUCCEEDED, owner=owner)
-    Member.objects.filter(pk=owner.pk).update(role=Member.Role.ADMIN)
+    Member.objects.filter(pk=owner.pk).update(role=Role.ADMIN)
     page.goto(path)
     before = page.evaluate("document.body.outerHTML")
     page.evaluate(
@@ -278,7 +279,7 @@ def test_text_typed_while_the_error_is_on_its_way_is_kept(page: Page) -> None:
 
 
 def test_error_beside_a_field_of_another_page_goes_away(page: Page, owner: Member) -> None:
-    Member.objects.filter(pk=owner.pk).update(role=Member.Role.ADMIN)
+    Member.objects.filter(pk=owner.pk).update(role=Role.ADMIN)
     for path, button, name in (
         ("/collections/", "Create", "#id_name"),
         ("/queue/", "Pause generation", "#id_reason"),

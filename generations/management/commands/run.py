@@ -18,6 +18,7 @@ from django.db import Error as DatabaseError
 from generations.database_errors import explain, is_unavailable
 from generations.models import Generation, Member, TransitionReason
 from generations.operations import demo_data
+from generations.permissions import Role
 from generations.processes import web_server
 from generations.processes.forked import ForkedProcess, ForkError, call_in_fork
 from generations.processes.supervisor import ManagedProcess, keep_running, stop_in_order
@@ -102,7 +103,7 @@ def _prepare() -> dict[str, Any]:
     try:
         call_command("collectstatic", verbosity=0, interactive=False)
         call_command("migrate", verbosity=0, interactive=False)
-        is_first_start = not Member.objects.filter(role=Member.Role.ADMIN).exists()
+        is_first_start = not Member.objects.admins().exists()
         hint = _ensure_admin()
         if not settings.DEMO:
             _end_demo_generations()
@@ -144,7 +145,7 @@ def _ensure_admin() -> str:
     Empty when the password is no longer known.
     """
     password_file = settings.DATA_DIR / "first-password"
-    if Member.objects.filter(role=Member.Role.ADMIN).exists():
+    if Member.objects.admins().exists():
         password = _first_password_if_still_valid(password_file)
         return _sign_in_hint(password) if password else ""
     password = settings.ADMIN_PASSWORD or secrets.token_urlsafe(9)
@@ -152,7 +153,7 @@ def _ensure_admin() -> str:
         password_file.touch(mode=0o600)
         password_file.write_text(password, "ascii")
     admin, _created = Member.objects.get_or_create(username="admin")
-    admin.role, admin.is_active = Member.Role.ADMIN, True
+    admin.role, admin.is_active = Role.OWNER, True
     admin.set_password(password)
     admin.save()
     if settings.ADMIN_PASSWORD:

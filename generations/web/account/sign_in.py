@@ -7,13 +7,13 @@ from allauth.account.views import LoginView
 from django.contrib.auth import REDIRECT_FIELD_NAME
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.forms import UsernameField
-from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render, resolve_url
 from django.utils.decorators import method_decorator
 from django.utils.http import url_has_allowed_host_and_scheme
 
-from generations.web.middleware.access import MemberRequest
+from generations.permissions import Action
+from generations.web.middleware.access import MemberRequest, requires
 
 from .adapter import TooManySignIns
 
@@ -54,10 +54,9 @@ class SignIn(LoginView):  # type: ignore[misc]
         return response
 
 
+@requires(Action.OPEN_ADMIN)
 def admin_sign_in(request: MemberRequest) -> HttpResponse:
     """Members who are signed in, but not admins, end here; signed out, they sign in first."""
-    if not request.user.is_admin:
-        raise PermissionDenied
     next_url = request.GET.get(REDIRECT_FIELD_NAME, "")
     is_ours = url_has_allowed_host_and_scheme(next_url, allowed_hosts={request.get_host()})
     return HttpResponseRedirect(next_url if is_ours else resolve_url("admin:index"))

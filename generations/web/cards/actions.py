@@ -4,15 +4,15 @@ from typing import Any
 
 from django import forms
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 
 from generations.models import MAX_TASK_ID_CHARACTERS, Generation
+from generations.permissions import Action
 from generations.requests import ACTIONS, NotPossible, TaskIdTaken
-from generations.web.middleware.access import MemberRequest
+from generations.web.middleware.access import MemberRequest, requires
 from generations.web.text_fields import VisibleTextField
 
 from .context import page_context, with_details
@@ -27,6 +27,7 @@ class TaskIdForm(forms.Form):
 
 
 @require_POST
+@requires(Action.CHANGE)
 def run_action(request: MemberRequest, pk: int, action: str) -> HttpResponse:
     changeable = Generation.objects.visible_to(request.user).changeable_by(request.user)
     generation = get_object_or_404(changeable, pk=pk)
@@ -40,9 +41,8 @@ def run_action(request: MemberRequest, pk: int, action: str) -> HttpResponse:
 
 
 @require_POST
+@requires(Action.ENTER_TASK_ID)
 def enter_task_id(request: MemberRequest, pk: int) -> HttpResponse:
-    if not request.user.is_admin:
-        raise PermissionDenied
     generation = get_object_or_404(Generation.objects.visible_to(request.user), pk=pk)
     form, notice = TaskIdForm(request.POST), ""
     if form.is_valid():

@@ -11,6 +11,7 @@ from django.utils.text import Truncator
 from generations.estimates import Estimate
 from generations.models import Generation, Member, Picture, Status, UpstreamGate
 from generations.models.generation_queryset import prefetch_pictures
+from generations.permissions import Action, may
 from generations.requests import ALREADY_SENT
 from generations.web.layout import layout_of
 from generations.web.picture_views import PictureView, alt_text
@@ -100,6 +101,7 @@ class Card:
 
     buttons: tuple[Button, ...]
     retry_label: str
+    can_generate: bool  # this viewer may spend
     can_enter_task_id: bool
 
     @property
@@ -205,7 +207,9 @@ def _card_of(state: CardState, is_eager: bool) -> Card:
         estimate=progress.estimate if is_counting else None,
         buttons=_buttons_of(state),
         retry_label=state.retry_label,
-        can_enter_task_id=state.viewer.is_admin and state.name in ("unconfirmed", "lost"),
+        can_generate=may(state.viewer, Action.GENERATE),
+        can_enter_task_id=may(state.viewer, Action.ENTER_TASK_ID)
+        and state.name in ("unconfirmed", "lost"),
     )
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from generations.models import Generation, Member, Submission, Transition
+from generations.permissions import Action, may
 
 from .facts import Fact, facts
 
@@ -25,7 +26,7 @@ class Details:
     @property
     def shows_internals(self) -> bool:
         """Stored codes and API responses are for admins."""
-        return self.viewer.is_admin
+        return may(self.viewer, Action.SEE_INTERNALS)
 
     @cached_property
     def history(self) -> Sequence[Transition]:

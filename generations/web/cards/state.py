@@ -19,6 +19,7 @@ from generations.models import (
     Transition,
     TransitionReason,
 )
+from generations.permissions import Action, may
 from generations.web.formats import format_datetime, format_duration
 
 from . import messages
@@ -152,7 +153,7 @@ class CardState:
     @property
     def reason(self) -> str:
         """What happened, what it cost, what to do."""
-        for_admin = self.viewer.is_admin and self.message.admin_advice
+        for_admin = may(self.viewer, Action.MANAGE_QUEUE) and self.message.admin_advice
         texts = (
             self.message.explanation,
             self._quote,
@@ -235,7 +236,7 @@ class CardState:
     @cached_property
     def actions(self) -> list[str]:
         """What this viewer may do now, in the order of the buttons."""
-        if not (self.viewer.is_admin or self.row.owner_id == self.viewer.pk):
+        if not may(self.viewer, Action.CHANGE, self.row):
             return []
         offered = ACTIONS_BY_STATE.get(self.name, frozenset())
         if self.is_searched:
@@ -247,7 +248,7 @@ class CardState:
     @property
     def retry_label(self) -> str:
         """The label of the link that opens the request in the studio; empty without one."""
-        if not self.row.is_final or self.is_done:
+        if not self.row.is_final or self.is_done or not may(self.viewer, Action.GENERATE):
             return ""
         has_fault = self.row.failure in (Failure.POLICY, Failure.INPUT)
         return str(messages.EDIT_AND_RETRY if has_fault else messages.RETRY)

@@ -17,8 +17,9 @@ from django.views.decorators.http import require_POST
 from django_htmx.http import trigger_client_event
 
 from generations.models import Collection, Member, Picture, Tag, bulk
+from generations.permissions import Action
 from generations.web.ids import parse_id
-from generations.web.middleware.access import MemberRequest
+from generations.web.middleware.access import MemberRequest, require_role
 
 from .filters import Filter, with_current_names
 from .forms import CollectionChoiceForm
@@ -46,6 +47,7 @@ class BulkResult:
 def bulk_action(request: MemberRequest, action: str) -> HttpResponse:
     if action not in ACTIONS:
         raise Http404
+    require_role(request.user, ACTIONS[action].permission)
     try:
         selected = selected_pictures(request.POST, request.user)
         result = _run(ACTIONS[action], selected, request.user, request.POST)
@@ -108,8 +110,10 @@ class Change:
 
 
 @dataclass(frozen=True)
-class Action:
+class BulkAction:
     """`run` does it; `message` reports it, with `%(n)d` and `%(name)s`; `undo` is its inverse."""
+
+    permission: Action
 
     run: Callable[[Sequence[int], Member, QueryDict], Change]
     message: Any  # ngettext_lazy with "n"
@@ -117,7 +121,7 @@ class Action:
     is_owner_only: bool = False
 
 
-def _run(action: Action, selected: Sequence[int], by: Member, data: QueryDict) -> BulkResult:
+def _run(action: BulkAction, selected: Sequence[int], by: Member, data: QueryDict) -> BulkResult:
     change = action.run(selected, by, data)
     message = str(action.message % {"n": change.count, "name": change.name})
     if action.is_owner_only and change.count < len(selected):
@@ -199,36 +203,42 @@ def _untag(selected: Sequence[int], by: Member, data: QueryDict) -> Change:
     return Change(changed, len(changed), tag.name)
 
 
-ACTIONS = {
-    "favourite": Action(
+ACTIONS: dict[str, BulkAction] = {
+    "favourite": BulkAction(
+        Action.FAVOURITE,
         _changing(bulk.favourite),
         ngettext_lazy("%(n)d image added to favourites.", "%(n)d images added to favourites.", "n"),
         undo="unfavourite",
     ),
-    "unfavourite": Action(
+    "unfavourite": BulkAction(
+        Action.FAVOURITE,
         _changing(bulk.unfavourite),
         ngettext_lazy(
             "%(n)d image removed from favourites.", "%(n)d images removed from favourites.", "n"
         ),
         undo="favourite",
     ),
-    "collect": Action(
+    "collect": BulkAction(
+        Action.ORGANIZE,
         _collect,
         ngettext_lazy("%(n)d image added to “%(name)s”.", "%(n)d images added to “%(name)s”.", "n"),
     ),
-    "uncollect": Action(
+    "uncollect": BulkAction(
+        Action.ORGANIZE,
         _uncollect,
         ngettext_lazy(
             "%(n)d image removed from “%(name)s”.", "%(n)d images removed from “%(name)s”.", "n"
         ),
     ),
-    "tag": Action(
+    "tag": BulkAction(
+        Action.ORGANIZE,
         _tag,
         ngettext_lazy(
             "Tag “%(name)s” added to %(n)d image.", "Tag “%(name)s” added to %(n)d images.", "n"
         ),
     ),
-    "untag": Action(
+    "untag": BulkAction(
+        Action.ORGANIZE,
         _untag,
         ngettext_lazy(
             "Tag “%(name)s” removed from %(n)d image.",
@@ -236,13 +246,15 @@ ACTIONS = {
             "n",
         ),
     ),
-    "private": Action(
+    "private": BulkAction(
+        Action.CHANGE,
         _changing(_make_private),
         ngettext_lazy("%(n)d image is now private.", "%(n)d images are now private.", "n"),
         undo="share",
         is_owner_only=True,
     ),
-    "share": Action(
+    "share": BulkAction(
+        Action.CHANGE,
         _changing(_share),
         ngettext_lazy(
             "%(n)d image is now shared with the team.",
@@ -252,13 +264,16 @@ ACTIONS = {
         undo="private",
         is_owner_only=True,
     ),
-    "trash": Action(
+    "trash": BulkAction(
+        Action.CHANGE,
         _changing(_trash),
         ngettext_lazy("%(n)d image moved to trash.", "%(n)d images moved to trash.", "n"),
         undo="restore",
         is_owner_only=True,
     ),
-    "restore": Action(
-        _changing(_restore), ngettext_lazy("%(n)d image restored.", "%(n)d images restored.", "n")
+    "restore": BulkAction(
+        Action.CHANGE,
+        _changing(_restore),
+        ngettext_lazy("%(n)d image restored.", "%(n)d images restored.", "n"),
     ),
 }

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied
 from django.db.models import Q
 from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -15,11 +14,12 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
 from generations.models import Collection, CollectionItem, Member, Picture
+from generations.permissions import Action, may
 from generations.web.counts import Count, counts_of
 from generations.web.first_screen import FirstScreen
 from generations.web.ids import parse_id
 from generations.web.keyset import before, key_of, keyset_page
-from generations.web.middleware.access import MemberRequest
+from generations.web.middleware.access import MemberRequest, require, require_role, requires
 from generations.web.tiles import Tile
 
 from .filter_choices import filter_choices
@@ -46,6 +46,8 @@ class CollectionCard:
 def collections(request: MemberRequest) -> HttpResponse:
     """List the collections. POST creates one."""
     form = CollectionNameForm(request.POST if request.method == "POST" else None)
+    if form.is_bound:
+        require_role(request.user, Action.ORGANIZE)
     if form.is_valid():
         name = form.cleaned_data["name"]
         created = Collection.objects.create(name=name, created_by=request.user)
@@ -100,6 +102,7 @@ def collection(request: MemberRequest, pk: int) -> HttpResponse:
     if not form.is_valid():
         return _page(request, row, form, status=422)
     if request.method == "POST":
+        require_role(request.user, Action.ORGANIZE)
         row.rename(form.cleaned_data["name"])
         return redirect("collection", pk=pk)
     return _page(request, row, form)
@@ -136,7 +139,7 @@ def _page(
         "after": after,
         "is_arranging": is_arranging,
         "focus": request.GET.get("focus", ""),
-        "may_delete": row.may_be_deleted_by(request.user),
+        "may_delete": may(request.user, Action.DELETE_COLLECTION, row),
         "first_screen": FirstScreen.of([context["tiles"]]),
     }
     return render(request, "collections/collection.html", context, status=status)
@@ -169,7 +172,7 @@ def _after(key: str) -> Q:
 
 # --- actions -------------------------------------------------------------------------------------
 
-Action = Callable[[Collection, int, Member], bool]
+Arrangement = Callable[[Collection, int, Member], bool]
 
 
 def _remove(row: Collection, picture: int, by: Member) -> bool:
@@ -177,7 +180,7 @@ def _remove(row: Collection, picture: int, by: Member) -> bool:
     return is_visible and bool(row.remove([picture]))
 
 
-ACTIONS: dict[str, Action] = {
+ARRANGEMENTS: dict[str, Arrangement] = {
     "earlier": lambda row, picture, by: row.reorder(picture, -1, by),
     "later": lambda row, picture, by: row.reorder(picture, 1, by),
     "cover": lambda row, picture, by: row.set_cover(picture, by),
@@ -186,10 +189,11 @@ ACTIONS: dict[str, Action] = {
 
 
 @require_POST
+@requires(Action.ORGANIZE)
 def arrange(request: MemberRequest, pk: int) -> HttpResponse:
     """Apply one action to one picture, and return to the same page at that picture."""
     row = _find(pk)
-    action = ACTIONS.get(request.POST.get("action", ""))
+    action = ARRANGEMENTS.get(request.POST.get("action", ""))
     picture = parse_id(request.POST.get("picture", ""))
     if action is None or picture is None:
         raise Http404
@@ -216,8 +220,7 @@ def _neighbour(row: Collection, picture: int, member: Member) -> int:
 def delete(request: MemberRequest, pk: int) -> HttpResponse:
     """Delete a collection, for its creator and admins. Its pictures are not deleted."""
     row = _find(pk)
-    if not row.may_be_deleted_by(request.user):
-        raise PermissionDenied
+    require(request.user, Action.DELETE_COLLECTION, row)
     row.delete()
     message = _("Collection “%(name)s” deleted. Its images are still in the gallery.")
     messages.success(request, message % {"name": row.name})

@@ -13,6 +13,7 @@ from django.views.decorators.http import require_safe
 
 from generations.models import Collection, Generation, Member, Picture, Tag
 from generations.models.generation_queryset import prefetch_pictures
+from generations.permissions import Action, may
 from generations.preview_widths import PREVIEW_WIDTH
 from generations.web.cards.facts import Fact, facts
 from generations.web.middleware.access import MemberRequest
@@ -47,7 +48,7 @@ class PicturePage:
 
     @property
     def is_changeable(self) -> bool:
-        return self.viewer.is_admin or self.is_own
+        return may(self.viewer, Action.CHANGE, self.row)
 
     @property
     def is_own(self) -> bool:

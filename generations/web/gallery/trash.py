@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
@@ -13,8 +12,9 @@ from django.views.decorators.http import require_POST, require_safe
 
 from generations.models import Member, Picture
 from generations.models.picture import TRASH_DAYS, PictureQuerySet
+from generations.permissions import Action
 from generations.web.keyset import before, key_of, keyset_page
-from generations.web.middleware.access import MemberRequest
+from generations.web.middleware.access import MemberRequest, requires
 from generations.web.tiles import Tile
 
 from .bulk import BulkError, selected_pictures
@@ -69,10 +69,9 @@ def _trashed_pictures(pictures: list[Picture], member: Member) -> list[TrashedPi
 
 
 @require_POST
+@requires(Action.DELETE_PERMANENTLY)
 def delete_permanently(request: MemberRequest) -> HttpResponse:
     """Ask for confirmation, then delete the files of the selected pictures. Admins only."""
-    if not request.user.is_admin:
-        raise PermissionDenied
     try:
         selected = selected_pictures(request.POST, request.user)
     except BulkError as error:

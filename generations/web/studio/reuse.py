@@ -12,8 +12,9 @@ from django.views.decorators.http import require_safe
 
 from generations.engines.registry import offer_for
 from generations.models import Generation
+from generations.permissions import Action
 from generations.requests import offered_fields, with_defaults
-from generations.web.middleware.access import MemberRequest
+from generations.web.middleware.access import MemberRequest, requires
 
 from .forms import DEFAULT_FIDELITY
 from .ratio_choices import ratio_choices
@@ -56,6 +57,7 @@ def form_values(row: Generation) -> dict[str, Any]:
 
 
 @require_safe
+@requires(Action.GENERATE)
 def variations(request: MemberRequest, pk: int) -> HttpResponse:
     """A form with the settings hidden; each of its buttons changes one field and sends the form.
 

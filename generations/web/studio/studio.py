@@ -11,7 +11,7 @@ from django.conf import settings
 from django.contrib import messages
 from django.forms.utils import ErrorList
 from django.http import Http404, HttpResponse, HttpResponseRedirect
-from django.shortcuts import get_object_or_404, render
+from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import date_format
@@ -21,11 +21,12 @@ from django_htmx.http import reswap, retarget
 from generations.engines.offer import Field
 from generations.engines.registry import offer_for
 from generations.models import Collection, Generation, Picture, ReferenceImage
+from generations.permissions import Action, may
 from generations.requests import character_limit, create, offered_fields, with_defaults
 from generations.web.cards.card import Card
 from generations.web.cards.context import page_context
 from generations.web.keyset import before, key_of, keyset_page
-from generations.web.middleware.access import MemberRequest
+from generations.web.middleware.access import MemberRequest, require_role
 from generations.web.redirects import remix_url
 
 from . import normalization, uploads
@@ -42,7 +43,10 @@ MAX_COLLECTIONS = 50
 @require_http_methods(["GET", "HEAD", "POST"])
 def studio(request: MemberRequest) -> HttpResponse:
     if request.method == "POST":
+        require_role(request.user, Action.GENERATE)
         return _create(request)
+    if not may(request.user, Action.GENERATE):
+        return redirect("gallery")
     if "again" in request.GET:
         return remix_url(request)
     rows_and_older = _rows(request)
