@@ -17,17 +17,22 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from generations.engines import address_guard
-from generations.engines.offer import Field, Offer
+from generations.engines.offer import Field, Offer, PriceKey
 from generations.engines.registry import offer_for
 from generations.invisible_text import is_blank
 from generations.models import (
+    DEFAULT_ENGINE,
     Collection,
     Generation,
     Member,
+    Quote,
     ReferenceImage,
     Status,
     TaskTaken,
+    Team,
 )
+from generations.models.money import Price
+from generations.permissions import Action, may
 from generations.worker import tasks
 
 SENT = (Status.SUBMITTING, Status.RUNNING, Status.FETCHING)
@@ -42,6 +47,23 @@ class InvalidRequest(ValueError):
         self.errors = dict(errors)
 
 
+class Unpriced(Exception):
+    """No price is set for this kind of request, and the install refuses such requests."""
+
+    def __init__(self, key: PriceKey, engine: str) -> None:
+        super().__init__(f"no price for {engine} {key.model} {key.option}".rstrip())
+        self.key = key
+        self.engine = engine
+
+
+class PriceChanged(Exception):
+    """The price is not the one that the member saw. Nothing was written."""
+
+    def __init__(self, quote: Quote) -> None:
+        super().__init__("the price has changed")
+        self.quote = quote
+
+
 class IdempotencyMismatch(ValueError):
     """The key belongs to a generation that another request created."""
 
@@ -52,6 +74,10 @@ class NotPossible(Exception):
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
+
+
+class NotAllowed(Exception):
+    """The member's role does not allow this."""
 
 
 class TaskIdTaken(NotPossible):
@@ -209,6 +235,22 @@ class GenerationRequest:
         return str(uuid5(nonce, self.canonical()))
 
 
+def quote_for(
+    n: int, params: Mapping[str, Any], *, has_reference: bool, engine: str = DEFAULT_ENGINE
+) -> Quote:
+    """The current price of a request. Raises Unpriced where the install refuses those."""
+    key = offer_for(engine).price_key(params, has_reference)
+    price = Price.objects.find(engine, key.model, key.option)
+    if price:
+        return Quote(engine, key.model, key.option, price.amount_e4, n)
+    match Team.objects.current().unpriced_rule:
+        case Team.Unpriced.FREE:
+            return Quote(engine, key.model, key.option, 0, n)
+        case Team.Unpriced.COUNT:
+            return Quote(engine, key.model, key.option, None, n)
+    raise Unpriced(key, engine)
+
+
 def _plain(value: Any) -> Any:
     """Convert what JSON has no type for: rows and numbers."""
     if isinstance(value, ReferenceImage):
@@ -218,14 +260,24 @@ def _plain(value: Any) -> Any:
     return str(value)
 
 
-def create(member: Member, request: GenerationRequest, key: str) -> Generation:
-    """Create the generation and wake up the worker; the same key again returns the same row.
+def create(
+    member: Member, request: GenerationRequest, key: str, *, seen_unit_e4: int | None = None
+) -> Generation:
+    """Create the generation, reserve its price and wake up the worker.
 
-    Raises InvalidRequest, and IdempotencyMismatch when another request has used the key.
+    The same key again returns the same row. `seen_unit_e4` is the price of an image that the member
+    saw: PriceChanged if it is another one now. Raises NotAllowed, InvalidRequest, Unpriced and
+    LimitReached, and IdempotencyMismatch when another request has used the key.
     """
+    _require_permission(member, Action.GENERATE)
     if errors := request.errors():
         raise InvalidRequest(errors)
     fingerprint = request.fingerprint()
+    if existing := _existing(member, key, fingerprint):
+        return existing
+    quote = quote_for(request.n, request.columns()["params"], has_reference=request.has_reference)
+    if seen_unit_e4 is not None and quote.unit_e4 is not None and quote.unit_e4 != seen_unit_e4:
+        raise PriceChanged(quote)
     with transaction.atomic():
         columns = request.columns()
         if request.new_collection:
@@ -233,14 +285,33 @@ def create(member: Member, request: GenerationRequest, key: str) -> Generation:
                 name=request.new_collection, created_by=member
             )
         generation, created = Generation.objects.request(
-            owner=member, key=key, request_fingerprint=fingerprint, **columns
+            owner=member, key=key, quote=quote, request_fingerprint=fingerprint, **columns
         )
         if created:
             tasks.enqueue_submit()
-        # Rows of the first release have no fingerprint.
-        elif generation.request_fingerprint not in ("", fingerprint):
-            raise IdempotencyMismatch(f"key {key} was used for another request")
+        else:
+            _require_same_request(generation, fingerprint)
     return generation
+
+
+def _existing(member: Member, key: str, fingerprint: str) -> Generation | None:
+    """The row of an earlier press with this key: it needs no price and no room in a limit."""
+    row = Generation.objects.filter(owner=member, idempotency_key=key).first()
+    if row:
+        _require_same_request(row, fingerprint)
+    return row
+
+
+def _require_same_request(row: Generation, fingerprint: str) -> None:
+    # Rows of the first release have no fingerprint.
+    if row.request_fingerprint not in ("", fingerprint):
+        raise IdempotencyMismatch(f"key {row.idempotency_key} was used for another request")
+
+
+def _require_permission(member: Member, action: Action, on: Generation | None = None) -> None:
+    """Pages check this before; here it holds on every road."""
+    if not may(member, action, on):
+        raise NotAllowed(f"{member.role} may not {action}")
 
 
 # --- actions -------------------------------------------------------------------------------------
@@ -259,7 +330,15 @@ def cancel(generation: Generation, by: Member, version: int) -> None:
 
 @transaction.atomic
 def send_again(generation: Generation, by: Member, version: int) -> None:
-    _require(generation.send_again(by, version))
+    """Reserve a second time and queue the request again. Raises LimitReached and Unpriced."""
+    _require_permission(by, Action.GENERATE)
+    quote = quote_for(
+        generation.n,
+        generation.params,
+        has_reference=generation.has_reference,
+        engine=generation.engine,
+    )
+    _require(generation.send_again(by, version, quote))
     tasks.enqueue_submit()
 
 

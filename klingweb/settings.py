@@ -116,6 +116,9 @@ CONCURRENCY_GROW_SECONDS = env.number("KLINGWEB_CONCURRENCY_GROW_SECONDS", 30, 0
 UPSTREAM_LOOKUP = env.choice("KLINGWEB_UPSTREAM_LOOKUP", ("reference", "list", ""), "")
 # Whether the upstream charges failed tasks: "yes", "no" or "unknown".
 FAILED_IS_CHARGED = env.choice("KLINGWEB_FAILED_IS_CHARGED", ("yes", "no", "unknown"), "unknown")
+# What happens to a request of a kind that has no price: "refuse", "count" (only its images) or
+# "free".
+UNPRICED = env.choice("KLINGWEB_UNPRICED", ("refuse", "count", "free"), "refuse")
 PROMPT_CHARACTERS = env.integer("KLINGWEB_PROMPT_CHARACTERS", 500, 1, 100_000)
 NEGATIVE_PROMPT_CHARACTERS = env.integer("KLINGWEB_NEGATIVE_PROMPT_CHARACTERS", 200, 1, 100_000)
 

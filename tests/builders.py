@@ -15,14 +15,17 @@ from generations.models import (
     Generation,
     Member,
     Picture,
+    Quote,
     Status,
     Submission,
     TransitionReason,
 )
-from generations.models.status import FINAL, WITH_TASK
+from generations.models.status import ACCEPTED, FINAL
 from generations.permissions import Role
 from generations.worker import imaging, store
 
+# What a request costs where the test is about something else.
+UNPRICED = Quote("kling", "kling-v1", "", None, 1)
 PASSWORD = "a long and quiet sentence"
 _numbers = count(1)
 
@@ -51,6 +54,8 @@ def make_generation(
 
     `stored` is the number of stored pictures: by default all if it succeeded, else none.
     """
+    if columns.get("upstream_task_id"):
+        columns.setdefault("accepted_at", timezone.now())
     row = Generation.objects.create(
         owner=owner or make_member(),
         n=n,
@@ -79,8 +84,14 @@ def _status_columns(status: Status, failure: Failure | None) -> dict[str, Any]:
     columns: dict[str, Any] = {}
     if status in FINAL:
         columns["finished_at"] = now
-    if status in WITH_TASK or failure == Failure.FILES:
-        columns |= {"upstream_task_id": f"task-{next(_numbers)}", "submitted_at": now, "attempt": 1}
+    if status in ACCEPTED or failure == Failure.FILES:
+        task_id = f"task-{next(_numbers)}"
+        columns |= {
+            "upstream_task_id": task_id,
+            "submitted_at": now,
+            "accepted_at": now,
+            "attempt": 1,
+        }
     if status == Status.FAILED:
         columns["failure"] = Failure.POLICY
     return columns

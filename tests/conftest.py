@@ -6,20 +6,29 @@ from pathlib import Path
 
 import pytest
 from django.core.cache import caches
+from django.db import connection
 from django.test import Client
 from playwright.sync_api import Browser, sync_playwright
-from pytest_django import Settings
+from pytest_django import DjangoDbBlocker, Settings
 
 from generations import estimates
 from generations.engines import kling, registry
 from generations.engines.offer import Field
 from generations.models import Member
+from generations.models.money import append_only
 from tests import worker_driver
 from tests.builders import make_admin, make_member
 from tests.simulator import Simulator
 
 CHROMIUM = "/usr/bin/chromium"
 CHROMIUM_ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> None:
+    """Let tests empty the ledger's table, whose triggers test_ledger_protection.py restores."""
+    with django_db_blocker.unblock():
+        append_only.unprotect(connection)
 
 
 @pytest.fixture

@@ -61,6 +61,7 @@ class Installation:
             "KLINGWEB_DATA_DIR": str(folder),
             "KLINGWEB_ADMIN_PASSWORD": ADMIN_PASSWORD,
             "KLINGWEB_UPSTREAM_KEY": "test-key",
+            "KLINGWEB_UNPRICED": "count",
             "KLINGWEB_LOG_LEVEL": "WARNING",
             **variables,
         }

@@ -15,7 +15,11 @@ for _name in [name for name in os.environ if name.startswith("KLINGWEB_")]:  # n
 _folder = tempfile.mkdtemp(prefix="klingweb-tests-")
 atexit.register(shutil.rmtree, _folder, ignore_errors=True)
 # Set explicitly to empty, so that .env cannot set a real key.
-os.environ |= {"KLINGWEB_DATA_DIR": _folder, "KLINGWEB_UPSTREAM_KEY": ""}  # noqa: TID251
+os.environ |= {  # noqa: TID251
+    "KLINGWEB_DATA_DIR": _folder,
+    "KLINGWEB_UPSTREAM_KEY": "",
+    "KLINGWEB_UNPRICED": "count",  # most tests are about something else than prices
+}
 
 if _postgres:
     os.environ["KLINGWEB_DATABASE_URL"] = _postgres  # noqa: TID251

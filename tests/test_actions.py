@@ -17,7 +17,7 @@ from generations.models import (
     TransitionReason,
     UpstreamGate,
 )
-from tests.builders import make_generation, make_submission, store_picture
+from tests.builders import UNPRICED, make_generation, make_submission, store_picture
 from tests.forms import HTMX
 
 pytestmark = pytest.mark.django_db
@@ -266,7 +266,7 @@ def test_request_not_received_by_kling_is_not_charged(
 
 def send_again_and(row: Generation, end: Status) -> None:
     """Send an unanswered request again; the second attempt ends with `end`."""
-    row.send_again(row.owner, row.version)
+    row.send_again(row.owner, row.version, UNPRICED)
     if end == Status.CANCELED:
         row.cancel(row.owner, row.version)
         return

@@ -34,6 +34,7 @@ LAYERS: dict[str, set[str]] = {
         "generations.engines.registry",
         "generations.invisible_text",
         "generations.models",
+        "generations.permissions",
         "generations.worker.tasks",
     },
     "generations.worker.tasks": {"generations.worker", "generations.models"},

@@ -22,7 +22,7 @@ from generations.models import (
 from generations.worker import dispatch, lookup, submit
 from generations.worker.upstream import make_client
 from tests import kling_responses
-from tests.builders import make_admin, make_generation, make_submission
+from tests.builders import UNPRICED, make_admin, make_generation, make_submission
 from tests.scripted_server import ScriptedServer, reply
 from tests.simulator import Simulator
 from tests.worker_driver import DEAD_HOLDER, ScriptedUpstream, is_idle, run_loops, run_worker
@@ -387,7 +387,7 @@ def test_result_of_the_first_attempt_does_not_change_the_second(
     (claimed,) = Generation.objects.claim_lookups(5, 60)
     first = row.submissions.get()
     row.refresh_from_db()
-    assert row.send_again(by=row.owner, version=row.version)
+    assert row.send_again(by=row.owner, version=row.version, quote=UNPRICED)
     assert row.next_poll_at is None
     assert not claimed.mark_found(first, "the-first")
     assert not claimed.mark_not_found(first)
@@ -409,7 +409,7 @@ def test_task_found_after_sending_again_is_logged(
     settings.LOOKUP_SECONDS = [HOUR]
     row = lose_response()
     stale = Generation.objects.get(pk=row.pk)
-    assert row.send_again(by=row.owner, version=row.version)
+    assert row.send_again(by=row.owner, version=row.version, quote=UNPRICED)
     lookup._record_found(stale, row.submissions.get(), ("the-first",))
     assert "the-first" in caplog.text
     row.refresh_from_db()
@@ -421,7 +421,7 @@ def test_submit_refused_as_duplicate_leads_to_the_first_task(
 ) -> None:
     settings.LOOKUP_SECONDS = [HOUR]
     row = lose_response()
-    assert row.send_again(by=row.owner, version=row.version)
+    assert row.send_again(by=row.owner, version=row.version, quote=UNPRICED)
     run_worker(
         lambda: Generation.objects.get(pk=row.pk).attempt == 2 and is_idle(), "it was submitted"
     )

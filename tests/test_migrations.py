@@ -29,8 +29,9 @@ from generations.models import (
     UpstreamGate,
 )
 from generations.models.search_text import normalize
-from generations.models.status import FINAL, WITH_TASK, Failure, Status
+from generations.models.status import ACCEPTED, FINAL, Failure, Status
 from generations.search import search
+from tests.builders import UNPRICED
 
 # The last migration before the renames.
 BEFORE_RENAMES = ("generations", "0004_words")
@@ -115,7 +116,12 @@ OLD_SEARCH_INDEX = {
 PROMPTS = ("Cà phê trên bàn gỗ", "水墨山水画", "A black-and-white pear", "Đèn lồng Hội An", "A 🎈")
 BALLOON = "u01f388"  # symbols were not searched for then
 # Columns with other values than before.
-CHANGED = {("Member", "role"), ("UpstreamGate", "id"), ("Generation", "search_text"), ("Tag", "normalized")}
+CHANGED = {
+    ("Member", "role"),
+    ("UpstreamGate", "id"),
+    ("Generation", "search_text"),
+    ("Tag", "normalized"),
+}
 # Columns with a fixed meaning. The others are filled with values that differ from row to row.
 UNFILLED = {"id", "password", "is_superuser", "is_staff", "is_active"}
 
@@ -215,7 +221,7 @@ def fill(old: OldDatabase) -> None:
                 n=number % 9 + 1,
                 status=status,
                 failure=Failure.FILES if status == Status.FAILED else "",
-                kling_task_id=f"task-{number}" if status in WITH_TASK else "",
+                kling_task_id=f"task-{number}" if status in ACCEPTED else "",
                 again_of=rows[-1] if rows else None,
                 **({} if status in FINAL else {"finished_at": None}),
             )
@@ -321,7 +327,7 @@ def assert_search_finds_old_and_new_prompts() -> None:
     assert found("lighthouse") == set()
     owner = Member.objects.all()[0]
     Generation.objects.request(
-        owner=owner, key=str(uuid4()), prompt="A lighthouse", aspect_ratio="1:1"
+        owner=owner, key=str(uuid4()), quote=UNPRICED, prompt="A lighthouse", aspect_ratio="1:1"
     )
     assert found("lighthouse") == {"A lighthouse"}
     Generation.objects.filter(prompt="A lighthouse").update(search_text="a windmill")
@@ -383,7 +389,7 @@ def test_empty_database_gets_the_same_schema() -> None:
     assert_schema_is_complete()
     owner = Member.objects.create_user("owner", password="x")
     generation, created = Generation.objects.request(
-        owner=owner, key=str(uuid4()), prompt="A lighthouse", aspect_ratio="1:1"
+        owner=owner, key=str(uuid4()), quote=UNPRICED, prompt="A lighthouse", aspect_ratio="1:1"
     )
     assert created
     assert list(search(Generation.objects.all(), "light")) == [generation]

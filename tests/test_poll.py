@@ -326,6 +326,7 @@ def test_poll_concurrency_follows_rate_and_latency(settings: Settings) -> None:
                 aspect_ratio="1:1",
                 status=Status.RUNNING,
                 upstream_task_id="t",
+                accepted_at=timezone.now(),
                 next_poll_at=timezone.now(),
             )
             for _row in range(polled - 1)

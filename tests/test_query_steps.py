@@ -132,6 +132,7 @@ class Base:
             submitted_at=created_at,
             attempt=1,
             upstream_task_id=f"old-{number}",
+            accepted_at=timezone.now(),
         )
 
     def _pictures(self, row: Generation) -> Iterator[Picture]:

@@ -10,11 +10,15 @@ from django.utils import timezone
 
 from generations.models import Failure, Generation, Picture, Status, TransitionReason
 from generations.models.status import FINAL, TRANSITIONS
-from tests.builders import make_generation, make_member, make_submission
+from tests.builders import UNPRICED, make_generation, make_member, make_submission
 
 pytestmark = pytest.mark.django_db
 
-COMPLETE: dict[str, Any] = {"upstream_task_id": "task-1", "failure": Failure.OURS}
+COMPLETE: dict[str, Any] = {
+    "upstream_task_id": "task-1",
+    "accepted_at": timezone.now(),
+    "failure": Failure.OURS,
+}
 
 
 @pytest.mark.parametrize(("from_status", "to_status"), list(product(Status, Status)))
@@ -47,7 +51,7 @@ def test_stale_object_does_not_change_the_row() -> None:
 def test_action_with_an_old_version_changes_nothing() -> None:
     generation = make_generation(status=Status.UNCONFIRMED)
     version = generation.version
-    assert generation.send_again(by=generation.owner, version=version)
+    assert generation.send_again(by=generation.owner, version=version, quote=UNPRICED)
     assert not generation.cancel(by=generation.owner, version=version)
     assert generation.status == Status.QUEUED
     assert generation.cancel(by=generation.owner, version=version + 1)
@@ -144,8 +148,8 @@ def test_fetch_again_keeps_a_succeeded_row_succeeded() -> None:
 def test_repeated_idempotency_key_returns_the_same_row() -> None:
     owner, key = make_member(), str(uuid4())
     params = {"prompt": "a door", "aspect_ratio": "1:1", "n": 2}
-    first, is_new = Generation.objects.request(owner=owner, key=key, **params)
-    again, is_new_again = Generation.objects.request(owner=owner, key=key, **params)
+    first, is_new = Generation.objects.request(owner=owner, key=key, quote=UNPRICED, **params)
+    again, is_new_again = Generation.objects.request(owner=owner, key=key, quote=UNPRICED, **params)
     assert (is_new, is_new_again) == (True, False)
     assert first == again
     assert first.transitions.count() == 1
@@ -154,7 +158,8 @@ def test_repeated_idempotency_key_returns_the_same_row() -> None:
 @pytest.mark.parametrize(
     "columns",
     [
-        {"status": Status.SUCCEEDED, "finished_at": None, "upstream_task_id": "x"},
+        {"status": Status.SUCCEEDED, "finished_at": None, "accepted_at": timezone.now()},
+        {"status": Status.FETCHING, "accepted_at": None},
         {"status": Status.QUEUED, "finished_at": timezone.now()},
         {"status": Status.RUNNING, "upstream_task_id": ""},
         {"status": Status.FAILED, "finished_at": timezone.now(), "failure": ""},

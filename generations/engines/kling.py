@@ -6,6 +6,7 @@ docs/upstream.md, "YEScale" is the page "Submit Image Generation"; both as read 
 
 import re
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -27,7 +28,7 @@ from .base import (
     Unanswered,
 )
 from .gateway import Gateway, ParsedResponse
-from .offer import AspectRatio, Field, Offer, ReferenceRules
+from .offer import AspectRatio, Field, Offer, PriceKey, ReferenceRules
 from .offer import gettext_noop as _
 
 PATH = "/kling/v1/images/generations"  # YEScale; a query appends /{id} (notes 1.1)
@@ -352,6 +353,16 @@ def failure_kind(reason: str) -> FailureKind:
 
 # --- offer ------------------------------------------------------------------------------------
 
+MODEL = "kling-v1"  # the upstream's default; requests do not name one (notes 2.1)
+
+
+def price_key(params: Mapping[str, Any], has_reference: bool) -> PriceKey:
+    """The options that resellers price: "2k", "reference" or "2k+reference"."""
+    resolution = str(params.get("resolution", ""))
+    options = (resolution if resolution == "2k" else "", "reference" if has_reference else "")
+    return PriceKey(MODEL, "+".join(filter(None, options)))
+
+
 OFFER = Offer(
     slug="kling",
     label=_("Kling"),
@@ -376,6 +387,7 @@ OFFER = Offer(
         max_ratio=2.5,
         max_side=2048,  # ours: results have no more pixels, and a gateway may cap its bodies
     ),
+    price_key=price_key,
     fields=(
         Field(
             name="resolution",  # notes 6.1

@@ -5,7 +5,7 @@ are shown. Forms, checks and pages read the offer and name no field of one engin
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,6 +61,14 @@ class Field:
 
 
 @dataclass(frozen=True)
+class PriceKey:
+    """What the price of an image depends on. `option` is "" for the plain case."""
+
+    model: str
+    option: str = ""
+
+
+@dataclass(frozen=True)
 class Offer:
     slug: str
     label: str
@@ -70,6 +78,7 @@ class Offer:
     prompt_limit: int | str  # characters; a string names the setting that holds the number
     negative_prompt_limit: int | str
     reference: ReferenceRules
+    price_key: Callable[[Mapping[str, Any], bool], PriceKey]  # of params, and with a reference?
     fields: tuple[Field, ...] = ()
 
     def aspect_ratio(self, value: str) -> AspectRatio | None:

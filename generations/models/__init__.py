@@ -7,12 +7,14 @@ from .favourite import Favourite
 from .generation import Generation, TaskTaken
 from .lease import Lease
 from .member import Member
+from .money import LimitReached, Quote
 from .picture import DuePicture, Picture
 from .process import is_dead
 from .reference_image import ReferenceImage
 from .status import Failure, Status
 from .submission import Submission
 from .tag import Tag
+from .team import Team
 from .transition import Transition, TransitionReason
 from .upstream_gate import SentRequest, UpstreamGate
 from .upstream_gate_base import DEFAULT_ENGINE, ReportSource
@@ -27,8 +29,10 @@ __all__ = [
     "Favourite",
     "Generation",
     "Lease",
+    "LimitReached",
     "Member",
     "Picture",
+    "Quote",
     "ReferenceImage",
     "ReportSource",
     "SentRequest",
@@ -36,6 +40,7 @@ __all__ = [
     "Submission",
     "Tag",
     "TaskTaken",
+    "Team",
     "Transition",
     "TransitionReason",
     "UpstreamGate",

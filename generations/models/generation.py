@@ -20,6 +20,7 @@ from generations.engines.base import MAX_TASK_ID_CHARACTERS
 from .generation_base import GenerationBase
 from .generation_queryset import BaseGenerationQuerySet
 from .member import Member
+from .money import Quote, ledger
 from .picture import Picture
 from .process import this_process
 from .status import Failure, Status
@@ -82,6 +83,7 @@ class Generation(GenerationBase):
         changes: dict[str, Any] = {
             "upstream_task_id": upstream_task_id,
             "submitted_at": submission.sent_at,
+            "accepted_at": now,
             "polling_since": now,
             "next_poll_at": now + timedelta(seconds=first_poll),
             "poll_failures": 0,
@@ -296,20 +298,29 @@ class Generation(GenerationBase):
             condition=Q(version=version),
         )
 
-    def send_again(self, by: Member, version: int) -> bool:
-        """T8: send an unconfirmed request again, although it may already have been charged."""
-        return self._transition(
-            Status.UNCONFIRMED,
-            Status.QUEUED,
-            TransitionReason.SENT_AGAIN,
-            by=by,
-            condition=Q(version=version),
-            next_poll_at=None,
-            submit_not_before=None,
-            postponements=0,
-            postponed_since=None,
-            held_at=None,
-        )
+    def send_again(self, by: Member, version: int, quote: Quote) -> bool:
+        """T8: send an unconfirmed request again, although it may already have been charged.
+
+        The first reservation stays, and a second one is made: raises LimitReached.
+        """
+        with transaction.atomic():
+            changed = self._transition(
+                Status.UNCONFIRMED,
+                Status.QUEUED,
+                TransitionReason.SENT_AGAIN,
+                by=by,
+                condition=Q(version=version),
+                reservations=F("reservations") + 1,
+                unit_price_e4=quote.unit_e4,
+                next_poll_at=None,
+                submit_not_before=None,
+                postponements=0,
+                postponed_since=None,
+                held_at=None,
+            )
+            if changed:
+                ledger.reserve(self.pk, self.reservations, self.owner, quote, by)
+        return changed
 
     def abandon(self, by: Member | None, version: int) -> bool:
         """T9: dismiss an unconfirmed, a late or a lost generation."""

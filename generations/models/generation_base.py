@@ -16,7 +16,7 @@ from .generation_queryset import BaseGenerationQuerySet
 from .member import Member
 from .picture import Picture
 from .search_text import normalize
-from .status import FINAL, LIVE, OPEN, WITH_TASK, Failure, Status
+from .status import ACCEPTED, FINAL, LIVE, OPEN, Failure, Status
 from .submission import Submission
 from .transition import Transition, TransitionReason
 from .upstream_gate_base import DEFAULT_ENGINE
@@ -110,6 +110,11 @@ class GenerationBase(models.Model):
     submit_not_before = models.DateTimeField(
         null=True, blank=True, help_text=_("A queued request is not sent before this time.")
     )
+    accepted_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text=_("When the upstream accepted the last attempt, which may be charged."),
+    )
     postponements = models.PositiveIntegerField(
         default=0, help_text=_("How often it could not be sent for a reason of its own.")
     )
@@ -125,6 +130,17 @@ class GenerationBase(models.Model):
     failure = models.CharField(max_length=8, choices=Failure, blank=True, default="")
     failure_message = models.CharField(
         max_length=500, blank=True, default="", help_text=_("The message from the upstream.")
+    )
+
+    # The money, in ten-thousandths of the currency unit. The ledger has the entries.
+    unit_price_e4 = models.BigIntegerField(
+        null=True, blank=True, help_text=_("Price of an image when it was requested.")
+    )
+    reservations = models.PositiveSmallIntegerField(
+        default=0, help_text=_("How often money was reserved for it.")
+    )
+    charged_e4 = models.BigIntegerField(
+        null=True, blank=True, help_text=_("Set when its reservations have ended.")
     )
 
     # The upstream task
@@ -164,7 +180,11 @@ class GenerationBase(models.Model):
             ),
             models.CheckConstraint(
                 name="generation_upstream_task_id_check",
-                condition=~Q(status__in=WITH_TASK) | ~Q(upstream_task_id=""),
+                condition=~Q(status="running") | ~Q(upstream_task_id=""),
+            ),
+            models.CheckConstraint(
+                name="generation_accepted_at_check",
+                condition=~Q(status__in=ACCEPTED) | Q(accepted_at__isnull=False),
             ),
             models.CheckConstraint(
                 name="generation_failure_check", condition=~Q(status="failed") | ~Q(failure="")

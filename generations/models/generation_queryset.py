@@ -13,6 +13,7 @@ from django.utils import timezone
 from generations.permissions import Action, Scope, scope_of
 
 from .member import Member
+from .money import Quote, charging, ledger
 from .picture import Picture
 from .status import FINAL, LIVE, OPEN, POLLED, TRANSITIONS, Status
 from .transition import Transition, TransitionReason
@@ -163,16 +164,19 @@ class BaseGenerationQuerySet(models.QuerySet[Row]):
         rows = self.for_engine(engine).filter(in_flight, finished_at=None)
         return dict(rows.order_by().values_list("owner").annotate(images=Sum("n")))
 
-    def request(self, *, owner: Member, key: str, **columns: Any) -> tuple[Row, bool]:
-        """T0: create a queued generation. With a key used before: that row, and False.
+    def request(self, *, owner: Member, key: str, quote: Quote, **columns: Any) -> tuple[Row, bool]:
+        """T0: create a queued generation and reserve its price.
 
+        With a key used before: that row, and False. Raises LimitReached, and then writes nothing.
         Call it in the transaction that also wakes up the submit loop.
         """
+        columns |= {"unit_price_e4": quote.unit_e4, "reservations": 1}
         with transaction.atomic():
             generation, created = self.get_or_create(
                 owner=owner, idempotency_key=key, defaults=columns
             )
             if created:
+                ledger.reserve(generation.pk, 1, owner, quote)
                 Transition.objects.create(
                     generation_id=generation.pk,
                     from_status="",
@@ -222,6 +226,8 @@ class BaseGenerationQuerySet(models.QuerySet[Row]):
                     )
                     for pk in pks
                 )
+                if to_status in FINAL:
+                    charging.end_reservations(pks, from_status, to_status)
         return pks
 
     def mark_fetching(self, results: Mapping[int, tuple[Sequence[str], str]]) -> set[int]:

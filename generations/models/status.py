@@ -26,8 +26,8 @@ OPEN = (*LIVE, Status.UNCONFIRMED)
 FINAL = (Status.SUCCEEDED, Status.FAILED, Status.ABANDONED, Status.CANCELED)
 # Polled while `next_poll_at` is set. A dismissed task may still deliver images.
 POLLED = (Status.RUNNING, Status.ABANDONED)
-# States that require an upstream task id.
-WITH_TASK = (Status.RUNNING, Status.FETCHING, Status.SUCCEEDED)
+# States that an upstream has accepted: they may be charged.
+ACCEPTED = (Status.RUNNING, Status.FETCHING, Status.SUCCEEDED)
 
 # docs/architecture.md draws this table; T0 is `Generation.objects.request`.
 TRANSITIONS: frozenset[tuple[Status, Status]] = frozenset(

@@ -113,6 +113,7 @@ def _create(owner: Member, request: DemoRequest) -> None:
         version=5,
         submitted_at=sent_at,
         finished_at=finished_at,
+        accepted_at=request.created_at,
         upstream_task_id=f"demo-{request.key}",
     )
     Submission.objects.create(

@@ -189,6 +189,7 @@ def _generation(
         version=4,
         attempt=int(sent),
         submitted_at=created_at + timedelta(seconds=1) if sent else None,
+        accepted_at=created_at if status == Status.SUCCEEDED else None,
         upstream_task_id=f"sample-{rng.getrandbits(64):x}" if status == Status.SUCCEEDED else "",
     )
 

@@ -45,7 +45,7 @@ now = timezone.now()
 Generation.objects.bulk_create([
     Generation(owner=owner, idempotency_key=str(uuid4()), prompt="in flight", aspect_ratio="1:1",
                attempt=1, status="running", upstream_task_id=task_id, submitted_at=now,
-               polling_since=now,
+               accepted_at=now, polling_since=now,
                next_poll_at=now + timedelta(seconds=2 * index / len(ids)))
     for index, task_id in enumerate(ids)
 ], batch_size=500)

@@ -82,7 +82,7 @@ class CardState:
     @property
     def was_accepted(self) -> bool:
         """Kling accepted the last attempt."""
-        return bool(self.row.upstream_task_id)
+        return self.row.accepted_at is not None
 
     @property
     def failed_upstream(self) -> bool:
@@ -274,7 +274,7 @@ def states_of(
 def _paid_before(rows: Sequence[Generation]) -> set[int]:
     """Return the ids of rows with an attempt, other than the last, that may have been charged."""
     last = {
-        row.pk: int(bool(row.upstream_task_id) or row.status == Status.ABANDONED)
+        row.pk: int(row.accepted_at is not None or row.status == Status.ABANDONED)
         for row in rows
         if row.is_final
     }
@@ -292,7 +292,7 @@ def _not_received(rows: Sequence[Generation]) -> set[int]:
     failed = [
         row.pk
         for row in rows
-        if row.failure == Failure.OURS and row.attempt and not row.upstream_task_id
+        if row.failure == Failure.OURS and row.attempt and not row.accepted_at
     ]
     if not failed:
         return set()

@@ -1,0 +1,20 @@
+"""Money: prices, limits, periods and the ledger that explains every cent."""
+
+from .ledger import Allowance, LimitReached, Quote
+from .ledger_entry import LedgerEntry
+from .limit import Limit, Window
+from .limit_request import LimitRequest
+from .period import Period
+from .price import Price
+
+__all__ = [
+    "Allowance",
+    "LedgerEntry",
+    "Limit",
+    "LimitReached",
+    "LimitRequest",
+    "Period",
+    "Price",
+    "Quote",
+    "Window",
+]

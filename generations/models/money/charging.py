@@ -1,0 +1,50 @@
+"""What a generation is charged when it ends: the money column of the transition table."""
+
+from collections.abc import Sequence
+
+from django.apps import apps
+from django.conf import settings
+
+from generations.models.status import Status
+from generations.models.team import Team
+
+from . import ledger
+
+
+def end_reservations(pks: Sequence[int], from_status: Status, to_status: Status) -> None:
+    """Charge or release what these generations have reserved. They have just become final.
+
+    Call it in the transaction of the transition. A generation that was final before, as when a
+    download is started again, keeps its charge, or is corrected if more images arrived.
+    """
+    rows = apps.get_model("generations", "Generation")._default_manager
+    columns = ("pk", "n", "reservations", "charged_e4")
+    for pk, n, last, charged_e4 in rows.filter(pk__in=pks, reservations__gt=0).values_list(
+        *columns
+    ):
+        images = _charged_images(pk, n, from_status, to_status)
+        if charged_e4 is None:
+            # An earlier attempt that was never confirmed may have been charged as well.
+            parts = [ledger.end(pk, number, n, "unconfirmed attempt") for number in range(1, last)]
+            parts.append(ledger.end(pk, last, images, to_status.value))
+            charged_e4 = sum(parts)
+        else:
+            charged_e4 += ledger.correct_late(pk, last, images)
+        rows.filter(pk=pk).update(charged_e4=charged_e4)
+
+
+def _charged_images(pk: int, n: int, from_status: Status, to_status: Status) -> int:
+    match (from_status, to_status):
+        case (_, Status.CANCELED) | (Status.SUBMITTING | Status.UNCONFIRMED, Status.FAILED):
+            return 0  # T14, T3, T7: nothing was accepted
+        case (Status.RUNNING, Status.FAILED):  # T11
+            return n if settings.FAILED_IS_CHARGED == "yes" else 0
+        case (Status.FETCHING, _):  # T12: images were generated, whether or not they were stored
+            is_listed = Team.objects.current().charged_images == Team.ChargedImages.LISTED
+            return min(_listed_images(pk), n) if is_listed else n
+    return n  # T9: dismissed, and perhaps charged
+
+
+def _listed_images(pk: int) -> int:
+    pictures = apps.get_model("generations", "Picture")._default_manager
+    return int(pictures.filter(generation=pk).count())

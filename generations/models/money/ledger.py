@@ -1,0 +1,371 @@
+"""Reserve, release, charge, correct and grant: the only code that writes counters and entries.
+
+Two phases, as in a bank: a request reserves its price in the same transaction that creates it, and
+its end charges or releases the reservation, exactly once. A reservation stays in the periods in
+which it was made. `key` makes each step happen once, whichever loop, page or retry comes first:
+
+    g7.r1.reserve   the first reservation of generation 7
+    g7.r1.end       its charge or release
+    g7.r1.late      a correction, when images arrive after a dismissal
+    g7.r1.c1        a correction by a person
+    m3              a grant: the third request for more
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import transaction
+from django.db.models import F, Q, Sum
+from django.utils import timezone
+
+from generations.models.member import Member
+from generations.models.team import Team
+
+from .ledger_entry import LedgerEntry
+from .limit import Limit
+from .limit_request import LimitRequest
+from .period import COUNTERS, Period
+
+Kind = LedgerEntry.Kind
+
+
+@dataclass(frozen=True)
+class Quote:
+    """The price of a request: `unit_e4` for each image, None if nothing is known or counted."""
+
+    engine: str
+    model: str
+    option: str
+    unit_e4: int | None
+    n: int
+
+    @property
+    def total_e4(self) -> int:
+        return (self.unit_e4 or 0) * self.n
+
+
+@dataclass(frozen=True)
+class Allowance:
+    """What is left of one limit in the running period. None: no limit of that kind."""
+
+    is_team: bool
+    window: str
+    left_e4: int | None
+    left_images: int | None
+    limit_e4: int | None
+    used_e4: int
+    limit_images: int | None
+    used_images: int
+    renews_at: datetime
+
+    def fits(self, quote: Quote) -> int:
+        """How many images of this price fit, at most `quote.n`."""
+        fitting = quote.n
+        if self.left_images is not None:
+            fitting = min(fitting, self.left_images)
+        if self.left_e4 is not None and quote.unit_e4:
+            fitting = min(fitting, self.left_e4 // quote.unit_e4)
+        return max(fitting, 0)
+
+
+class LimitReached(Exception):
+    """A limit does not allow the request. Nothing was written."""
+
+    def __init__(self, allowance: Allowance, quote: Quote, fitting: int) -> None:
+        super().__init__(f"limit of the {allowance.window} reached")
+        self.allowance = allowance
+        self.quote = quote
+        self.fitting = fitting  # the largest number of images that all limits allow
+
+
+def allowances(member: Member, at: datetime | None = None) -> list[Allowance]:
+    """Return what is left in each running period of the team and of this member."""
+    at = at or timezone.now()
+    limits = Limit.objects.in_force(member)
+    periods = Period.objects.current(member, at, Team.objects.current().zone)
+    return [
+        _allowance(period, limits.get((period.member_id is None, period.window)))
+        for period in periods
+    ]
+
+
+def _allowance(period: Period, limit: Limit | None) -> Allowance:
+    money = _raised(limit.money_e4 if limit else None, period.granted_e4)
+    images = _raised(limit.images if limit else None, period.granted_images)
+    return Allowance(
+        is_team=period.member_id is None,
+        window=period.window,
+        left_e4=None if money is None else max(money - period.used_e4, 0),
+        left_images=None if images is None else max(images - period.used_images, 0),
+        limit_e4=money,
+        used_e4=period.used_e4,
+        limit_images=images,
+        used_images=period.used_images,
+        renews_at=period.ends_at,
+    )
+
+
+def _raised(limit: int | None, granted: int) -> int | None:
+    return None if limit is None else limit + granted
+
+
+def _periods(member: Member, at: datetime) -> list[Period]:
+    """The running periods. A new one of the member begins with what was granted before."""
+    periods = Period.objects.current(member, at, Team.objects.current().zone)
+    for period in periods:
+        if period.is_new and period.member_id is not None:
+            for each in LimitRequest.objects.granted_to(member, period.starts_at):
+                _grant_to(period, each)
+                period.granted_e4 += each.amount_e4
+                period.granted_images += each.images
+    return periods
+
+
+# --- the two phases of a request -----------------------------------------------------------------
+
+
+def reserve(
+    generation_id: int, reservation: int, member: Member, quote: Quote, by: Member | None = None
+) -> None:
+    """Reserve a request in all periods of the moment. Call it in the transaction of the request.
+
+    Raises LimitReached, after which the transaction must be rolled back. The check is part of each
+    UPDATE: of many requests at once, exactly as many pass as the limit allows.
+    """
+    at = timezone.now()
+    limits = Limit.objects.in_force(member)
+    periods = _periods(member, at)
+    for period in periods:
+        within = _within(limits.get(period.kind), quote)
+        changed = Period.objects.filter(within, pk=period.pk).update(
+            reserved_e4=F("reserved_e4") + quote.total_e4,
+            reserved_images=F("reserved_images") + quote.n,
+        )
+        if not changed:
+            raise _limit_reached(member, period, quote, at)
+    LedgerEntry.objects.bulk_create(
+        LedgerEntry(
+            at=at,
+            kind=Kind.RESERVE,
+            key=f"g{generation_id}.r{reservation}.reserve",
+            period=period,
+            upstream=period.upstream,
+            generation_id=generation_id,
+            reservation=reservation,
+            engine=quote.engine,
+            model=quote.model,
+            option=quote.option,
+            person=member,
+            by=by or member,
+            unit_price_e4=quote.unit_e4,
+            reserved_e4=quote.total_e4,
+            reserved_images=quote.n,
+        )
+        for period in periods
+    )
+
+
+def _within(limit: Limit | None, quote: Quote) -> Q:
+    """Match a period in which the limit still allows the request. Integers on both sides."""
+    condition = Q()
+    if limit and limit.money_e4 is not None and quote.total_e4:
+        room = limit.money_e4 - quote.total_e4
+        condition &= Q(reserved_e4__lte=F("granted_e4") - F("charged_e4") + room)
+    if limit and limit.images is not None:
+        room = limit.images - quote.n
+        condition &= Q(reserved_images__lte=F("granted_images") - F("charged_images") + room)
+    return condition
+
+
+def _limit_reached(member: Member, refused: Period, quote: Quote, at: datetime) -> LimitReached:
+    standing = allowances(member, at)
+    allowance = next(each for each in standing if (each.is_team, each.window) == refused.kind)
+    return LimitReached(allowance, quote, min(each.fits(quote) for each in standing))
+
+
+def end(generation_id: int, reservation: int, charged_images: int, reason: str = "") -> int:
+    """Charge `charged_images` of a reservation and release the rest; 0 releases all.
+
+    Return the charged amount. A second end of the same reservation changes nothing. Call it in the
+    transaction of the transition, which holds the lock of the generation's row.
+    """
+    prefix = f"g{generation_id}.r{reservation}"
+    ended = LedgerEntry.objects.filter(key=f"{prefix}.end").first()
+    if ended:
+        return ended.charged_e4
+    reserved = _entries(f"{prefix}.reserve")
+    first = reserved[0]
+    images = min(charged_images, first.reserved_images)
+    amount_e4 = (first.unit_price_e4 or 0) * images
+    _append(
+        reserved,
+        Kind.CHARGE if images else Kind.RELEASE,
+        f"{prefix}.end",
+        reason,
+        reserved_e4=-first.reserved_e4,
+        reserved_images=-first.reserved_images,
+        charged_e4=amount_e4,
+        charged_images=images,
+    )
+    return amount_e4
+
+
+def correct_late(generation_id: int, reservation: int, charged_images: int) -> int:
+    """Correct the charge of a dismissed request whose images arrived. Return the difference."""
+    prefix = f"g{generation_id}.r{reservation}"
+    ended = _entries(f"{prefix}.end")
+    if not ended or LedgerEntry.objects.filter(key=f"{prefix}.late").exists():
+        return 0
+    images = charged_images - ended[0].charged_images
+    amount_e4 = (ended[0].unit_price_e4 or 0) * images
+    if images:
+        reason = "images arrived after the dismissal"
+        _append(
+            ended,
+            Kind.CORRECT,
+            f"{prefix}.late",
+            reason,
+            charged_e4=amount_e4,
+            charged_images=images,
+        )
+    return amount_e4
+
+
+def correct(generation_id: int, reservation: int, amount_e4: int, by: Member, reason: str) -> None:
+    """Set what a request was charged to another amount, in the periods of its reservation.
+
+    Raises ValueError if the request has no ended reservation.
+    """
+    with transaction.atomic():
+        ended = _entries(f"g{generation_id}.r{reservation}.end")
+        if not ended:
+            raise ValueError("only a request that has ended can be corrected")
+        charged = sum(
+            entry.charged_e4
+            for entry in LedgerEntry.objects.filter(
+                period=ended[0].period, generation_id=generation_id, reservation=reservation
+            )
+        )
+        number = LedgerEntry.objects.filter(
+            period=ended[0].period, generation_id=generation_id, kind=Kind.CORRECT
+        ).count()
+        _append(
+            ended,
+            Kind.CORRECT,
+            f"g{generation_id}.r{reservation}.c{number + 1}",
+            reason,
+            by=by,
+            charged_e4=amount_e4 - charged,
+        )
+
+
+def grant(request: LimitRequest, by: Member, until: datetime) -> bool:
+    """Grant what was asked for, in the running periods of the person and the later ones.
+
+    False if somebody has decided before.
+    """
+    now = timezone.now()
+    with transaction.atomic():
+        periods = _periods(request.person, now)  # before the decision, which new periods include
+        undecided = LimitRequest.objects.open().filter(pk=request.pk)
+        if not undecided.update(
+            decision=LimitRequest.Decision.GRANTED,
+            decided_by=by,
+            decided_at=now,
+            until=until,
+            was_read=False,
+        ):
+            return False
+        request.refresh_from_db()
+        for period in periods:
+            if period.member_id is not None:
+                _grant_to(period, request)
+    return True
+
+
+def _grant_to(period: Period, request: LimitRequest) -> None:
+    """Raise the limits of one period, once."""
+    entry = LedgerEntry(
+        kind=Kind.GRANT,
+        key=f"m{request.pk}",
+        period=period,
+        upstream=period.upstream,
+        person_id=period.member_id,
+        by=request.decided_by,
+        granted_e4=request.amount_e4,
+        granted_images=request.images,
+        reason=request.reason,
+    )
+    Period.objects.select_for_update().filter(pk=period.pk).first()
+    if not LedgerEntry.objects.filter(key=entry.key, period=period).exists():
+        entry.save(force_insert=True)
+        _move(period, granted_e4=entry.granted_e4, granted_images=entry.granted_images)
+
+
+def _entries(key: str) -> list[LedgerEntry]:
+    """The entries of one step, one for each period, in the order of the periods' locks."""
+    return list(LedgerEntry.objects.filter(key=key).select_related("period").order_by("pk"))
+
+
+def _append(
+    like: Sequence[LedgerEntry],
+    kind: LedgerEntry.Kind,
+    key: str,
+    reason: str,
+    by: Member | None = None,
+    **changes: int,
+) -> None:
+    """Write an entry for the period of each of these, and move its counters."""
+    at = timezone.now()
+    for entry in like:
+        _move(entry.period, **changes)
+    LedgerEntry.objects.bulk_create(
+        LedgerEntry(
+            at=at,
+            kind=kind,
+            key=key,
+            period=entry.period,
+            upstream=entry.upstream,
+            generation_id=entry.generation_id,
+            reservation=entry.reservation,
+            engine=entry.engine,
+            model=entry.model,
+            option=entry.option,
+            person_id=entry.person_id,
+            by=by,
+            unit_price_e4=entry.unit_price_e4,
+            reason=reason[:300],
+            **changes,
+        )
+        for entry in like
+    )
+
+
+def _move(period: Period, **changes: int) -> None:
+    Period.objects.filter(pk=period.pk).update(
+        **{name: F(name) + change for name, change in changes.items() if change}
+    )
+
+
+# --- sums ----------------------------------------------------------------------------------------
+
+
+def sums() -> dict[int, dict[str, int]]:
+    """What the counters of each period must be: the sums of its entries, by the period's key."""
+    rows = LedgerEntry.objects.order_by().values_list("period")
+    totals = rows.annotate(*(Sum(name) for name in COUNTERS))
+    return {period: dict(zip(COUNTERS, values, strict=True)) for period, *values in totals}
+
+
+def rebuild() -> int:
+    """Set all counters to the sums of the entries. Return how many periods changed."""
+    changed = 0
+    with transaction.atomic():
+        periods = list(Period.objects.select_for_update().order_by("pk"))
+        expected = sums()
+        for period in periods:
+            values = expected.get(period.pk, dict.fromkeys(COUNTERS, 0))
+            if any(getattr(period, name) != value for name, value in values.items()):
+                changed += Period.objects.filter(pk=period.pk).update(**values)
+    return changed

@@ -1,0 +1,99 @@
+"""Limits: how much a person or the team may spend in a day or a month."""
+
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from generations.models.member import Member
+from generations.permissions import Role
+
+
+class Window(models.TextChoices):
+    DAY = "day", _("Day")
+    MONTH = "month", _("Month")
+
+
+class LimitQuerySet(models.QuerySet["Limit"]):
+    def in_force(self, member: Member) -> dict[tuple[bool, str], "Limit"]:
+        """Return the limits of the team and of this member, by (is the team's, window).
+
+        A member's own limit replaces that of the role, and the role's replaces the default.
+        """
+        rows = self.filter(
+            Q(scope=Limit.Scope.TEAM)
+            | Q(scope=Limit.Scope.DEFAULT)
+            | Q(scope=Limit.Scope.ROLE, role=member.role)
+            | Q(scope=Limit.Scope.MEMBER, member=member)
+        )
+        order = Limit.Scope.values
+        strongest_last = sorted(rows, key=lambda row: order.index(row.scope))
+        return {(row.scope == Limit.Scope.TEAM, row.window): row for row in strongest_last}
+
+    def put(
+        self,
+        scope: "Limit.Scope",
+        window: Window,
+        *,
+        role: str = "",
+        member: Member | None = None,
+        **values: object,
+    ) -> None:
+        """Set `money_e4` and `images` of one limit; None removes that part, and both the limit."""
+        row, _created = self.update_or_create(
+            scope=scope, window=window, role=role, member=member, defaults=values
+        )
+        if row.money_e4 is None and row.images is None:
+            row.delete()
+
+
+class Limit(models.Model):
+    """At most so much money and so many images in each period. Empty: no limit of that kind."""
+
+    class Scope(models.TextChoices):
+        """From the weakest to the strongest; the team's limit is independent of the others."""
+
+        TEAM = "team", _("The whole team")
+        DEFAULT = "default", _("Each person")
+        ROLE = "role", _("Each person with a role")
+        MEMBER = "member", _("One person")
+
+    scope = models.CharField(max_length=8, choices=Scope)
+    window = models.CharField(max_length=5, choices=Window)
+    role = models.CharField(max_length=8, choices=Role, blank=True, default="")
+    member = models.ForeignKey(Member, models.CASCADE, null=True, blank=True, related_name="limits")
+    money_e4 = models.BigIntegerField(_("money"), null=True, blank=True)
+    images = models.PositiveIntegerField(null=True, blank=True)
+    by = models.ForeignKey(Member, models.SET_NULL, null=True, blank=True, related_name="+")
+    updated_at = models.DateTimeField(auto_now=True)
+
+    objects = LimitQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("limit")
+        ordering = ["scope", "role", "member", "window"]
+        constraints = [
+            models.CheckConstraint(
+                name="limit_money_check",
+                condition=Q(money_e4__isnull=True) | Q(money_e4__gte=0),
+            ),
+            models.CheckConstraint(
+                name="limit_scope_check",
+                condition=Q(scope__in=("team", "default"), role="", member=None)
+                | (Q(scope="role", member=None) & ~Q(role=""))
+                | Q(scope="member", role="", member__isnull=False),
+            ),
+            models.UniqueConstraint(
+                fields=["scope", "role", "window"],
+                condition=Q(member__isnull=True),
+                name="limit_scope_role_window_uniq",
+            ),
+            models.UniqueConstraint(
+                fields=["member", "window"],
+                condition=Q(member__isnull=False),
+                name="limit_member_window_uniq",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        whose = self.member or self.role or self.scope
+        return f"{whose}, {self.window}"

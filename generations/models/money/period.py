@@ -1,0 +1,152 @@
+"""Periods: the counters of one day or month, of one person or of the team."""
+
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from generations.models.member import Member
+
+from .limit import Window
+from .price import current_upstream
+
+# In this order everywhere, so that two transactions never wait for each other.
+ORDER: tuple[tuple[bool, str], ...] = (
+    (True, Window.MONTH),
+    (True, Window.DAY),
+    (False, Window.MONTH),
+    (False, Window.DAY),
+)
+COUNTERS = (
+    "reserved_e4",
+    "charged_e4",
+    "granted_e4",
+    "reserved_images",
+    "charged_images",
+    "granted_images",
+)
+
+
+def boundaries(window: Window | str, at: datetime, zone: ZoneInfo) -> tuple[datetime, datetime]:
+    """Return start and end of the local day or month around `at`. A day may have 23 or 25 hours."""
+    local = at.astimezone(zone)
+    midnight = local.replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
+    if window == Window.DAY:
+        next_day = (midnight.replace(tzinfo=None) + timedelta(days=1)).replace(tzinfo=zone)
+        return midnight, next_day
+    first = midnight.replace(day=1)
+    middle_of_next = first.replace(tzinfo=None) + timedelta(days=45)
+    return first, middle_of_next.replace(day=1, tzinfo=zone)
+
+
+class PeriodQuerySet(models.QuerySet["Period"]):
+    def current(self, member: Member, at: datetime, zone: ZoneInfo) -> list["Period"]:
+        """Return the periods of the team and of this member around `at`, in `ORDER`.
+
+        Periods that do not exist yet are created, each without a gap or an overlap: after a change
+        of the time zone the running period ends as it was planned.
+        """
+        upstream = current_upstream()
+        rows = self.filter(Q(member=None) | Q(member=member), upstream=upstream)
+        around = rows.filter(starts_at__lte=at, ends_at__gt=at)
+        found = {row.kind: row for row in around}
+        missing = [kind for kind in ORDER if kind not in found]
+        if missing:
+            self.bulk_create(
+                [self._new(rows, kind, member, at, zone) for kind in missing],
+                ignore_conflicts=True,  # another request creates the same period
+            )
+            found = {row.kind: row for row in around.all()}
+            for kind in missing:
+                found[kind].is_new = True
+        return [found[kind] for kind in ORDER]
+
+    @staticmethod
+    def _new(
+        rows: "PeriodQuerySet",
+        kind: tuple[bool, str],
+        member: Member,
+        at: datetime,
+        zone: ZoneInfo,
+    ) -> "Period":
+        is_team, window = kind
+        owner = None if is_team else member
+        starts_at, ends_at = boundaries(window, at, zone)
+        same = rows.filter(member=owner, window=window)
+        before = same.filter(ends_at__lte=at).aggregate(at=models.Max("ends_at"))["at"]
+        after = same.filter(starts_at__gt=at).aggregate(at=models.Min("starts_at"))["at"]
+        return Period(
+            upstream=current_upstream(),
+            member=owner,
+            window=window,
+            starts_at=max(starts_at, before) if before else starts_at,
+            ends_at=min(ends_at, after) if after else ends_at,
+        )
+
+
+class Period(models.Model):
+    """What is reserved, charged and granted in one period: sums over its ledger entries.
+
+    Only `ledger.py` writes the counters, each time together with an entry.
+    """
+
+    is_new = False  # created by the query that returned it
+
+    upstream = models.CharField(max_length=20, default=current_upstream)
+    member = models.ForeignKey(
+        Member, models.PROTECT, null=True, related_name="periods", help_text=_("Empty: the team.")
+    )
+    window = models.CharField(max_length=5, choices=Window)
+    starts_at = models.DateTimeField()
+    ends_at = models.DateTimeField()
+    reserved_e4 = models.BigIntegerField(default=0)
+    charged_e4 = models.BigIntegerField(default=0)
+    granted_e4 = models.BigIntegerField(default=0)
+    reserved_images = models.BigIntegerField(default=0)
+    charged_images = models.BigIntegerField(default=0)
+    granted_images = models.BigIntegerField(default=0)
+
+    objects = PeriodQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-starts_at", "pk"]
+        constraints = (
+            models.UniqueConstraint(
+                fields=["upstream", "window", "starts_at"],
+                condition=Q(member__isnull=True),
+                name="period_team_window_starts_uniq",
+            ),
+            models.UniqueConstraint(
+                fields=["upstream", "member", "window", "starts_at"],
+                condition=Q(member__isnull=False),
+                name="period_member_window_starts_uniq",
+            ),
+            models.CheckConstraint(
+                name="period_ends_at_check", condition=Q(ends_at__gt=models.F("starts_at"))
+            ),
+            *(
+                models.CheckConstraint(
+                    name=f"period_{name}_check", condition=Q((f"{name}__gte", 0))
+                )
+                for name in COUNTERS
+            ),
+        )
+
+    def __str__(self) -> str:
+        whose = self.member or "team"
+        return f"{whose}, {self.window} from {self.starts_at:%Y-%m-%d}"
+
+    @property
+    def kind(self) -> tuple[bool, str]:
+        """(is the team's, window), the key of its limit."""
+        return (self.member_id is None, self.window)
+
+    @property
+    def used_e4(self) -> int:
+        return self.charged_e4 + self.reserved_e4
+
+    @property
+    def used_images(self) -> int:
+        return self.charged_images + self.reserved_images

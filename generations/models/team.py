@@ -1,0 +1,77 @@
+"""The team: its name, its currency and its time zone. One row."""
+
+from zoneinfo import ZoneInfo
+
+from django.conf import settings
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+DEFAULT_CURRENCY = "USD"
+
+
+def _default_time_zone() -> str:
+    name: str = settings.TIME_ZONE
+    return name
+
+
+class TeamManager(models.Manager["Team"]):
+    def current(self) -> "Team":
+        """Return the row, or the defaults if nothing was set up yet."""
+        return self.first() or Team()
+
+
+class Team(models.Model):
+    class Unpriced(models.TextChoices):
+        """What happens to a request of a kind without a price."""
+
+        REFUSE = "refuse", _("Refuse it")
+        COUNT = "count", _("Count its images, without an amount")
+        FREE = "free", _("It is free")
+
+    class ChargedImages(models.TextChoices):
+        LISTED = "listed", _("Only the images that were generated")
+        REQUESTED = "requested", _("All images that were requested")
+
+    name = models.CharField(max_length=80, blank=True, default="")
+    currency = models.CharField(
+        max_length=12,
+        default=DEFAULT_CURRENCY,
+        help_text=_("A code such as USD or EUR, or a word of your own such as credits."),
+    )
+    time_zone = models.CharField(
+        max_length=40,
+        default=_default_time_zone,
+        help_text=_("Days and months of limits begin at midnight there."),
+    )
+    unpriced = models.CharField(
+        max_length=8,
+        choices=Unpriced,
+        blank=True,
+        default="",
+        help_text=_("Empty: as in KLINGWEB_UNPRICED."),
+    )
+    charged_images = models.CharField(
+        max_length=10, choices=ChargedImages, default=ChargedImages.LISTED
+    )
+
+    objects = TeamManager()
+
+    class Meta:
+        verbose_name = _("team")
+        verbose_name_plural = _("team")
+        constraints = [models.CheckConstraint(name="team_is_one_row", condition=models.Q(pk=1))]
+
+    def __str__(self) -> str:
+        return self.name or "team"
+
+    def save(self, *args: object, **options: object) -> None:
+        self.pk = 1
+        super().save(*args, **options)  # type: ignore[arg-type]
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.time_zone)
+
+    @property
+    def unpriced_rule(self) -> str:
+        return self.unpriced or str(settings.UNPRICED)

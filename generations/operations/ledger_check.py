@@ -1,0 +1,61 @@
+"""Checks that the ledger explains every figure: the counters, and what open requests reserve."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from django.db.models import Case, IntegerField, Sum, Value, When
+
+from generations.models import Generation
+from generations.models.money import LedgerEntry, Period, Window, ledger
+from generations.models.money.period import COUNTERS
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A figure that the ledger does not explain."""
+
+    what: str
+    found: int
+    expected: int
+
+
+def differences() -> list[Difference]:
+    return [*_counters(), *_reservations()]
+
+
+def _counters() -> Iterator[Difference]:
+    """Counters that are not the sum of their entries."""
+    sums = ledger.sums()
+    for period in Period.objects.select_related("member").order_by("pk"):
+        expected = sums.get(period.pk, dict.fromkeys(COUNTERS, 0))
+        for name in COUNTERS:
+            found = getattr(period, name)
+            if found != expected[name]:
+                yield Difference(f"{name} of {period}", found, expected[name])
+
+
+def _reservations() -> Iterator[Difference]:
+    """Generations with more or fewer open reservations than their state requires."""
+    found = _open_reservations()
+    rows = Generation.objects.filter(finished_at=None, charged_e4=None, reservations__gt=0)
+    expected = dict(rows.values_list("pk", "reservations"))
+    for pk in sorted(found.keys() | expected.keys()):
+        if found.get(pk, 0) != expected.get(pk, 0):
+            what = f"open reservations of generation {pk}"
+            yield Difference(what, found.get(pk, 0), expected.get(pk, 0))
+
+
+def _open_reservations() -> dict[int, int]:
+    """The number of reservations without an end, by generation: one entry each for the team."""
+    kind = LedgerEntry.Kind
+    step = Case(
+        When(kind=kind.RESERVE, then=Value(1)),
+        When(kind__in=(kind.RELEASE, kind.CHARGE), then=Value(-1)),
+        default=Value(0),
+        output_field=IntegerField(),
+    )
+    entries = LedgerEntry.objects.filter(
+        generation_id__isnull=False, period__member=None, period__window=Window.MONTH
+    )
+    sums = entries.order_by().values_list("generation_id").annotate(open=Sum(step))
+    return {pk: count for pk, count in sums if count}
