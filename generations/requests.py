@@ -6,7 +6,7 @@ transactions and the wake-ups of the worker are here.
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID, uuid5
@@ -31,7 +31,7 @@ from generations.models import (
     TaskTaken,
     Team,
 )
-from generations.models.money import Price
+from generations.models.money import Price, PriceTable
 from generations.permissions import Action, may
 from generations.worker import tasks
 
@@ -236,19 +236,25 @@ class GenerationRequest:
 
 
 def quote_for(
-    n: int, params: Mapping[str, Any], *, has_reference: bool, engine: str = DEFAULT_ENGINE
+    n: int,
+    params: Mapping[str, Any],
+    *,
+    has_reference: bool,
+    engine: str = DEFAULT_ENGINE,
+    table: PriceTable | None = None,
 ) -> Quote:
-    """The current price of a request. Raises Unpriced where the install refuses those."""
+    """The current price of a request. Raises Unpriced where the install refuses those.
+
+    `table` saves a query when several prices are asked for.
+    """
     key = offer_for(engine).price_key(params, has_reference)
-    price = Price.objects.find(engine, key.model, key.option)
-    if price:
-        return Quote(engine, key.model, key.option, price.amount_e4, n)
-    match Team.objects.current().unpriced_rule:
-        case Team.Unpriced.FREE:
-            return Quote(engine, key.model, key.option, 0, n)
-        case Team.Unpriced.COUNT:
-            return Quote(engine, key.model, key.option, None, n)
-    raise Unpriced(key, engine)
+    table = table or Price.objects.table(engine)
+    unit_e4 = table.find(key.model, key.option)
+    if unit_e4 is None and table.unpriced_rule == Team.Unpriced.REFUSE:
+        raise Unpriced(key, engine)
+    if unit_e4 is None and table.unpriced_rule == Team.Unpriced.FREE:
+        unit_e4 = 0
+    return Quote(engine, key.model, key.option, unit_e4, n)
 
 
 def _plain(value: Any) -> Any:
@@ -261,12 +267,12 @@ def _plain(value: Any) -> Any:
 
 
 def create(
-    member: Member, request: GenerationRequest, key: str, *, seen_unit_e4: int | None = None
+    member: Member, request: GenerationRequest, key: str, *, seen_e4: Iterable[int] = ()
 ) -> Generation:
     """Create the generation, reserve its price and wake up the worker.
 
-    The same key again returns the same row. `seen_unit_e4` is the price of an image that the member
-    saw: PriceChanged if it is another one now. Raises NotAllowed, InvalidRequest, Unpriced and
+    The same key again returns the same row. `seen_e4` are the prices of an image that the page
+    showed: PriceChanged if it is another one now. Raises NotAllowed, InvalidRequest, Unpriced and
     LimitReached, and IdempotencyMismatch when another request has used the key.
     """
     _require_permission(member, Action.GENERATE)
@@ -276,7 +282,7 @@ def create(
     if existing := _existing(member, key, fingerprint):
         return existing
     quote = quote_for(request.n, request.columns()["params"], has_reference=request.has_reference)
-    if seen_unit_e4 is not None and quote.unit_e4 is not None and quote.unit_e4 != seen_unit_e4:
+    if seen_e4 and quote.unit_e4 is not None and quote.unit_e4 not in seen_e4:
         raise PriceChanged(quote)
     with transaction.atomic():
         columns = request.columns()

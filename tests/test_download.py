@@ -267,6 +267,7 @@ def test_csv_contains_all_settings(owner_client: Client, settings: Settings) -> 
             "Reference image": "No",
             "Similarity": "",
             **{field.label: "" for field in kling.OFFER.fields},
+            "Cost": "",
             "Source": "Demo simulator",
             "Width": str(picture.width),
             "Height": str(picture.height),

@@ -67,7 +67,11 @@ LAYERS: dict[str, set[str]] = {
         "generations.engines.base",
         "generations.engines.offer",
     },
-    "generations.admin": {"generations.models"},
+    "generations.admin": {
+        "generations.engines.registry",
+        "generations.models",
+        "generations.permissions",
+    },
     "generations.templatetags": {"generations.permissions", "generations.web"},
     "generations.operations": {
         "generations.engines.registry",

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.conf import settings as django_settings
@@ -23,7 +24,9 @@ from generations.models import (
     CollectionItem,
     Favourite,
     Generation,
+    Member,
     Picture,
+    Quote,
     Status,
     Submission,
     Tag,
@@ -32,6 +35,7 @@ from generations.models import (
     durations,
     statistics,
 )
+from generations.models.money import BudgetWarning, LedgerEntry, Period, Window
 from generations.worker import dispatch, fetch, lookup, poll, submit, tasks
 from tests.builders import make_admin, make_generation, make_member
 
@@ -48,7 +52,8 @@ MAX_GROWTH, TOLERANCE = 1.2, 1500  # steps
 NO_PAGES = {
     # Forms and requests of scripts that only accept POST.
     "account_logout", "action", "arrange", "bulk", "delete-collection", "delete-permanently",
-    "download", "enter-task-id", "resume-queue",
+    "download", "enter-task-id", "resume-queue", "ask-for-more", "grant-more", "decline-more",
+    "mark-read",
     # Without a query of their own, or only for visitors who are not signed in.
     "account_login", "healthz",
 }  # fmt: skip
@@ -92,6 +97,7 @@ class Base:
         pictures = Picture.objects.bulk_create(
             picture for row in rows for picture in self._pictures(row)
         )
+        self._spend(numbers)
         of_first = [each for each in pictures if each.generation.idempotency_key < f"{RARE:06}"]
         stored = [each for each in pictures if each.trashed_at is None]
         for member, marked in ((self.viewer, of_first), (self.collector, stored)):
@@ -134,6 +140,37 @@ class Base:
             upstream_task_id=f"old-{number}",
             accepted_at=timezone.now(),
         )
+
+    def _spend(self, numbers: range) -> None:
+        """Days with an entry each, far in the past, and warnings that were read."""
+        now = timezone.now()
+        for member in (None, self.viewer):
+            periods = Period.objects.bulk_create(
+                Period(
+                    member=member,
+                    window=Window.DAY,
+                    starts_at=now - timedelta(days=100 + number),
+                    ends_at=now - timedelta(days=99 + number),
+                    charged_e4=100,
+                )
+                for number in numbers
+            )
+            LedgerEntry.objects.bulk_create(
+                LedgerEntry(
+                    kind="charge",
+                    key=f"g{number}.r1.end",
+                    period=period,
+                    upstream=period.upstream,
+                    generation_id=number,
+                    person=self.viewer,
+                    charged_e4=100,
+                )
+                for number, period in zip(numbers, periods, strict=True)
+            )
+            BudgetWarning.objects.bulk_create(
+                BudgetWarning(period=period, percent=50, person=self.viewer, read_at=now)
+                for period in periods
+            )
 
     def _pictures(self, row: Generation) -> Iterator[Picture]:
         if row.status != Status.SUCCEEDED:
@@ -211,6 +248,7 @@ def pages(base: Base) -> dict[str, list[str]]:
         "collection": [f"/collections/{each.pk}/" for each in base.collections.values()],
         "trash": ["/trash/"],
         "settings": ["/settings/"],
+        "usage": ["/usage/"],
         "account_change_password": ["/settings/password/"],
         "file": [f"/files/{picture.pk}/thumbnail"],
         "reference": ["/references/1"],
@@ -222,7 +260,8 @@ def pages_of_admins() -> list[str]:
     lists = [
         "generation/", "generation/?p=2", "generation/?o=-7", "generation/?status=failed",
         "picture/", "picture/?p=2", "picture/?not_stored=1", "member/", "tag/", "collection/",
-        "upstreamgate/",
+        "upstreamgate/", "price/", "limit/", "ledgerentry/", "period/", "limitrequest/",
+        "team/",
     ]  # fmt: skip
     return ["/queue/", "/admin/", *(f"/admin/generations/{path}" for path in lists)]
 
@@ -246,11 +285,21 @@ def rounds() -> dict[str, Callable[[], Any]]:
         "lookup, has work": lookup.has_work,
         "lookup, claim": lambda: objects.claim_lookups(8, 60),
         "lookup, reset": lambda: objects.reset_lookup_claims(60),
+        "reserve and release": reserve_and_release,
         "heartbeat": tasks.heartbeat,
         "prune": tasks.prune_expired_rows,
         "durations": lambda: durations._read(django_settings.UPSTREAM_MODE, False),
         "durations with a reference": lambda: durations._read(django_settings.UPSTREAM_MODE, True),
     }
+
+
+def reserve_and_release() -> None:
+    member = Member.objects.get(username="viewer")
+    price = Quote("kling", "kling-v1", "", 100, 1)
+    row, _created = Generation.objects.request(
+        owner=member, key=str(uuid4()), quote=price, prompt="A pear", aspect_ratio="1:1"
+    )
+    assert row.cancel(member, row.version)
 
 
 def _key(row: Generation) -> str:

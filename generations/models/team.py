@@ -1,8 +1,9 @@
 """The team: its name, its currency and its time zone. One row."""
 
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
@@ -67,6 +68,14 @@ class Team(models.Model):
     def save(self, *args: object, **options: object) -> None:
         self.pk = 1
         super().save(*args, **options)  # type: ignore[arg-type]
+
+    def clean(self) -> None:
+        """Raise ValidationError for a name that is no time zone."""
+        try:
+            ZoneInfo(self.time_zone)
+        except (ValueError, OSError, ZoneInfoNotFoundError):
+            message = _("There is no such time zone. Enter a name such as Europe/Berlin.")
+            raise ValidationError({"time_zone": message}) from None
 
     @property
     def zone(self) -> ZoneInfo:

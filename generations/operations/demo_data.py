@@ -15,6 +15,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from generations.models import (
+    DEFAULT_ENGINE,
     Generation,
     Member,
     Picture,
@@ -23,6 +24,8 @@ from generations.models import (
     Transition,
     TransitionReason,
 )
+from generations.models.money import Price
+from generations.models.money.price import ANY
 from generations.worker import imaging, store
 
 FOLDER = settings.BASE_DIR / "generations" / "demo"
@@ -31,6 +34,7 @@ DEMO_MEMBERS = (("demo-lan", "Lan", "Nguyen"), ("demo-marc", "Marc", "Oduya"))
 KEY_NAMESPACE = uuid5(NAMESPACE_URL, "klingweb:demo")
 NEWEST_MINUTES_AGO = 20
 HOURS_BETWEEN = 5.0
+DEMO_PRICE_E4 = 1200  # 0.12
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,17 @@ def add() -> None:
     for index, request in enumerate(requests):
         if request.files and request.key not in existing:
             _create(owners[index % len(owners)], request)
+
+
+def add_price() -> None:
+    """Give the demo a price, so that its buttons show one."""
+    if not Price.objects.filter(upstream=Generation.Upstream.SIMULATOR).exists():
+        Price.objects.create(
+            upstream=Generation.Upstream.SIMULATOR,
+            engine=DEFAULT_ENGINE,
+            model=ANY,
+            amount_e4=DEMO_PRICE_E4,
+        )
 
 
 def remove() -> None:

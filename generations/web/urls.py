@@ -7,6 +7,7 @@ from . import files, health, queue, redirects
 from .account import password, preferences, sign_in
 from .cards import actions, changes, generation_page
 from .gallery import bulk, collections, compare, download, gallery, picture, trash
+from .money import limit_requests, usage
 from .studio import prompt_history, reuse, similar, studio
 
 urlpatterns: list[URLPattern] = [
@@ -32,6 +33,11 @@ urlpatterns: list[URLPattern] = [
     path("collections/<int:pk>/delete", collections.delete, name="delete-collection"),
     path("trash/", trash.trash, name="trash"),
     path("trash/delete", trash.delete_permanently, name="delete-permanently"),
+    path("usage/", usage.usage, name="usage"),
+    path("usage/ask", limit_requests.ask, name="ask-for-more"),
+    path("usage/requests/<int:pk>/grant", limit_requests.grant, name="grant-more"),
+    path("usage/requests/<int:pk>/decline", limit_requests.decline, name="decline-more"),
+    path("usage/read", usage.mark_read, name="mark-read"),
     path("settings/", preferences.preferences, name="settings"),
     path("settings/password/", password.ChangePassword.as_view(), name="account_change_password"),
     path("files/<int:pk>/<slug:variant>", files.file, name="file"),

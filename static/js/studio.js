@@ -22,9 +22,15 @@ function showPromptLength() {
   counter.classList.toggle("is-over-limit", promptLength() > Number(counter.dataset.limit));
 }
 
+/** The label with the price of the selected number and options, all of which the server wrote. */
 function showButtonLabel() {
   const selected = form().querySelector("[name=n]:checked");
-  if (selected) byId("generate-label").textContent = selected.dataset.label;
+  const { fields, labels, units } = JSON.parse(byId("prices").textContent);
+  const values = fields.map((name) => form().elements.namedItem(name).value);
+  const key = [...values, hasReference() ? "reference" : ""].join("|");
+  if (!selected || !labels[key]) return;
+  byId("generate-label").textContent = labels[key][selected.value - 1];
+  byId("seen-prices").value = units[key];
 }
 
 function showValue(element, text, emptyLabel) {
@@ -293,7 +299,11 @@ document.addEventListener("htmx:beforeRequest", (event) => {
 });
 
 document.addEventListener("htmx:afterRequest", (event) => {
-  if (event.detail.elt !== form() || event.detail.xhr.status !== 200) return;
+  if (event.detail.elt !== form()) return;
+  if (event.detail.xhr.status !== 200) {
+    lastSent.at = 0; // nothing was created: another button may send the same fields
+    return;
+  }
   localStorage.removeItem(draftKey);
   clearAllErrors();
   update();

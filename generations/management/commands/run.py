@@ -105,7 +105,9 @@ def _prepare() -> dict[str, Any]:
         call_command("migrate", verbosity=0, interactive=False)
         is_first_start = not Member.objects.admins().exists()
         hint = _ensure_admin()
-        if not settings.DEMO:
+        if settings.DEMO:
+            demo_data.add_price()
+        else:
             _end_demo_generations()
     except DatabaseError as error:
         if not is_unavailable(error):

@@ -1,20 +1,23 @@
 """Money: prices, limits, periods and the ledger that explains every cent."""
 
+from .budget_warning import BudgetWarning
 from .ledger import Allowance, LimitReached, Quote
 from .ledger_entry import LedgerEntry
 from .limit import Limit, Window
 from .limit_request import LimitRequest
 from .period import Period
-from .price import Price
+from .price import Price, PriceTable
 
 __all__ = [
     "Allowance",
+    "BudgetWarning",
     "LedgerEntry",
     "Limit",
     "LimitReached",
     "LimitRequest",
     "Period",
     "Price",
+    "PriceTable",
     "Quote",
     "Window",
 ]

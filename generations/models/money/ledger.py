@@ -22,6 +22,7 @@ from django.utils import timezone
 from generations.models.member import Member
 from generations.models.team import Team
 
+from .budget_warning import BudgetWarning
 from .ledger_entry import LedgerEntry
 from .limit import Limit
 from .limit_request import LimitRequest
@@ -80,19 +81,20 @@ class LimitReached(Exception):
 
 
 def allowances(member: Member, at: datetime | None = None) -> list[Allowance]:
-    """Return what is left in each running period of the team and of this member."""
-    at = at or timezone.now()
+    """Return what is left of each limit of the team and of this member. Writes nothing."""
     limits = Limit.objects.in_force(member)
-    periods = Period.objects.current(member, at, Team.objects.current().zone)
-    return [
-        _allowance(period, limits.get((period.member_id is None, period.window)))
-        for period in periods
-    ]
+    if not limits:
+        return []
+    at = at or timezone.now()
+    zone = Team.objects.current().zone
+    periods = Period.objects.current(member, at, zone, create=False)
+    _add_grants(member, [each for each in periods if each.is_new])
+    return [_allowance(each, limits[each.kind]) for each in periods if each.kind in limits]
 
 
-def _allowance(period: Period, limit: Limit | None) -> Allowance:
-    money = _raised(limit.money_e4 if limit else None, period.granted_e4)
-    images = _raised(limit.images if limit else None, period.granted_images)
+def _allowance(period: Period, limit: Limit) -> Allowance:
+    money = _raised(limit.money_e4, period.granted_e4)
+    images = _raised(limit.images, period.granted_images)
     return Allowance(
         is_team=period.member_id is None,
         window=period.window,
@@ -113,13 +115,23 @@ def _raised(limit: int | None, granted: int) -> int | None:
 def _periods(member: Member, at: datetime) -> list[Period]:
     """The running periods. A new one of the member begins with what was granted before."""
     periods = Period.objects.current(member, at, Team.objects.current().zone)
-    for period in periods:
-        if period.is_new and period.member_id is not None:
-            for each in LimitRequest.objects.granted_to(member, period.starts_at):
-                _grant_to(period, each)
-                period.granted_e4 += each.amount_e4
-                period.granted_images += each.images
+    for period, request in _add_grants(member, [each for each in periods if each.is_new]):
+        _grant_to(period, request)
     return periods
+
+
+def _add_grants(member: Member, new: Sequence[Period]) -> list[tuple[Period, LimitRequest]]:
+    """Add grants in force to these objects of new periods, and return them with the periods."""
+    granted = [
+        (period, request)
+        for period in new
+        if period.member_id is not None
+        for request in LimitRequest.objects.granted_to(member, period.starts_at)
+    ]
+    for period, request in granted:
+        period.granted_e4 += request.amount_e4
+        period.granted_images += request.images
+    return granted
 
 
 # --- the two phases of a request -----------------------------------------------------------------
@@ -137,13 +149,15 @@ def reserve(
     limits = Limit.objects.in_force(member)
     periods = _periods(member, at)
     for period in periods:
-        within = _within(limits.get(period.kind), quote)
-        changed = Period.objects.filter(within, pk=period.pk).update(
+        limit = limits.get(period.kind)
+        changed = Period.objects.filter(_within(limit, quote), pk=period.pk).update(
             reserved_e4=F("reserved_e4") + quote.total_e4,
             reserved_images=F("reserved_images") + quote.n,
         )
         if not changed:
             raise _limit_reached(member, period, quote, at)
+        if limit:
+            _warn(period, limit, quote)
     LedgerEntry.objects.bulk_create(
         LedgerEntry(
             at=at,
@@ -164,6 +178,16 @@ def reserve(
         )
         for period in periods
     )
+
+
+def _warn(period: Period, limit: Limit, quote: Quote) -> None:
+    """Warn of the thresholds that this reservation crosses. `period` is as read before it."""
+    if limit.money_e4:
+        most, used = limit.money_e4 + period.granted_e4, period.used_e4
+        BudgetWarning.objects.warn(period, before=used, after=used + quote.total_e4, most=most)
+    if limit.images:
+        most, used = limit.images + period.granted_images, period.used_images
+        BudgetWarning.objects.warn(period, before=used, after=used + quote.n, most=most)
 
 
 def _within(limit: Limit | None, quote: Quote) -> Q:
@@ -282,6 +306,19 @@ def grant(request: LimitRequest, by: Member, until: datetime) -> bool:
             if period.member_id is not None:
                 _grant_to(period, request)
     return True
+
+
+def decline(request: LimitRequest, by: Member) -> bool:
+    """False if somebody has decided before."""
+    undecided = LimitRequest.objects.open().filter(pk=request.pk)
+    return bool(
+        undecided.update(
+            decision=LimitRequest.Decision.DECLINED,
+            decided_by=by,
+            decided_at=timezone.now(),
+            was_read=False,
+        )
+    )
 
 
 def _grant_to(period: Period, request: LimitRequest) -> None:

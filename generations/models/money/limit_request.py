@@ -47,6 +47,13 @@ class LimitRequest(models.Model):
         verbose_name = _("request for more")
         verbose_name_plural = _("requests for more")
         ordering = ["-created_at", "-pk"]
+        indexes = [
+            models.Index(
+                fields=["person"],
+                name="limitrequest_unread_idx",
+                condition=Q(was_read=False),
+            )
+        ]
         constraints = (
             models.CheckConstraint(name="limitrequest_amount_check", condition=Q(amount_e4__gte=0)),
             models.UniqueConstraint(

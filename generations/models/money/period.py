@@ -19,6 +19,7 @@ ORDER: tuple[tuple[bool, str], ...] = (
     (False, Window.MONTH),
     (False, Window.DAY),
 )
+MAX_LENGTH = timedelta(days=40)  # of a month whose end was moved by a change of the time zone
 COUNTERS = (
     "reserved_e4",
     "charged_e4",
@@ -42,47 +43,53 @@ def boundaries(window: Window | str, at: datetime, zone: ZoneInfo) -> tuple[date
 
 
 class PeriodQuerySet(models.QuerySet["Period"]):
-    def current(self, member: Member, at: datetime, zone: ZoneInfo) -> list["Period"]:
+    def current(
+        self, member: Member, at: datetime, zone: ZoneInfo, *, create: bool = True
+    ) -> list["Period"]:
         """Return the periods of the team and of this member around `at`, in `ORDER`.
 
-        Periods that do not exist yet are created, each without a gap or an overlap: after a change
-        of the time zone the running period ends as it was planned.
+        Those that do not exist yet are `is_new`, and created if `create`. There is no gap and no
+        overlap: after a change of the time zone the running period ends as it was planned.
         """
-        upstream = current_upstream()
-        rows = self.filter(Q(member=None) | Q(member=member), upstream=upstream)
-        around = rows.filter(starts_at__lte=at, ends_at__gt=at)
-        found = {row.kind: row for row in around}
+        found = self._around(member, at)
         missing = [kind for kind in ORDER if kind not in found]
-        if missing:
-            self.bulk_create(
-                [self._new(rows, kind, member, at, zone) for kind in missing],
-                ignore_conflicts=True,  # another request creates the same period
-            )
-            found = {row.kind: row for row in around.all()}
-            for kind in missing:
-                found[kind].is_new = True
+        new = [self._new(kind, member, at, zone) for kind in missing]
+        if new and create:
+            self.bulk_create(new, ignore_conflicts=True)  # another request may create the same
+            found = self._around(member, at)
+        else:
+            found |= {row.kind: row for row in new}
+        for kind in missing:
+            found[kind].is_new = True
         return [found[kind] for kind in ORDER]
 
-    @staticmethod
+    def _around(self, member: Member, at: datetime) -> dict[tuple[bool, str], "Period"]:
+        """The periods around `at` that exist. A union: each half has an index of its own."""
+        recent = self.filter(
+            upstream=current_upstream(),
+            window__in=Window.values,
+            starts_at__gt=at - MAX_LENGTH,
+            starts_at__lte=at,
+            ends_at__gt=at,
+        )
+        rows = recent.filter(member=None).union(recent.filter(member=member))
+        return {row.kind: row for row in rows}
+
     def _new(
-        rows: "PeriodQuerySet",
-        kind: tuple[bool, str],
-        member: Member,
-        at: datetime,
-        zone: ZoneInfo,
+        self, kind: tuple[bool, str], member: Member, at: datetime, zone: ZoneInfo
     ) -> "Period":
         is_team, window = kind
         owner = None if is_team else member
         starts_at, ends_at = boundaries(window, at, zone)
-        same = rows.filter(member=owner, window=window)
-        before = same.filter(ends_at__lte=at).aggregate(at=models.Max("ends_at"))["at"]
-        after = same.filter(starts_at__gt=at).aggregate(at=models.Min("starts_at"))["at"]
+        same = self.filter(upstream=current_upstream(), member=owner, window=window)
+        before = same.filter(starts_at__lte=at).order_by("-starts_at").first()
+        after = same.filter(starts_at__gt=at).order_by("starts_at").first()
         return Period(
             upstream=current_upstream(),
             member=owner,
             window=window,
-            starts_at=max(starts_at, before) if before else starts_at,
-            ends_at=min(ends_at, after) if after else ends_at,
+            starts_at=max(starts_at, before.ends_at) if before else starts_at,
+            ends_at=min(ends_at, after.starts_at) if after else ends_at,
         )
 
 

@@ -1,6 +1,9 @@
 """The price table: what one image costs. A price is never changed, only superseded."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 
 from django.conf import settings
 from django.db import models
@@ -8,6 +11,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from generations.models.member import Member
+from generations.models.team import Team
 
 from .amounts import plain
 
@@ -28,22 +32,30 @@ class PriceQuerySet(models.QuerySet["Price"]):
             newest[row.engine, row.model, row.option] = row
         return sorted(newest.values(), key=lambda row: (row.engine, row.model, row.option))
 
-    def find(
-        self, engine: str, model: str, option: str = "", at: datetime | None = None
-    ) -> "Price | None":
-        """Return the price of one kind. The nearest applies: the option's, the model's, any's."""
-        kinds = [(model, option), (model, ""), (ANY, option), (ANY, "")]
-        rows = {
-            (row.model, row.option): row
-            for row in self.filter(
-                upstream=current_upstream(),
-                engine=engine,
-                model__in=(model, ANY),
-                option__in=(option, ""),
-                valid_from__lte=at or timezone.now(),
-            ).order_by("valid_from", "pk")
-        }
-        return next((rows[kind] for kind in kinds if kind in rows), None)
+    def table(self, engine: str, at: datetime | None = None) -> "PriceTable":
+        """Return the prices of one engine, in one query."""
+        rows = self.filter(
+            upstream=current_upstream(), engine=engine, valid_from__lte=at or timezone.now()
+        )
+        newest_last = rows.order_by("valid_from", "pk")
+        return PriceTable({(row.model, row.option): row.amount_e4 for row in newest_last})
+
+
+@dataclass(frozen=True)
+class PriceTable:
+    """The prices in force of one engine, by model and option."""
+
+    amounts_e4: Mapping[tuple[str, str], int]
+
+    @cached_property
+    def unpriced_rule(self) -> str:
+        """What happens without a price: read only when it is needed, and once."""
+        return Team.objects.current().unpriced_rule
+
+    def find(self, model: str, option: str = "") -> int | None:
+        """Return the nearest price: the option's, else the model's, else that of any model."""
+        kinds = ((model, option), (model, ""), (ANY, option), (ANY, ""))
+        return next((self.amounts_e4[kind] for kind in kinds if kind in self.amounts_e4), None)
 
 
 class Price(models.Model):

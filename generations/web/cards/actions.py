@@ -9,10 +9,11 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 
-from generations.models import MAX_TASK_ID_CHARACTERS, Generation
+from generations.models import MAX_TASK_ID_CHARACTERS, Generation, LimitReached
 from generations.permissions import Action
-from generations.requests import ACTIONS, NotPossible, TaskIdTaken
+from generations.requests import ACTIONS, NotPossible, TaskIdTaken, Unpriced
 from generations.web.middleware.access import MemberRequest, requires
+from generations.web.money.refusals import limit_text, unpriced_text
 from generations.web.text_fields import VisibleTextField
 
 from .context import page_context, with_details
@@ -37,6 +38,10 @@ def run_action(request: MemberRequest, pk: int, action: str) -> HttpResponse:
         ACTIONS[action](generation, request.user, _seen_version(request))
     except NotPossible as error:
         return _respond(request, pk, error.reason)
+    except LimitReached as refusal:
+        return _respond(request, pk, limit_text(refusal))
+    except Unpriced as refusal:
+        return _respond(request, pk, unpriced_text(refusal))
     return _respond(request, pk)
 
 

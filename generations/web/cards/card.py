@@ -17,6 +17,7 @@ from generations.web.layout import layout_of
 from generations.web.picture_views import PictureView, alt_text
 
 from . import messages
+from .facts import cost_text
 from .messages import ACTION_MESSAGES, Charge, Severity, fill
 from .progress import progress_of, seconds_since_submit, stamp_of
 from .state import CANNOT_CANCEL, NEEDS_ATTENTION, CardState, states_of
@@ -81,6 +82,7 @@ class Card:
     created_at: datetime
     aspect_ratio: str
     has_reference: bool
+    cost: str  # as in the facts
     took_seconds: int | None
 
     grid: Grid
@@ -191,6 +193,7 @@ def _card_of(state: CardState, is_eager: bool) -> Card:
         created_at=row.created_at,
         aspect_ratio=row.aspect_ratio,
         has_reference=row.has_reference,
+        cost=cost_text(row),
         took_seconds=row.took_seconds,
         grid=Grid.of(row, len(pictures)),
         pictures=pictures,

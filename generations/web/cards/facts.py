@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from generations.engines.registry import offer_for
 from generations.models import Generation, Picture
 from generations.web.formats import format_datetime, format_duration
+from generations.web.money.formats import format_money
 
 # What `facts` reads, for `only()`: of a generation, its reference image, its owner, a picture.
 GENERATION_COLUMNS = (
@@ -26,6 +27,8 @@ GENERATION_COLUMNS = (
     "reference_url",
     "image_fidelity",
     "params",
+    "unit_price_e4",
+    "charged_e4",
 )
 REFERENCE_COLUMNS = ("name",)
 OWNER_COLUMNS = ("username", "first_name", "last_name")
@@ -72,6 +75,7 @@ def labels() -> dict[str, str]:
         "reference": _("Reference image"),
         "image_fidelity": _("Similarity"),
         **{field.name: _(field.label) for field in offer_for().fields},
+        "cost": _("Cost"),
         "source": _("Source"),
     }
 
@@ -105,8 +109,18 @@ def _values(row: Generation, picture: Picture | None) -> dict[str, Any]:
         "reference": row.reference.name if row.reference else row.reference_url,
         "image_fidelity": row.image_fidelity,
         **_offer_values(row),
+        "cost": cost_text(row),
         "source": _("Demo simulator") if is_demo else "",
     }
+
+
+def cost_text(row: Generation) -> str:
+    """Return what the request was charged, or has reserved; "" without a price."""
+    if row.unit_price_e4 is None:
+        return ""
+    if row.charged_e4 is None:
+        return _("%(amount)s reserved") % {"amount": format_money(row.unit_price_e4 * row.n)}
+    return format_money(row.charged_e4)
 
 
 def _offer_values(row: Generation) -> dict[str, str]:

@@ -102,6 +102,7 @@ class GenerationForm(forms.Form):
         widget=RemixInput,
         error_messages={"invalid_choice": _("The original request no longer exists.")},
     )
+    seen_prices = forms.CharField(required=False, max_length=400)
     nonce = forms.UUIDField(
         error_messages={
             "required": _("This page was out of date. Check the settings and try again."),
@@ -150,6 +151,17 @@ class GenerationForm(forms.Form):
             except forms.ValidationError as refusal:
                 self.add_error("picture", refusal)
         return self.cleaned_data.get("reference")
+
+    def clean_n(self) -> int:
+        """A button may offer another number: the one that fits the limit."""
+        instead = str(self.data.get("n_instead", ""))
+        n: int = self.cleaned_data["n"]
+        return int(instead) if instead.isascii() and instead.isdecimal() and len(instead) < 3 else n
+
+    def clean_seen_prices(self) -> list[int]:
+        """The prices of an image that the page showed; texts that are none are left out."""
+        texts = self.cleaned_data["seen_prices"].split()
+        return [int(text) for text in texts if text.isascii() and text.isdecimal()]
 
     def _field(self, name: str) -> Any:
         return self.fields[name]

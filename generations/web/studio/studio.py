@@ -20,13 +20,29 @@ from django_htmx.http import reswap, retarget
 
 from generations.engines.offer import Field
 from generations.engines.registry import offer_for
-from generations.models import Collection, Generation, Picture, ReferenceImage
+from generations.models import Collection, Generation, LimitReached, Picture, ReferenceImage
 from generations.permissions import Action, may
-from generations.requests import character_limit, create, offered_fields, with_defaults
+from generations.requests import (
+    PriceChanged,
+    Unpriced,
+    character_limit,
+    create,
+    offered_fields,
+    with_defaults,
+)
 from generations.web.cards.card import Card
 from generations.web.cards.context import page_context
 from generations.web.keyset import before, key_of, keyset_page
 from generations.web.middleware.access import MemberRequest, require_role
+from generations.web.money.allowance import left_line
+from generations.web.money.notices import notices_of
+from generations.web.money.prices import (
+    WITH_REFERENCE,
+    ButtonPrices,
+    button_prices,
+    generate_label,
+)
+from generations.web.money.refusals import limit_text, price_changed_text, unpriced_text
 from generations.web.redirects import remix_url
 
 from . import normalization, uploads
@@ -58,7 +74,22 @@ def _create(request: MemberRequest) -> HttpResponse:
     form = GenerationForm(request.POST, request.FILES, member=request.user)
     if not form.is_valid():
         return _invalid(request, form)
-    generation = create(request.user, form.request(), form.idempotency_key())
+    try:
+        generation = create(
+            request.user,
+            form.request(),
+            form.idempotency_key(),
+            seen_e4=form.cleaned_data["seen_prices"],
+        )
+    except LimitReached as refusal:
+        form.add_error(None, limit_text(refusal))
+        return _invalid(request, form, limit=refusal)
+    except Unpriced as refusal:
+        form.add_error(None, unpriced_text(refusal))
+        return _invalid(request, form)
+    except PriceChanged as refusal:
+        form.add_error(None, price_changed_text(refusal))
+        return _invalid(request, form)
     if not request.htmx:
         if form.reference_changes:
             messages.info(request, form.reference_changes)
@@ -71,15 +102,28 @@ def _created(request: MemberRequest, generation: Generation, form: GenerationFor
     """The card, with a new nonce for the form and what was changed of its image."""
     context = page_context(request, [generation])
     context |= {"nonce": uuid4(), "reference_changes": form.reference_changes, "is_oob": True}
+    context["left"] = left_line(request.user)
     return render(request, "studio/created.html", context)
 
 
-def _invalid(request: MemberRequest, form: GenerationForm) -> HttpResponse:
-    """The form with its errors, everything typed and the chosen file."""
+def _invalid(
+    request: MemberRequest, form: GenerationForm, limit: LimitReached | None = None
+) -> HttpResponse:
+    """The form with its errors, everything typed and the chosen file.
+
+    After a refusal by a limit it offers the largest number of images that fits.
+    """
+    fitting = _fitting(limit) if limit else {}
     if not request.htmx:
-        return _page(request, form, _rows(request), status=422)
-    response = render(request, "studio/_composer.html", _composer(form), status=422)
+        return _page(request, form, _rows(request), status=422, **fitting)
+    response = render(request, "studio/_composer.html", _composer(form) | fitting, status=422)
     return retarget(reswap(response, "outerHTML"), "#composer")
+
+
+def _fitting(limit: LimitReached) -> dict[str, Any]:
+    n = limit.fitting
+    label = generate_label(n, limit.quote.unit_e4) if n else ""
+    return {"limit_reached": True, "fitting": n, "fitting_label": label}
 
 
 def _page(
@@ -87,14 +131,16 @@ def _page(
     form: GenerationForm,
     rows_and_older: tuple[list[Generation], str],
     status: int = 200,
+    **extra: Any,
 ) -> HttpResponse:
     rows, older = rows_and_older
-    context = page_context(request, rows) | _composer(form)
+    context = page_context(request, rows) | _composer(form) | extra
     context |= {
         "days": _by_day(context["cards"]),
         "older": older,
         "examples": EXAMPLES,
         "is_demo": settings.DEMO,
+        "notices": notices_of(request.user),
     }
     return render(request, "studio/studio.html", context, status=status)
 
@@ -112,9 +158,14 @@ class OfferChoice:
 
 
 def _composer(form: GenerationForm) -> dict[str, Any]:
-    offer = offer_for()
+    offer, prices = offer_for(), button_prices()
+    price_key = _price_key(form, prices)
     return {
         "form": form,
+        "prices": prices.as_json(),
+        "seen_prices": prices.units[price_key],
+        "generate_label": _generate_label(form, prices.labels[price_key]),
+        "left": left_line(form.member),
         "aspect_ratios": ratio_choices(),
         "numbers": range(1, offer.max_images + 1),
         "offer_choices": [
@@ -135,6 +186,19 @@ def _composer(form: GenerationForm) -> dict[str, Any]:
         "reference_errors": {name: text("%n") for name, text in uploads.BROWSER_ERRORS.items()},
         "compared_fields": " ".join(compared_fields()),
     }
+
+
+def _price_key(form: GenerationForm, prices: ButtonPrices) -> str:
+    """The key of the choice that the form shows; the first one if a value is not offered."""
+    reference = WITH_REFERENCE if _shown_reference(form) or _shown_picture(form) else ""
+    key = "|".join((*(str(form[name].value()) for name in prices.fields), reference))
+    return key if key in prices.labels else next(iter(prices.labels))
+
+
+def _generate_label(form: GenerationForm, labels: list[str]) -> str:
+    text = str(form["n"].value())
+    n = int(text) if text.isascii() and text.isdecimal() and len(text) < 3 else 1
+    return labels[n - 1] if 1 <= n <= len(labels) else labels[0]
 
 
 def _has_options(form: GenerationForm) -> bool:

@@ -1,0 +1,201 @@
+"""Prices, limits, requests for more, and the ledger. Prices are superseded, never changed."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.http import HttpRequest
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from generations.engines.registry import OFFERS
+from generations.models import Team
+from generations.models.money import LedgerEntry, Limit, LimitRequest, Period, Price
+from generations.models.money.amounts import AmountError, parse_e4, plain
+from generations.permissions import Action, may
+
+from .base import BoundedPaginator, ReadOnlyMixin
+
+
+class MoneyField(forms.CharField):
+    """An amount with its point, stored in ten-thousandths; empty: None."""
+
+    def __init__(self, **options: Any) -> None:
+        options.setdefault("max_length", 40)
+        super().__init__(**options)
+
+    def prepare_value(self, value: Any) -> Any:
+        return plain(value) if isinstance(value, int) else value
+
+    def clean(self, value: Any) -> Any:
+        text = super().clean(value)
+        if not text:
+            return None
+        try:
+            return parse_e4(text)
+        except AmountError as error:
+            raise forms.ValidationError(str(error), code="invalid") from error
+
+
+class MoneyAdmin(admin.ModelAdmin):
+    """Pages of those who may manage money."""
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return self._may(request)
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return self._may(request)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return self._may(request)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return self._may(request)
+
+    @staticmethod
+    def _may(request: HttpRequest) -> bool:
+        return request.user.is_authenticated and may(request.user, Action.MANAGE_MONEY)
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        if hasattr(obj, "by"):
+            obj.by = request.user
+        super().save_model(request, obj, form, change)
+
+
+class PriceForm(forms.ModelForm):
+    engine = forms.ChoiceField(choices=lambda: [(slug, slug) for slug in OFFERS])
+    amount_e4 = MoneyField(label=gettext_lazy("Price of an image"))
+
+    class Meta:
+        model = Price
+        fields = ("engine", "model", "option", "amount_e4", "valid_from")
+
+
+@admin.register(Price)
+class PriceAdmin(MoneyAdmin):
+    form = PriceForm
+    fields = ("engine", "model", "option", "amount_e4", "valid_from")
+    list_display = ("engine", "model", "option", "amount", "valid_from", "by", "upstream")
+    list_filter = ("upstream", "engine")
+    list_select_related = ("by",)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    @admin.display(description=gettext_lazy("price of an image"))
+    def amount(self, price: Price) -> str:
+        return plain(price.amount_e4)
+
+
+class LimitForm(forms.ModelForm):
+    money_e4 = MoneyField(label=gettext_lazy("Money"), required=False)
+
+    class Meta:
+        model = Limit
+        fields = ("scope", "role", "member", "window", "money_e4", "images")
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        scope = cleaned.get("scope")
+        if scope == Limit.Scope.MEMBER and not cleaned.get("member"):
+            self.add_error("member", _("Choose the person."))
+        if scope == Limit.Scope.ROLE and not cleaned.get("role"):
+            self.add_error("role", _("Choose the role."))
+        if scope != Limit.Scope.MEMBER:
+            cleaned["member"] = None
+        if scope != Limit.Scope.ROLE:
+            cleaned["role"] = ""
+        if cleaned.get("money_e4") is None and cleaned.get("images") is None:
+            self.add_error("money_e4", _("Enter an amount, a number of images or both."))
+        return cleaned
+
+
+@admin.register(Limit)
+class LimitAdmin(MoneyAdmin):
+    form = LimitForm
+    list_display = ("__str__", "scope", "role", "member", "window", "money", "images", "by")
+    list_filter = ("scope", "window")
+    list_select_related = ("member", "by")
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return self._may(request)
+
+    @admin.display(description=gettext_lazy("money"))
+    def money(self, limit: Limit) -> str:
+        return "" if limit.money_e4 is None else plain(limit.money_e4)
+
+
+@admin.register(LimitRequest)
+class LimitRequestAdmin(ReadOnlyMixin, MoneyAdmin):
+    """Admins decide on the usage page."""
+
+    list_display = ("person", "amount", "images", "reason", "created_at", "decision", "decided_by")
+    list_filter = ("decision",)
+    list_select_related = ("person", "decided_by")
+
+    @admin.display(description=gettext_lazy("amount"))
+    def amount(self, request: LimitRequest) -> str:
+        return plain(request.amount_e4)
+
+
+@admin.register(Period)
+class PeriodAdmin(ReadOnlyMixin, MoneyAdmin):
+    list_display = ("__str__", "starts_at", "ends_at", "reserved", "charged", "granted")
+    list_filter = ("window", "upstream")
+    list_select_related = ("member",)
+    paginator = BoundedPaginator
+    show_full_result_count = False
+    ordering = ("-pk",)
+
+    @admin.display(description=gettext_lazy("reserved"))
+    def reserved(self, period: Period) -> str:
+        return plain(period.reserved_e4)
+
+    @admin.display(description=gettext_lazy("charged"))
+    def charged(self, period: Period) -> str:
+        return plain(period.charged_e4)
+
+    @admin.display(description=gettext_lazy("granted"))
+    def granted(self, period: Period) -> str:
+        return plain(period.granted_e4)
+
+
+@admin.register(LedgerEntry)
+class LedgerEntryAdmin(ReadOnlyMixin, MoneyAdmin):
+    list_display = (
+        "at", "kind", "key", "period", "person", "by", "reserved", "charged", "granted",
+    )  # fmt: skip
+    list_filter = ("kind",)
+    list_select_related = ("period__member", "person", "by")
+    paginator = BoundedPaginator
+    show_full_result_count = False
+    ordering = ("-pk",)
+
+    @admin.display(description=gettext_lazy("reserved"))
+    def reserved(self, entry: LedgerEntry) -> str:
+        return plain(entry.reserved_e4)
+
+    @admin.display(description=gettext_lazy("charged"))
+    def charged(self, entry: LedgerEntry) -> str:
+        return plain(entry.charged_e4)
+
+    @admin.display(description=gettext_lazy("granted"))
+    def granted(self, entry: LedgerEntry) -> str:
+        return plain(entry.granted_e4)
+
+
+@admin.register(Team)
+class TeamAdmin(MoneyAdmin):
+    """The one row of the team."""
+
+    fields = ("name", "currency", "time_zone", "unpriced", "charged_images")
+    list_display = ("name", "currency", "time_zone", "unpriced", "charged_images")
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return self._may(request) and not Team.objects.exists()
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False

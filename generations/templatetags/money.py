@@ -1,0 +1,10 @@
+"""Amounts of money in templates."""
+
+from django import template
+
+from generations.web.money.formats import format_money
+from generations.web.money.notices import request_text
+
+register = template.Library()
+register.filter("money", format_money)
+register.filter("request_text", request_text)

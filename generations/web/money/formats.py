@@ -1,0 +1,52 @@
+"""Amounts of money as pages show them, in the team's currency and the reader's language."""
+
+from typing import cast
+
+from babel import Locale, UnknownLocaleError
+from babel.numbers import format_currency, format_decimal, get_currency_precision
+from babel.numbers import is_currency as is_currency_code
+from django.core.cache import caches
+from django.utils.translation import get_language, to_locale
+
+from generations.models import Team
+from generations.models.money.amounts import PLACES, from_e4
+
+_CACHE_SECONDS = 10
+
+
+def current_currency() -> str:
+    """Return the team's currency, which every card and page needs."""
+    currency = caches["local"].get_or_set(
+        "currency", lambda: Team.objects.current().currency, _CACHE_SECONDS
+    )
+    return cast(str, currency)
+
+
+def format_money(amount_e4: int, currency: str | None = None) -> str:
+    """Return 4800 as "$0.48", 267 as "$0.0267", and "0.48 credits" for a currency of one's own."""
+    currency = currency or current_currency()
+    amount, locale = from_e4(amount_e4), _locale()
+    if not is_currency_code(currency):
+        number = format_decimal(amount, format=_pattern(0), locale=locale)
+        return f"{number}\N{NO-BREAK SPACE}{currency}"
+    pattern = locale.currency_formats["standard"].pattern
+    places = get_currency_precision(currency)
+    return format_currency(
+        amount,
+        currency,
+        format=pattern.replace("#,##0.00", _pattern(places)),
+        locale=locale,
+        currency_digits=False,
+    )
+
+
+def _pattern(places: int) -> str:
+    """The digits after the point: at least `places`, more where the amount has them."""
+    return "#,##0." + "0" * places + "#" * (PLACES - places)
+
+
+def _locale() -> Locale:
+    try:
+        return Locale.parse(to_locale(get_language() or "en"))
+    except UnknownLocaleError:
+        return Locale.parse("en")

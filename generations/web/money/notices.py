@@ -1,0 +1,66 @@
+"""What a member is to be told once: budgets that are nearly used, and decisions on requests."""
+
+from dataclasses import dataclass
+
+from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from generations.models import Member
+from generations.models.money import BudgetWarning, LimitRequest
+from generations.permissions import Action, may
+
+from .formats import format_money
+
+
+@dataclass(frozen=True)
+class Notices:
+    """`texts` can be marked as read; `waiting` stays until an admin has decided."""
+
+    texts: list[str]
+    waiting: str
+
+
+def notices_of(member: Member) -> Notices:
+    texts = {}
+    for each in BudgetWarning.objects.unread_of(member).select_related("period"):
+        texts[each.period_id] = _warning_text(each)  # the highest threshold comes last
+    decided = member.limit_requests.filter(was_read=False).exclude(decision="")
+    return Notices(
+        [*texts.values(), *(_decision_text(each) for each in decided)], _waiting_text(member)
+    )
+
+
+def _waiting_text(member: Member) -> str:
+    if not may(member, Action.MANAGE_MONEY):
+        return ""
+    count = LimitRequest.objects.open().count()
+    text = ngettext("%d person asks for more.", "%d people ask for more.", count)
+    return text % count if count else ""
+
+
+def _warning_text(warning: BudgetWarning) -> str:
+    kinds = {
+        (True, "month"): _("%d %% of the team’s budget for this month is used."),
+        (True, "day"): _("%d %% of the team’s budget for today is used."),
+        (False, "month"): _("%d %% of your limit for this month is used."),
+        (False, "day"): _("%d %% of your limit for today is used."),
+    }
+    return kinds[warning.period.kind] % warning.percent
+
+
+def _decision_text(request: LimitRequest) -> str:
+    if request.decision == LimitRequest.Decision.GRANTED and request.until:
+        until = date_format(timezone.localtime(request.until), "DATE_FORMAT")
+        amount = request_text(request)
+        return _("You got %(amount)s more, until %(until)s.") % {"amount": amount, "until": until}
+    return _("Your request for more was declined.")
+
+
+def request_text(request: LimitRequest) -> str:
+    """Return "$5.00 and 20 images"."""
+    parts = [format_money(request.amount_e4)] if request.amount_e4 else []
+    if request.images:
+        parts.append(_("%d images") % request.images)
+    return _(" and ").join(parts)

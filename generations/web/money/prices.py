@@ -1,0 +1,78 @@
+"""Prices on the buttons that spend. All texts come from the server: scripts never multiply."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import product
+from typing import Any
+
+from django.utils.translation import get_language, ngettext
+from django.utils.translation import gettext as _
+
+from generations.engines.registry import offer_for
+from generations.models import DEFAULT_ENGINE
+from generations.models.money import Price, PriceTable
+from generations.requests import Unpriced, offered_fields, quote_for
+
+from .formats import current_currency, format_money
+
+WITH_REFERENCE = "reference"
+
+
+@dataclass(frozen=True)
+class ButtonPrices:
+    """What the button of the composer says, for each choice that changes the price.
+
+    `labels` has one list for each key: the label for 1, 2, 3 ... images. A key is the values of
+    `fields`, and "reference" with a reference image, joined by "|".
+    """
+
+    fields: list[str]
+    labels: dict[str, list[str]]
+    units: dict[str, str]  # price of an image in ten-thousandths; "" without a price
+
+    def as_json(self) -> dict[str, Any]:
+        return {"fields": self.fields, "labels": self.labels, "units": self.units}
+
+
+def button_prices() -> ButtonPrices:
+    """Return the labels of all choices, with one query."""
+    table = Price.objects.table(DEFAULT_ENGINE)
+    fields = [field for field in offered_fields() if len(field.values) > 1]
+    labels, units = {}, {}
+    for values in product(*(field.values for field in fields)):
+        params = {field.name: value for field, value in zip(fields, values, strict=True)}
+        for reference in ("", WITH_REFERENCE):
+            key = "|".join((*values, reference))
+            unit_e4 = unit_price(params, bool(reference), table)
+            numbers = range(1, offer_for().max_images + 1)
+            labels[key] = [generate_label(number, unit_e4) for number in numbers]
+            units[key] = "" if unit_e4 is None else str(unit_e4)
+    return ButtonPrices([field.name for field in fields], labels, units)
+
+
+def unit_price(params: Mapping[str, Any], has_reference: bool, table: PriceTable) -> int | None:
+    """Return the price of an image, None where there is none."""
+    try:
+        return quote_for(1, params, has_reference=has_reference, table=table).unit_e4
+    except Unpriced:
+        return None
+
+
+def generate_label(n: int, unit_e4: int | None) -> str:
+    return _generate_label(n, unit_e4, current_currency(), get_language() or "")
+
+
+@lru_cache(maxsize=1000)
+def _generate_label(n: int, unit_e4: int | None, currency: str, language: str) -> str:
+    """Cached: a page has dozens of them, and they rarely change."""
+    label = ngettext("Generate %(n)d image", "Generate %(n)d images", n) % {"n": n}
+    return with_price(label, n, unit_e4)
+
+
+def with_price(label: str, n: int, unit_e4: int | None) -> str:
+    """Append the price of `n` images to the label of a button; nothing without a price."""
+    if unit_e4 is None:
+        return label
+    price = format_money(unit_e4 * n) if unit_e4 else _("free")
+    return f"{label} · {price}"
