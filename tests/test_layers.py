@@ -22,6 +22,7 @@ LAYERS: dict[str, set[str]] = {
         "generations.permissions",
         "generations.estimates",
         "generations.invisible_text",
+        "generations.people",
         "generations.preview_widths",
         "generations.requests",
         "generations.search",
@@ -67,7 +68,8 @@ LAYERS: dict[str, set[str]] = {
         "generations.engines.base",
         "generations.engines.offer",
     },
-    "generations.admin": {"generations.models"},
+    "generations.people": {"generations.models", "generations.permissions"},
+    "generations.admin": {"generations.models", "generations.people"},
     "generations.templatetags": {"generations.permissions", "generations.web"},
     "generations.operations": {
         "generations.engines.registry",
