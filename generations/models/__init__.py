@@ -13,7 +13,7 @@ from .invitation import (
     NameTaken,
 )
 from .lease import Lease
-from .member import AccessError, LastOwner, Member, OwnersOnly
+from .member import AccessError, LastOwner, Member, OwnAccess, OwnersOnly
 from .money import LimitReached, Quote
 from .picture import DuePicture, Picture
 from .process import is_dead
@@ -45,6 +45,7 @@ __all__ = [
     "LimitReached",
     "Member",
     "NameTaken",
+    "OwnAccess",
     "OwnersOnly",
     "Picture",
     "Quote",

@@ -49,16 +49,17 @@ def hash_of(secret: str) -> str:
 
 
 class InvitationQuerySet(models.QuerySet["Invitation"]):
+    def open(self) -> "InvitationQuerySet":
+        """Neither used up, revoked nor expired."""
+        now = timezone.now()
+        return self.filter(uses__lt=F("max_uses"), revoked_at=None, expires_at__gt=now)
+
     def usable(self) -> "InvitationQuerySet":
-        """Neither used up, revoked nor expired, and of someone who may still invite."""
+        """Open, and created by someone who may still invite people with this role."""
         managers = Member.objects.filter(role__in=MANAGERS, is_active=True)
         owner_managers = Member.objects.filter(role__in=OWNER_MANAGERS, is_active=True)
-        return self.filter(
-            ~Q(role=Role.OWNER) | Q(created_by__in=owner_managers),
-            created_by__in=managers,
-            uses__lt=F("max_uses"),
-            revoked_at=None,
-            expires_at__gt=timezone.now(),
+        return self.open().filter(
+            ~Q(role=Role.OWNER) | Q(created_by__in=owner_managers), created_by__in=managers
         )
 
     def with_secret(self, secret: str) -> "InvitationQuerySet":
@@ -66,7 +67,7 @@ class InvitationQuerySet(models.QuerySet["Invitation"]):
 
     def revoke(self) -> int:
         """End these invitations. Return how many were open."""
-        return self.usable().update(revoked_at=timezone.now())
+        return self.open().update(revoked_at=timezone.now())
 
     def invite(
         self,

@@ -11,6 +11,7 @@ from django.utils import timezone
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
+from generations.invisible_text import is_blank
 from generations.models import Invitation, InvitationTerms, Member
 from generations.permissions import Action, Role
 from generations.web.text_fields import VisibleTextField
@@ -124,7 +125,7 @@ def split_names(text: str) -> list[str]:
         parts = [part.strip() for part in line.split(",") if part.strip()]
         are_addresses = all("@" in part for part in parts)
         for name in parts if are_addresses else [line.strip(" ,")]:
-            if name:
+            if not is_blank(name):
                 found.setdefault(name.casefold(), name)
     return list(found.values())
 

@@ -30,7 +30,7 @@ def person(request: MemberRequest, pk: int) -> HttpResponse:
         try:
             people.change_role(member, role, request.user)
         except AccessError as error:
-            form.add_error("role", error)
+            return _page(request, member, error=error.reason, status=422)
         else:
             label = Role(role).label
             text = gettext("%(name)s now has the role %(role)s.")
