@@ -126,7 +126,7 @@ def test_nobody_changes_their_own_access(chief_client: Client, chief: Member) ->
     other = make_member(role=Role.OWNER)
     for changes in ({"role": Role.MEMBER}, {"is_active": False}):
         with pytest.raises(OwnAccess):
-            chief.change_access(chief, **changes)  # type: ignore[arg-type]
+            chief.change_access(chief, **changes)
     address = f"/people/{chief.pk}/"
     assert "can’t disable yourself" in chief_client.get(address).content.decode()
     assert chief_client.post(address, {"role": "member"}).status_code == 422
