@@ -125,7 +125,7 @@ def test_axe_finds_no_violation_in_forms_and_links_of_people(
     page.get_by_role("button", name="Create links").click()
     page.get_by_role("heading", name="2 links created").wait_for()
     found["links"] = violations(page)
-    link = page.get_by_label("Ada").input_value()
+    link = page.get_by_label("Ada", exact=True).input_value()
     page.context.clear_cookies()
     page.goto(link.replace("http://localhost:8000", ""))
     found["invitation"] = violations(page)

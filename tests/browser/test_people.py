@@ -40,7 +40,7 @@ class Device:
         self, chromium: Browser, url: str, viewport: ViewportSize, has_javascript: bool
     ) -> None:
         self._chromium, self._url, self._viewport = chromium, url, viewport
-        self._has_javascript = has_javascript
+        self.has_javascript = has_javascript
         self.contexts: list[BrowserContext] = []
         self.has_touch = viewport == PHONE
 
@@ -49,7 +49,7 @@ class Device:
             base_url=self._url,
             viewport=self._viewport,
             has_touch=self.has_touch,
-            java_script_enabled=self._has_javascript,
+            java_script_enabled=self.has_javascript,
         )
         context.set_default_timeout(10_000)
         self.contexts.append(context)
@@ -73,7 +73,10 @@ def test_invite_to_the_new_members_studio_and_out_again(device: Device) -> None:
     page.get_by_label("For (optional)").fill("Ada")
     page.get_by_role("button", name="Create link").click()
     expect(page.get_by_role("heading", name="1 link created")).to_be_visible()
-    link = page.get_by_label("Ada").input_value()
+    link = page.get_by_label("Ada", exact=True).input_value()
+    if device.has_javascript:
+        page.get_by_role("button", name="Copy the link Ada").click()
+        expect(page.get_by_role("button", name="Copied")).to_be_visible()
     with page.expect_download() as download:
         page.get_by_role("button", name="Download as CSV").click()
     assert download.value.suggested_filename == "invitations.csv"

@@ -44,7 +44,7 @@ def disable(request: MemberRequest, pk: int) -> HttpResponse:
     """Ask first, and say what happens. POST disables the person."""
     member = get_object_or_404(Member, pk=pk)
     if request.method != "POST":
-        if _refusal(member, request.user):
+        if not member.is_active or _refusal(member, request.user):
             return _page(request, member)
         queued = Generation.objects.filter(owner=member, status=Status.QUEUED, finished_at=None)
         links = Invitation.objects.usable().filter(created_by=member)
