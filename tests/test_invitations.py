@@ -26,6 +26,7 @@ from generations.models import (
     Member,
     OwnersOnly,
 )
+from generations.models.money import Limit
 from generations.permissions import Role
 from generations.web.people.forms import split_names
 from klingweb.log_filters import MaskedSecrets
@@ -157,6 +158,10 @@ def test_pasted_text_is_split_into_names(text: str, names: list[str]) -> None:
         ("one", {"batch": "x"}),
         ("one", {"made_for": "x" * 255}),
         ("one", {"made_for": "a\0b"}),
+        ("one", {"month_limit": "much"}),
+        ("one", {"month_limit": "-1"}),
+        ("one", {"month_limit": "9" * 39}),
+        ("many", {"month_limit": "1.00001"}),
         ("many", {"pasted": ""}),
         ("many", {"pasted": " ;, \u200b"}),
         ("many", {"pasted": "x" * 300}),
@@ -387,10 +392,30 @@ def test_secret_is_never_in_the_log(admin: Member, caplog: pytest.LogCaptureFixt
     assert PASSWORD not in caplog.text
 
 
-def test_money_limit_is_stored_with_the_invitation(admin: Member) -> None:
-    invitation, _path = make_invitation(admin, month_money_e4=250_000)
-    invitation.refresh_from_db()
-    assert invitation.month_money_e4 == 250_000
+def test_monthly_limit_becomes_the_limit_of_the_new_person(
+    admin_client: Client, admin: Member
+) -> None:
+    response = admin_client.post("/people/invite/one", one_link(month_limit="25,50", max_uses="2"))
+    [path] = links_in(response.content.decode())
+    assert Invitation.objects.get().month_money_e4 == 255_000
+    for name in ("ada", "bo"):
+        Client().post(path, account(name))
+        limit = Limit.objects.get(member__username=name)
+        assert (limit.scope, limit.window, limit.money_e4) == ("member", "month", 255_000)
+        assert (limit.images, limit.by) == (None, admin)
+
+
+def test_person_without_a_limit_in_the_invitation_has_none(admin: Member) -> None:
+    _invitation, path = make_invitation(admin)
+    Client().post(path, account())
+    assert Member.objects.filter(username="ada").exists()
+    assert not Limit.objects.exists()
+
+
+def test_limit_of_nothing_is_a_limit(admin: Member) -> None:
+    _invitation, path = make_invitation(admin, month_money_e4=0)
+    Client().post(path, account())
+    assert Limit.objects.get().money_e4 == 0
 
 
 # --- at once -------------------------------------------------------------------------------------

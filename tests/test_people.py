@@ -25,6 +25,8 @@ from generations.models import (
     TransitionReason,
     UpstreamGate,
 )
+from generations.models.money import Period
+from generations.operations import ledger_check
 from generations.permissions import Role
 from generations.requests import GenerationRequest, create
 from generations.worker import dispatch, submit
@@ -347,8 +349,9 @@ def test_request_that_came_in_at_the_same_time_is_never_sent(
     owner: Member, stranger: Member, settings: Settings
 ) -> None:
     UpstreamGate.for_engine()
+    read_before = Member.objects.get(pk=owner.pk)
     people.disable(owner, None)
-    late = create(owner, GenerationRequest("A pear", "3:2"), "late")
+    late = create(read_before, GenerationRequest("A pear", "3:2"), "late")
     assert not dispatch.has_candidates()
     assert dispatch.claim_next(5) == []
     other = create(stranger, GenerationRequest("A plum", "3:2"), "other")
@@ -356,6 +359,22 @@ def test_request_that_came_in_at_the_same_time_is_never_sent(
     submit.sweep()
     late.refresh_from_db()
     assert late.status == Status.CANCELED
+
+
+def test_money_of_canceled_requests_is_released_and_of_handed_over_ones_stays(
+    owner: Member, stranger: Member
+) -> None:
+    for key in "ab":
+        create(owner, GenerationRequest("A pear", "3:2"), key)
+    UpstreamGate.for_engine()
+    assert len(dispatch.claim_next(1)) == 1
+    people.disable(owner, None)
+    people.hand_over(owner, stranger, None)
+    assert ledger_check.differences() == []
+    statuses = Generation.objects.order_by("pk").values_list("status", flat=True)
+    assert sorted(statuses) == [Status.CANCELED, Status.SUBMITTING]
+    assert Period.objects.get(member=owner, window="month").reserved_images == 1
+    assert not Period.objects.filter(member=stranger).exists()
 
 
 def test_work_stays_under_the_name(

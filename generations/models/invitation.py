@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from generations.permissions import PERMISSIONS, Action, Role
 
 from .member import Member
+from .money import Limit, Window
 
 SECRET_BYTES = 24
 MANAGERS = [role for role in Role if Action.MANAGE_PEOPLE in PERMISSIONS[role]]
@@ -123,6 +124,7 @@ class InvitationQuerySet(models.QuerySet["Invitation"]):
                 member.role = invitation.role
                 member.save(force_insert=True)
                 invitation.members.add(member)
+                invitation.set_limit_of(member)
         except IntegrityError:
             if Member.objects.filter(username=member.username).exists():
                 raise NameTaken from None
@@ -171,3 +173,14 @@ class Invitation(models.Model):
 
     def __str__(self) -> str:
         return f"invitation {self.pk}"
+
+    def set_limit_of(self, member: Member) -> None:
+        """Give the new person the monthly limit of the invitation, if it has one."""
+        if self.month_money_e4 is not None:
+            Limit.objects.put(
+                Limit.Scope.MEMBER,
+                Window.MONTH,
+                member=member,
+                money_e4=self.month_money_e4,
+                by=self.created_by,
+            )
