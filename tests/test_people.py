@@ -299,7 +299,7 @@ def test_page_asks_first_and_says_what_happens(admin_client: Client, owner: Memb
     make_generation(owner=owner)
     page = admin_client.get(f"/people/{owner.pk}/disable/").content.decode()
     assert "Disable owner?" in page
-    assert "2 queued requests are canceled. They cost nothing." in page
+    assert "2 queued requests are canceled and will not be sent." in page
     assert stored(owner) == (Role.MEMBER, True)
     assert Generation.objects.filter(status=Status.QUEUED).count() == 2
 

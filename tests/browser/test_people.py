@@ -97,7 +97,7 @@ def test_invite_to_the_new_members_studio_and_out_again(device: Device) -> None:
     page.goto("/people/")
     page.get_by_role("link", name="ada Member").click()
     page.get_by_role("link", name="Disable").click()
-    expect(page.get_by_text("1 queued request is canceled.")).to_be_visible()
+    expect(page.get_by_text("1 queued request is canceled and will not be sent.")).to_be_visible()
     page.get_by_role("button", name="Disable ada").click()
     expect(page.get_by_role("status").get_by_text("1 queued request was canceled.")).to_be_visible()
     guest.goto("/gallery/")
