@@ -14,6 +14,7 @@ from tests.installation import ROOT
 # The layers, the most specific name first, and the other layers that each may import.
 LAYERS: dict[str, set[str]] = {
     "generations.web": {
+        "generations.csv_cells",
         "generations.displayed",
         "generations.database_errors",
         "generations.engines.offer",
@@ -72,10 +73,14 @@ LAYERS: dict[str, set[str]] = {
     "generations.admin": {"generations.models", "generations.people"},
     "generations.templatetags": {"generations.permissions", "generations.web"},
     "generations.operations": {
+        "generations.csv_cells",
+        "generations.engines.offer",
         "generations.engines.registry",
         "generations.models",
+        "generations.people",
         "generations.worker",
     },
+    "generations.csv_cells": set(),
     "generations.database_errors": set(),
     "generations.management": {
         "generations.database_errors",

@@ -10,9 +10,9 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from generations.csv_cells import BYTE_ORDER_MARK, escape
 from generations.models import Picture
 from generations.web.cards.facts import facts, labels
-from generations.web.csv_cells import BYTE_ORDER_MARK, escape
 
 # Facts about one image only, or about how long it took, are not settings.
 OMITTED_FACTS = {"duration", "dimensions", "file_size"}

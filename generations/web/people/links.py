@@ -11,9 +11,9 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
+from generations.csv_cells import BYTE_ORDER_MARK, escape
 from generations.models import Invitation
 from generations.permissions import Action
-from generations.web.csv_cells import BYTE_ORDER_MARK, escape
 from generations.web.middleware.access import MemberRequest, requires
 
 from .forms import MAX_PASTED
