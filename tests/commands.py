@@ -53,20 +53,24 @@ def refusal_json(*command: str) -> Any:
     return json.loads(stdout.getvalue())
 
 
+def environment(folder: Path) -> dict[str, str]:
+    """The variables of an installation with this data folder and a key."""
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith("KLINGWEB_")}  # noqa: TID251
+    return inherited | {
+        "DJANGO_SETTINGS_MODULE": "klingweb.settings",  # not those of the tests
+        "KLINGWEB_DATA_DIR": str(folder),
+        "KLINGWEB_UPSTREAM_KEY": "test-key",
+    }
+
+
 def manage(
     folder: Path, *command: str | bytes, stdin: bytes = b""
 ) -> subprocess.CompletedProcess[bytes]:
-    """Run a command in a process, on an installation with this data folder."""
-    inherited = {k: v for k, v in os.environ.items() if not k.startswith("KLINGWEB_")}  # noqa: TID251
+    """Run a command in a process of its own."""
     return subprocess.run(
         [sys.executable, "manage.py", *command],
         cwd=ROOT,
-        env=inherited
-        | {
-            "DJANGO_SETTINGS_MODULE": "klingweb.settings",  # not those of the tests
-            "KLINGWEB_DATA_DIR": str(folder),
-            "KLINGWEB_UPSTREAM_KEY": "test-key",
-        },
+        env=environment(folder),
         input=stdin,
         capture_output=True,
     )

@@ -10,7 +10,6 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from generations.models import Team
 from generations.models.money import LedgerEntry, Period
 from generations.models.money.amounts import plain
 
@@ -48,22 +47,21 @@ COLUMNS = {
 Row = dict[str, Any]
 
 
-def export_csv(month: Month | None) -> Iterator[str]:
+def export_csv(month: Month | None, zone: ZoneInfo) -> Iterator[str]:
     """Yield lines of CSV, the header first."""
-    return csv_lines(COLUMNS, (row.values() for row in rows(month)))
+    return csv_lines(COLUMNS, (row.values() for row in rows(month, zone)))
 
 
-def export_json(month: Month | None) -> Iterator[str]:
+def export_json(month: Month | None, zone: ZoneInfo) -> Iterator[str]:
     """Yield the parts of one JSON document."""
     yield '{"entries": ['
-    for index, row in enumerate(rows(month)):
+    for index, row in enumerate(rows(month, zone)):
         yield (",\n" if index else "\n") + json.dumps(row)
     yield "]}\n"
 
 
-def rows(month: Month | None) -> Iterator[Row]:
-    """Yield all entries of the periods of a month, or of all times."""
-    zone = Team.objects.current().zone
+def rows(month: Month | None, zone: ZoneInfo) -> Iterator[Row]:
+    """Yield all entries of the periods of a month, or of all times; times in this zone."""
     for entries in _parts(month):
         values = entries.values_list(*COLUMNS.values())
         for row in values.iterator(chunk_size=ROWS_IN_MEMORY):

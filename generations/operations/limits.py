@@ -24,11 +24,6 @@ class Whose:
     role: str = ""
     member: Member | None = None
 
-    def __str__(self) -> str:
-        if self.member:
-            return f"member {self.member.username}"
-        return f"role {self.role}" if self.role else self.scope.value
-
 
 @dataclass(frozen=True)
 class Change:

@@ -55,10 +55,11 @@ def _exists(username: str) -> OperationError:
     return OperationError(f"There is already a member “{username}”. Nothing was changed.")
 
 
-def disable(username: str) -> int:
-    """Return how many queued generations were canceled. Raises OperationError."""
+def disable(username: str) -> tuple[Member, int]:
+    """Return also how many queued generations were canceled. Raises OperationError."""
+    member = find(username)
     try:
-        return people.disable(find(username), by=None)
+        return member, people.disable(member, by=None)
     except AccessError as error:
         raise OperationError(error.reason) from None
 

@@ -54,8 +54,8 @@ class Command(ActionCommand):
     def _export(self, options: Options) -> Output:
         zone = Team.objects.current().zone
         month = Month.parse(options["month"], zone) if options["month"] is not None else None
-        is_json = options["as_json"]
-        return ledger_export.export_json(month) if is_json else ledger_export.export_csv(month)
+        export = ledger_export.export_json if options["as_json"] else ledger_export.export_csv
+        return export(month, zone)
 
 
 def _compared(data: dict[str, Any], text: str) -> Report:

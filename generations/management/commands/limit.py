@@ -23,13 +23,13 @@ class Command(ActionCommand):
     help = "Set or list limits of money and images."
 
     def add_actions(self) -> None:
-        change = self.add_action("set", self._set, "Change the limits that are given, only.")
+        change = self.add_action("set", self._set, "Change only the limits that are given.")
         whose = change.add_mutually_exclusive_group(required=True)
         whose.add_argument("--member", metavar="NAME", help="One person")
         whose.add_argument("--role", choices=Role.values, help="Each person with this role")
         whose.add_argument("--team", action="store_true", help="The whole team")
         whose.add_argument(
-            "--default", action="store_true", help="Each person without a limit of the role"
+            "--default", action="store_true", help="Each person without another limit"
         )
         for name in VALUES:
             change.add_argument(

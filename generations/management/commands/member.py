@@ -41,10 +41,10 @@ class Command(ActionCommand):
         return Report(data | {"password": password}, f"{text} Password: {password}")
 
     def _disable(self, options: Options) -> Report:
-        canceled = members.disable(options["name"])
+        member, canceled = members.disable(options["name"])
         return Report(
-            {"name": options["name"], "canceled": canceled},
-            f"Disabled {options['name']}. Queued generations canceled: {canceled}.",
+            {"name": member.username, "canceled": canceled},
+            f"Disabled {member.username}. Queued generations canceled: {canceled}.",
         )
 
     def _list(self, options: Options) -> Report:
