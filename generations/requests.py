@@ -287,9 +287,7 @@ def create(
     with transaction.atomic():
         columns = request.columns()
         if request.new_collection:
-            columns["collection"], _is_new = Collection.objects.get_or_create(
-                name=request.new_collection, created_by=member
-            )
+            columns["collection"] = Collection.named(request.new_collection, member)
         generation, created = Generation.objects.request(
             owner=member, key=key, quote=quote, request_fingerprint=fingerprint, **columns
         )

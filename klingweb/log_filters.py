@@ -1,11 +1,13 @@
 """Filters for log handlers."""
 
+import re
 import threading
 import time
 from logging import WARNING, Filter, LogRecord
 
 REPEAT_SECONDS = 60.0
 MAX_REMEMBERED = 500
+_SECRET_IN_PATH = re.compile(r"(/invitations/)[^/\s'\"?]+")
 
 
 class RepeatedLines(Filter):
@@ -36,4 +38,14 @@ class RepeatedLines(Filter):
             self._printed[key] = now, 0
         if repeats:
             record.msg, record.args = f"{message} (repeated {repeats} times)", ()
+        return True
+
+
+class MaskedSecrets(Filter):
+    """Masks the secret of an invitation link, wherever a line names the path of a request."""
+
+    def filter(self, record: LogRecord) -> bool:
+        message = record.getMessage()
+        if "/invitations/" in message:
+            record.msg, record.args = _SECRET_IN_PATH.sub(r"\1***", message), ()
         return True

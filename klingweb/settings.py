@@ -290,6 +290,7 @@ ACCOUNT_RATE_LIMITS = {
     "sign_in_address": "60/10m/ip",
     "sign_in_name": "100/h/key",
     "change_password": "5/m/user",
+    "invitation": "20/m/ip",  # links that do not work, and forms with errors
 }
 # Proxies in front of the web server, each of which appends to X-Forwarded-For. 0: not read at all.
 ALLAUTH_TRUSTED_PROXY_COUNT = env.integer("KLINGWEB_TRUSTED_PROXIES", 0, 0, 10)
@@ -339,13 +340,14 @@ LOGGING = {
             "callback": _is_not_unavailable,
         },
         "repeated_lines": {"()": "klingweb.log_filters.RepeatedLines"},
+        "masked_secrets": {"()": "klingweb.log_filters.MaskedSecrets"},
     },
     "formatters": {"plain": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
     "handlers": {
         "console": {
             "class": "logging.StreamHandler",
             "formatter": "plain",
-            "filters": ["repeated_lines"],
+            "filters": ["masked_secrets", "repeated_lines"],
         }
     },
     "loggers": {

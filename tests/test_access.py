@@ -11,8 +11,15 @@ from tests.forms import HTMX
 
 pytestmark = pytest.mark.django_db
 
-PUBLIC = {"/accounts/login/", "/healthz", "/favicon.ico"}
-EXAMPLES = {"pk": "1", "action": "cancel", "variant": "original", "app_label": "generations"}
+PUBLIC = {"/accounts/login/", "/healthz", "/favicon.ico", "/invitations/unknown/"}
+EXAMPLES = {
+    "pk": "1",
+    "action": "cancel",
+    "variant": "original",
+    "app_label": "generations",
+    "kind": "one",
+    "secret": "unknown",
+}
 
 
 def all_urls(

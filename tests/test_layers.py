@@ -14,6 +14,7 @@ from tests.installation import ROOT
 # The layers, the most specific name first, and the other layers that each may import.
 LAYERS: dict[str, set[str]] = {
     "generations.web": {
+        "generations.csv_cells",
         "generations.displayed",
         "generations.database_errors",
         "generations.engines.offer",
@@ -22,6 +23,7 @@ LAYERS: dict[str, set[str]] = {
         "generations.permissions",
         "generations.estimates",
         "generations.invisible_text",
+        "generations.people",
         "generations.preview_widths",
         "generations.requests",
         "generations.search",
@@ -67,17 +69,23 @@ LAYERS: dict[str, set[str]] = {
         "generations.engines.base",
         "generations.engines.offer",
     },
+    "generations.people": {"generations.models", "generations.permissions"},
     "generations.admin": {
         "generations.engines.registry",
         "generations.models",
+        "generations.people",
         "generations.permissions",
     },
     "generations.templatetags": {"generations.permissions", "generations.web"},
     "generations.operations": {
+        "generations.csv_cells",
+        "generations.engines.offer",
         "generations.engines.registry",
         "generations.models",
+        "generations.people",
         "generations.worker",
     },
+    "generations.csv_cells": set(),
     "generations.database_errors": set(),
     "generations.management": {
         "generations.database_errors",

@@ -53,9 +53,9 @@ NO_PAGES = {
     # Forms and requests of scripts that only accept POST.
     "account_logout", "action", "arrange", "bulk", "delete-collection", "delete-permanently",
     "download", "enter-task-id", "resume-queue", "ask-for-more", "grant-more", "decline-more",
-    "mark-read",
+    "mark-read", "invite", "invitations-csv", "enable-person", "revoke-invitation",
     # Without a query of their own, or only for visitors who are not signed in.
-    "account_login", "healthz",
+    "account_login", "healthz", "invitation",
 }  # fmt: skip
 
 
@@ -255,7 +255,7 @@ def pages(base: Base) -> dict[str, list[str]]:
     }
 
 
-def pages_of_admins() -> list[str]:
+def pages_of_admins(base: Base) -> list[str]:
     """Not the search of the admin: it looks for any part of a text, and so reads every row."""
     lists = [
         "generation/", "generation/?p=2", "generation/?o=-7", "generation/?status=failed",
@@ -263,7 +263,20 @@ def pages_of_admins() -> list[str]:
         "upstreamgate/", "price/", "limit/", "ledgerentry/", "period/", "limitrequest/",
         "team/",
     ]  # fmt: skip
-    return ["/queue/", "/admin/", *(f"/admin/generations/{path}" for path in lists)]
+    return [
+        "/queue/", *(address for name in pages_of_people(base).values() for address in name),
+        "/admin/", *(f"/admin/generations/{path}" for path in lists),
+    ]  # fmt: skip
+
+
+def pages_of_people(base: Base) -> dict[str, list[str]]:
+    person = f"/people/{base.collector.pk}/"
+    return {
+        "people": ["/people/"],
+        "person": [person],
+        "disable-person": [f"{person}disable/"],
+        "hand-over": [f"{person}hand-over/"],
+    }
 
 
 def rounds() -> dict[str, Callable[[], Any]]:
@@ -336,7 +349,7 @@ def measure(base: Base) -> dict[str, int]:
         client.force_login(member)
         addresses = [each for name in pages(base).values() for each in name]
         if member is base.viewer:
-            addresses += pages_of_admins()
+            addresses += pages_of_admins(base)
         for address in addresses:
             client.get(address)  # fills caches
             with counted_steps() as count:
@@ -377,4 +390,5 @@ def test_no_query_grows_with_finished_rows(
 
 def test_every_page_is_measured(base: Base) -> None:
     names = {name for name in page_names(get_resolver().url_patterns) if ":" not in name}
-    assert names == pages(base).keys() | NO_PAGES | {"queue"}
+    measured = pages(base).keys() | pages_of_people(base).keys() | {"queue"}
+    assert names == measured | NO_PAGES

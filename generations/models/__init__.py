@@ -5,8 +5,15 @@ from generations.engines.base import MAX_TASK_ID_CHARACTERS
 from .collection import Collection, CollectionItem
 from .favourite import Favourite
 from .generation import Generation, TaskTaken
+from .invitation import (
+    AlreadyInvited,
+    Invitation,
+    InvitationNotUsable,
+    InvitationTerms,
+    NameTaken,
+)
 from .lease import Lease
-from .member import Member
+from .member import AccessError, LastOwner, Member, OwnAccess, OwnersOnly
 from .money import LimitReached, Quote
 from .picture import DuePicture, Picture
 from .process import is_dead
@@ -22,15 +29,24 @@ from .upstream_gate_base import DEFAULT_ENGINE, ReportSource
 __all__ = [
     "DEFAULT_ENGINE",
     "MAX_TASK_ID_CHARACTERS",
+    "AccessError",
+    "AlreadyInvited",
     "Collection",
     "CollectionItem",
     "DuePicture",
     "Failure",
     "Favourite",
     "Generation",
+    "Invitation",
+    "InvitationNotUsable",
+    "InvitationTerms",
+    "LastOwner",
     "Lease",
     "LimitReached",
     "Member",
+    "NameTaken",
+    "OwnAccess",
+    "OwnersOnly",
     "Picture",
     "Quote",
     "ReferenceImage",

@@ -49,6 +49,12 @@ class Collection(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    @classmethod
+    def named(cls, name: str, member: Member) -> "Collection":
+        """The member's newest collection with this name, or a new one. Names are not unique."""
+        own = cls.objects.filter(name=name, created_by=member).first()
+        return own or cls.objects.create(name=name, created_by=member)
+
     def add(self, picture_ids: list[int], by: Member | None) -> int:
         """Append these pictures in this order. Return how many were not in it before."""
         with transaction.atomic():

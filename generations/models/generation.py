@@ -9,6 +9,7 @@ import random
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 from django.conf import settings
 from django.db import transaction
@@ -25,9 +26,10 @@ from .picture import Picture
 from .process import this_process
 from .status import Failure, Status
 from .submission import Submission
-from .transition import TransitionReason
+from .transition import Transition, TransitionReason
 from .upstream_gate import UpstreamGate
 
+KEY_COLUMN = ("idempotency_key",)
 UNANSWERED = (Status.SUBMITTING, Status.UNCONFIRMED)
 
 
@@ -37,6 +39,34 @@ class TaskTaken(ValueError):
 
 class GenerationQuerySet(BaseGenerationQuerySet["Generation"]):
     """See `BaseGenerationQuerySet`."""
+
+    def cancel_queued(self, by: Member | None) -> int:
+        """T14 for those of these rows that are queued. Return how many were canceled."""
+        queued = self.filter(status=Status.QUEUED, finished_at=None)
+        return sum(row.cancel(by, row.version) for row in queued)
+
+    def hand_over(self, to: Member, by: Member | None, detail: str) -> int:
+        """Make `to` the owner of these rows and record it. Return how many there were."""
+        with transaction.atomic():
+            rows = list(self.select_for_update(of=("self",)))
+            keys = [row.idempotency_key for row in rows]
+            taken = set(to.generations.filter(idempotency_key__in=keys).values_list(*KEY_COLUMN))
+            for row in rows:
+                row.prepare_hand_over(is_key_taken=(row.idempotency_key,) in taken)
+            pks = [row.pk for row in rows]
+            Generation.objects.filter(pk__in=pks).update(owner=to, version=F("version") + 1)
+            Transition.objects.bulk_create(
+                Transition(
+                    generation_id=row.pk,
+                    from_status=row.status,
+                    to_status=row.status,
+                    reason=TransitionReason.HANDED_OVER,
+                    detail=detail[:300],
+                    by=by,
+                )
+                for row in rows
+            )
+        return len(rows)
 
 
 class Generation(GenerationBase):
@@ -297,6 +327,16 @@ class Generation(GenerationBase):
             by=by,
             condition=Q(version=version),
         )
+
+    def prepare_hand_over(self, *, is_key_taken: bool) -> None:
+        """Keep what depends on the owner: the id of an open request, and the unique key."""
+        changes = {}
+        if self.is_open:
+            changes["external_id_before"] = self.external_id
+        if is_key_taken:
+            changes["idempotency_key"] = str(uuid4())
+        if changes:
+            self._row().update(**changes)
 
     def send_again(self, by: Member, version: int, quote: Quote) -> bool:
         """T8: send an unconfirmed request again, although it may already have been charged.

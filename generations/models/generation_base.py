@@ -94,6 +94,13 @@ class GenerationBase(models.Model):
         default=dict, blank=True, help_text=_("Fields that only one engine has.")
     )
     is_private = models.BooleanField(default=False, help_text=_("Visible to its owner only."))
+    external_id_before = models.CharField(
+        max_length=64,
+        blank=True,
+        default="",
+        editable=False,
+        help_text=_("Its own ID upstream, if it was open when it was handed over."),
+    )
     search_text = models.TextField(
         blank=True, default="", editable=False, help_text=_("The prompt, normalized for search.")
     )
@@ -284,6 +291,8 @@ class GenerationBase(models.Model):
 
         An upstream that supports such ids refuses a duplicate, and finds the task by this id.
         """
+        if self.external_id_before:
+            return self.external_id_before
         return f"klingweb-{uuid5(_namespace(self.idempotency_key), str(self.owner_id))}"
 
     @property

@@ -125,13 +125,19 @@ class BaseGenerationQuerySet(models.QuerySet[Row]):
         )
 
     def ready_to_submit(self, at: datetime) -> Self:
-        """Queued rows without a wait of their own or of their owner at that time."""
+        """Queued rows of active people, without a wait of their own or of their owner then."""
         return self.filter(
             Q(submit_not_before=None) | Q(submit_not_before__lte=at),
             Q(owner__submit_not_before=None) | Q(owner__submit_not_before__lte=at),
+            owner__is_active=True,
             status=Status.QUEUED,
             finished_at=None,
         )
+
+    def queued_by_disabled(self) -> Self:
+        """Queued rows whose owner is disabled: they are not sent, and are canceled."""
+        disabled = Member.objects.filter(is_active=False)
+        return self.filter(status=Status.QUEUED, finished_at=None, owner__in=disabled)
 
     def mark_waiting_for_room(self, rows: Sequence[Row]) -> None:
         """Record since when these rows are next in the queue but too large for the limit."""

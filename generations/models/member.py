@@ -3,10 +3,44 @@
 from typing import Any, ClassVar
 
 from django.contrib.auth.models import AbstractUser, UserManager
-from django.db import models
+from django.core.exceptions import ValidationError
+from django.db import models, transaction
+from django.db.models import Q
+from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext_lazy as _
 
 from generations.permissions import PERMISSIONS, Action, Role, may
+
+ACCESS_COLUMNS = frozenset({"role", "is_active"})
+
+
+class AccessError(ValidationError):
+    """A change of roles or access that is not allowed. `reason` is a sentence for the person."""
+
+    def __init__(self, reason: Any) -> None:
+        super().__init__(reason)
+        self.reason = str(reason)
+
+
+class LastOwner(AccessError):
+    """The change would leave the team without an active owner."""
+
+    def __init__(self) -> None:
+        super().__init__(_("This is the only active owner. Make someone else an owner first."))
+
+
+class OwnersOnly(AccessError):
+    def __init__(self) -> None:
+        super().__init__(
+            _("Only owners can make or change owners. Nothing was changed. Ask an owner.")
+        )
+
+
+class OwnAccess(AccessError):
+    def __init__(self) -> None:
+        super().__init__(
+            _("You can’t disable yourself or change your own role. Ask another owner or admin.")
+        )
 
 
 class MemberManager(UserManager["Member"]):
@@ -17,6 +51,9 @@ class MemberManager(UserManager["Member"]):
     def admins(self) -> models.QuerySet["Member"]:
         """Active members who answer for the team: owners and admins."""
         return self.filter(role__in=(Role.OWNER, Role.ADMIN), is_active=True)
+
+    def active_owners(self) -> models.QuerySet["Member"]:
+        return self.filter(role=Role.OWNER, is_active=True)
 
 
 class Member(AbstractUser):
@@ -56,6 +93,9 @@ class Member(AbstractUser):
     submit_not_before = models.DateTimeField(
         null=True, blank=True, editable=False, help_text=_("Set after several of these.")
     )
+    sessions_version = models.PositiveIntegerField(
+        default=0, editable=False, help_text=_("Increases when all sessions of the member end.")
+    )
 
     objects: ClassVar[MemberManager] = MemberManager()
 
@@ -76,7 +116,107 @@ class Member(AbstractUser):
     def initials(self) -> str:
         return "".join(word[0] for word in self.name.split()[:2]).upper()
 
-    def save(self, *args: Any, **kwargs: Any) -> None:
-        """Derive Django's two admin flags from the role, which alone decides."""
+    # --- role and access -------------------------------------------------------------------------
+    # The rules hold for pages, the admin and commands: `save` checks what concerns the team, and
+    # `check_access_change` also who makes the change.
+
+    def check_may_give(self, role: str) -> None:
+        """Raise OwnersOnly if this member may not make someone a member with that role."""
+        if role == Role.OWNER and not self.may(Action.MANAGE_OWNERS):
+            raise OwnersOnly
+
+    def check_can_be_changed_by(self, by: "Member") -> None:
+        """Raise AccessError if `by` may change neither the role nor the access of this person."""
+        by.check_may_give(self.role)
+        if by.pk == self.pk:
+            raise OwnAccess
+
+    def change_access(
+        self, by: "Member | None", *, role: str | None = None, is_active: bool | None = None
+    ) -> None:
+        """Change the role, or disable or enable this person. `by` None: from the command line.
+
+        Raises AccessError. Disabling ends all sessions, also for the time after enabling again.
+        """
+        with transaction.atomic():
+            self.role, self.is_active = self.check_access_change(by, role=role, is_active=is_active)
+            self.save(update_fields=ACCESS_COLUMNS)
+
+    def check_access_change(
+        self, by: "Member | None", *, role: str | None = None, is_active: bool | None = None
+    ) -> tuple[str, bool]:
+        """Return role and access after the change. Raises AccessError if `by` may not make it.
+
+        Call it in the transaction that saves the change: it locks the rows that decide, so that of
+        two owners who disable each other at once, one is refused.
+        """
+        locked = self._lock_for_access_change(by)
+        stored = locked[self.pk]
+        role = stored.role if role is None else role
+        is_active = stored.is_active if is_active is None else is_active
+        if (stored.role, stored.is_active) != (role, is_active):
+            if by is not None:
+                _check_may_manage(locked[by.pk], stored, role)
+            _check_an_owner_stays(locked, stored, role, is_active)
+            if by is not None and by.pk == self.pk:
+                raise OwnAccess
+        return role, is_active
+
+    def _lock_for_access_change(self, by: "Member | None" = None) -> dict[int, "Member"]:
+        """Lock this row, that of `by` and those of all active owners; return them by key."""
+        decisive = Q(pk__in=[self.pk, by.pk if by else self.pk])
+        decisive |= Q(role=Role.OWNER, is_active=True)
+        rows = Member.objects.filter(decisive).order_by("pk").select_for_update(no_key=True)
+        return {row.pk: row for row in rows}
+
+    def save(self, *args: Any, **options: Any) -> None:
+        """Derive Django's two admin flags from the role, which alone decides.
+
+        Raises LastOwner if no active owner would stay. Disabling ends all sessions.
+        """
         self.is_staff = self.is_superuser = Action.OPEN_ADMIN in PERMISSIONS[self.role]
-        super().save(*args, **kwargs)
+        columns = options.get("update_fields")
+        if self._state.adding or not (columns is None or ACCESS_COLUMNS & set(columns)):
+            super().save(*args, **options)
+            return
+        if columns is not None:
+            options["update_fields"] = {*columns, "is_staff", "is_superuser", "sessions_version"}
+        with transaction.atomic():
+            locked = self._lock_for_access_change()
+            if stored := locked.get(self.pk):
+                _check_an_owner_stays(locked, stored, self.role, self.is_active)
+                has_left = stored.is_active and not self.is_active
+                self.sessions_version = stored.sessions_version + has_left
+            super().save(*args, **options)
+
+    def delete(self, *args: Any, **options: Any) -> tuple[int, dict[str, int]]:
+        """Raises LastOwner if no active owner would stay."""
+        with transaction.atomic():
+            locked = self._lock_for_access_change()
+            if stored := locked.get(self.pk):
+                _check_an_owner_stays(locked, stored, self.role, is_active=False)
+            return super().delete(*args, **options)
+
+    def _get_session_auth_hash(self, secret: str | None = None) -> str:
+        """Include `sessions_version`, so that raising it ends all sessions at once."""
+        hash_of_password: str = super()._get_session_auth_hash(secret)  # type: ignore[misc]
+        if not self.sessions_version:  # as before the column existed
+            return hash_of_password
+        value = f"{hash_of_password} {self.sessions_version}"
+        return salted_hmac("klingweb.session", value, secret, algorithm="sha256").hexdigest()
+
+
+def _check_may_manage(actor: Member, stored: Member, role: str) -> None:
+    if not actor.may(Action.MANAGE_PEOPLE):
+        raise AccessError(_("You may no longer manage people. Nothing was changed."))
+    actor.check_may_give(stored.role)
+    actor.check_may_give(role)
+
+
+def _check_an_owner_stays(
+    locked: dict[int, Member], stored: Member, role: str, is_active: bool
+) -> None:
+    """`locked` contains all active owners. Raise LastOwner if `stored` is the only one and goes."""
+    owners = {row.pk for row in locked.values() if row.role == Role.OWNER and row.is_active}
+    if owners == {stored.pk} and not (role == Role.OWNER and is_active):
+        raise LastOwner

@@ -41,6 +41,7 @@ class TransitionReason(models.TextChoices):
     SENT_AGAIN = "sent-again", _("Sent again by a person")
     DISMISSED = "given-up", _("Dismissed")
     CANCELED = "canceled", _("Canceled")
+    HANDED_OVER = "handed-over", _("Handed over to another person")
     DEMO = "demo", _("Created as demo data")
     DEMO_ENDED = "demo-ended", _("The demo has ended")
 

@@ -1,8 +1,10 @@
 """Checks that the ledger explains every figure: the counters, and what open requests reserve."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
+from django.db import connection, transaction
 from django.db.models import Case, IntegerField, Sum, Value, When
 
 from generations.models import Generation
@@ -17,10 +19,27 @@ class Difference:
     what: str
     found: int
     expected: int
+    is_money: bool = False  # in ten-thousandths
 
 
 def differences() -> list[Difference]:
-    return [*_counters(), *_reservations()]
+    with _snapshot():
+        return [*_counters(), *_reservations()]
+
+
+@contextmanager
+def _snapshot() -> Iterator[None]:
+    """Let all queries see one moment: requests that arrive in between are no difference.
+
+    On SQLite nothing can be written meanwhile. Inside a transaction that has begun before, the
+    caller is responsible.
+    """
+    has_begun = connection.in_atomic_block
+    with transaction.atomic():
+        if connection.vendor == "postgresql" and not has_begun:
+            with connection.cursor() as cursor:
+                cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        yield
 
 
 def _counters() -> Iterator[Difference]:
@@ -31,7 +50,8 @@ def _counters() -> Iterator[Difference]:
         for name in COUNTERS:
             found = getattr(period, name)
             if found != expected[name]:
-                yield Difference(f"{name} of {period}", found, expected[name])
+                what = f"{name.removesuffix('_e4')} of {period}"
+                yield Difference(what, found, expected[name], is_money=name.endswith("_e4"))
 
 
 def _reservations() -> Iterator[Difference]:
@@ -47,15 +67,19 @@ def _reservations() -> Iterator[Difference]:
 
 def _open_reservations() -> dict[int, int]:
     """The number of reservations without an end, by generation: one entry each for the team."""
+    entries = LedgerEntry.objects.filter(
+        generation_id__isnull=False, period__member=None, period__window=Window.MONTH
+    )
+    sums = entries.order_by().values_list("generation_id").annotate(open=Sum(open_step()))
+    return {pk: count for pk, count in sums if count}
+
+
+def open_step() -> Case:
+    """1 for an entry that makes a reservation, -1 for one that ends it: the sum is what is open."""
     kind = LedgerEntry.Kind
-    step = Case(
+    return Case(
         When(kind=kind.RESERVE, then=Value(1)),
         When(kind__in=(kind.RELEASE, kind.CHARGE), then=Value(-1)),
         default=Value(0),
         output_field=IntegerField(),
     )
-    entries = LedgerEntry.objects.filter(
-        generation_id__isnull=False, period__member=None, period__window=Window.MONTH
-    )
-    sums = entries.order_by().values_list("generation_id").annotate(open=Sum(step))
-    return {pk: count for pk, count in sums if count}

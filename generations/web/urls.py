@@ -8,6 +8,7 @@ from .account import password, preferences, sign_in
 from .cards import actions, changes, generation_page
 from .gallery import bulk, collections, compare, download, gallery, picture, trash
 from .money import limit_requests, usage
+from .people import accept, links, people, person
 from .studio import prompt_history, reuse, similar, studio
 
 urlpatterns: list[URLPattern] = [
@@ -40,6 +41,15 @@ urlpatterns: list[URLPattern] = [
     path("usage/read", usage.mark_read, name="mark-read"),
     path("settings/", preferences.preferences, name="settings"),
     path("settings/password/", password.ChangePassword.as_view(), name="account_change_password"),
+    path("people/", people.people, name="people"),
+    path("people/invite/<slug:kind>", people.invite, name="invite"),
+    path("people/invitations.csv", links.links_csv, name="invitations-csv"),
+    path("people/invitations/<int:pk>/revoke", people.revoke, name="revoke-invitation"),
+    path("people/<int:pk>/", person.person, name="person"),
+    path("people/<int:pk>/disable/", person.disable, name="disable-person"),
+    path("people/<int:pk>/enable", person.enable, name="enable-person"),
+    path("people/<int:pk>/hand-over/", person.hand_over, name="hand-over"),
+    path("invitations/<str:secret>/", accept.accept, name="invitation"),
     path("files/<int:pk>/<slug:variant>", files.file, name="file"),
     path("references/<int:pk>", files.reference, name="reference"),
     path("accounts/login/", sign_in.SignIn.as_view(), name="account_login"),

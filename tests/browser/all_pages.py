@@ -9,13 +9,16 @@ from generations.models import (
     Collection,
     Failure,
     Generation,
+    Invitation,
+    InvitationTerms,
     Member,
     Picture,
     Status,
     UpstreamGate,
     bulk,
 )
-from tests.builders import make_admin, make_generation, make_submission
+from generations.permissions import Role
+from tests.builders import make_admin, make_generation, make_member, make_submission
 
 HOSTILE = (
     "Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft" * 3,
@@ -54,6 +57,9 @@ def populate() -> Member:
     make_generation(Status.SUCCEEDED, owner=admin, is_private=True, prompt=HOSTILE[1])
     Picture.objects.filter(pk=short.pictures.all()[0].pk).trash(admin)
     UpstreamGate.for_engine().pause(admin, HOSTILE[0][:60])
+    make_member(HOSTILE[0][:150], is_active=False, role=Role.VIEWER)
+    terms = InvitationTerms(Role.MEMBER, timezone.now() + timedelta(days=7), max_uses=5)
+    Invitation.objects.invite(admin, terms, (HOSTILE[0][:254], HOSTILE[1], HOSTILE[3], ""))
     return admin
 
 
@@ -64,6 +70,8 @@ def all_pages() -> dict[str, str]:
     unconfirmed = Generation.objects.get(status=Status.UNCONFIRMED)
     collection = Collection.objects.get()
     shown = [picture.pk for picture in Picture.objects.available()[:2]]
+    disabled = Member.objects.get(is_active=False)
+    member, _is_new = Member.objects.get_or_create(username=HOSTILE[0][:149])
     return {
         "studio": "/",
         "studio, reused settings": f"/?remix={first.generation_id}&use={first.pk}",
@@ -81,6 +89,12 @@ def all_pages() -> dict[str, str]:
         "settings": "/settings/",
         "change password": "/settings/password/",
         "queue": "/queue/",
+        "people": "/people/",
+        "person": f"/people/{member.pk}/",
+        "person, disabled": f"/people/{disabled.pk}/",
+        "disable a person": f"/people/{member.pk}/disable/",
+        "hand over": f"/people/{disabled.pk}/hand-over/",
+        "invitation that does not work": "/invitations/unknown/",
         "generation": f"/generations/{first.generation_id}/",
         "variations": f"/generations/{first.generation_id}/variations/",
         "failed": f"/generations/{failed.pk}/",

@@ -109,6 +109,37 @@ def test_axe_finds_no_violation_in_dialogs_and_menus(
     assert found == {}
 
 
+def test_axe_finds_no_violation_in_forms_and_links_of_people(
+    context: BrowserContext, populated_admin: Member
+) -> None:
+    page = context.pages[0]
+    found = {}
+    page.goto("/people/")
+    page.get_by_text("Invite many people").click()
+    found["many"] = violations(page)
+    page.get_by_label("Names or email addresses").fill(";")
+    page.get_by_role("button", name="Create links").click()
+    page.get_by_text("Paste names or email addresses first.").wait_for()
+    found["error"] = violations(page)
+    page.get_by_label("Names or email addresses").fill("Ada\nBo")
+    page.get_by_role("button", name="Create links").click()
+    page.get_by_role("heading", name="2 links created").wait_for()
+    found["links"] = violations(page)
+    link = page.get_by_label("Ada", exact=True).input_value()
+    page.context.clear_cookies()
+    page.goto(link.replace("http://localhost:8000", ""))
+    found["invitation"] = violations(page)
+    page.get_by_label("User name").fill("ada")
+    page.get_by_label("Password", exact=True).fill("password")
+    page.get_by_label("Password again").fill("password")
+    page.get_by_role("button", name="Create account").click()
+    page.get_by_text("This password is too common.").wait_for()
+    found["invitation, errors"] = violations(page)
+    page.goto("/invitations/unknown/")
+    found["unknown"] = violations(page)
+    assert {name: each for name, each in found.items() if each} == {}
+
+
 def test_axe_finds_no_violation_on_the_sign_in_page(
     chromium: Browser, live_server: LiveServer
 ) -> None:

@@ -38,7 +38,10 @@ class LimitQuerySet(models.QuerySet["Limit"]):
         member: Member | None = None,
         **values: object,
     ) -> None:
-        """Set `money_e4` and `images` of one limit; None removes that part, and both the limit."""
+        """Set `money_e4`, `images` or both of one limit; what is not given stays.
+
+        None removes that part, and the limit if no part is left.
+        """
         row, _created = self.update_or_create(
             scope=scope, window=window, role=role, member=member, defaults=values
         )

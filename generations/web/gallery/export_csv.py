@@ -10,12 +10,10 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from generations.csv_cells import BYTE_ORDER_MARK, escape
 from generations.models import Picture
 from generations.web.cards.facts import facts, labels
 
-BYTE_ORDER_MARK = "\ufeff"  # without it Excel does not read the file as UTF-8
-# A spreadsheet runs a cell that starts like this. The wide forms come from East Asian keyboards.
-FORMULA_STARTS = tuple("=+-@\t\r\n＝＋－＠")
 # Facts about one image only, or about how long it took, are not settings.
 OMITTED_FACTS = {"duration", "dimensions", "file_size"}
 
@@ -33,13 +31,7 @@ def write_csv(rows: Iterable[tuple[Picture, str, str]]) -> Iterator[bytes]:
     yield BYTE_ORDER_MARK.encode()
     yield write(_header())
     for picture, file, note in rows:
-        yield write([_escape(cell) for cell in (file, *_cells(picture), note)])
-
-
-def _escape(cell: Any) -> Any:
-    """Prefix text that a spreadsheet would run as a formula with an apostrophe."""
-    is_formula = isinstance(cell, str) and cell.startswith(FORMULA_STARTS)
-    return f"'{cell}" if is_formula else cell
+        yield write([escape(cell) for cell in (file, *_cells(picture), note)])
 
 
 def _header() -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('generations', '0018_money'),
+        ('generations', '0019_invitations'),
     ]
 
     operations = [

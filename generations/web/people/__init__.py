@@ -1,0 +1,1 @@
+"""People: the list, invitations and their acceptance, and what happens when someone leaves."""

@@ -1,0 +1,64 @@
+"""Invitation links as they are shown once, and their download as CSV."""
+
+import csv
+from dataclasses import dataclass
+
+from django.conf import settings
+from django.http import HttpResponse
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_POST
+
+from generations.csv_cells import BYTE_ORDER_MARK, escape
+from generations.models import Invitation
+from generations.permissions import Action
+from generations.web.middleware.access import MemberRequest, requires
+
+from .forms import MAX_PASTED
+
+
+@dataclass(frozen=True)
+class InvitationLink:
+    """An invitation with its secret, which only the form that created it knows."""
+
+    invitation: Invitation
+    secret: str
+
+    @property
+    def url(self) -> str:
+        return f"{settings.URL}{reverse('invitation', args=(self.secret,))}"
+
+
+def link_of(invitation: Invitation, secret: str) -> InvitationLink:
+    return InvitationLink(invitation, secret)
+
+
+@never_cache
+@require_POST
+@requires(Action.MANAGE_PEOPLE)
+def links_csv(request: MemberRequest) -> HttpResponse:
+    """Return the links of these secrets, which the page of new links sends, as CSV.
+
+    Secrets of other people's invitations, and unknown ones, are left out.
+    """
+    links = _links_of(request, request.POST.getlist("secret")[:MAX_PASTED])
+    response = HttpResponse(
+        BYTE_ORDER_MARK,
+        content_type="text/csv; charset=utf-8",
+        headers={"Content-Disposition": 'attachment; filename="invitations.csv"'},
+    )
+    write = csv.writer(response, quoting=csv.QUOTE_ALL).writerow
+    write((_("For"), _("Link"), _("Role"), _("Expires")))
+    for link in links:
+        invitation = link.invitation
+        expires = timezone.localtime(invitation.expires_at).isoformat(sep=" ", timespec="minutes")
+        write((escape(invitation.made_for), link.url, invitation.get_role_display(), expires))
+    return response
+
+
+def _links_of(request: MemberRequest, secrets: list[str]) -> list[InvitationLink]:
+    own = Invitation.objects.filter(created_by=request.user)
+    found = (link_of(row, secret) for secret in secrets for row in own.with_secret(secret))
+    return list(found)
