@@ -17,6 +17,7 @@ from generations.models import (
     UpstreamGate,
     bulk,
 )
+from generations.models.money import Limit, LimitRequest, Price, Window
 from generations.permissions import Role
 from tests.builders import make_admin, make_generation, make_member, make_submission
 
@@ -56,6 +57,12 @@ def populate() -> Member:
     Collection.objects.create(name=HOSTILE[0][:80], created_by=admin).add(shown, admin)
     make_generation(Status.SUCCEEDED, owner=admin, is_private=True, prompt=HOSTILE[1])
     Picture.objects.filter(pk=short.pictures.all()[0].pk).trash(admin)
+    Price.objects.create(engine="kling", model="*", amount_e4=1200)
+    for window in Window:
+        Limit.objects.put(Limit.Scope.TEAM, window, money_e4=1_000_000, images=100)
+    LimitRequest.objects.create(
+        person=make_member("ask"), amount_e4=50_000, reason=HOSTILE[0][:300]
+    )
     UpstreamGate.for_engine().pause(admin, HOSTILE[0][:60])
     make_member(HOSTILE[0][:150], is_active=False, role=Role.VIEWER)
     terms = InvitationTerms(Role.MEMBER, timezone.now() + timedelta(days=7), max_uses=5)
@@ -87,6 +94,7 @@ def all_pages() -> dict[str, str]:
         "trash": "/trash/",
         "history": "/history/",
         "settings": "/settings/",
+        "usage": "/usage/",
         "change password": "/settings/password/",
         "queue": "/queue/",
         "people": "/people/",

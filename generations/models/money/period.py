@@ -71,7 +71,7 @@ class PeriodQuerySet(models.QuerySet["Period"]):
             starts_at__gt=at - MAX_LENGTH,
             starts_at__lte=at,
             ends_at__gt=at,
-        )
+        ).order_by()
         rows = recent.filter(member=None).union(recent.filter(member=member))
         return {row.kind: row for row in rows}
 
