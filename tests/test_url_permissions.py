@@ -1,0 +1,217 @@
+"""Every URL as every kind of person. A new URL without an expectation here fails the test."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.contrib import admin
+from django.db import transaction
+from django.http import HttpResponse
+from django.test import Client
+from django.urls import URLPattern, URLResolver, get_resolver
+from django.utils import timezone
+
+from generations.models import (
+    Collection,
+    Generation,
+    Invitation,
+    InvitationTerms,
+    Member,
+    Status,
+)
+from generations.models.money import LimitRequest
+from generations.permissions import Role
+from tests.builders import make_generation, make_member, picture_ids
+from tests.conftest import client_for
+from tests.forms import form_data
+
+pytestmark = pytest.mark.django_db
+
+PEOPLE = ("anonymous", "disabled", "viewer", "member", "other", "admin", "owner")
+OPEN = frozenset(PEOPLE)
+SIGNED_IN = OPEN - {"anonymous", "disabled"}
+MAKERS = SIGNED_IN - {"viewer"}
+OWN = MAKERS - {"other"}  # the rows of this test belong to "member"
+ADMINS = frozenset({"admin", "owner"})
+
+
+@dataclass(frozen=True)
+class Visit:
+    """A request and who may make it. `{generation}` and the like are the ids of the test's rows."""
+
+    url: str
+    allowed: frozenset[str]
+    method: str = "get"
+    data: dict[str, Any] = field(default_factory=dict)
+
+
+def post(url: str, allowed: frozenset[str], **data: Any) -> Visit:
+    return Visit(url, allowed, "post", data)
+
+
+VISITS: dict[str, list[Visit]] = {
+    "studio": [Visit("/", SIGNED_IN), post("/", MAKERS, **form_data())],
+    "changes": [Visit("/cards/changes", SIGNED_IN)],
+    "generation": [Visit("/generations/{generation}/", SIGNED_IN)],
+    "variations": [Visit("/generations/{generation}/variations/", MAKERS)],
+    "enter-task-id": [post("/generations/{generation}/enter-task-id/", ADMINS)],
+    "action": [post("/generations/{generation}/dismiss/", OWN)],
+    "queue": [Visit("/queue/", ADMINS), post("/queue/", ADMINS, reason="Maintenance")],
+    "resume-queue": [post("/queue/resume", ADMINS)],
+    "similar": [Visit("/similar", SIGNED_IN)],
+    "history": [Visit("/history/", SIGNED_IN)],
+    "gallery": [Visit("/gallery/", SIGNED_IN)],
+    "picture": [Visit("/pictures/{picture}/", SIGNED_IN)],
+    "bulk": [
+        post("/pictures/bulk/favourite", SIGNED_IN, picture="{picture}"),
+        post("/pictures/bulk/tag", MAKERS, picture="{picture}", tag="blue"),
+        post("/pictures/bulk/trash", MAKERS, picture="{picture}"),
+    ],
+    "download": [post("/pictures/download", SIGNED_IN, picture="{picture}")],
+    "compare": [Visit("/compare/?picture={picture}", SIGNED_IN)],
+    "collections": [Visit("/collections/", SIGNED_IN), post("/collections/", MAKERS, name="Sea")],
+    "collection": [
+        Visit("/collections/{collection}/", SIGNED_IN),
+        post("/collections/{collection}/", MAKERS, name="Sea"),
+    ],
+    "arrange": [
+        post("/collections/{collection}/arrange", MAKERS, action="cover", picture="{picture}")
+    ],
+    "delete-collection": [post("/collections/{collection}/delete", OWN)],
+    "trash": [Visit("/trash/", SIGNED_IN)],
+    "delete-permanently": [post("/trash/delete", ADMINS, picture="{picture}")],
+    "usage": [Visit("/usage/", SIGNED_IN)],
+    "ask-for-more": [post("/usage/ask", MAKERS, amount="1", reason="a poster")],
+    "grant-more": [post("/usage/requests/{request}/grant", ADMINS)],
+    "decline-more": [post("/usage/requests/{request}/decline", ADMINS)],
+    "mark-read": [post("/usage/read", SIGNED_IN)],
+    "settings": [Visit("/settings/", SIGNED_IN), post("/settings/", SIGNED_IN)],
+    "account_change_password": [Visit("/settings/password/", SIGNED_IN)],
+    "people": [Visit("/people/", ADMINS)],
+    "invite": [post("/people/invite/one", ADMINS)],
+    "invitations-csv": [post("/people/invitations.csv", ADMINS)],
+    "revoke-invitation": [post("/people/invitations/{invitation}/revoke", ADMINS)],
+    "person": [Visit("/people/{member}/", ADMINS), post("/people/{member}/", ADMINS)],
+    "disable-person": [
+        Visit("/people/{member}/disable/", ADMINS),
+        post("/people/{member}/disable/", ADMINS),
+    ],
+    "enable-person": [post("/people/{disabled}/enable", ADMINS)],
+    "hand-over": [Visit("/people/{disabled}/hand-over/", ADMINS)],
+    "invitation": [Visit("/invitations/unknown/", frozenset())],  # 404 for everybody
+    "file": [Visit("/files/{picture}/thumbnail", SIGNED_IN)],
+    "reference": [Visit("/references/999", frozenset())],  # 404: there is none
+    "account_login": [Visit("/accounts/login/", OPEN)],
+    "account_logout": [post("/accounts/logout/", SIGNED_IN)],
+    "healthz": [Visit("/healthz", OPEN)],
+}
+
+
+@pytest.fixture
+def ids(media_root: Any) -> dict[str, int]:
+    people = {
+        "disabled": make_member("disabled", is_active=False),
+        "viewer": make_member("viewer", role=Role.VIEWER),
+        "member": make_member("member"),
+        "other": make_member("other"),
+        "admin": make_member("admin", role=Role.ADMIN),
+        "owner": make_member("owner", role=Role.OWNER),
+    }
+    done = make_generation(Status.SUCCEEDED, owner=people["member"])
+    [picture] = picture_ids(done)
+    collection = Collection.objects.create(name="Pears", created_by=people["member"])
+    collection.add([picture], people["member"])
+    terms = InvitationTerms(Role.MEMBER, timezone.now() + timedelta(days=1))
+    [(invitation, _secret)] = Invitation.objects.invite(people["admin"], terms)
+    rows = {
+        "generation": make_generation(Status.UNCONFIRMED, owner=people["member"]).pk,
+        "picture": picture,
+        "collection": collection.pk,
+        "request": LimitRequest.objects.create(person=people["other"], images=1, reason="x").pk,
+        "invitation": invitation.pk,
+    }
+    return {name: person.pk for name, person in people.items()} | rows
+
+
+def names(patterns: list[Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """The names of all URLs, with their namespace, and their routes."""
+    for pattern in patterns:
+        if isinstance(pattern, URLResolver):
+            inner = f"{prefix}{pattern.namespace}:" if pattern.namespace else prefix
+            yield from names(pattern.url_patterns, inner)
+        elif isinstance(pattern, URLPattern):
+            yield f"{prefix}{pattern.name or ''}", str(pattern.pattern)
+
+
+def test_every_url_has_an_expectation() -> None:
+    found = {name for name, _route in names(get_resolver().url_patterns)}
+    ours = {name for name in found if name and ":" not in name}
+    assert ours == VISITS.keys()
+
+
+@pytest.mark.parametrize("name", VISITS)
+def test_url_is_open_only_to_those_it_is_for(name: str, ids: dict[str, int]) -> None:
+    for visit in VISITS[name]:
+        for person in PEOPLE:
+            with transaction.atomic():
+                response = _visit(visit, person, ids)
+                transaction.set_rollback(True)
+            is_allowed = person in visit.allowed
+            assert _is_open(response) == is_allowed, (
+                f"{visit.method} {visit.url} as {person}: {response.status_code}"
+            )
+
+
+def _visit(visit: Visit, person: str, ids: dict[str, int]) -> HttpResponse:
+    client = _client(person)
+    url = visit.url.format(**ids)
+    data = {
+        key: value.format(**ids) if isinstance(value, str) else value
+        for key, value in visit.data.items()
+    }
+    if "/generations/" in visit.url:
+        data["version"] = Generation.objects.get(pk=ids["generation"]).version
+    response: Any = getattr(client, visit.method)(url, data or None)
+    return response  # type: ignore[no-any-return]
+
+
+def _client(person: str) -> Client:
+    """A signed-in client. The session of a disabled person was opened before."""
+    return Client() if person == "anonymous" else client_for(Member.objects.get(username=person))
+
+
+def _is_open(response: HttpResponse) -> bool:
+    to_sign_in = response.status_code == 302 and "/accounts/login/" in response["Location"]
+    assert response.status_code != 405, "the visit has the wrong method"
+    assert response.status_code < 500 or response["Content-Type"] == "application/json"  # health
+    return response.status_code not in (403, 404) and not to_sign_in
+
+
+def admin_urls() -> Iterator[str]:
+    """Every page of the admin area, with a number for what a route leaves open."""
+    for each in admin.site._registry:
+        base = f"/admin/{each._meta.app_label}/{each._meta.model_name}/"
+        yield from (base, f"{base}add/", *(f"{base}1/{page}/" for page in ADMIN_PAGES))
+    yield from ("/admin/", "/admin/generations/", "/admin/generations/member/1/password/")
+
+
+ADMIN_PAGES = ("change", "delete", "history")
+
+
+@pytest.mark.parametrize("person", ["anonymous", "disabled", "viewer", "member", "other"])
+def test_admin_area_is_closed_to_others(person: str, ids: dict[str, int]) -> None:
+    client = _client(person)
+    for url in admin_urls():
+        response: Any = client.get(url)
+        assert response.status_code == 302, url
+        assert "/login/" in response["Location"], url
+
+
+@pytest.mark.parametrize("person", ["admin", "owner"])
+def test_admin_area_is_open_to_admins(person: str, ids: dict[str, int]) -> None:
+    client = _client(person)
+    for each in admin.site._registry:
+        url = f"/admin/{each._meta.app_label}/{each._meta.model_name}/"
+        assert client.get(url).status_code == 200, url
