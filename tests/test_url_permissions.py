@@ -183,7 +183,7 @@ def _client(person: str) -> Client:
 
 
 def _is_open(response: HttpResponse) -> bool:
-    to_sign_in = response.status_code == 302 and "/accounts/login/" in response["Location"]
+    to_sign_in = response.status_code == 302 and "/accounts/login/?next=" in response["Location"]
     assert response.status_code != 405, "the visit has the wrong method"
     assert response.status_code < 500 or response["Content-Type"] == "application/json"  # health
     return response.status_code not in (403, 404) and not to_sign_in
