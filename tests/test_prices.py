@@ -1,5 +1,6 @@
 """Prices on pages: on the button, in the facts, and when a request is refused."""
 
+import html
 import json
 import re
 from datetime import timedelta
@@ -35,6 +36,14 @@ def button(page: str) -> str:
     found = re.search(r'id="generate-label">([^<]*)<', page)
     assert found
     return found[1]
+
+
+def prices_of(page: str) -> dict[str, Any]:
+    """What the script of the page knows."""
+    found = re.search(r'data-prices="([^"]*)"', page)
+    assert found
+    prices: dict[str, Any] = json.loads(html.unescape(found[1]))
+    return prices
 
 
 # --- amounts -------------------------------------------------------------------------------------
@@ -108,9 +117,7 @@ def test_button_says_number_and_price(owner_client: Client) -> None:
     set_price("0.12")
     page = owner_client.get("/?example=2").content.decode()
     assert button(page) == "Generate 1 image · $0.12"
-    data = re.search(r'<script id="prices" type="application/json">(.*?)</script>', page, re.S)
-    assert data
-    prices = json.loads(data[1])
+    prices = prices_of(page)
     assert prices["labels"]["reference"][3] == "Generate 4 images · $0.48"
     assert prices["units"] == {"": "1200", "reference": "1200"}
 
@@ -120,10 +127,12 @@ def test_price_of_an_option_is_known_to_the_page(owner_client: Client, settings:
     set_price("0.12")
     set_price("0.20", option="2k+reference")
     page = owner_client.get("/").content.decode()
-    data = re.search(r'<script id="prices" type="application/json">(.*?)</script>', page, re.S)
-    assert data
-    units = json.loads(data[1])["units"]
-    assert units == {"1k|": "1200", "1k|reference": "1200", "2k|": "1200", "2k|reference": "2000"}
+    assert prices_of(page)["units"] == {
+        "1k|": "1200",
+        "1k|reference": "1200",
+        "2k|": "1200",
+        "2k|reference": "2000",
+    }
 
 
 def test_price_is_frozen_in_the_row(owner_client: Client, owner: Member) -> None:

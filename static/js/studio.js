@@ -25,7 +25,7 @@ function showPromptLength() {
 /** The label with the price of the selected number and options, all of which the server wrote. */
 function showButtonLabel() {
   const selected = form().querySelector("[name=n]:checked");
-  const { fields, labels, units } = JSON.parse(byId("prices").textContent);
+  const { fields, labels, units } = JSON.parse(form().dataset.prices);
   const values = fields.map((name) => form().elements.namedItem(name).value);
   const key = [...values, hasReference() ? "reference" : ""].join("|");
   if (!selected || !labels[key]) return;

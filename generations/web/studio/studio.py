@@ -1,5 +1,6 @@
 """The home page: the composer, in which a member writes a request, and the feed of their cards."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -162,7 +163,7 @@ def _composer(form: GenerationForm) -> dict[str, Any]:
     price_key = _price_key(form, prices)
     return {
         "form": form,
-        "prices": prices.as_json(),
+        "prices": json.dumps(prices.as_json(), ensure_ascii=False),
         "seen_prices": prices.units[price_key],
         "generate_label": _generate_label(form, prices.labels[price_key]),
         "left": left_line(form.member),
