@@ -121,7 +121,7 @@ ACTIONS = st.sampled_from(WEIGHTED).flatmap(
     lambda name: st.tuples(st.just(name), st.fixed_dictionaries(ARGUMENTS[name][1]))
 )
 SETTINGS = settings(
-    max_examples=24,
+    max_examples=20,
     stateful_step_count=50,
     derandomize=True,
     deadline=None,
