@@ -22,7 +22,7 @@ from generations.models import (
     TransitionReason,
 )
 from generations.models.money import LedgerEntry, Limit, LimitRequest, Period, Window, ledger
-from generations.models.money.period import COUNTERS, boundaries
+from generations.models.money.period import COUNTERS, ORDER, boundaries
 from generations.operations import ledger_check
 
 pytestmark = pytest.mark.django_db
@@ -497,6 +497,16 @@ def test_clock_that_jumps_back_makes_no_second_period(
             assert day.ends_at <= following.starts_at
         assert Period.objects.filter(member=member, window=Window.MONTH).count() == 1
     check()
+
+
+def test_period_that_another_request_has_just_begun_is_not_begun_again(owner: Member) -> None:
+    """Of two requests at once, the second may see the first one's period only when it inserts."""
+    press(owner, "a")
+    for kind in ORDER:
+        period = Period.objects.all()._new(kind, owner, timezone.now(), Team.objects.current().zone)
+        assert period.starts_at < period.ends_at
+        with pytest.raises(IntegrityError, match=r"(?i)unique"), transaction.atomic():
+            period.save()
 
 
 # --- more ----------------------------------------------------------------------------------------
