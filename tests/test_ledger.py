@@ -22,6 +22,7 @@ from generations.models import (
     TransitionReason,
 )
 from generations.models.money import LedgerEntry, Limit, LimitRequest, Period, Window, ledger
+from generations.models.money.limit import LimitQuerySet
 from generations.models.money.period import COUNTERS, ORDER, boundaries
 from generations.operations import ledger_check
 
@@ -364,6 +365,18 @@ def test_refusal_offers_what_fits_the_limit_that_is_short(owner: Member) -> None
     assert refusal.value.fitting == 3
     press(owner, "b", n=3)
     check()
+
+
+def test_refusal_by_a_limit_that_is_removed_meanwhile(
+    owner: Member, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On PostgreSQL a second look at the limits may find another state."""
+    set_limit(owner, money_e4=CENT)
+    looks = iter([Limit.objects.in_force(owner)])
+    monkeypatch.setattr(LimitQuerySet, "in_force", lambda *args: next(looks, {}))
+    with pytest.raises(LimitReached) as refusal:
+        press(owner, "a")
+    assert refusal.value.allowance.left_e4 == CENT
 
 
 def test_own_limit_wins_over_the_role_and_the_role_over_the_default(owner: Member) -> None:

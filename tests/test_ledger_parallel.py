@@ -83,6 +83,11 @@ def test_exactly_ten_pass_the_day_of_a_person(
     servers[0].manage("limit", "set", "--member", "ann", "--day-money", LIMIT)
     _press_and_expect_ten(servers, visitors, ["ann"])
     assert _reserved(servers[0], "day", "ann") == MONEY_FOR * PRICE_E4
+    warnings = servers[0].rows(
+        """SELECT w.percent FROM generations_budgetwarning w
+           JOIN generations_member m ON m.id = w.person_id WHERE m.username = 'ann' ORDER BY 1"""
+    )
+    assert [row["percent"] for row in warnings] == [50, 80, 95, 100], "each threshold, once"
 
 
 def test_exactly_ten_pass_the_month_of_a_person(

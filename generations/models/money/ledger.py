@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.apps import apps
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import F, Q, Sum
 from django.utils import timezone
 
@@ -84,9 +84,12 @@ class LimitReached(Exception):
 def allowances(member: Member, at: datetime | None = None) -> list[Allowance]:
     """Return what is left of each limit of the team and of this member. Writes nothing."""
     limits = Limit.objects.in_force(member)
-    if not limits:
-        return []
-    at = at or timezone.now()
+    return _allowances(member, limits, at or timezone.now()) if limits else []
+
+
+def _allowances(
+    member: Member, limits: dict[tuple[bool, str], Limit], at: datetime
+) -> list[Allowance]:
     zone = Team.objects.current().zone
     periods = Period.objects.current(member, at, zone, create=False)
     _add_grants(member, [each for each in periods if each.is_new])
@@ -158,9 +161,8 @@ def reserve(
         if not changed:
             for reserved in periods[:number]:  # so that it is not part of what is left
                 _move(reserved, reserved_e4=-quote.total_e4, reserved_images=-quote.n)
-            raise _limit_reached(member, period, quote, at)
-        if limit:
-            _warn(period, limit, quote)
+            raise _limit_reached(_allowances(member, limits, at), period, quote)
+    _warn(periods, limits, quote)
     LedgerEntry.objects.bulk_create(
         LedgerEntry(
             at=at,
@@ -183,14 +185,24 @@ def reserve(
     )
 
 
-def _warn(period: Period, limit: Limit, quote: Quote) -> None:
-    """Warn of the thresholds that this reservation crosses. `period` is as read before it."""
-    if limit.money_e4:
-        most, used = limit.money_e4 + period.granted_e4, period.used_e4
-        BudgetWarning.objects.warn(period, before=used, after=used + quote.total_e4, most=most)
-    if limit.images:
-        most, used = limit.images + period.granted_images, period.used_images
-        BudgetWarning.objects.warn(period, before=used, after=used + quote.n, most=most)
+def _warn(periods: Sequence[Period], limits: dict[tuple[bool, str], Limit], quote: Quote) -> None:
+    """Warn of the thresholds that this reservation crosses. `periods` are as read before it."""
+    limited = [period for period in periods if period.kind in limits]
+    if limited and connection.features.has_select_for_update:
+        # Others may have reserved after they were read. Now the rows are locked.
+        current = Period.objects.in_bulk([period.pk for period in limited])
+        limited = [current[period.pk] for period in limited]
+        for period in limited:
+            period.reserved_e4 -= quote.total_e4
+            period.reserved_images -= quote.n
+    for period in limited:
+        limit = limits[period.kind]
+        if limit.money_e4:
+            most, used = limit.money_e4 + period.granted_e4, period.used_e4
+            BudgetWarning.objects.warn(period, before=used, after=used + quote.total_e4, most=most)
+        if limit.images:
+            most, used = limit.images + period.granted_images, period.used_images
+            BudgetWarning.objects.warn(period, before=used, after=used + quote.n, most=most)
 
 
 def _within(limit: Limit | None, quote: Quote) -> Q:
@@ -205,8 +217,7 @@ def _within(limit: Limit | None, quote: Quote) -> Q:
     return condition
 
 
-def _limit_reached(member: Member, refused: Period, quote: Quote, at: datetime) -> LimitReached:
-    standing = allowances(member, at)
+def _limit_reached(standing: list[Allowance], refused: Period, quote: Quote) -> LimitReached:
     allowance = next(each for each in standing if (each.is_team, each.window) == refused.kind)
     return LimitReached(allowance, quote, min(each.fits(quote) for each in standing))
 
