@@ -140,7 +140,7 @@ def _press(visitor: Visitor, prompt: str, n: int) -> int:
     def is_answered() -> bool:
         try:
             statuses.append(visitor.generate(prompt, nonce=nonce, n=n).status_code)
-        except (requests.ConnectionError, requests.Timeout):
+        except requests.RequestException:  # killed, perhaps in the middle of its answer
             return False
         return statuses[-1] in (200, 422)
 
