@@ -20,7 +20,7 @@ from tests.bench.gallery import gallery
 from tests.bench.in_flight import in_flight
 from tests.bench.lighthouse import lighthouse
 from tests.bench.mix import FAULT_PERCENT, mix
-from tests.bench.money import money
+from tests.bench.money import budget_under_kills, press_to_card
 from tests.bench.report import cpu_seconds, percentile, print_figure, pss_megabytes, timestamp
 from tests.bench.soak import soak
 from tests.installation import Installation, Visitor, wait_until
@@ -64,7 +64,9 @@ def main() -> None:
         if "mix" in sections:
             mix(numbers[0] if numbers else FAULT_PERCENT, **settings)
         if "money" in sections:
-            money(**settings)
+            budget_under_kills(settings)
+            with database() as another:
+                press_to_card(another)
         if "gallery" in sections:
             gallery(numbers or GALLERY_ROWS, **settings)
         if "lighthouse" in sections:
@@ -78,7 +80,7 @@ def database() -> Iterator[dict[str, object]]:
     if not server:
         yield {}
         return
-    name = f"klingweb_bench_{os.getpid()}"
+    name = f"klingweb_bench_{uuid4().hex}"
     with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}")
         try:

@@ -32,12 +32,6 @@ USED = """SELECT charged_e4 + reserved_e4 AS used FROM generations_period
           WHERE member_id IS NULL AND "window" = 'month' ORDER BY starts_at DESC LIMIT 1"""
 
 
-def money(**settings: object) -> None:
-    """Print both sections."""
-    budget_under_kills(settings)
-    press_to_card(settings)
-
-
 # --- a budget under kills ------------------------------------------------------------------------
 
 
