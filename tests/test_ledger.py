@@ -22,7 +22,8 @@ from generations.models import (
     TransitionReason,
 )
 from generations.models.money import LedgerEntry, Limit, LimitRequest, Period, Window, ledger
-from generations.models.money.period import COUNTERS, boundaries
+from generations.models.money.limit import LimitQuerySet
+from generations.models.money.period import COUNTERS, ORDER, boundaries
 from generations.operations import ledger_check
 
 pytestmark = pytest.mark.django_db
@@ -247,6 +248,22 @@ def test_downloading_again_charges_nothing(owner: Member) -> None:
     check()
 
 
+def test_downloading_again_charges_nothing_after_a_change_of_the_rule(owner: Member) -> None:
+    row = press(owner, "a", n=4)
+    run(row)
+    assert row.mark_fetching(["https://files.example/0.png"])
+    row.pictures.update(state=Picture.State.LOST)
+    assert row.finish_if_complete()
+    Team(charged_images=Team.ChargedImages.REQUESTED).save()
+    row.refresh_from_db()
+    assert row.fetch_again(owner, row.version)
+    store(row)
+    assert row.finish_if_complete()
+    row.refresh_from_db()
+    assert row.charged_e4 == figures(owner)[1] == 12 * CENT
+    check()
+
+
 def test_correction_sets_an_amount_in_the_same_periods(owner: Member, admin: Member) -> None:
     row = press(owner, "a", n=2)
     run(row)
@@ -254,6 +271,40 @@ def test_correction_sets_an_amount_in_the_same_periods(owner: Member, admin: Mem
     ledger.correct(row.pk, 1, 12 * CENT, admin, "the gateway charged one")
     ledger.correct(row.pk, 1, 0, admin, "and gave it back")
     assert figures(owner)[:2] == figures(None)[:2] == (0, 0)
+    check()
+
+
+def test_correction_is_shown_by_the_row(owner: Member, admin: Member) -> None:
+    row = unconfirmed(owner, "a")
+    assert row.send_again(owner, row.version, quote(unit_e4=20 * CENT))
+    assert row.cancel(owner, row.version)
+    ledger.correct(row.pk, 1, 0, admin, "the first attempt was not charged")
+    ledger.correct(row.pk, 2, 20 * CENT, admin, "the second was")
+    row.refresh_from_db()
+    assert row.charged_e4 == figures(owner)[1] == 20 * CENT
+    check()
+
+
+def test_correction_is_never_negative(owner: Member, admin: Member) -> None:
+    row = press(owner, "a")
+    assert row.cancel(owner, row.version)
+    with pytest.raises(ValueError, match="negative"):
+        ledger.correct(row.pk, 1, -1, admin, "a typing error")
+
+
+def test_images_after_a_dismissal_keep_the_correction_of_a_person(
+    owner: Member, admin: Member
+) -> None:
+    """Else the charge would be negative, and the row could never end."""
+    row = press(owner, "a", n=4)
+    run(row)
+    row.mark_late()
+    assert row.abandon(owner, row.version)
+    ledger.correct(row.pk, 1, 0, admin, "the gateway charged nothing")
+    finish(row, 3)
+    row.refresh_from_db()
+    assert (row.status, row.charged_e4) == (Status.SUCCEEDED, 0)
+    assert figures(owner)[:2] == (0, 0)
     check()
 
 
@@ -302,6 +353,30 @@ def test_refusal_says_what_is_left_and_what_fits(owner: Member) -> None:
     assert refusal.value.fitting == 1, "18 cents are left for the day"
     assert allowance.renews_at == Period.objects.get(member=None, window=Window.MONTH).ends_at
     assert not owner.generations.filter(idempotency_key="b").exists(), "nothing is written"
+
+
+def test_refusal_offers_what_fits_the_limit_that_is_short(owner: Member) -> None:
+    """The other limits must not count the refused request itself."""
+    set_limit(None, money_e4=100 * CENT, images=8)
+    set_limit(owner, Window.DAY, money_e4=36 * CENT)
+    with pytest.raises(LimitReached) as refusal:
+        press(owner, "a", n=8)
+    assert (refusal.value.allowance.is_team, refusal.value.allowance.window) == (False, "day")
+    assert refusal.value.fitting == 3
+    press(owner, "b", n=3)
+    check()
+
+
+def test_refusal_by_a_limit_that_is_removed_meanwhile(
+    owner: Member, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On PostgreSQL a second look at the limits may find another state."""
+    set_limit(owner, money_e4=CENT)
+    looks = iter([Limit.objects.in_force(owner)])
+    monkeypatch.setattr(LimitQuerySet, "in_force", lambda *args: next(looks, {}))
+    with pytest.raises(LimitReached) as refusal:
+        press(owner, "a")
+    assert refusal.value.allowance.left_e4 == CENT
 
 
 def test_own_limit_wins_over_the_role_and_the_role_over_the_default(owner: Member) -> None:
@@ -435,6 +510,16 @@ def test_clock_that_jumps_back_makes_no_second_period(
             assert day.ends_at <= following.starts_at
         assert Period.objects.filter(member=member, window=Window.MONTH).count() == 1
     check()
+
+
+def test_period_that_another_request_has_just_begun_is_not_begun_again(owner: Member) -> None:
+    """Of two requests at once, the second may see the first one's period only when it inserts."""
+    press(owner, "a")
+    for kind in ORDER:
+        period = Period.objects.all()._new(kind, owner, timezone.now(), Team.objects.current().zone)
+        assert period.starts_at < period.ends_at
+        with pytest.raises(IntegrityError, match=r"(?i)unique"), transaction.atomic():
+            period.save()
 
 
 # --- more ----------------------------------------------------------------------------------------

@@ -28,6 +28,7 @@ from generations.models import (
     Tag,
     UpstreamGate,
 )
+from generations.models.money import append_only
 from generations.models.search_text import normalize
 from generations.models.status import ACCEPTED, FINAL, Failure, Status
 from generations.search import search
@@ -381,6 +382,7 @@ def assert_schema_is_complete() -> None:
         unnamed = ("generations_", "__", "fk_")  # as Django and the database call the others
         assert {name for name in found.keys() - named if not name.startswith(unnamed)} == set()
     call_command("makemigrations", "--check", "--dry-run", verbosity=0)
+    assert append_only.is_protected(connection)
 
 
 @pytest.mark.usefixtures("empty_database")

@@ -20,6 +20,7 @@ from tests.bench.gallery import gallery
 from tests.bench.in_flight import in_flight
 from tests.bench.lighthouse import lighthouse
 from tests.bench.mix import FAULT_PERCENT, mix
+from tests.bench.money import budget_under_kills, press_to_card
 from tests.bench.report import cpu_seconds, percentile, print_figure, pss_megabytes, timestamp
 from tests.bench.soak import soak
 from tests.installation import Installation, Visitor, wait_until
@@ -34,12 +35,12 @@ IDLE_SECONDS = 30
 IN_FLIGHT = [100, 1_000, 5_000, 10_000]
 SOAK_MINUTES = 10
 GALLERY_ROWS = [1_000, 100_000]
-DEFAULT_SECTIONS = ["requests", "submits", "in-flight", "fair", "gallery", "lighthouse"]
+DEFAULT_SECTIONS = ["requests", "submits", "in-flight", "fair", "money", "gallery", "lighthouse"]
 
 
 def main() -> None:
     """`tests.bench [requests] [submits] [in-flight [N]] [soak [N]] [fair [N]] [mix [N]]
-    [gallery [N]] [lighthouse]`
+    [money] [gallery [N]] [lighthouse]`
 
     N is the number of tasks in flight, of minutes, of a fault, of requests with a fault in
     percent, or of generations; several are possible.
@@ -62,6 +63,10 @@ def main() -> None:
             fair(numbers, **settings)
         if "mix" in sections:
             mix(numbers[0] if numbers else FAULT_PERCENT, **settings)
+        if "money" in sections:
+            budget_under_kills(settings)
+            with database() as another:
+                press_to_card(another)
         if "gallery" in sections:
             gallery(numbers or GALLERY_ROWS, **settings)
         if "lighthouse" in sections:
@@ -75,7 +80,7 @@ def database() -> Iterator[dict[str, object]]:
     if not server:
         yield {}
         return
-    name = f"klingweb_bench_{os.getpid()}"
+    name = f"klingweb_bench_{uuid4().hex}"
     with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}")
         try:

@@ -1,4 +1,8 @@
-"""Database triggers that refuse to change or delete ledger entries, on both databases."""
+"""Database triggers that refuse to change or delete ledger entries, on both databases.
+
+SQLite rebuilds a table that a migration alters, and drops its triggers: such a migration of ledger
+entries must call `protect` afterwards.
+"""
 
 from typing import Any
 
@@ -11,6 +15,13 @@ _CREATE = {
         f"""CREATE TRIGGER IF NOT EXISTS {_NAME}_{action.lower()} BEFORE {action} ON {TABLE}
             BEGIN SELECT RAISE(ABORT, '{_MESSAGE}'); END"""
         for action in ("UPDATE", "DELETE")
+    ]
+    # INSERT OR REPLACE deletes the old row without calling the trigger for DELETE.
+    + [
+        f"""CREATE TRIGGER IF NOT EXISTS {_NAME}_insert BEFORE INSERT ON {TABLE}
+            WHEN EXISTS (SELECT 1 FROM {TABLE} WHERE id = NEW.id
+                         OR (key = NEW.key AND period_id = NEW.period_id))
+            BEGIN SELECT RAISE(ABORT, '{_MESSAGE}'); END"""  # noqa: S608
     ],
     "postgresql": [
         f"""CREATE OR REPLACE FUNCTION {_NAME}() RETURNS trigger LANGUAGE plpgsql AS
@@ -20,14 +31,16 @@ _CREATE = {
     ],
 }
 _REMOVE = {
-    "sqlite": [f"DROP TRIGGER IF EXISTS {_NAME}_{action}" for action in ("update", "delete")],
+    "sqlite": [
+        f"DROP TRIGGER IF EXISTS {_NAME}_{action}" for action in ("update", "delete", "insert")
+    ],
     "postgresql": [
         f"DROP TRIGGER IF EXISTS {_NAME} ON {TABLE}",
         f"DROP FUNCTION IF EXISTS {_NAME}()",
     ],
 }
 _EXISTS = {
-    "sqlite": "SELECT count(*) = 2 FROM sqlite_master WHERE type = 'trigger' AND name LIKE %s",
+    "sqlite": "SELECT count(*) = 3 FROM sqlite_master WHERE type = 'trigger' AND name LIKE %s",
     "postgresql": "SELECT count(*) > 0 FROM pg_trigger WHERE tgname LIKE %s",
 }
 

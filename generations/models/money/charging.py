@@ -7,6 +7,7 @@ from django.conf import settings
 
 from generations.models.status import Status
 from generations.models.team import Team
+from generations.models.transition import Transition
 
 from . import ledger
 
@@ -14,21 +15,20 @@ from . import ledger
 def end_reservations(pks: Sequence[int], from_status: Status, to_status: Status) -> None:
     """Charge or release what these generations have reserved. They have just become final.
 
-    Call it in the transaction of the transition. A generation that was final before, as when a
-    download is started again, keeps its charge, or is corrected if more images arrived.
+    Call it in the transaction of the transition. A generation that was final before keeps its
+    charge, as when a download is started again. Images after a dismissal correct it once.
     """
     rows = apps.get_model("generations", "Generation")._default_manager
     columns = ("pk", "n", "reservations", "charged_e4")
-    for pk, n, last, charged_e4 in rows.filter(pk__in=pks, reservations__gt=0).values_list(
-        *columns
-    ):
+    ended = rows.filter(pk__in=pks, reservations__gt=0).order_by("pk")
+    for pk, n, last, charged_e4 in ended.values_list(*columns):
         images = _charged_images(pk, n, from_status, to_status)
         if charged_e4 is None:
             # An earlier attempt that was never confirmed may have been charged as well.
             parts = [ledger.end(pk, number, n, "unconfirmed attempt") for number in range(1, last)]
             parts.append(ledger.end(pk, last, images, to_status.value))
             charged_e4 = sum(parts)
-        else:
+        elif _was_dismissed(pk):
             charged_e4 += ledger.correct_late(pk, last, images)
         rows.filter(pk=pk).update(charged_e4=charged_e4)
 
@@ -43,6 +43,12 @@ def _charged_images(pk: int, n: int, from_status: Status, to_status: Status) -> 
             is_listed = Team.objects.current().charged_images == Team.ChargedImages.LISTED
             return min(_listed_images(pk), n) if is_listed else n
     return n  # T9: dismissed, and perhaps charged
+
+
+def _was_dismissed(pk: int) -> bool:
+    """Whether the images that are now stored, or lost, arrived after a dismissal."""
+    downloads = Transition.objects.filter(generation=pk, to_status=Status.FETCHING)
+    return downloads.latest("pk").from_status == Status.ABANDONED
 
 
 def _listed_images(pk: int) -> int:

@@ -15,7 +15,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db import transaction
+from django.apps import apps
+from django.db import connection, transaction
 from django.db.models import F, Q, Sum
 from django.utils import timezone
 
@@ -83,9 +84,12 @@ class LimitReached(Exception):
 def allowances(member: Member, at: datetime | None = None) -> list[Allowance]:
     """Return what is left of each limit of the team and of this member. Writes nothing."""
     limits = Limit.objects.in_force(member)
-    if not limits:
-        return []
-    at = at or timezone.now()
+    return _allowances(member, limits, at or timezone.now()) if limits else []
+
+
+def _allowances(
+    member: Member, limits: dict[tuple[bool, str], Limit], at: datetime
+) -> list[Allowance]:
     zone = Team.objects.current().zone
     periods = Period.objects.current(member, at, zone, create=False)
     _add_grants(member, [each for each in periods if each.is_new])
@@ -148,16 +152,17 @@ def reserve(
     at = timezone.now()
     limits = Limit.objects.in_force(member)
     periods = _periods(member, at)
-    for period in periods:
+    for number, period in enumerate(periods):
         limit = limits.get(period.kind)
         changed = Period.objects.filter(_within(limit, quote), pk=period.pk).update(
             reserved_e4=F("reserved_e4") + quote.total_e4,
             reserved_images=F("reserved_images") + quote.n,
         )
         if not changed:
-            raise _limit_reached(member, period, quote, at)
-        if limit:
-            _warn(period, limit, quote)
+            for reserved in periods[:number]:  # so that it is not part of what is left
+                _move(reserved, reserved_e4=-quote.total_e4, reserved_images=-quote.n)
+            raise _limit_reached(_allowances(member, limits, at), period, quote)
+    _warn(periods, limits, quote)
     LedgerEntry.objects.bulk_create(
         LedgerEntry(
             at=at,
@@ -180,14 +185,24 @@ def reserve(
     )
 
 
-def _warn(period: Period, limit: Limit, quote: Quote) -> None:
-    """Warn of the thresholds that this reservation crosses. `period` is as read before it."""
-    if limit.money_e4:
-        most, used = limit.money_e4 + period.granted_e4, period.used_e4
-        BudgetWarning.objects.warn(period, before=used, after=used + quote.total_e4, most=most)
-    if limit.images:
-        most, used = limit.images + period.granted_images, period.used_images
-        BudgetWarning.objects.warn(period, before=used, after=used + quote.n, most=most)
+def _warn(periods: Sequence[Period], limits: dict[tuple[bool, str], Limit], quote: Quote) -> None:
+    """Warn of the thresholds that this reservation crosses. `periods` are as read before it."""
+    limited = [period for period in periods if period.kind in limits]
+    if limited and connection.features.has_select_for_update:
+        # Others may have reserved after they were read. Now the rows are locked.
+        current = Period.objects.in_bulk([period.pk for period in limited])
+        limited = [current[period.pk] for period in limited]
+        for period in limited:
+            period.reserved_e4 -= quote.total_e4
+            period.reserved_images -= quote.n
+    for period in limited:
+        limit = limits[period.kind]
+        if limit.money_e4:
+            most, used = limit.money_e4 + period.granted_e4, period.used_e4
+            BudgetWarning.objects.warn(period, before=used, after=used + quote.total_e4, most=most)
+        if limit.images:
+            most, used = limit.images + period.granted_images, period.used_images
+            BudgetWarning.objects.warn(period, before=used, after=used + quote.n, most=most)
 
 
 def _within(limit: Limit | None, quote: Quote) -> Q:
@@ -202,8 +217,7 @@ def _within(limit: Limit | None, quote: Quote) -> Q:
     return condition
 
 
-def _limit_reached(member: Member, refused: Period, quote: Quote, at: datetime) -> LimitReached:
-    standing = allowances(member, at)
+def _limit_reached(standing: list[Allowance], refused: Period, quote: Quote) -> LimitReached:
     allowance = next(each for each in standing if (each.is_team, each.window) == refused.kind)
     return LimitReached(allowance, quote, min(each.fits(quote) for each in standing))
 
@@ -236,10 +250,16 @@ def end(generation_id: int, reservation: int, charged_images: int, reason: str =
 
 
 def correct_late(generation_id: int, reservation: int, charged_images: int) -> int:
-    """Correct the charge of a dismissed request whose images arrived. Return the difference."""
+    """Correct the charge of a dismissed request whose images arrived. Return the difference.
+
+    A second call changes nothing, and a correction by a person stays.
+    """
     prefix = f"g{generation_id}.r{reservation}"
     ended = _entries(f"{prefix}.end")
-    if not ended or LedgerEntry.objects.filter(key=f"{prefix}.late").exists():
+    corrections = LedgerEntry.objects.filter(
+        generation_id=generation_id, reservation=reservation, kind=Kind.CORRECT
+    )
+    if not ended or corrections.exists():
         return 0
     images = charged_images - ended[0].charged_images
     amount_e4 = (ended[0].unit_price_e4 or 0) * images
@@ -259,29 +279,30 @@ def correct_late(generation_id: int, reservation: int, charged_images: int) -> i
 def correct(generation_id: int, reservation: int, amount_e4: int, by: Member, reason: str) -> None:
     """Set what a request was charged to another amount, in the periods of its reservation.
 
-    Raises ValueError if the request has no ended reservation.
+    Raises ValueError if the amount is negative, or the request has no ended reservation.
     """
+    if amount_e4 < 0:
+        raise ValueError("a charge is never negative")
+    rows = apps.get_model("generations", "Generation")._default_manager.filter(pk=generation_id)
     with transaction.atomic():
+        rows.select_for_update().first()  # before the periods, as in every transition
         ended = _entries(f"g{generation_id}.r{reservation}.end")
         if not ended:
             raise ValueError("only a request that has ended can be corrected")
-        charged = sum(
-            entry.charged_e4
-            for entry in LedgerEntry.objects.filter(
-                period=ended[0].period, generation_id=generation_id, reservation=reservation
-            )
+        of_first_period = LedgerEntry.objects.filter(
+            period=ended[0].period, generation_id=generation_id
         )
-        number = LedgerEntry.objects.filter(
-            period=ended[0].period, generation_id=generation_id, kind=Kind.CORRECT
-        ).count()
+        charged = sum(entry.charged_e4 for entry in of_first_period.filter(reservation=reservation))
+        number = of_first_period.filter(kind=Kind.CORRECT).count() + 1
         _append(
             ended,
             Kind.CORRECT,
-            f"g{generation_id}.r{reservation}.c{number + 1}",
+            f"g{generation_id}.r{reservation}.c{number}",
             reason,
             by=by,
             charged_e4=amount_e4 - charged,
         )
+        rows.update(charged_e4=F("charged_e4") + amount_e4 - charged)
 
 
 def grant(request: LimitRequest, by: Member, until: datetime) -> bool:

@@ -82,7 +82,8 @@ class PeriodQuerySet(models.QuerySet["Period"]):
         owner = None if is_team else member
         starts_at, ends_at = boundaries(window, at, zone)
         same = self.filter(upstream=current_upstream(), member=owner, window=window)
-        before = same.filter(starts_at__lte=at).order_by("-starts_at").first()
+        # Not the period around `at`, which another request may have committed since `_around`.
+        before = same.filter(starts_at__lte=at, ends_at__lte=at).order_by("-starts_at").first()
         after = same.filter(starts_at__gt=at).order_by("starts_at").first()
         return Period(
             upstream=current_upstream(),
