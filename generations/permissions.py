@@ -33,6 +33,7 @@ class Action(StrEnum):
     OPEN_ADMIN = "open-admin"
     SEE_INTERNALS = "see-internals"  # stored codes and responses of the API
     MANAGE_OWNERS = "manage-owners"
+    SET_UP_TEAM = "set-up-team"  # includes the API key
 
 
 class Scope(StrEnum):
@@ -49,7 +50,7 @@ _MEMBER = _VIEWER | {
     Action.ASK_FOR_MORE: Scope.ALL,
 }
 _ADMIN = dict.fromkeys(Action, Scope.ALL)
-del _ADMIN[Action.MANAGE_OWNERS]
+del _ADMIN[Action.MANAGE_OWNERS], _ADMIN[Action.SET_UP_TEAM]
 _OWNER = dict.fromkeys(Action, Scope.ALL)
 
 PERMISSIONS: dict[str, dict[Action, Scope]] = {

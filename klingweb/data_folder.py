@@ -8,7 +8,7 @@ from pathlib import Path
 
 from django.core.management.utils import get_random_secret_key
 
-from klingweb.environment import SettingError
+from klingweb.environment import API_KEY, SettingError
 
 FOLDER_MODE, FILE_MODE = 0o700, 0o600
 OPEN_TO_OTHERS = stat.S_IRWXG | stat.S_IRWXO
@@ -90,3 +90,34 @@ def _create(path: Path, text: str) -> None:
         os.fsync(file.fileno())
         with contextlib.suppress(FileExistsError):
             os.link(file.name, path)
+
+
+def upstream_key_file(folder: Path) -> Path:
+    """Where the set-up page stores the API key."""
+    return folder / "upstream-key"
+
+
+def stored_upstream_key(folder: Path) -> str:
+    """Return the API key that the set-up page has stored; empty if there is none."""
+    path = upstream_key_file(folder)
+    try:
+        key = private_file(path).read_text("ascii").strip() if path.exists() else ""
+    except (OSError, UnicodeDecodeError):
+        raise SettingError(f"The file {path} cannot be read: delete it, or mend it.") from None
+    if not API_KEY.fullmatch(key):
+        raise SettingError(f"The file {path} contains no API key: delete it, or write one into it.")
+    return key
+
+
+def write_private(path: Path, text: str) -> None:
+    """Replace the whole file at once; only this user may read it. Raises OSError."""
+    with tempfile.NamedTemporaryFile("w", dir=path.parent, encoding="ascii", delete=False) as file:
+        new = Path(file.name)
+        try:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+            new.replace(path)
+        except BaseException:
+            new.unlink()
+            raise

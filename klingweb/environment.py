@@ -38,6 +38,7 @@ POSTGRES_URL = re.compile(
     /(?P<name>[^/?#@]+)(?:\?(?P<options>[^?#@]*))?""",
     re.VERBOSE,
 )
+API_KEY = re.compile(r"[!#-&(-~]*")  # can be sent in a header, and has no quotes
 BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 MAX_SHOWN_CHARACTERS = 60  # of a value in an error
 
@@ -194,7 +195,7 @@ class Environment:
     def api_key(self, name: str) -> str:
         """Return a secret that can be sent in a header."""
         key = self.secret(name).strip()
-        if not re.fullmatch(r"[!#-&(-~]*", key):
+        if not API_KEY.fullmatch(key):
             raise SettingError(
                 f"{name} contains a space, a quote or a letter that no API key has: write the "
                 "key alone, without a comment behind it."

@@ -91,20 +91,21 @@ CONTENT_SECURITY_POLICY = {
 
 # --- the upstream ----------------------------------------------------------------------------
 
-UPSTREAM_KEY = env.api_key("KLINGWEB_UPSTREAM_KEY")
+# Else the key that was entered on the set-up page.
+UPSTREAM_KEY = env.api_key("KLINGWEB_UPSTREAM_KEY") or data_folder.stored_upstream_key(DATA_DIR)
 DEMO = not UPSTREAM_KEY  # without a key, the built-in simulator runs on this machine
 UPSTREAM_MODE = "simulator" if DEMO else "live"  # worker and pages only use rows of this mode
 SIMULATOR_PORT = env.port("KLINGWEB_SIMULATOR_PORT", 8799)
 SIMULATOR_KEY = "demo"
 SIMULATOR_SECONDS = env.range("KLINGWEB_SIMULATOR_SECONDS", "4-9", 0, 3600)
-UPSTREAM_URL = (
-    env.url(
-        "KLINGWEB_UPSTREAM_URL",
-        f"http://127.0.0.1:{SIMULATOR_PORT}" if DEMO else "https://api.yescale.io",
-    )
-    .geturl()
-    .rstrip("/")
-)
+
+
+def _upstream_url(default: str) -> str:
+    return env.url("KLINGWEB_UPSTREAM_URL", default).geturl().rstrip("/")
+
+
+GATEWAY_URL = _upstream_url("https://api.yescale.io")  # of a real key, also while there is none
+UPSTREAM_URL = _upstream_url(f"http://127.0.0.1:{SIMULATOR_PORT}") if DEMO else GATEWAY_URL
 UPSTREAM_PROFILE = env.choice("KLINGWEB_UPSTREAM_PROFILE", ("documented", "extended"), "documented")
 # Images in progress at once: the sum of n over all open tasks. 0: no limit of our own; the
 # upstream's 429 decides.
@@ -223,6 +224,7 @@ MIDDLEWARE = [
     "allauth.account.middleware.AccountMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     # Before the CSRF check, which reads the whole body: uploads without a session are not parsed.
+    "generations.web.middleware.first_start.FirstStart",
     "generations.web.middleware.access.LoginRequired",
     "generations.web.middleware.time_zone.ReaderTimeZone",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -291,6 +293,7 @@ ACCOUNT_RATE_LIMITS = {
     "sign_in_name": "100/h/key",
     "change_password": "5/m/user",
     "invitation": "20/m/ip",  # links that do not work, and forms with errors
+    "setup_code": "5/m/ip,20/h/ip",  # wrong codes on the set-up page
 }
 # Proxies in front of the web server, each of which appends to X-Forwarded-For. 0: not read at all.
 ALLAUTH_TRUSTED_PROXY_COUNT = env.integer("KLINGWEB_TRUSTED_PROXIES", 0, 0, 10)

@@ -16,6 +16,7 @@ from generations.engines import kling, registry
 from generations.engines.offer import Field
 from generations.models import Member
 from generations.models.money import append_only
+from generations.setup.team import Cache as first_start_cache
 from tests import worker_driver
 from tests.builders import make_admin, make_member
 from tests.simulator import Simulator
@@ -141,3 +142,9 @@ def _clear_caches() -> None:
     """Values cached in this process must not reach the next test."""
     estimates.clear_caches()
     caches["local"].clear()
+
+
+@pytest.fixture(autouse=True)
+def _first_start_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests without a person are about something else, except test_setup.py."""
+    monkeypatch.setattr(first_start_cache, "person_exists", True)

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -94,18 +94,27 @@ class Installation:
         return self
 
     def start(
-        self, part: str, *arguments: str, name: str = "", wrapper: Sequence[str] = ()
+        self,
+        part: str,
+        *arguments: str,
+        name: str = "",
+        wrapper: Sequence[str] = (),
+        output: Path | None = None,
     ) -> subprocess.Popen[bytes]:
         """Start `manage.py <part>` in the background.
 
-        A second process of the same part needs a `name`. `wrapper` is a command that runs it.
+        A second process of the same part needs a `name`. `wrapper` is a command that runs it. The
+        file `output` gets what it prints.
         """
-        process = subprocess.Popen(
-            [*wrapper, sys.executable, "manage.py", part, *arguments],
-            cwd=ROOT,
-            env=self.environment,
-            start_new_session=True,
-        )
+        with output.open("wb") if output else nullcontext() as printed:
+            process = subprocess.Popen(
+                [*wrapper, sys.executable, "manage.py", part, *arguments],
+                cwd=ROOT,
+                env=self.environment,
+                start_new_session=True,
+                stdout=printed,
+                stderr=printed and subprocess.STDOUT,
+            )
         self.processes[name or part] = process
         return process
 

@@ -11,7 +11,7 @@ from tests.forms import HTMX
 
 pytestmark = pytest.mark.django_db
 
-PUBLIC = {"/accounts/login/", "/healthz", "/favicon.ico", "/invitations/unknown/"}
+PUBLIC = {"/accounts/login/", "/healthz", "/favicon.ico", "/invitations/unknown/", "/setup/"}
 EXAMPLES = {
     "pk": "1",
     "action": "cancel",

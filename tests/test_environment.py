@@ -359,6 +359,32 @@ def test_empty_secret_key_file_is_named(monkeypatch: pytest.MonkeyPatch, tmp_pat
     assert "secret-key is empty: delete it" in error_of(monkeypatch)
 
 
+def test_key_of_the_set_up_page_is_used_unless_the_variable_has_one(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    demo = read(monkeypatch)
+    assert (demo["DEMO"], demo["UPSTREAM_URL"]) == (True, "http://127.0.0.1:8799")
+    path = tmp_path / "data/upstream-key"
+    path.write_text("sk-stored\n")
+    path.chmod(0o644)
+    live = read(monkeypatch, KLINGWEB_UPSTREAM_KEY="")
+    assert (live["DEMO"], live["UPSTREAM_KEY"]) == (False, "sk-stored")
+    assert live["UPSTREAM_URL"] == demo["GATEWAY_URL"] == "https://api.yescale.io"
+    assert mode_of(path) == 0o600
+    assert read(monkeypatch, KLINGWEB_UPSTREAM_KEY="sk-env")["UPSTREAM_KEY"] == "sk-env"
+
+
+@pytest.mark.parametrize("content", [b"two words", SECRET.encode() + b"\xff", b'"quoted"'])
+def test_file_without_an_api_key_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: bytes
+) -> None:
+    read(monkeypatch)
+    (tmp_path / "data/upstream-key").write_bytes(content)
+    error = error_of(monkeypatch)
+    assert "upstream-key" in error
+    assert SECRET not in error
+
+
 # --- every way to start ----------------------------------------------------------------------
 
 

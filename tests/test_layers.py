@@ -27,7 +27,15 @@ LAYERS: dict[str, set[str]] = {
         "generations.preview_widths",
         "generations.requests",
         "generations.search",
+        "generations.setup",  # which tests an API key: the one call of the upstream
         "generations.worker.tasks",
+    },
+    "generations.setup": {
+        "generations.engines",
+        "generations.engines.base",
+        "generations.models",
+        "generations.permissions",
+        "klingweb",  # its data folder, and what it accepts as an API key
     },
     "generations.estimates": {"generations.models"},
     "generations.requests": {
@@ -93,6 +101,7 @@ LAYERS: dict[str, set[str]] = {
         "generations.operations",
         "generations.permissions",
         "generations.processes",
+        "generations.setup",
         "generations.worker.tasks",
         "klingweb",  # the web server serves its application
     },

@@ -55,7 +55,9 @@ NO_PAGES = {
     "download", "enter-task-id", "resume-queue", "ask-for-more", "grant-more", "decline-more",
     "mark-read", "invite", "invitations-csv", "enable-person", "revoke-invitation",
     # Without a query of their own, or only for visitors who are not signed in.
-    "account_login", "healthz", "invitation",
+    "account_login", "healthz", "invitation", "favicon",
+    # Before the team has finished rows; their queries are about the team alone.
+    "setup", "setup-restart", "set-up-team",
 }  # fmt: skip
 
 

@@ -1,6 +1,7 @@
 """`manage.py run` before it starts processes: the first admin, the lock, demo requests."""
 
 import re
+from io import StringIO
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,10 @@ from generations.management.commands import run
 from generations.models import Member, Status
 from generations.permissions import Role
 from generations.processes import web_server
-from tests.builders import make_admin, make_generation
+from generations.setup import api_key
+from generations.setup import code as setup_code
+from klingweb import data_folder
+from tests.builders import make_admin, make_generation, make_member
 
 pytestmark = pytest.mark.django_db
 
@@ -59,6 +63,67 @@ def test_existing_admin_is_left_alone() -> None:
     admin = make_admin("lan")
     assert run._ensure_admin() == ""
     assert Member.objects.get() == admin
+
+
+def test_with_a_key_the_first_start_prints_the_address_of_the_set_up_page(
+    settings: Settings,
+) -> None:
+    settings.DEMO = False
+    first_step = run._first_step()
+    assert first_step.startswith(f"Set up your team: {settings.URL}/setup/?code=")
+    assert setup_code.matches(first_step.partition("code=")[2])
+    assert not Member.objects.exists()
+    again = run._first_step()
+    assert again != first_step
+    assert setup_code.matches(again.partition("code=")[2])
+
+
+def test_set_up_page_is_not_offered_once_a_person_exists(settings: Settings) -> None:
+    settings.DEMO = False
+    run._first_step()
+    make_admin("lan")
+    assert run._first_step() == ""
+    assert not setup_code.exists()
+
+
+def test_unattended_install_needs_no_set_up_page(settings: Settings) -> None:
+    settings.DEMO, settings.ADMIN_PASSWORD = False, "a quiet pear"
+    assert run._first_step() == "Sign in: user name admin, password from KLINGWEB_ADMIN_PASSWORD"
+    assert Member.objects.get().role == Role.OWNER
+    assert not setup_code.exists()
+
+
+def test_demo_starts_with_its_account(settings: Settings) -> None:
+    assert run._first_step().startswith("Sign in: user name admin, password ")
+    assert not setup_code.exists()
+
+
+def test_install_without_an_active_admin_gets_one(settings: Settings) -> None:
+    settings.DEMO = False
+    make_member("member")
+    assert run._first_step().startswith("Sign in: user name admin, password ")
+
+
+def test_key_entered_in_the_demo_restarts_after_a_moment(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command, now = run.Command(stdout=StringIO()), [1000.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    assert not command._must_restart()
+    api_key.store("sk-entered")
+    assert not command._must_restart()
+    now[0] += run.RESTART_SECONDS
+    assert command._must_restart()
+    assert command.stdout.getvalue().count("An API key was entered") == 1
+    assert "sk-entered" not in command.stdout.getvalue()
+
+
+@pytest.mark.parametrize("content", [" \n", "no key"])
+def test_file_without_a_key_does_not_restart_again_and_again(
+    settings: Settings, content: str
+) -> None:
+    data_folder.upstream_key_file(settings.DATA_DIR).write_text(content)
+    assert not run.Command()._must_restart()
 
 
 def test_second_run_on_one_data_folder_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -92,13 +92,13 @@ def test_start_is_prepared_in_a_process_of_its_own(monkeypatch: pytest.MonkeyPat
     ours = os.getpid()
 
     def prepare() -> dict[str, object]:
-        return {"error": "", "is_first_start": os.getpid() != ours, "hint": "a hint"}
+        return {"error": "", "is_first_start": os.getpid() != ours, "first_step": "a hint"}
 
     monkeypatch.setattr(run, "_prepare", prepare)
     command = run.Command()
     command._prepare()
     assert command.is_first_start
-    assert command.sign_in_hint == "a hint"
+    assert command.first_step == "a hint"
 
 
 def test_error_of_the_preparation_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ from .cards import actions, changes, generation_page
 from .gallery import bulk, collections, compare, download, gallery, picture, trash
 from .money import limit_requests, usage
 from .people import accept, links, people, person
+from .setup import pages as setup
 from .studio import prompt_history, reuse, similar, studio
 
 urlpatterns: list[URLPattern] = [
@@ -40,6 +41,7 @@ urlpatterns: list[URLPattern] = [
     path("usage/requests/<int:pk>/decline", limit_requests.decline, name="decline-more"),
     path("usage/read", usage.mark_read, name="mark-read"),
     path("settings/", preferences.preferences, name="settings"),
+    path("settings/team/", setup.own_team, name="set-up-team"),
     path("settings/password/", password.ChangePassword.as_view(), name="account_change_password"),
     path("people/", people.people, name="people"),
     path("people/invite/<slug:kind>", people.invite, name="invite"),
@@ -55,7 +57,9 @@ urlpatterns: list[URLPattern] = [
     path("accounts/login/", sign_in.SignIn.as_view(), name="account_login"),
     path("accounts/logout/", LogoutView.as_view(), name="account_logout"),
     path("admin/login/", sign_in.admin_sign_in),  # instead of a second sign-in page
+    path("setup/", setup.first_start, name="setup"),
+    path("setup/restart/", setup.restart, name="setup-restart"),
     path("healthz", health.healthz, name="healthz"),
     # Requested by browsers on pages without an icon link, such as the admin or a plain image.
-    path("favicon.ico", files.favicon),
+    path("favicon.ico", files.favicon, name="favicon"),
 ]

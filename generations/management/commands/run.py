@@ -14,6 +14,7 @@ from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import Error as DatabaseError
+from django.urls import reverse
 
 from generations.database_errors import explain, is_unavailable
 from generations.models import Generation, Member, TransitionReason
@@ -23,11 +24,14 @@ from generations.processes import web_server
 from generations.processes.forked import ForkedProcess, ForkError, call_in_fork
 from generations.processes.supervisor import ManagedProcess, keep_running, stop_in_order
 from generations.processes.watchdog import Watchdog
+from generations.setup import api_key
+from generations.setup import code as setup_code
 
 from . import web
 
 TICK_SECONDS = 0.5
 READY_SECONDS = 30.0
+RESTART_SECONDS = 3.0  # after a key was entered: the page that says so must load first
 
 
 class Command(BaseCommand):
@@ -36,6 +40,7 @@ class Command(BaseCommand):
     )
 
     stopping = False
+    restart_at: float | None = None  # of the monotonic clock
 
     def handle(self, *args: Any, **options: Any) -> None:
         signal.signal(signal.SIGTERM, self._stop)
@@ -48,17 +53,28 @@ class Command(BaseCommand):
         # In the background, and on the first start only: removed demo data is not added again.
         demo = ForkedProcess(_add_demo_data) if settings.DEMO and self.is_first_start else None
         self._print_when_ready()
-        while not self.stopping:
+        while not self.stopping and not self._must_restart():
             keep_running(processes + simulator, self.stderr.write)
             if demo and demo.poll() is not None:
                 demo = None
             time.sleep(TICK_SECONDS)
+        if demo:
+            demo.kill()
         # Worker and web first: the simulator must answer calls in progress.
         stop_in_order(processes, simulator)
         lock.close()
+        if not self.stopping:
+            _start_again()
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
         self.stopping = True
+
+    def _must_restart(self) -> bool:
+        """Whether an API key was entered in the demo, `RESTART_SECONDS` ago."""
+        if self.restart_at is None and settings.DEMO and api_key.is_stored():
+            self.stdout.write("An API key was entered. klingweb restarts to use it.\n")
+            self.restart_at = time.monotonic() + RESTART_SECONDS
+        return self.restart_at is not None and time.monotonic() >= self.restart_at
 
     def _check_ports(self) -> None:
         web.check_port("PORT", settings.BIND, settings.PORT)
@@ -73,7 +89,7 @@ class Command(BaseCommand):
             raise CommandError(f"The first step of the start failed ({error}).") from error
         if prepared["error"]:
             raise CommandError(prepared["error"])
-        self.is_first_start, self.sign_in_hint = prepared["is_first_start"], prepared["hint"]
+        self.is_first_start, self.first_step = prepared["is_first_start"], prepared["first_step"]
 
     def _processes(self) -> list[ManagedProcess]:
         return [ManagedProcess("the worker", Watchdog().run), *web.processes()]
@@ -89,8 +105,8 @@ class Command(BaseCommand):
                 break
             time.sleep(0.05)
         self.stdout.write(f"\nklingweb is running at {settings.URL}\n")
-        if self.sign_in_hint:
-            self.stdout.write(f"Sign in: {self.sign_in_hint}\n")
+        if self.first_step:
+            self.stdout.write(f"{self.first_step}\n")
         if settings.DEMO:
             self.stdout.write(
                 "Demo: no API key is set. Images are drawn on this machine and cost nothing.\n"
@@ -99,12 +115,15 @@ class Command(BaseCommand):
 
 
 def _prepare() -> dict[str, Any]:
-    """Prepare database, static files and first admin. `error` is one sentence, or empty."""
+    """Prepare database, static files and the first step of a person, which is a line to print.
+
+    `error` is one sentence, or empty.
+    """
     try:
         call_command("collectstatic", verbosity=0, interactive=False)
         call_command("migrate", verbosity=0, interactive=False)
         is_first_start = not Member.objects.admins().exists()
-        hint = _ensure_admin()
+        first_step = _first_step()
         if settings.DEMO:
             demo_data.add_price()
         else:
@@ -115,7 +134,7 @@ def _prepare() -> dict[str, Any]:
         return {"error": explain(error)}
     except OSError as error:
         return {"error": _explain_os_error(error)}
-    return {"error": "", "is_first_start": is_first_start, "hint": hint}
+    return {"error": "", "is_first_start": is_first_start, "first_step": first_step}
 
 
 def _explain_os_error(error: OSError) -> str:
@@ -139,6 +158,25 @@ def _lock_data_folder() -> IO[str]:
             f"klingweb is already running with the data folder {settings.DATA_DIR}."
         ) from error
     return lock
+
+
+def _start_again() -> None:
+    """Replace this process: only a new one reads the settings again."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606
+
+
+def _first_step() -> str:
+    """Return how to set up the team, with a new code, or how to sign in; "" if that is known.
+
+    With a key and without KLINGWEB_ADMIN_PASSWORD, the first person is created on the set-up page.
+    """
+    if settings.DEMO or settings.ADMIN_PASSWORD or Member.objects.exists():
+        setup_code.discard()
+        hint = _ensure_admin()
+        return f"Sign in: {hint}" if hint else ""
+    return f"Set up your team: {settings.URL}{reverse('setup')}?code={setup_code.renew()}"
 
 
 def _ensure_admin() -> str:

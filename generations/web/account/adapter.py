@@ -58,7 +58,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
             usage = ratelimit.consume(request, app="allauth.account", action=action, key=key)
             if usage is None:
                 taken.rollback()
-                raise TooManySignIns(_seconds_to_wait(request, action, key))
+                raise TooManySignIns(seconds_to_wait(request, action, key))
             taken.usage += usage.usage
         self._login_failed_rl_usage = taken
 
@@ -91,7 +91,7 @@ def _known_address_key(here: str) -> str:
     return f"known-address:{hashlib.sha256(here.encode()).hexdigest()}"
 
 
-def _seconds_to_wait(request: HttpRequest, action: str, key: str) -> int:
+def seconds_to_wait(request: HttpRequest, action: str, key: str) -> int:
     """Until the oldest counted failure of every full limit is forgotten."""
     now, waits = time.time(), [1]
     for rate in ratelimit.get_rates(app="allauth.account", action=action):

@@ -40,7 +40,7 @@ class PreferencesForm(forms.Form):
         automatic = gettext("Automatic (%(zone)s)") % {"zone": _label(automatic_zone)}
         time_zone = self.fields["time_zone"]
         assert isinstance(time_zone, forms.ChoiceField)
-        time_zone.choices = [(AUTOMATIC, automatic), *_zones_by_region(known_zones())]
+        time_zone.choices = [(AUTOMATIC, automatic), *zones_by_region(known_zones())]
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -72,7 +72,7 @@ def _initial(member: Member) -> dict[str, Any]:
     return stored | {"time_zone": AUTOMATIC if is_automatic else valid_zone(member.time_zone)}
 
 
-def _zones_by_region(names: Iterable[str]) -> list[tuple[str, list[tuple[str, str]]]]:
+def zones_by_region(names: Iterable[str]) -> list[tuple[str, list[tuple[str, str]]]]:
     """Choices grouped by the first part of the name: Africa, America, ..."""
     regions = groupby(sorted(names), key=lambda name: name.partition("/")[0])
     return [(region, [(name, _label(name)) for name in names]) for region, names in regions]

@@ -1,0 +1,85 @@
+"""Creates the first owner, and stores what the set-up form says about the team."""
+
+import logging
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from django.db import transaction
+
+from generations.models import Member, Team
+from generations.models.money import Limit, Window
+from generations.permissions import Role
+
+from . import api_key, code
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class TeamSetup:
+    """`month_money_e4`: None means no limit. `api_key`: empty means that none is stored."""
+
+    name: str
+    time_zone: str
+    currency: str
+    month_money_e4: int | None
+    api_key: str = field(default="", repr=False)
+
+
+class AlreadySetUp(Exception):
+    """A person exists: somebody else was first."""
+
+
+class Cache:
+    """Of this process. Once true it stays true: people are disabled, not deleted."""
+
+    person_exists = False
+
+
+def person_exists() -> bool:
+    """Whether the first start is over. A query only until it is."""
+    if not Cache.person_exists:
+        Cache.person_exists = Member.objects.exists()
+    return Cache.person_exists
+
+
+def create_owner(owner: Member, setup: TeamSetup) -> None:
+    """Save the first person as the owner, and the team. Raises AlreadySetUp, or OSError (the key).
+
+    Of several calls at once, in any process, exactly one succeeds. The caller has set the name
+    and the password, whose hash takes too long for a transaction.
+    """
+    with transaction.atomic():
+        team = _locked_team()
+        if Member.objects.exists():
+            raise AlreadySetUp
+        owner.role = Role.OWNER
+        owner.save()
+        _store(team, setup, owner)
+    logger.info("%s set up the team and is its owner", owner)
+    with suppress(OSError):  # the page is closed anyway, and the next start tries again
+        code.discard()
+
+
+def change(setup: TeamSetup, by: Member) -> None:
+    """Store what an owner has entered after the demo. Raises OSError (the key)."""
+    with transaction.atomic():
+        _store(_locked_team(), setup, by)
+    logger.info("%s set up the team", by)
+
+
+def _locked_team() -> Team:
+    """Create the row if needed, and lock it until the end of the transaction.
+
+    SQLite has no row locks, and needs none: its transactions are IMMEDIATE.
+    """
+    Team.objects.get_or_create(pk=1)
+    return Team.objects.select_for_update().get(pk=1)
+
+
+def _store(team: Team, setup: TeamSetup, by: Member) -> None:
+    team.name, team.time_zone, team.currency = setup.name, setup.time_zone, setup.currency
+    team.save(update_fields=["name", "time_zone", "currency"])
+    Limit.objects.put(Limit.Scope.TEAM, Window.MONTH, money_e4=setup.month_money_e4, by=by)
+    if setup.api_key:
+        api_key.store(setup.api_key)  # last: an error undoes the rest
