@@ -233,6 +233,22 @@ def test_images_after_a_dismissal_correct_the_charge_once(owner: Member) -> None
     check()
 
 
+@pytest.mark.parametrize(("is_charged", "amount"), [("yes", 24 * CENT), ("unknown", 0)])
+def test_failure_after_a_dismissal_corrects_the_charge(
+    owner: Member, settings: Settings, is_charged: str, amount: int
+) -> None:
+    settings.FAILED_IS_CHARGED = is_charged
+    row = press(owner, "a", n=2)
+    run(row)
+    row.mark_late()
+    assert row.abandon(owner, row.version)
+    assert row.mark_failed(Failure.OURS, "broken")
+    row.refresh_from_db()
+    assert (row.status, row.charged_e4) == (Status.ABANDONED, amount)
+    assert figures(owner)[:2] == (0, amount)
+    check()
+
+
 def test_downloading_again_charges_nothing(owner: Member) -> None:
     row = press(owner, "a", n=2)
     run(row)
@@ -497,6 +513,21 @@ def test_change_of_the_time_zone_makes_no_gap_and_no_overlap(
     check()
 
 
+def test_change_of_the_time_zone_gives_no_budget_to_a_few_hours(
+    owner: Member, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Team(time_zone=str(BERLIN)).save()
+    at(monkeypatch, datetime(2026, 11, 30, 12, 0, tzinfo=UTC))
+    press(owner, "a")
+    Team(time_zone=str(NEW_YORK)).save()
+    at(monkeypatch, datetime(2026, 11, 30, 23, 30, tzinfo=UTC))  # still November in New York
+    press(owner, "b")
+    month = Period.objects.filter(member=owner, window=Window.MONTH).latest("starts_at")
+    assert month.ends_at == datetime(2027, 1, 1, 5, 0, tzinfo=UTC)
+    day = Period.objects.filter(member=owner, window=Window.DAY).latest("starts_at")
+    assert day.ends_at == datetime(2026, 12, 2, 5, 0, tzinfo=UTC)
+
+
 def test_clock_that_jumps_back_makes_no_second_period(
     owner: Member, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -516,7 +547,7 @@ def test_period_that_another_request_has_just_begun_is_not_begun_again(owner: Me
     """Of two requests at once, the second may see the first one's period only when it inserts."""
     press(owner, "a")
     for kind in ORDER:
-        period = Period.objects.all()._new(kind, owner, timezone.now(), Team.objects.current().zone)
+        period = Period.objects.all()._new(kind, owner, timezone.now())
         assert period.starts_at < period.ends_at
         with pytest.raises(IntegrityError, match=r"(?i)unique"), transaction.atomic():
             period.save()

@@ -226,8 +226,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     def assert_within_limits(self, member: Member, *, is_free: bool) -> None:
         """Right after a reservation: charged + reserved <= limit + granted, in every period."""
-        zone = Team.objects.current().zone
-        for period in Period.objects.current(member, self.now, zone):
+        for period in Period.objects.current(member, self.now):
             owner = period.member_id or TEAM
             money_e4, images = self.model.limit(owner, member.role, period.window)
             if money_e4 is not None and not is_free:

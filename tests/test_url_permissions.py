@@ -106,6 +106,10 @@ VISITS: dict[str, list[Visit]] = {
     "account_login": [Visit("/accounts/login/", OPEN)],
     "account_logout": [post("/accounts/logout/", SIGNED_IN)],
     "healthz": [Visit("/healthz", OPEN)],
+    "favicon": [Visit("/favicon.ico", OPEN)],
+    "setup": [Visit("/setup/", frozenset())],  # 404: people exist
+    "setup-restart": [Visit("/setup/restart/", frozenset({"owner"}))],
+    "set-up-team": [Visit("/settings/team/", frozenset({"owner"}))],
 }
 
 

@@ -144,7 +144,7 @@ class LimitRequestAdmin(ReadOnlyMixin, MoneyAdmin):
 @admin.register(Period)
 class PeriodAdmin(ReadOnlyMixin, MoneyAdmin):
     list_display = ("__str__", "starts_at", "ends_at", "reserved", "charged", "granted")
-    list_filter = ("window", "upstream")
+    list_filter = ("window",)
     list_select_related = ("member",)
     paginator = BoundedPaginator
     show_full_result_count = False

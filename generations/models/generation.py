@@ -21,7 +21,7 @@ from generations.engines.base import MAX_TASK_ID_CHARACTERS
 from .generation_base import GenerationBase
 from .generation_queryset import BaseGenerationQuerySet
 from .member import Member
-from .money import Quote, ledger
+from .money import Quote, charging, ledger
 from .picture import Picture
 from .process import this_process
 from .status import Failure, Status
@@ -244,7 +244,11 @@ class Generation(GenerationBase):
 
     def mark_failed(self, failure: Failure, message: str, response: str = "") -> bool:
         """T11: the task failed upstream."""
-        return self._stop_polling_dismissed() or self._transition(
+        with transaction.atomic():
+            if self._stop_polling_dismissed():
+                charging.correct_dismissed(self.pk)
+                return True
+        return self._transition(
             Status.RUNNING,
             Status.FAILED,
             TransitionReason.FAILED,

@@ -14,10 +14,12 @@ from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import Error as DatabaseError
+from django.db import connection
 from django.urls import reverse
 
 from generations.database_errors import explain, is_unavailable
 from generations.models import Generation, Member, TransitionReason
+from generations.models.money import append_only
 from generations.operations import demo_data
 from generations.permissions import Role
 from generations.processes import web_server
@@ -122,6 +124,7 @@ def _prepare() -> dict[str, Any]:
     try:
         call_command("collectstatic", verbosity=0, interactive=False)
         call_command("migrate", verbosity=0, interactive=False)
+        append_only.protect(connection)  # also where a copy of the database lost its triggers
         is_first_start = not Member.objects.admins().exists()
         first_step = _first_step()
         if settings.DEMO:

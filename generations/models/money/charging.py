@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from django.apps import apps
 from django.conf import settings
+from django.db.models import F
 
 from generations.models.status import Status
 from generations.models.team import Team
@@ -31,6 +32,16 @@ def end_reservations(pks: Sequence[int], from_status: Status, to_status: Status)
         elif _was_dismissed(pk):
             charged_e4 += ledger.correct_late(pk, last, images)
         rows.filter(pk=pk).update(charged_e4=charged_e4)
+
+
+def correct_dismissed(pk: int) -> None:
+    """T11 after a dismissal: the task has failed upstream, which may cost less than was charged."""
+    rows = apps.get_model("generations", "Generation")._default_manager.filter(pk=pk)
+    row = rows.filter(reservations__gt=0).values("n", "reservations").first()
+    if row:
+        images = _charged_images(pk, row["n"], Status.RUNNING, Status.FAILED)
+        difference = ledger.correct_late(pk, row["reservations"], images)
+        rows.update(charged_e4=F("charged_e4") + difference)
 
 
 def _charged_images(pk: int, n: int, from_status: Status, to_status: Status) -> int:

@@ -6,7 +6,7 @@ which it was made. `key` makes each step happen once, whichever loop, page or re
 
     g7.r1.reserve   the first reservation of generation 7
     g7.r1.end       its charge or release
-    g7.r1.late      a correction, when images arrive after a dismissal
+    g7.r1.late      a correction, when the outcome comes after a dismissal
     g7.r1.c1        a correction by a person
     m3              a grant: the third request for more
 """
@@ -21,7 +21,6 @@ from django.db.models import F, Q, Sum
 from django.utils import timezone
 
 from generations.models.member import Member
-from generations.models.team import Team
 
 from .budget_warning import BudgetWarning
 from .ledger_entry import LedgerEntry
@@ -90,8 +89,7 @@ def allowances(member: Member, at: datetime | None = None) -> list[Allowance]:
 def _allowances(
     member: Member, limits: dict[tuple[bool, str], Limit], at: datetime
 ) -> list[Allowance]:
-    zone = Team.objects.current().zone
-    periods = Period.objects.current(member, at, zone, create=False)
+    periods = Period.objects.current(member, at, create=False)
     _add_grants(member, [each for each in periods if each.is_new])
     return [_allowance(each, limits[each.kind]) for each in periods if each.kind in limits]
 
@@ -118,7 +116,7 @@ def _raised(limit: int | None, granted: int) -> int | None:
 
 def _periods(member: Member, at: datetime) -> list[Period]:
     """The running periods. A new one of the member begins with what was granted before."""
-    periods = Period.objects.current(member, at, Team.objects.current().zone)
+    periods = Period.objects.current(member, at)
     for period, request in _add_grants(member, [each for each in periods if each.is_new]):
         _grant_to(period, request)
     return periods
@@ -250,7 +248,7 @@ def end(generation_id: int, reservation: int, charged_images: int, reason: str =
 
 
 def correct_late(generation_id: int, reservation: int, charged_images: int) -> int:
-    """Correct the charge of a dismissed request whose images arrived. Return the difference.
+    """Correct the charge of a dismissed request whose outcome came later. Return the difference.
 
     A second call changes nothing, and a correction by a person stays.
     """
@@ -264,7 +262,7 @@ def correct_late(generation_id: int, reservation: int, charged_images: int) -> i
     images = charged_images - ended[0].charged_images
     amount_e4 = (ended[0].unit_price_e4 or 0) * images
     if images:
-        reason = "images arrived after the dismissal"
+        reason = "the outcome came after the dismissal"
         _append(
             ended,
             Kind.CORRECT,

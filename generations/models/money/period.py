@@ -8,6 +8,7 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from generations.models.member import Member
+from generations.models.team import Team
 
 from .limit import Window
 from .price import current_upstream
@@ -19,7 +20,7 @@ ORDER: tuple[tuple[bool, str], ...] = (
     (False, Window.MONTH),
     (False, Window.DAY),
 )
-MAX_LENGTH = timedelta(days=40)  # of a month whose end was moved by a change of the time zone
+MAX_LENGTH = timedelta(days=50)  # of a month with a rest of the one before, see `_new`
 COUNTERS = (
     "reserved_e4",
     "charged_e4",
@@ -43,9 +44,7 @@ def boundaries(window: Window | str, at: datetime, zone: ZoneInfo) -> tuple[date
 
 
 class PeriodQuerySet(models.QuerySet["Period"]):
-    def current(
-        self, member: Member, at: datetime, zone: ZoneInfo, *, create: bool = True
-    ) -> list["Period"]:
+    def current(self, member: Member, at: datetime, *, create: bool = True) -> list["Period"]:
         """Return the periods of the team and of this member around `at`, in `ORDER`.
 
         Those that do not exist yet are `is_new`, and created if `create`. There is no gap and no
@@ -53,7 +52,7 @@ class PeriodQuerySet(models.QuerySet["Period"]):
         """
         found = self._around(member, at)
         missing = [kind for kind in ORDER if kind not in found]
-        new = [self._new(kind, member, at, zone) for kind in missing]
+        new = [self._new(kind, member, at) for kind in missing]
         if new and create:
             self.bulk_create(new, ignore_conflicts=True)  # another request may create the same
             found = self._around(member, at)
@@ -75,21 +74,24 @@ class PeriodQuerySet(models.QuerySet["Period"]):
         rows = recent.filter(member=None).union(recent.filter(member=member))
         return {row.kind: row for row in rows}
 
-    def _new(
-        self, kind: tuple[bool, str], member: Member, at: datetime, zone: ZoneInfo
-    ) -> "Period":
+    def _new(self, kind: tuple[bool, str], member: Member, at: datetime) -> "Period":
         is_team, window = kind
-        owner = None if is_team else member
+        owner, zone = None if is_team else member, Team.objects.current().zone
         starts_at, ends_at = boundaries(window, at, zone)
         same = self.filter(upstream=current_upstream(), member=owner, window=window)
         # Not the period around `at`, which another request may have committed since `_around`.
         before = same.filter(starts_at__lte=at, ends_at__lte=at).order_by("-starts_at").first()
         after = same.filter(starts_at__gt=at).order_by("starts_at").first()
+        if before and before.ends_at > starts_at:  # the time zone has changed
+            if ends_at - before.ends_at < (ends_at - starts_at) / 2:
+                # A rest of a few hours gets no budget of its own.
+                ends_at = boundaries(window, ends_at, zone)[1]
+            starts_at = before.ends_at
         return Period(
             upstream=current_upstream(),
             member=owner,
             window=window,
-            starts_at=max(starts_at, before.ends_at) if before else starts_at,
+            starts_at=starts_at,
             ends_at=min(ends_at, after.starts_at) if after else ends_at,
         )
 
