@@ -8,10 +8,9 @@ const parse = window.PublicKeyCredential?.[
   isCreation ? "parseCreationOptionsFromJSON" : "parseRequestOptionsFromJSON"
 ];
 
-if (!parse) {
-  form.querySelector("[data-passkey-unsupported]").hidden = false;
-  button.hidden = true;
-}
+// Disabled until here: without this script, the form would be sent without a passkey.
+button.disabled = !parse;
+form.querySelector("[data-passkey-unsupported]").hidden = Boolean(parse);
 
 async function askBrowser() {
   const { publicKey: options } = JSON.parse(form.dataset.options);
