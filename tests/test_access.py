@@ -11,7 +11,6 @@ from tests.forms import HTMX
 
 pytestmark = pytest.mark.django_db
 
-PUBLIC = {"/accounts/login/", "/healthz", "/favicon.ico", "/invitations/unknown/", "/setup/"}
 PUBLIC = {
     "/accounts/login/",
     "/accounts/second-factor/",
@@ -22,6 +21,7 @@ PUBLIC = {
     "/healthz",
     "/favicon.ico",
     "/invitations/unknown/",
+    "/setup/",
 }
 EXAMPLES = {
     "pk": "1",

@@ -55,10 +55,9 @@ NO_PAGES = {
     "download", "enter-task-id", "resume-queue", "ask-for-more", "grant-more", "decline-more",
     "mark-read", "invite", "invitations-csv", "enable-person", "revoke-invitation",
     # Without a query of their own, or only for visitors who are not signed in.
-    "account_login", "healthz", "invitation", "favicon",
     # Before the team has finished rows; their queries are about the team alone.
     "setup", "setup-restart", "set-up-team",
-    "account_login", "healthz", "forgotten-password", "reset-password", "invitation",
+    "account_login", "healthz", "favicon", "invitation", "forgotten-password", "reset-password",
     "openid_connect_login", "openid_connect_callback", "mfa_authenticate",
     # Forms about the second factor of one member, behind the password.
     "account_reauthenticate", "mfa_reauthenticate", "mfa_reauthenticate_webauthn",

@@ -86,7 +86,6 @@ def _initial(member: Member) -> dict[str, Any]:
     return stored | {"time_zone": AUTOMATIC if is_automatic else valid_zone(member.time_zone)}
 
 
-def zones_by_region(names: Iterable[str]) -> list[tuple[str, list[tuple[str, str]]]]:
 def _account_context(member: Member) -> dict[str, Any]:
     """What the sections below the form show."""
     return {
@@ -99,7 +98,7 @@ def _account_context(member: Member) -> dict[str, Any]:
     }
 
 
-def _zones_by_region(names: Iterable[str]) -> list[tuple[str, list[tuple[str, str]]]]:
+def zones_by_region(names: Iterable[str]) -> list[tuple[str, list[tuple[str, str]]]]:
     """Choices grouped by the first part of the name: Africa, America, ..."""
     regions = groupby(sorted(names), key=lambda name: name.partition("/")[0])
     return [(region, [(name, _label(name)) for name in names]) for region, names in regions]
