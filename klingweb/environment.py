@@ -39,6 +39,14 @@ POSTGRES_URL = re.compile(
     re.VERBOSE,
 )
 API_KEY = re.compile(r"[!#-&(-~]*")  # can be sent in a header, and has no quotes
+# smtp encrypts with STARTTLS, smtps from the first byte, smtp+plain never.
+MAIL_URL = re.compile(
+    r"""(?P<scheme>smtp|smtps|smtp\+plain)://
+    (?:(?P<user>[^:@/?#]*)(?::(?P<password>[^@/?#]*))?@)?
+    (?P<host>[^:@/?#\[\]\s]+|\[[0-9A-Fa-f:.]+\])(?::(?P<port>[0-9]{1,5}))?/?""",
+    re.VERBOSE,
+)
+MAIL_PORTS = {"smtp": 587, "smtps": 465, "smtp+plain": 25}
 BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 MAX_SHOWN_CHARACTERS = 60  # of a value in an error
 
@@ -168,6 +176,10 @@ class Environment:
                 "without a user name."
             ) from None
 
+    def issuer(self, name: str) -> str:
+        """Return the address of an identity provider; empty if it is not set."""
+        return self.url(name, "").geturl().rstrip("/") if self.text(name) else ""
+
     def public_url(self, name: str, default: str) -> SplitResult:
         """Return the address of this site, with its host name as browsers send it."""
         url = self.url(name, default)
@@ -229,6 +241,40 @@ class Environment:
         """Return an IP address (IPv6 without brackets) or a host name."""
         accepted = "an IP address such as 127.0.0.1, 0.0.0.0 or ::"
         return self._parse(name, default, accepted, _address)
+
+    def mapping(self, name: str, choices: Sequence[str], example: str) -> dict[str, str]:
+        """Return pairs `key=choice`, separated by commas; empty if none is set."""
+        pairs = {}
+        for item in self.text(name).split(","):
+            key, _, value = (part.strip() for part in item.rpartition("="))
+            if key and value in choices:
+                pairs[key] = value
+            elif item.strip():
+                advice = f"use pairs such as {example} with the values {_alternatives(choices)}"
+                raise self._wrong(name, item, advice)
+        return pairs
+
+    def mail_server(self, name: str) -> dict[str, Any]:
+        """Return host, port, user, password, starttls and tls; empty if it is not set."""
+        value = self.text(name)
+        if not value:
+            return {}
+        match = MAIL_URL.fullmatch(value)
+        if not match or BAD_ESCAPE.search(value) or int(match["port"] or 25) > 65535:
+            raise SettingError(
+                f"{name} cannot be read: use smtp://name:password@host:587, or smtps:// for TLS "
+                "from the first byte, and write special characters percent-encoded, such as %40 "
+                "for @."
+            )
+        scheme = match["scheme"]
+        return {
+            "host": match["host"].strip("[]"),
+            "port": int(match["port"] or MAIL_PORTS[scheme]),
+            "user": unquote(match["user"] or ""),
+            "password": unquote(match["password"] or ""),
+            "starttls": scheme == "smtp",
+            "tls": scheme == "smtps",
+        }
 
     def postgres(self, name: str) -> dict[str, Any]:
         """Return Django's settings for the database at this URL; empty if it is not set."""

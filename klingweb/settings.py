@@ -7,11 +7,12 @@ from typing import Any
 from csp.constants import NONE, SELF
 
 from klingweb import data_folder
-from klingweb.environment import Environment, host_of
+from klingweb.environment import Environment, SettingError, host_of
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 _DAY = 24 * 3600  # seconds
 _MAX_STEPS = 20  # of a list of retries
+_ROLES = ("owner", "admin", "member", "viewer")  # generations.permissions.Role
 
 env = Environment.read(BASE_DIR / ".env")
 
@@ -210,6 +211,9 @@ INSTALLED_APPS = [
     "csp",
     "allauth",
     "allauth.account",
+    "allauth.mfa",
+    "allauth.usersessions",
+    "allauth.socialaccount",
     "generations",  # last: its admin classes replace those of other apps
 ]
 MIDDLEWARE = [
@@ -225,6 +229,7 @@ MIDDLEWARE = [
     "django_htmx.middleware.HtmxMiddleware",
     # Before the CSRF check, which reads the whole body: uploads without a session are not parsed.
     "generations.web.middleware.first_start.FirstStart",
+    "generations.web.middleware.session_limits.SessionLimits",
     "generations.web.middleware.access.LoginRequired",
     "generations.web.middleware.time_zone.ReaderTimeZone",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -270,12 +275,22 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
+# The first one makes new hashes. Older hashes are replaced at the next sign-in.
+PASSWORD_HASHERS = [
+    "klingweb.password_hashers.Argon2",
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+]
+PASSWORD_RESET_TIMEOUT = _DAY  # of a link that an admin creates or that is mailed
 LOGIN_REDIRECT_URL = "studio"
 LOGIN_URL = "account_login"
 LOGOUT_REDIRECT_URL = "account_login"
 ADMIN_PASSWORD = env.secret("KLINGWEB_ADMIN_PASSWORD")
 # In the database: a per-process cache would keep sessions alive after a sign-out.
 SESSION_ENGINE = "django.contrib.sessions.backends.db"
+# A session ends so many days after the sign-in, or hours after the last page. 0: no limit.
+SESSION_DAYS = env.integer("KLINGWEB_SESSION_DAYS", 14, 0, 3650)
+SESSION_IDLE_HOURS = env.number("KLINGWEB_SESSION_IDLE_HOURS", 0, 0, 8760)
+SESSION_COOKIE_AGE = (SESSION_DAYS or 400) * _DAY  # browsers keep no cookie for longer than 400
 MESSAGE_STORAGE = "django.contrib.messages.storage.cookie.CookieStorage"
 
 # --- accounts (django-allauth) ---------------------------------------------------------------
@@ -288,15 +303,73 @@ ACCOUNT_SESSION_REMEMBER = True
 # Failing sign-ins, explained in web/account/adapter.py, and tries to change a password.
 ACCOUNT_RATE_LIMITS = {
     "login": None,
+    "login_failed": "5/5m/key",  # wrong codes of a second factor; the key is the member
     "sign_in_here": "5/m/key,20/h/key",
     "sign_in_address": "60/10m/ip",
     "sign_in_name": "100/h/key",
     "change_password": "5/m/user",
     "invitation": "20/m/ip",  # links that do not work, and forms with errors
     "setup_code": "5/m/ip,20/h/ip",  # wrong codes on the set-up page
+    "reset_password": "20/m/ip",
+    "reset_mail": "3/h/key",
+    "open_id": "30/m/ip",
 }
 # Proxies in front of the web server, each of which appends to X-Forwarded-For. 0: not read at all.
 ALLAUTH_TRUSTED_PROXY_COUNT = env.integer("KLINGWEB_TRUSTED_PROXIES", 0, 0, 10)
+
+SECOND_FACTOR = env.boolean("KLINGWEB_SECOND_FACTOR", default=True)
+PASSKEYS = SECOND_FACTOR and env.boolean("KLINGWEB_PASSKEYS", default=True)
+SESSION_LIST = env.boolean("KLINGWEB_SESSION_LIST", default=True)
+MFA_ADAPTER = "generations.web.account.adapter.SecondFactorAdapter"
+MFA_SUPPORTED_TYPES = ["totp", "recovery_codes", "webauthn"]
+MFA_ALLOW_UNVERIFIED_EMAIL = True  # addresses are not verified here
+MFA_TOTP_ISSUER = "klingweb"
+MFA_TOTP_TOLERANCE = 1  # codes of the last and the next 30 s, for phones whose clock differs
+
+# OpenID Connect, explained in web/account/open_id.py. Off without a URL.
+OIDC_URL = env.issuer("KLINGWEB_OIDC_URL")
+OIDC_CLIENT_ID = env.text("KLINGWEB_OIDC_CLIENT_ID")
+OIDC_CLIENT_SECRET = env.secret("KLINGWEB_OIDC_CLIENT_SECRET")
+OIDC_NAME = env.text("KLINGWEB_OIDC_NAME", "single sign-on")
+OIDC_GROUP_CLAIM = env.text("KLINGWEB_OIDC_GROUP_CLAIM", "groups")
+OIDC_ROLES = env.mapping("KLINGWEB_OIDC_ROLES", _ROLES, "designers=member,leads=admin")
+OIDC_DEFAULT_ROLE = env.choice("KLINGWEB_OIDC_DEFAULT_ROLE", ("", *_ROLES), "")
+OIDC_LINK_BY_EMAIL = env.boolean("KLINGWEB_OIDC_LINK_BY_EMAIL", default=False)
+if OIDC_URL and not OIDC_CLIENT_ID:
+    raise SettingError("KLINGWEB_OIDC_CLIENT_ID is empty: KLINGWEB_OIDC_URL needs it, too.")
+if OIDC_URL and not OIDC_ROLES and not OIDC_DEFAULT_ROLE:
+    raise SettingError(
+        "KLINGWEB_OIDC_ROLES and KLINGWEB_OIDC_DEFAULT_ROLE are empty: set one of them, or nobody "
+        "could sign in at KLINGWEB_OIDC_URL."
+    )
+if OIDC_URL:
+    INSTALLED_APPS.insert(-1, "allauth.socialaccount.providers.openid_connect")
+SOCIALACCOUNT_ADAPTER = "generations.web.account.open_id.OpenIdAdapter"
+SOCIALACCOUNT_LOGIN_ON_GET = True  # the CSP forbids forms whose response leads to another site
+SOCIALACCOUNT_PROVIDERS = {
+    "openid_connect": {
+        "OAUTH_PKCE_ENABLED": True,
+        "SCOPE": env.text("KLINGWEB_OIDC_SCOPES", "openid profile email").split(),
+        "APPS": [
+            {
+                "provider_id": "oidc",
+                "name": OIDC_NAME,
+                "client_id": OIDC_CLIENT_ID,
+                "secret": OIDC_CLIENT_SECRET,
+                "settings": {"server_url": OIDC_URL},
+            }
+        ],
+    }
+}
+
+# --- mail ------------------------------------------------------------------------------------
+
+MAIL = env.mail_server("KLINGWEB_EMAIL_URL")  # empty: no mail is sent
+EMAIL_HOST, EMAIL_PORT = MAIL.get("host", ""), MAIL.get("port", 0)
+EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = MAIL.get("user", ""), MAIL.get("password", "")
+EMAIL_USE_TLS, EMAIL_USE_SSL = MAIL.get("starttls", False), MAIL.get("tls", False)
+EMAIL_TIMEOUT = 10  # seconds
+DEFAULT_FROM_EMAIL = env.text("KLINGWEB_EMAIL_FROM", f"klingweb@{host_of(_public)}")
 
 # --- languages and files ---------------------------------------------------------------------
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from allauth.usersessions.models import UserSession
 from django.core.cache import caches
 from django.db import connection
 from django.test import Client
@@ -17,6 +18,7 @@ from generations.engines.offer import Field
 from generations.models import Member
 from generations.models.money import append_only
 from generations.setup.team import Cache as first_start_cache
+from generations.web.middleware import session_limits
 from tests import worker_driver
 from tests.builders import make_admin, make_member
 from tests.simulator import Simulator
@@ -63,8 +65,12 @@ def admin_client(admin: Member) -> Client:
 
 
 def client_for(member: Member) -> Client:
+    """A signed-in client whose session is recorded, as after the sign-in page."""
     client = Client()
     client.force_login(member)
+    key = client.session.session_key or ""
+    UserSession.objects.create(user=member, ip="127.0.0.1", session_key=key)
+    session_limits.remember(key)
     return client
 
 
@@ -141,6 +147,7 @@ def paper(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> Field:
 def _clear_caches() -> None:
     """Values cached in this process must not reach the next test."""
     estimates.clear_caches()
+    session_limits.forget_checks()
     caches["local"].clear()
 
 

@@ -25,10 +25,12 @@ if _postgres:
     os.environ["KLINGWEB_DATABASE_URL"] = _postgres  # noqa: TID251
 
 from klingweb.settings import *  # noqa: E402, F403
-from klingweb.settings import DATABASES, LOGGING, STORAGES  # noqa: E402
+from klingweb.settings import DATABASES, INSTALLED_APPS, LOGGING, STORAGES  # noqa: E402
 
 # Lines of one test must not be left out or changed because an earlier one logged them too.
 LOGGING["handlers"] = {"console": {"class": "logging.StreamHandler", "formatter": "plain"}}
+# Tests of sign-in by OpenID Connect set its other settings.
+INSTALLED_APPS.insert(-1, "allauth.socialaccount.providers.openid_connect")
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 # Without collectstatic there is no manifest.
 STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}

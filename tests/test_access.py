@@ -11,7 +11,18 @@ from tests.forms import HTMX
 
 pytestmark = pytest.mark.django_db
 
-PUBLIC = {"/accounts/login/", "/healthz", "/favicon.ico", "/invitations/unknown/", "/setup/"}
+PUBLIC = {
+    "/accounts/login/",
+    "/accounts/second-factor/",
+    "/accounts/forgotten/",
+    "/accounts/reset/MQ/token/",
+    "/accounts/oidc/login/",
+    "/accounts/oidc/callback/",
+    "/healthz",
+    "/favicon.ico",
+    "/invitations/unknown/",
+    "/setup/",
+}
 EXAMPLES = {
     "pk": "1",
     "action": "cancel",
@@ -19,6 +30,8 @@ EXAMPLES = {
     "app_label": "generations",
     "kind": "one",
     "secret": "unknown",
+    "uidb64": "MQ",
+    "token": "token",
 }
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from generations import checks
+from generations.permissions import Role
 from klingweb import environment
 from klingweb.environment import Environment, SettingError, read_env_file
 from tests.installation import ROOT
@@ -116,6 +117,23 @@ def test_variable_of_the_process_wins_over_the_file_even_if_empty(
         ("KLINGWEB_URL", "http://[::1]:8000", "URL", "http://[::1]:8000"),
         ("KLINGWEB_URL", "https://Stüdio.example", "URL", "https://xn--stdio-lva.example"),
         ("KLINGWEB_TIME_ZONE", "Asia/Ho_Chi_Minh", "TIME_ZONE", "Asia/Ho_Chi_Minh"),
+        ("KLINGWEB_SESSION_DAYS", "0", "SESSION_DAYS", 0),
+        ("KLINGWEB_SESSION_DAYS", "3", "SESSION_COOKIE_AGE", 3 * 86_400),
+        ("KLINGWEB_SESSION_IDLE_HOURS", "0.5", "SESSION_IDLE_HOURS", 0.5),
+        ("KLINGWEB_SECOND_FACTOR", "off", "PASSKEYS", False),
+        ("KLINGWEB_OIDC_ROLES", "", "OIDC_ROLES", {}),
+        (
+            "KLINGWEB_OIDC_ROLES",
+            " designers = member,a=b c=admin, ",
+            "OIDC_ROLES",
+            {"designers": "member", "a=b c": "admin"},
+        ),
+        ("KLINGWEB_EMAIL_URL", "", "MAIL", {}),
+        ("KLINGWEB_EMAIL_URL", "smtp://mail.example", "EMAIL_PORT", 587),
+        ("KLINGWEB_EMAIL_URL", "smtps://mail.example", "EMAIL_USE_SSL", True),
+        ("KLINGWEB_EMAIL_URL", "smtp+plain://[::1]:2525/", "EMAIL_HOST", "::1"),
+        ("KLINGWEB_EMAIL_URL", "smtp://a%40b:p%23@h", "EMAIL_HOST_PASSWORD", "p#"),
+        ("KLINGWEB_EMAIL_URL", "smtp://a%40b:p%23@h", "EMAIL_HOST_USER", "a@b"),
         ("KLINGWEB_POLL_SECONDS", "1, 2.5,.5", "POLL_SECONDS", [1, 2.5, 0.5]),
         ("KLINGWEB_DEBUG", "no", "DEBUG", False),
         ("KLINGWEB_DEBUG", "TRUE", "DEBUG", True),
@@ -198,6 +216,15 @@ def test_other_database_urls(
         ("KLINGWEB_TIME_ZONE", "/etc/passwd", "Asia/Ho_Chi_Minh"),
         ("KLINGWEB_TIME_ZONE", "Asia", "Asia/Ho_Chi_Minh"),
         ("KLINGWEB_UPSTREAM_PROFILE", "full", "documented or extended"),
+        ("KLINGWEB_SESSION_DAYS", "-1", "a whole number from 0 to"),
+        ("KLINGWEB_OIDC_ROLES", "designers", "designers=member,leads=admin"),
+        ("KLINGWEB_OIDC_ROLES", "designers=king", "owner, admin, member or viewer"),
+        ("KLINGWEB_OIDC_DEFAULT_ROLE", "king", "owner, admin, member or viewer"),
+        ("KLINGWEB_OIDC_URL", "id.example", "a web address"),
+        ("KLINGWEB_EMAIL_URL", f"smtp://u:{SECRET}@", "smtp://name:password@host:587"),
+        ("KLINGWEB_EMAIL_URL", f"smtp://u:{SECRET}@x@h", "%40 for @"),
+        ("KLINGWEB_EMAIL_URL", f"mail://u:{SECRET}@h", "smtp://name:password@host:587"),
+        ("KLINGWEB_EMAIL_URL", "smtp://h:99999", "smtp://name:password@host:587"),
         ("KLINGWEB_UPSTREAM_LOOKUP", "yes", "reference, list or an empty value"),
         ("KLINGWEB_FAILED_IS_CHARGED", "maybe", "yes, no or unknown"),
         ("KLINGWEB_LOG_LEVEL", "loud", "DEBUG, INFO, WARNING, ERROR or CRITICAL"),
@@ -222,6 +249,24 @@ def test_value_stops_the_start(
     assert accepted in message
     assert message.endswith(".") and "\n" not in message and ". " not in message
     assert SECRET not in message
+
+
+def test_identity_provider_needs_an_id_and_a_role(monkeypatch: pytest.MonkeyPatch) -> None:
+    url = {"KLINGWEB_OIDC_URL": "https://id.example/team/"}
+    assert error_of(monkeypatch, **url).startswith("KLINGWEB_OIDC_CLIENT_ID is empty")
+    with_id = url | {"KLINGWEB_OIDC_CLIENT_ID": "klingweb"}
+    assert error_of(monkeypatch, **with_id).startswith("KLINGWEB_OIDC_ROLES and ")
+    found = read(monkeypatch, **with_id, KLINGWEB_OIDC_DEFAULT_ROLE="member")
+    assert found["OIDC_URL"] == "https://id.example/team"
+    assert found["INSTALLED_APPS"][-2:] == [
+        "allauth.socialaccount.providers.openid_connect", "generations",
+    ]  # fmt: skip
+
+
+def test_roles_of_the_settings_are_those_of_the_permissions() -> None:
+    from klingweb import settings
+
+    assert sorted(Role.values) == sorted(settings._ROLES)
 
 
 def test_wrong_value_under_an_old_name_is_named_by_its_current_name(

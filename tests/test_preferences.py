@@ -1,4 +1,4 @@
-"""The settings page: appearance, keyboard shortcuts and notifications."""
+"""The settings page: profile, appearance, keyboard shortcuts and notifications."""
 
 import pytest
 from django.test import Client
@@ -70,3 +70,61 @@ def test_account_menu_links_to_settings_and_for_admins_to_the_admin(
         assert 'href="/settings/"' in client.get("/").content.decode()
     assert 'href="/admin/"' in admin_client.get("/").content.decode()
     assert 'href="/admin/"' not in owner_client.get("/").content.decode()
+
+
+# --- profile ---------------------------------------------------------------------------------
+
+
+def test_name_is_saved_and_shown_with_its_initials(owner_client: Client, owner: Member) -> None:
+    owner_client.post("/settings/", VALID_DATA | {"name": " Ada  de Lovelace "})
+    owner.refresh_from_db()
+    assert (owner.name, owner.initials) == ("Ada  de Lovelace", "AL")
+    page = owner_client.get("/settings/").content.decode()
+    assert 'name="name" value="Ada  de Lovelace"' in page
+    assert page.count('aria-hidden="true">AL</span>') == 2
+
+
+def test_first_and_last_name_stay_as_they_are_without_a_change(
+    owner_client: Client, owner: Member
+) -> None:
+    Member.objects.filter(pk=owner.pk).update(first_name="Ada", last_name="Lovelace")
+    owner_client.post("/settings/", VALID_DATA | {"name": "Ada Lovelace"})
+    owner.refresh_from_db()
+    assert (owner.first_name, owner.last_name) == ("Ada", "Lovelace")
+
+
+@pytest.mark.parametrize("name", ["", "  ", "\u200b\u200d"])
+def test_without_a_name_the_user_name_is_shown(
+    owner_client: Client, owner: Member, name: str
+) -> None:
+    owner_client.post("/settings/", VALID_DATA | {"name": name})
+    owner.refresh_from_db()
+    assert (owner.get_full_name(), owner.name) == ("", "owner")
+
+
+@pytest.mark.parametrize("name", ["x" * 151, "a\x00b"])
+def test_unusable_name_is_an_error_beside_the_field(
+    owner_client: Client, owner: Member, name: str
+) -> None:
+    response = owner_client.post("/settings/", VALID_DATA | {"name": name})
+    assert response.status_code == 422
+    assert 'id="name-error"' in response.content.decode()
+    owner.refresh_from_db()
+    assert owner.name == "owner"
+
+
+@pytest.mark.parametrize(
+    ("name", "initials"),
+    [
+        ("owner", "OW"),
+        ("Ada Lovelace", "AL"),
+        ("Ada King Lovelace", "AL"),
+        ("(Ada) [Lovelace]", "AL"),
+        ("x", "X"),
+        ("李 明", "李明"),
+        ("ß", "SS"),
+        ("🌿 🌿", "?"),
+    ],
+)
+def test_initials_are_two_letters(name: str, initials: str) -> None:
+    assert Member(username="someone", first_name=name).initials == initials

@@ -55,9 +55,14 @@ NO_PAGES = {
     "download", "enter-task-id", "resume-queue", "ask-for-more", "grant-more", "decline-more",
     "mark-read", "invite", "invitations-csv", "enable-person", "revoke-invitation",
     # Without a query of their own, or only for visitors who are not signed in.
-    "account_login", "healthz", "invitation", "favicon",
     # Before the team has finished rows; their queries are about the team alone.
     "setup", "setup-restart", "set-up-team",
+    "account_login", "healthz", "favicon", "invitation", "forgotten-password", "reset-password",
+    "openid_connect_login", "openid_connect_callback", "mfa_authenticate",
+    # Forms about the second factor of one member, behind the password.
+    "account_reauthenticate", "mfa_reauthenticate", "mfa_reauthenticate_webauthn",
+    "mfa_activate_totp", "mfa_deactivate_totp", "mfa_add_webauthn", "mfa_remove_webauthn",
+    "mfa_view_recovery_codes", "mfa_generate_recovery_codes", "mfa_download_recovery_codes",
 }  # fmt: skip
 
 
@@ -252,6 +257,8 @@ def pages(base: Base) -> dict[str, list[str]]:
         "settings": ["/settings/"],
         "usage": ["/usage/"],
         "account_change_password": ["/settings/password/"],
+        "usersessions_list": ["/settings/sessions/"],
+        "mfa_index": ["/settings/second-factor/"],
         "file": [f"/files/{picture.pk}/thumbnail"],
         "reference": ["/references/1"],
     }

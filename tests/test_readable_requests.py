@@ -164,6 +164,7 @@ PARAMETERS = [
     *("focus", "next", "example", "state", "reference", "again", "picture", "pk", "keys", "o", "e"),
     *("prompt", "nonce", "aspect_ratio", "version", "name", "action", "reason", "time_zone"),
     *("id__exact", "role__exact", "username", "password", "oldpassword", "password1", "password2"),
+    *("code", "credential", "session", "new_password1", "new_password2", "process", "scope"),
     *("_changelist_filters", "_popup", "_to_field", "date_hierarchy", "_selected_action", "index"),
 ]
 

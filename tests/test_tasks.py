@@ -4,14 +4,17 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+from allauth.usersessions.models import UserSession
 from django.conf import settings
+from django.contrib.sessions.models import Session
 from django.db import transaction
 from django.utils import timezone
 from django_q.models import OrmQ, Schedule, Task  # noqa: TID251
 
-from generations.models import Generation, Lease, Status, UpstreamGate
+from generations.models import Generation, Lease, Member, Status, UpstreamGate
 from generations.worker import tasks
 from tests.builders import make_generation
+from tests.conftest import client_for
 from tests.simulator import Simulator
 from tests.worker_driver import DEAD_HOLDER, LIVE_HOLDER, run_worker
 
@@ -214,6 +217,17 @@ def test_pruning_keeps_the_tasks_of_the_last_month() -> None:
         Task.objects.create(id=f"{days}", name=f"{days}", func="f", started=moment, stopped=moment)
     tasks.prune_expired_rows()
     assert [task.id for task in Task.objects.all()] == ["1"]
+
+
+def test_pruning_deletes_ended_sessions(owner: Member) -> None:
+    client = client_for(owner)
+    client.get("/gallery/")
+    for key in ("expired", "ended"):
+        UserSession.objects.create(user=owner, ip="::", session_key=key)
+    Session.objects.create(session_key="expired", expire_date=timezone.now() - timedelta(days=1))
+    tasks.prune_expired_rows()
+    assert [row.session_key for row in UserSession.objects.all()] == [client.session.session_key]
+    assert Session.objects.count() == 1
 
 
 def test_schedules_are_created_once() -> None:

@@ -89,6 +89,27 @@ VISITS: dict[str, list[Visit]] = {
     "mark-read": [post("/usage/read", SIGNED_IN)],
     "settings": [Visit("/settings/", SIGNED_IN), post("/settings/", SIGNED_IN)],
     "account_change_password": [Visit("/settings/password/", SIGNED_IN)],
+    "usersessions_list": [
+        Visit("/settings/sessions/", SIGNED_IN),
+        post("/settings/sessions/", SIGNED_IN, session="1"),
+    ],
+    "account_reauthenticate": [Visit("/settings/confirm/", SIGNED_IN)],
+    "mfa_reauthenticate": [Visit("/settings/confirm/code/", SIGNED_IN)],
+    "mfa_reauthenticate_webauthn": [Visit("/settings/confirm/passkey/", SIGNED_IN)],
+    "mfa_index": [Visit("/settings/second-factor/", SIGNED_IN)],
+    "mfa_activate_totp": [Visit("/settings/second-factor/app/", SIGNED_IN)],
+    "mfa_add_webauthn": [Visit("/settings/second-factor/passkeys/add/", SIGNED_IN)],
+    "mfa_remove_webauthn": [Visit("/settings/second-factor/passkeys/1/remove/", SIGNED_IN)],
+    "mfa_generate_recovery_codes": [Visit("/settings/second-factor/codes/new/", SIGNED_IN)],
+    # 404: nothing is set up, and sign-in at a provider and mail are off.
+    "mfa_deactivate_totp": [Visit("/settings/second-factor/app/remove/", frozenset())],
+    "mfa_view_recovery_codes": [Visit("/settings/second-factor/codes/", frozenset())],
+    "mfa_download_recovery_codes": [Visit("/settings/second-factor/codes/download", frozenset())],
+    "openid_connect_login": [Visit("/accounts/oidc/login/", frozenset())],
+    "openid_connect_callback": [Visit("/accounts/oidc/callback/", frozenset())],
+    "forgotten-password": [Visit("/accounts/forgotten/", frozenset())],
+    "mfa_authenticate": [Visit("/accounts/second-factor/", OPEN)],
+    "reset-password": [Visit("/accounts/reset/MQ/unknown/", OPEN)],
     "people": [Visit("/people/", ADMINS)],
     "invite": [post("/people/invite/one", ADMINS)],
     "invitations-csv": [post("/people/invitations.csv", ADMINS)],
@@ -198,7 +219,9 @@ def admin_urls() -> Iterator[str]:
     for each in admin.site._registry:
         base = f"/admin/{each._meta.app_label}/{each._meta.model_name}/"
         yield from (base, f"{base}add/", *(f"{base}1/{page}/" for page in ADMIN_PAGES))
-    yield from ("/admin/", "/admin/generations/", "/admin/generations/member/1/password/")
+    yield from ("/admin/", "/admin/generations/")
+    for page in ("password", "reset-link", "remove-second-factor"):
+        yield f"/admin/generations/member/1/{page}/"
 
 
 ADMIN_PAGES = ("change", "delete", "history")

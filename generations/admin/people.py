@@ -3,18 +3,30 @@
 from functools import partial
 from typing import Any
 
+from allauth.mfa.models import Authenticator
+from django.conf import settings
 from django.contrib import admin
+from django.contrib.admin.utils import unquote
 from django.contrib.auth.admin import UserAdmin
 from django.contrib.auth.forms import AdminUserCreationForm, UserChangeForm
 from django.contrib.auth.models import Group
+from django.core.exceptions import PermissionDenied
 from django.db import transaction
-from django.http import HttpRequest
+from django.http import Http404, HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from generations import people
-from generations.models import AccessError, Member
+from generations.models import AccessError, Member, password_reset
 
 admin.site.unregister(Group)  # permissions come from the role, not from groups
+# Rows of django-allauth: they contain secrets, or are of no use here.
+for model in [each for each in admin.site._registry if each.__module__.startswith("allauth.")]:
+    admin.site.unregister(model)
+
+RESET_HOURS = settings.PASSWORD_RESET_TIMEOUT // 3600
 
 
 class MemberChangeForm(UserChangeForm):
@@ -56,6 +68,7 @@ class MemberAdmin(UserAdmin):
         (_("Activity"), {"fields": ("last_login", "date_joined", "last_submitted_at")}),
     )
     readonly_fields = ("last_login", "date_joined", "last_submitted_at")
+    change_form_template = "admin/member/change_form.html"
     add_fieldsets = (
         (None, {"fields": ("username", "role", "usable_password", "password1", "password2")}),
     )
@@ -91,6 +104,55 @@ class MemberAdmin(UserAdmin):
         except AccessError:
             return False
         return True
+
+    def get_urls(self) -> list[URLPattern]:
+        """Two pages of a member, each with one button."""
+        pages = (
+            ("reset-link/", self.reset_link, "member_reset_link"),
+            ("remove-second-factor/", self.remove_second_factor, "member_remove_second_factor"),
+        )
+        own = [
+            path(f"<path:object_id>/{url}", self.admin_site.admin_view(view), name=name)
+            for url, view, name in pages
+        ]
+        return own + super().get_urls()
+
+    def reset_link(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """POST creates a link to a new password and shows it, this once."""
+        member = self._member_for_access(request, object_id)
+        context = {"title": _("Password reset link"), "hours": RESET_HOURS}
+        if request.method == "POST" and member.is_active:
+            self.log_change(request, member, gettext("Created a password reset link."))
+            context["link"] = request.build_absolute_uri(password_reset.reset_path(member))
+        return self._page(request, "admin/member/reset_link.html", member, context)
+
+    def remove_second_factor(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """For people who have lost it and their recovery codes."""
+        member = self._member_for_access(request, object_id)
+        rows = Authenticator.objects.filter(user=member)
+        context: dict[str, Any] = {"title": _("Remove the second factor"), "has_one": rows.exists()}
+        if request.method == "POST":
+            rows.delete()
+            self.log_change(request, member, gettext("Removed the second factor."))
+            context["is_removed"] = True
+        return self._page(request, "admin/member/remove_second_factor.html", member, context)
+
+    def _member_for_access(self, request: HttpRequest, object_id: str) -> Member:
+        """The member; 403 if the admin may not give access to this account."""
+        member: Member | None = self.get_object(request, unquote(object_id))
+        if member is None:
+            raise Http404
+        if not self.has_change_permission(request, member):
+            raise PermissionDenied
+        return member
+
+    def _page(
+        self, request: HttpRequest, template: str, member: Member, context: dict[str, Any]
+    ) -> HttpResponse:
+        full = self.admin_site.each_context(request) | {"opts": self.opts, "original": member}
+        response = TemplateResponse(request, template, full | context)
+        response["Cache-Control"] = "no-store"
+        return response
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """People are disabled, not deleted: their generations keep an owner."""

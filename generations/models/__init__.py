@@ -2,6 +2,7 @@
 
 from generations.engines.base import MAX_TASK_ID_CHARACTERS
 
+from . import password_reset
 from .collection import Collection, CollectionItem
 from .favourite import Favourite
 from .generation import Generation, TaskTaken
@@ -61,4 +62,5 @@ __all__ = [
     "TransitionReason",
     "UpstreamGate",
     "is_dead",
+    "password_reset",
 ]

@@ -48,6 +48,10 @@ class MemberManager(UserManager["Member"]):
         """Give the owner role to users created with the `createsuperuser` command."""
         return super().create_superuser(username, *args, **{**fields, "role": Role.OWNER})
 
+    def with_hash_of(self, algorithm: str) -> models.QuerySet["Member"]:
+        """Members whose password has a hash of this algorithm, as named by Django."""
+        return self.filter(password__startswith=f"{algorithm}$")
+
     def admins(self) -> models.QuerySet["Member"]:
         """Active members who answer for the team: owners and admins."""
         return self.filter(role__in=(Role.OWNER, Role.ADMIN), is_active=True)
@@ -114,7 +118,10 @@ class Member(AbstractUser):
 
     @property
     def initials(self) -> str:
-        return "".join(word[0] for word in self.name.split()[:2]).upper()
+        """Two letters: the first ones of the first and the last word, or of the only word."""
+        words = ["".join(filter(str.isalnum, word)) for word in self.name.split()]
+        first, *others = [word for word in words if word] or ["?"]
+        return (first[0] + others[-1][0] if others else first[:2]).upper()[:2]
 
     # --- role and access -------------------------------------------------------------------------
     # The rules hold for pages, the admin and commands: `save` checks what concerns the team, and

@@ -1,16 +1,28 @@
 """URLs of all pages, and of the requests that pages make themselves."""
 
+from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.views import LogoutView
 from django.urls import URLPattern, path
 
 from . import files, health, queue, redirects
-from .account import password, preferences, sign_in
+from .account import (
+    confirm,
+    open_id,
+    password,
+    preferences,
+    reset,
+    second_factor_urls,
+    sessions,
+    sign_in,
+)
 from .cards import actions, changes, generation_page
 from .gallery import bulk, collections, compare, download, gallery, picture, trash
 from .money import limit_requests, usage
 from .people import accept, links, people, person
 from .setup import pages as setup
 from .studio import prompt_history, reuse, similar, studio
+
+OIDC = {"provider_id": open_id.PROVIDER_ID}
 
 urlpatterns: list[URLPattern] = [
     path("", studio.studio, name="studio"),
@@ -52,10 +64,21 @@ urlpatterns: list[URLPattern] = [
     path("people/<int:pk>/enable", person.enable, name="enable-person"),
     path("people/<int:pk>/hand-over/", person.hand_over, name="hand-over"),
     path("invitations/<str:secret>/", accept.accept, name="invitation"),
+    path("settings/confirm/", confirm.Confirm.as_view(), name="account_reauthenticate"),
+    path("settings/sessions/", sessions.sessions, name="usersessions_list"),
+    *second_factor_urls.urlpatterns,
     path("files/<int:pk>/<slug:variant>", files.file, name="file"),
     path("references/<int:pk>", files.reference, name="reference"),
     path("accounts/login/", sign_in.SignIn.as_view(), name="account_login"),
     path("accounts/logout/", LogoutView.as_view(), name="account_logout"),
+    path("accounts/forgotten/", reset.forgotten, name="forgotten-password"),
+    path(
+        "accounts/reset/<str:uidb64>/<str:token>/",
+        login_not_required(reset.ResetPassword.as_view()),
+        name="reset-password",
+    ),
+    path("accounts/oidc/login/", open_id.sign_in, OIDC, name="openid_connect_login"),
+    path("accounts/oidc/callback/", open_id.callback, OIDC, name="openid_connect_callback"),
     path("admin/login/", sign_in.admin_sign_in),  # instead of a second sign-in page
     path("setup/", setup.first_start, name="setup"),
     path("setup/restart/", setup.restart, name="setup-restart"),

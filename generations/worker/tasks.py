@@ -8,8 +8,10 @@ import signal
 from datetime import timedelta
 from types import FrameType, ModuleType
 
+from allauth.usersessions.models import UserSession
 from django.conf import settings
 from django.contrib.sessions.models import Session
+from django.db.models import Exists, OuterRef
 from django.utils import timezone
 from django_q.cluster import Cluster  # noqa: TID251
 from django_q.models import OrmQ, Schedule  # noqa: TID251
@@ -74,6 +76,8 @@ def prune_expired_rows() -> None:
     now = timezone.now()
     QueueTask.objects.filter(stopped__lt=now - QUEUE_TASK_RETENTION).delete()
     Session.objects.filter(expire_date__lt=now).delete()
+    of_row = Session.objects.filter(session_key=OuterRef("session_key"))
+    UserSession.objects.filter(~Exists(of_row)).delete()
 
 
 def update_statistics() -> None:

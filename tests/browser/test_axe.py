@@ -5,13 +5,14 @@ from collections.abc import Iterator
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page
+from pytest_django import Settings
 from pytest_django.live_server_helper import LiveServer
 
-from generations.models import (
-    Member,
-)
+from generations.models import Member, password_reset
 from tests.browser.all_pages import all_pages
 from tests.browser.conftest import sign_in
+from tests.builders import PASSWORD, make_member
+from tests.one_time_codes import add_app, add_passkey, add_recovery_codes
 
 RULES = {
     "runOnly": [
@@ -138,6 +139,91 @@ def test_axe_finds_no_violation_in_forms_and_links_of_people(
     page.goto("/invitations/unknown/")
     found["unknown"] = violations(page)
     assert {name: each for name, each in found.items() if each} == {}
+
+
+def test_axe_finds_no_violation_on_pages_of_the_account(
+    context: BrowserContext, populated_admin: Member
+) -> None:
+    page = context.pages[0]
+    found = {}
+
+    def check(name: str) -> None:
+        if violations_here := violations(page):
+            found[name] = violations_here
+
+    page.goto("/settings/second-factor/app/")
+    page.get_by_label("Password").fill("wrong")
+    page.get_by_role("button", name="Continue").click()
+    page.get_by_text("This is not your password.").wait_for()
+    check("confirm, wrong password")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Continue").click()
+    page.get_by_label("Code of 6 digits").fill("x")
+    page.get_by_role("button", name="Set up app").click()
+    page.get_by_text("This code is wrong or expired.").wait_for()
+    check("set up app, wrong code")
+    add_app(populated_admin)
+    add_recovery_codes(populated_admin)
+    add_passkey(populated_admin)
+    for name in ("", "app/remove/", "codes/", "codes/new/", "passkeys/add/"):
+        page.goto(f"/settings/second-factor/{name}")
+        check(name)
+    page.get_by_role("link", name="Cancel").click()
+    page.get_by_role("link", name="Remove Work laptop").click()
+    page.get_by_role("button", name="Remove passkey").wait_for()
+    check("remove passkey")
+    for name in ("code", "passkey"):
+        page.goto(f"/settings/confirm/{name}/")
+        check(f"confirm with {name}")
+    assert found == {}
+
+
+def test_axe_finds_no_violation_before_signing_in(
+    chromium: Browser, live_server: LiveServer, settings: Settings, transactional_db: None
+) -> None:
+    settings.MAIL = {"host": "mail.example"}
+    settings.OIDC_URL = "https://id.example"
+    member = make_member("ada")
+    add_app(member)
+    add_passkey(member)
+    context = chromium.new_context(base_url=live_server.url, bypass_csp=True)
+    page = context.new_page()
+    found = {}
+
+    def check(name: str) -> None:
+        if violations_here := violations(page):
+            found[name] = violations_here
+
+    page.goto("/accounts/login/")
+    check("sign-in with a provider")
+    page.goto("/accounts/oidc/callback/")
+    check("refused")
+    page.goto("/accounts/forgotten/")
+    check("forgotten")
+    page.get_by_label("User name or e-mail address").fill("nobody")
+    page.get_by_role("button", name="Send link").click()
+    page.get_by_text("Check your mail").wait_for()
+    check("link sent")
+    page.goto("/accounts/reset/MQ/x/")
+    check("link that no longer works")
+    page.goto(password_reset.reset_path(member))
+    check("reset")
+    page.get_by_label("New password", exact=True).fill("password")
+    page.get_by_label("New password again").fill("password")
+    page.get_by_role("button", name="Change password").click()
+    page.get_by_text("too common").wait_for()
+    check("reset, common password")
+    page.goto("/accounts/login/")
+    page.get_by_label("User name").fill("ada")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in", exact=True).click()
+    page.get_by_label("Code of the app, or recovery code").fill("x")
+    check("second factor")
+    page.get_by_role("button", name="Sign in").click()
+    page.get_by_text("This code is wrong or expired.").wait_for()
+    check("second factor, wrong code")
+    context.close()
+    assert found == {}
 
 
 def test_axe_finds_no_violation_on_the_sign_in_page(

@@ -1,10 +1,11 @@
-"""The settings page: appearance, time zone, keyboard shortcuts and notifications of one member."""
+"""The settings page: profile, appearance, time zone, shortcuts and notifications of one member."""
 
 from collections.abc import Iterable
 from itertools import groupby
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.contrib import messages
 from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
@@ -16,11 +17,20 @@ from django.views.decorators.http import require_http_methods
 from generations.models import Member
 from generations.web.middleware.access import MemberRequest
 from generations.web.middleware.time_zone import automatic_zone, known_zones, valid_zone
+from generations.web.text_fields import VisibleTextField
+
+from .stages import has_second_factor
 
 AUTOMATIC = ""
+MAX_NAME_CHARACTERS = 150  # of the column
 
 
 class PreferencesForm(forms.Form):
+    name = VisibleTextField(
+        required=False,
+        max_length=MAX_NAME_CHARACTERS,
+        error_messages={"max_length": _("Use at most %(limit_value)d characters.")},
+    )
     color_scheme = forms.ChoiceField(
         choices=[("", _("System")), *Member.ColorScheme.choices],
         required=False,
@@ -54,13 +64,16 @@ def preferences(request: MemberRequest) -> HttpResponse:
         automatic_zone=automatic_zone(request, member),
     )
     if not form.is_valid():
-        context = {"form": form}
+        context = {"form": form, **_account_context(member)}
         status = 422 if is_post else 200
         return render(request, "settings/settings.html", context, status=status)
     columns = form.cleaned_data
     columns["time_zone_is_automatic"] = columns["time_zone"] == AUTOMATIC
     if columns["time_zone_is_automatic"]:
         columns["time_zone"] = automatic_zone(request, member)
+    name = columns.pop("name")
+    if name != member.get_full_name():
+        columns |= {"first_name": name, "last_name": ""}
     Member.objects.filter(pk=member.pk).update(**columns)
     messages.success(request, gettext("Settings saved."))
     return HttpResponseRedirect(reverse("settings"), status=303)
@@ -68,8 +81,21 @@ def preferences(request: MemberRequest) -> HttpResponse:
 
 def _initial(member: Member) -> dict[str, Any]:
     stored = {name: getattr(member, name) for name in PreferencesForm.base_fields}
+    stored["name"] = member.get_full_name()
     is_automatic = member.time_zone_is_automatic
     return stored | {"time_zone": AUTOMATIC if is_automatic else valid_zone(member.time_zone)}
+
+
+def _account_context(member: Member) -> dict[str, Any]:
+    """What the sections below the form show."""
+    return {
+        "has_password": member.has_usable_password(),
+        "has_second_factor_page": settings.SECOND_FACTOR,
+        "has_second_factor": settings.SECOND_FACTOR and has_second_factor(member.pk),
+        "has_sessions_page": settings.SESSION_LIST,
+        "max_name_characters": MAX_NAME_CHARACTERS,
+        "provider": settings.OIDC_NAME,
+    }
 
 
 def zones_by_region(names: Iterable[str]) -> list[tuple[str, list[tuple[str, str]]]]:

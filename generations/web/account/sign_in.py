@@ -4,6 +4,7 @@ from typing import Any
 
 from allauth.account.forms import LoginForm
 from allauth.account.views import LoginView
+from django.conf import settings
 from django.contrib.auth import REDIRECT_FIELD_NAME
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.forms import UsernameField
@@ -43,6 +44,11 @@ class SignInForm(LoginForm):  # type: ignore[misc]
 @method_decorator(login_not_required, name="dispatch")
 class SignIn(LoginView):  # type: ignore[misc]
     form_class = SignInForm
+
+    def get_context_data(self, **context: Any) -> dict[str, Any]:
+        full: dict[str, Any] = super().get_context_data(**context)
+        provider = settings.OIDC_NAME if settings.OIDC_URL else ""
+        return full | {"provider": provider, "can_mail": bool(settings.MAIL)}
 
     def form_invalid(self, form: SignInForm) -> HttpResponse:
         """Show the form again; 429 when no further try is allowed yet."""
