@@ -279,13 +279,14 @@ def create(
     if errors := request.errors():
         raise InvalidRequest(errors)
     fingerprint = request.fingerprint()
-    if existing := _existing(member, key, fingerprint):
-        return existing
-    quote = quote_for(request.n, request.columns()["params"], has_reference=request.has_reference)
-    if seen_e4 and quote.unit_e4 is not None and quote.unit_e4 not in seen_e4:
-        raise PriceChanged(quote)
+    columns = request.columns()
+    try:
+        quote = _accepted_quote(request.n, columns["params"], request.has_reference, seen_e4)
+    except (Unpriced, PriceChanged):
+        if existing := _existing(member, key, fingerprint):
+            return existing
+        raise
     with transaction.atomic():
-        columns = request.columns()
         if request.new_collection:
             columns["collection"] = Collection.named(request.new_collection, member)
         generation, created = Generation.objects.request(
@@ -298,8 +299,18 @@ def create(
     return generation
 
 
+def _accepted_quote(
+    n: int, params: Mapping[str, Any], has_reference: bool, seen_e4: Iterable[int]
+) -> Quote:
+    """The current price, if the member has seen it. Raises Unpriced and PriceChanged."""
+    quote = quote_for(n, params, has_reference=has_reference)
+    if seen_e4 and quote.unit_e4 is not None and quote.unit_e4 not in seen_e4:
+        raise PriceChanged(quote)
+    return quote
+
+
 def _existing(member: Member, key: str, fingerprint: str) -> Generation | None:
-    """The row of an earlier press with this key: it needs no price and no room in a limit."""
+    """The row of an earlier press with this key: it has its price already."""
     row = Generation.objects.filter(owner=member, idempotency_key=key).first()
     if row:
         _require_same_request(row, fingerprint)

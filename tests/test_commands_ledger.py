@@ -318,12 +318,12 @@ def test_new_time_zone_loses_no_entry(owner: Member, monkeypatch: pytest.MonkeyP
     Team(time_zone="Europe/Berlin").save()
     press(owner, n=1)
     Team(time_zone="America/New_York").save()
-    # December in Berlin; in New York still November, in a period of its own.
+    # December in Berlin; in New York the last hours of November, which belong to December now.
     at(monkeypatch, datetime(2026, 12, 1, 1, tzinfo=UTC))
     press(owner, n=2)
     at(monkeypatch, datetime(2026, 12, 2, tzinfo=UTC))
     press(owner, n=4)
     months = ("2026-10", "2026-11", "2026-12")
     reserved = [run_json("usage", "--month", each)["total"]["reserved_images"] for each in months]
-    assert reserved == [0, 3, 4]
-    assert [len(exported("--month", each)) for each in months] == [0, 8, 4]
+    assert reserved == [0, 1, 6]
+    assert [len(exported("--month", each)) for each in months] == [0, 6, 6]  # its day is November's

@@ -35,6 +35,8 @@ WRITERS = {
     "generations/operations/demo_data.py: add_price": "Price",
     "generations/operations/limits.py: change": "Limit",
     "generations/operations/prices.py: put": "Price",
+    "generations/setup/team.py: _set_price": "Price",
+    "generations/setup/team.py: _store": "Limit",
 }
 # Models in the admin, whose pages write. Those of periods and entries are read-only.
 ADMIN = "generations/admin/money.py: "
@@ -189,7 +191,8 @@ def test_everything_that_reserves_passes_requests() -> None:
 def test_charges_follow_transitions_only() -> None:
     files = sources()
     assert users(r"(.*\.)?charging\.\w+", files) == {
-        "generations/models/generation_queryset.py: transition"
+        "generations/models/generation_queryset.py: transition",
+        "generations/models/generation.py: mark_failed",  # after a dismissal
     }
     assert users(r"(.*\.)?ledger\.(end|correct_late)", files) == set()
 

@@ -16,7 +16,7 @@ from django.test import Client
 from pytest_django import DjangoAssertNumQueries, Settings
 
 from generations.models import Member, Team
-from generations.models.money import Limit, Window
+from generations.models.money import Limit, Price, Window
 from generations.permissions import Role
 from generations.setup import api_key, team
 from generations.setup import code as setup_code
@@ -155,6 +155,21 @@ def test_empty_budget_is_no_limit_and_a_currency_may_be_a_word(client: Client, c
     assert client.post(URL, data(code, budget="", currency="credits")).status_code == 303
     assert not Limit.objects.exists()
     assert Team.objects.get().currency == "credits"
+
+
+@pytest.mark.parametrize(("is_demo", "upstream"), [(False, "live"), (True, "simulator")])
+def test_price_is_for_the_upstream_that_follows(
+    client: Client, code: str, settings: Settings, is_demo: bool, upstream: str
+) -> None:
+    settings.DEMO = is_demo
+    client.post(URL, data(code, price="0,03"))
+    price = Price.objects.get()
+    assert (price.upstream, price.model, price.amount_e4) == (upstream, "*", 300)
+
+
+def test_empty_price_sets_none(client: Client, code: str) -> None:
+    client.post(URL, data(code))
+    assert not Price.objects.exists()
 
 
 def test_budget_of_zero_is_a_limit(client: Client, code: str) -> None:
@@ -344,7 +359,9 @@ def test_the_second_changes_nothing(settings: Settings) -> None:
     """Also when its page passed every check before the first had finished."""
     team.create_owner(Member(username="first"), TeamSetup("First", "UTC", "USD", None))
     with pytest.raises(team.AlreadySetUp):
-        team.create_owner(Member(username="second"), TeamSetup("Second", "UTC", "EUR", 1, KEY))
+        team.create_owner(
+            Member(username="second"), TeamSetup("Second", "UTC", "EUR", 1, api_key=KEY)
+        )
     assert Member.objects.get().username == "first"
     assert Team.objects.get().name == "First"
     assert not Limit.objects.exists()

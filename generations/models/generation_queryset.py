@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any, Self, TypeVar
 
 from django.conf import settings
-from django.db import connection, models, transaction
+from django.db import IntegrityError, connection, models, transaction
 from django.db.models import Exists, F, OuterRef, Q, Sum, Window
 from django.db.models.functions import RowNumber
 from django.utils import timezone
@@ -178,9 +178,7 @@ class BaseGenerationQuerySet(models.QuerySet[Row]):
         """
         columns |= {"unit_price_e4": quote.unit_e4, "reservations": 1}
         with transaction.atomic():
-            generation, created = self.get_or_create(
-                owner=owner, idempotency_key=key, defaults=columns
-            )
+            generation, created = self._create_once(owner=owner, idempotency_key=key, **columns)
             if created:
                 ledger.reserve(generation.pk, 1, owner, quote)
                 Transition.objects.create(
@@ -191,6 +189,20 @@ class BaseGenerationQuerySet(models.QuerySet[Row]):
                     by=owner,
                 )
         return generation, created
+
+    def _create_once(
+        self, *, owner: Member, idempotency_key: str, **columns: Any
+    ) -> tuple[Row, bool]:
+        """Like `get_or_create`, but looks for the row only if it cannot be inserted."""
+        try:
+            with transaction.atomic():
+                row = self.create(owner=owner, idempotency_key=idempotency_key, **columns)
+            return row, True
+        except IntegrityError:
+            existing = self.filter(owner=owner, idempotency_key=idempotency_key).first()
+            if existing is None:
+                raise
+            return existing, False
 
     def transition(
         self,

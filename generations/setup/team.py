@@ -4,10 +4,12 @@ import logging
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from django.conf import settings
 from django.db import transaction
 
-from generations.models import Member, Team
-from generations.models.money import Limit, Window
+from generations.models import DEFAULT_ENGINE, Generation, Member, Team
+from generations.models.money import Limit, Price, Window
+from generations.models.money.price import ANY
 from generations.permissions import Role
 
 from . import api_key, code
@@ -23,6 +25,7 @@ class TeamSetup:
     time_zone: str
     currency: str
     month_money_e4: int | None
+    price_e4: int | None = None  # of an image; None: not set here
     api_key: str = field(default="", repr=False)
 
 
@@ -81,5 +84,15 @@ def _store(team: Team, setup: TeamSetup, by: Member) -> None:
     team.name, team.time_zone, team.currency = setup.name, setup.time_zone, setup.currency
     team.save(update_fields=["name", "time_zone", "currency"])
     Limit.objects.put(Limit.Scope.TEAM, Window.MONTH, money_e4=setup.month_money_e4, by=by)
+    if setup.price_e4 is not None:
+        _set_price(setup.price_e4, by, is_live=bool(setup.api_key) or not settings.DEMO)
     if setup.api_key:
         api_key.store(setup.api_key)  # last: an error undoes the rest
+
+
+def _set_price(amount_e4: int, by: Member, *, is_live: bool) -> None:
+    """Set the price of every kind of image. Demo and gateway have prices of their own."""
+    upstream = Generation.Upstream.LIVE if is_live else Generation.Upstream.SIMULATOR
+    Price.objects.create(
+        upstream=upstream, engine=DEFAULT_ENGINE, model=ANY, amount_e4=amount_e4, by=by
+    )

@@ -34,7 +34,11 @@ def test_set_up_to_first_image(
     """All processes of `manage.py run`; the upstream is a simulator with a key."""
     printed = tmp_path / "printed"
     with Installation(
-        tmp_path / "data", upstream_url=simulator.url, admin_password="", poll_seconds="0.5,1,1,1"
+        tmp_path / "data",
+        upstream_url=simulator.url,
+        admin_password="",
+        poll_seconds="0.5,1,1,1",
+        unpriced="refuse",
     ) as installation:
         installation.start("run", output=printed)
         pattern = r"Set up your team: (\S+)\n"
@@ -87,6 +91,7 @@ def _fill_in(page: Page) -> None:
     password.fill("password")
     page.get_by_label("Team name").fill("Pears")
     page.get_by_label("Currency").fill("credits")
+    page.get_by_label("Price of an image").fill("2")
     page.get_by_label("Monthly budget").fill("8e2")
     page.keyboard.press("Enter")
     expect(password).to_have_value("")

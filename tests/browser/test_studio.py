@@ -101,10 +101,10 @@ def test_studio_works_without_javascript(
     page = context.pages[0]
     page.locator("summary", has_text="Reference image").click()
     page.get_by_label("Image file").set_input_files(tmp_path / "dune.png")
-    page.get_by_role("button", name="Generate images").click()
+    page.get_by_role("button", name="Generate 1 image").click()
     expect(page.get_by_text("Describe the image first.")).to_be_visible()
     page.get_by_label("Prompt", exact=True).fill("Dunes")
-    page.get_by_role("button", name="Generate images").click()
+    page.get_by_role("button", name="Generate 1 image").click()
     row = Generation.objects.get()
     expect(page).to_have_url(f"{live_server.url}/#generation-{row.pk}")
     page.get_by_role("article", name="Dunes").get_by_role("button", name="Cancel").click()

@@ -11,20 +11,20 @@ which it was made. `key` makes each step happen once, whichever loop, page or re
     m3              a grant: the third request for more
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from django.apps import apps
 from django.db import connection, transaction
-from django.db.models import F, Q, Sum
+from django.db.models import F, Sum
 from django.utils import timezone
 
 from generations.models.member import Member
 
 from .budget_warning import BudgetWarning
 from .ledger_entry import LedgerEntry
-from .limit import Limit
+from .limit import Limit, LimitValues
 from .limit_request import LimitRequest
 from .period import COUNTERS, Period
 
@@ -87,14 +87,14 @@ def allowances(member: Member, at: datetime | None = None) -> list[Allowance]:
 
 
 def _allowances(
-    member: Member, limits: dict[tuple[bool, str], Limit], at: datetime
+    member: Member, limits: Mapping[tuple[bool, str], LimitValues], at: datetime
 ) -> list[Allowance]:
     periods = Period.objects.current(member, at, create=False)
     _add_grants(member, [each for each in periods if each.is_new])
     return [_allowance(each, limits[each.kind]) for each in periods if each.kind in limits]
 
 
-def _allowance(period: Period, limit: Limit) -> Allowance:
+def _allowance(period: Period, limit: LimitValues) -> Allowance:
     money = _raised(limit.money_e4, period.granted_e4)
     images = _raised(limit.images, period.granted_images)
     return Allowance(
@@ -150,40 +150,68 @@ def reserve(
     at = timezone.now()
     limits = Limit.objects.in_force(member)
     periods = _periods(member, at)
-    for number, period in enumerate(periods):
-        limit = limits.get(period.kind)
-        changed = Period.objects.filter(_within(limit, quote), pk=period.pk).update(
-            reserved_e4=F("reserved_e4") + quote.total_e4,
-            reserved_images=F("reserved_images") + quote.n,
-        )
-        if not changed:
-            for reserved in periods[:number]:  # so that it is not part of what is left
-                _move(reserved, reserved_e4=-quote.total_e4, reserved_images=-quote.n)
-            raise _limit_reached(_allowances(member, limits, at), period, quote)
+    if not _reserve_all(periods, limits, quote):
+        raise _limit_reached(_allowances(member, limits, at), quote)
     _warn(periods, limits, quote)
-    LedgerEntry.objects.bulk_create(
-        LedgerEntry(
-            at=at,
-            kind=Kind.RESERVE,
-            key=f"g{generation_id}.r{reservation}.reserve",
-            period=period,
-            upstream=period.upstream,
-            generation_id=generation_id,
-            reservation=reservation,
-            engine=quote.engine,
-            model=quote.model,
-            option=quote.option,
-            person=member,
-            by=by or member,
-            unit_price_e4=quote.unit_e4,
-            reserved_e4=quote.total_e4,
-            reserved_images=quote.n,
-        )
-        for period in periods
+    _insert(
+        [
+            LedgerEntry(
+                at=at,
+                kind=Kind.RESERVE,
+                key=f"g{generation_id}.r{reservation}.reserve",
+                period=period,
+                upstream=period.upstream,
+                generation_id=generation_id,
+                reservation=reservation,
+                engine=quote.engine,
+                model=quote.model,
+                option=quote.option,
+                person=member,
+                by=by or member,
+                unit_price_e4=quote.unit_e4,
+                reserved_e4=quote.total_e4,
+                reserved_images=quote.n,
+            )
+            for period in periods
+        ]
     )
 
 
-def _warn(periods: Sequence[Period], limits: dict[tuple[bool, str], Limit], quote: Quote) -> None:
+def _reserve_all(
+    periods: Sequence[Period], limits: Mapping[tuple[bool, str], LimitValues], quote: Quote
+) -> bool:
+    """Reserve in all of these periods. False, with nothing changed, if one has no room."""
+    statements = [
+        _reservation(period, limits.get(period.kind, LimitValues(None, None)), quote)
+        for period in periods
+    ]
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.executemany(
+            """UPDATE generations_period
+               SET reserved_e4 = reserved_e4 + %s, reserved_images = reserved_images + %s
+               WHERE id = %s
+                   AND (%s = 0 OR charged_e4 + reserved_e4 + %s <= %s + granted_e4)
+                   AND (%s = 0 OR charged_images + reserved_images + %s <= %s + granted_images)""",
+            statements,
+        )
+        has_room: bool = cursor.rowcount == len(periods)
+        if not has_room:
+            transaction.set_rollback(True)
+    return has_room
+
+
+def _reservation(period: Period, limit: LimitValues, quote: Quote) -> list[int]:
+    total, n = quote.total_e4, quote.n
+    return [
+        total, n, period.pk,
+        int(limit.money_e4 is not None and total > 0), total, limit.money_e4 or 0,
+        int(limit.images is not None), n, limit.images or 0,
+    ]  # fmt: skip
+
+
+def _warn(
+    periods: Sequence[Period], limits: Mapping[tuple[bool, str], LimitValues], quote: Quote
+) -> None:
     """Warn of the thresholds that this reservation crosses. `periods` are as read before it."""
     limited = [period for period in periods if period.kind in limits]
     if limited and connection.features.has_select_for_update:
@@ -203,21 +231,11 @@ def _warn(periods: Sequence[Period], limits: dict[tuple[bool, str], Limit], quot
             BudgetWarning.objects.warn(period, before=used, after=used + quote.n, most=most)
 
 
-def _within(limit: Limit | None, quote: Quote) -> Q:
-    """Match a period in which the limit still allows the request. Integers on both sides."""
-    condition = Q()
-    if limit and limit.money_e4 is not None and quote.total_e4:
-        room = limit.money_e4 - quote.total_e4
-        condition &= Q(reserved_e4__lte=F("granted_e4") - F("charged_e4") + room)
-    if limit and limit.images is not None:
-        room = limit.images - quote.n
-        condition &= Q(reserved_images__lte=F("granted_images") - F("charged_images") + room)
-    return condition
-
-
-def _limit_reached(standing: list[Allowance], refused: Period, quote: Quote) -> LimitReached:
-    allowance = next(each for each in standing if (each.is_team, each.window) == refused.kind)
-    return LimitReached(allowance, quote, min(each.fits(quote) for each in standing))
+def _limit_reached(standing: list[Allowance], quote: Quote) -> LimitReached:
+    """The first limit without room; on PostgreSQL there may be room again by now."""
+    fitting = [each.fits(quote) for each in standing]
+    refused = next((i for i, n in enumerate(fitting) if n < quote.n), 0)
+    return LimitReached(standing[refused], quote, min(fitting))
 
 
 def end(generation_id: int, reservation: int, charged_images: int, reason: str = "") -> int:
@@ -376,26 +394,46 @@ def _append(
     at = timezone.now()
     for entry in like:
         _move(entry.period, **changes)
-    LedgerEntry.objects.bulk_create(
-        LedgerEntry(
-            at=at,
-            kind=kind,
-            key=key,
-            period=entry.period,
-            upstream=entry.upstream,
-            generation_id=entry.generation_id,
-            reservation=entry.reservation,
-            engine=entry.engine,
-            model=entry.model,
-            option=entry.option,
-            person_id=entry.person_id,
-            by=by,
-            unit_price_e4=entry.unit_price_e4,
-            reason=reason[:300],
-            **changes,
-        )
-        for entry in like
+    _insert(
+        [
+            LedgerEntry(
+                at=at,
+                kind=kind,
+                key=key,
+                period=entry.period,
+                upstream=entry.upstream,
+                generation_id=entry.generation_id,
+                reservation=entry.reservation,
+                engine=entry.engine,
+                model=entry.model,
+                option=entry.option,
+                person_id=entry.person_id,
+                by=by,
+                unit_price_e4=entry.unit_price_e4,
+                reason=reason[:300],
+                **changes,
+            )
+            for entry in like
+        ]
     )
+
+
+def _insert(entries: Sequence[LedgerEntry]) -> None:
+    """Insert these entries. Raw, because `bulk_create` takes a third of the time of a press."""
+    fields = [field for field in LedgerEntry._meta.concrete_fields if not field.primary_key]
+    columns = ", ".join(f'"{field.column}"' for field in fields)
+    places = ", ".join(["%s"] * len(fields))
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            f"INSERT INTO generations_ledgerentry ({columns}) VALUES ({places})",  # noqa: S608
+            [
+                [
+                    field.get_db_prep_save(getattr(entry, field.attname), connection)
+                    for field in fields
+                ]
+                for entry in entries
+            ],
+        )
 
 
 def _move(period: Period, **changes: int) -> None:

@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from django.db import models
+from django.db import connection, models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
@@ -64,14 +64,15 @@ class PeriodQuerySet(models.QuerySet["Period"]):
 
     def _around(self, member: Member, at: datetime) -> dict[tuple[bool, str], "Period"]:
         """The periods around `at` that exist. A union: each half has an index of its own."""
-        recent = self.filter(
-            upstream=current_upstream(),
-            window__in=Window.values,
-            starts_at__gt=at - MAX_LENGTH,
-            starts_at__lte=at,
-            ends_at__gt=at,
-        ).order_by()
-        rows = recent.filter(member=None).union(recent.filter(member=member))
+        since, now = (connection.ops.adapt_datetimefield_value(t) for t in (at - MAX_LENGTH, at))
+        recent = """SELECT * FROM generations_period
+            WHERE upstream = %s AND member_id {owner} AND "window" IN ('day', 'month')
+                AND starts_at > %s AND starts_at <= %s AND ends_at > %s"""
+        times = [since, now, now]
+        rows = self.raw(
+            f"{recent.format(owner='IS NULL')} UNION ALL {recent.format(owner='= %s')}",
+            [current_upstream(), *times, current_upstream(), member.pk, *times],
+        )
         return {row.kind: row for row in rows}
 
     def _new(self, kind: tuple[bool, str], member: Member, at: datetime) -> "Period":

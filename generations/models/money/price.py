@@ -37,8 +37,8 @@ class PriceQuerySet(models.QuerySet["Price"]):
         rows = self.filter(
             upstream=current_upstream(), engine=engine, valid_from__lte=at or timezone.now()
         )
-        newest_last = rows.order_by("valid_from", "pk")
-        return PriceTable({(row.model, row.option): row.amount_e4 for row in newest_last})
+        newest_last = rows.order_by("valid_from", "pk").values_list("model", "option", "amount_e4")
+        return PriceTable({(model, option): amount for model, option, amount in newest_last})
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Amounts of money as pages show them, in the team's currency and the reader's language."""
 
+from functools import lru_cache
 from typing import cast
 
 from babel import Locale, UnknownLocaleError
@@ -24,8 +25,13 @@ def current_currency() -> str:
 
 def format_money(amount_e4: int, currency: str | None = None) -> str:
     """Return 4800 as "$0.48", 267 as "$0.0267", and "0.48 credits" for a currency of one's own."""
-    currency = currency or current_currency()
-    amount, locale = from_e4(amount_e4), _locale()
+    return _format(amount_e4, currency or current_currency(), get_language() or "en")
+
+
+@lru_cache(maxsize=2000)
+def _format(amount_e4: int, currency: str, language: str) -> str:
+    """Cached: pages repeat amounts, and Babel builds a pattern for each call."""
+    amount, locale = from_e4(amount_e4), _locale(language)
     if not is_currency_code(currency):
         number = format_decimal(amount, format=_pattern(0), locale=locale)
         return f"{number}\N{NO-BREAK SPACE}{currency}"
@@ -45,8 +51,8 @@ def _pattern(places: int) -> str:
     return "#,##0." + "0" * places + "#" * (PLACES - places)
 
 
-def _locale() -> Locale:
+def _locale(language: str) -> Locale:
     try:
-        return Locale.parse(to_locale(get_language() or "en"))
+        return Locale.parse(to_locale(language))
     except UnknownLocaleError:
         return Locale.parse("en")

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from django.db import connection
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
@@ -23,18 +24,39 @@ class Notices:
 
 
 def notices_of(member: Member) -> Notices:
-    texts = {}
-    for each in BudgetWarning.objects.unread_of(member).select_related("period"):
-        texts[each.period_id] = _warning_text(each)  # the highest threshold comes last
-    decided = member.limit_requests.filter(was_read=False).exclude(decision="")
-    return Notices(
-        [*texts.values(), *(_decision_text(each) for each in decided)], _waiting_text(member)
-    )
+    """One small query where there is nothing to tell, as on nearly every page."""
+    has_warnings, has_decisions, has_requests = _what_exists(member)
+    texts = _warning_texts(member) if has_warnings else []
+    if has_decisions:
+        decided = member.limit_requests.filter(was_read=False).exclude(decision="")
+        texts += [_decision_text(each) for each in decided]
+    is_told = has_requests and may(member, Action.MANAGE_MONEY)
+    return Notices(texts, _waiting_text() if is_told else "")
 
 
-def _waiting_text(member: Member) -> str:
-    if not may(member, Action.MANAGE_MONEY):
-        return ""
+def _warning_texts(member: Member) -> list[str]:
+    """Return the highest threshold of each period, which comes last."""
+    unread = BudgetWarning.objects.unread_of(member).select_related("period")
+    return list({each.period_id: _warning_text(each) for each in unread}.values())
+
+
+def _what_exists(member: Member) -> tuple[bool, bool, bool]:
+    """Whether there are unread warnings, unread decisions and undecided requests."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """SELECT
+                EXISTS (SELECT 1 FROM generations_budgetwarning
+                    WHERE person_id = %s AND read_at IS NULL),
+                EXISTS (SELECT 1 FROM generations_limitrequest
+                    WHERE person_id = %s AND NOT was_read),
+                EXISTS (SELECT 1 FROM generations_limitrequest WHERE decision = '')""",
+            [member.pk, member.pk],
+        )
+        warnings, decisions, requests = cursor.fetchone()
+    return bool(warnings), bool(decisions), bool(requests)
+
+
+def _waiting_text() -> str:
     count = LimitRequest.objects.open().count()
     text = ngettext("%d person asks for more.", "%d people ask for more.", count)
     return text % count if count else ""

@@ -23,8 +23,8 @@ MAX_PASSWORD_CHARACTERS = 4096
 TOO_LONG = _("Use at most %(limit_value)d characters.")
 
 
-class BudgetField(forms.CharField):
-    """An amount in ten-thousandths; None if empty: no limit."""
+class AmountField(forms.CharField):
+    """An amount in ten-thousandths; None if empty."""
 
     def clean(self, value: Any) -> int | None:
         text = super().clean(value)
@@ -61,7 +61,8 @@ class TeamForm(forms.Form):
             "max_length": TOO_LONG,
         },
     )
-    budget = BudgetField(required=False, max_length=30, error_messages={"max_length": TOO_LONG})
+    price = AmountField(required=False, max_length=30, error_messages={"max_length": TOO_LONG})
+    budget = AmountField(required=False, max_length=30, error_messages={"max_length": TOO_LONG})
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -99,6 +100,7 @@ class TeamForm(forms.Form):
             time_zone=values["time_zone"],
             currency=values["currency"],
             month_money_e4=values["budget"],
+            price_e4=values["price"],
             api_key=values.get("api_key", ""),
         )
 
