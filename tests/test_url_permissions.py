@@ -113,6 +113,7 @@ VISITS: dict[str, list[Visit]] = {
     "people": [Visit("/people/", ADMINS)],
     "invite": [post("/people/invite/one", ADMINS)],
     "invitations-csv": [post("/people/invitations.csv", ADMINS)],
+    "mail-invitations": [Visit("/people/invitations/mail", frozenset(), "post")],  # no mail server
     "revoke-invitation": [post("/people/invitations/{invitation}/revoke", ADMINS)],
     "person": [Visit("/people/{member}/", ADMINS), post("/people/{member}/", ADMINS)],
     "disable-person": [

@@ -18,7 +18,7 @@ from .account import (
 from .cards import actions, changes, generation_page
 from .gallery import bulk, collections, compare, download, gallery, picture, trash
 from .money import limit_requests, usage
-from .people import accept, links, people, person
+from .people import accept, links, mail, people, person
 from .setup import pages as setup
 from .studio import prompt_history, reuse, similar, studio
 
@@ -58,6 +58,7 @@ urlpatterns: list[URLPattern] = [
     path("people/", people.people, name="people"),
     path("people/invite/<slug:kind>", people.invite, name="invite"),
     path("people/invitations.csv", links.links_csv, name="invitations-csv"),
+    path("people/invitations/mail", mail.mail_links, name="mail-invitations"),
     path("people/invitations/<int:pk>/revoke", people.revoke, name="revoke-invitation"),
     path("people/<int:pk>/", person.person, name="person"),
     path("people/<int:pk>/disable/", person.disable, name="disable-person"),

@@ -43,7 +43,7 @@ def links_csv(request: MemberRequest) -> HttpResponse:
 
     Secrets of other people's invitations, and unknown ones, are left out.
     """
-    links = _links_of(request, request.POST.getlist("secret")[:MAX_PASTED])
+    links = links_of(request, request.POST.getlist("secret")[:MAX_PASTED])
     response = HttpResponse(
         BYTE_ORDER_MARK,
         content_type="text/csv; charset=utf-8",
@@ -58,7 +58,8 @@ def links_csv(request: MemberRequest) -> HttpResponse:
     return response
 
 
-def _links_of(request: MemberRequest, secrets: list[str]) -> list[InvitationLink]:
+def links_of(request: MemberRequest, secrets: list[str]) -> list[InvitationLink]:
+    """The links of these secrets, as far as this member created them."""
     own = Invitation.objects.filter(created_by=request.user)
     found = (link_of(row, secret) for secret in secrets for row in own.with_secret(secret))
     return list(found)

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.conf import settings
 from django.contrib import messages
 from django.db.models import Case, Value, When
 from django.db.models.functions import Lower
@@ -18,6 +19,7 @@ from generations.web.middleware.access import MemberRequest, requires
 
 from .forms import MAX_PASTED, InvitationTermsForm, ManyLinksForm, OneLinkForm
 from .links import InvitationLink, link_of
+from .mail import with_address
 
 FORMS: dict[str, type[InvitationTermsForm]] = {"one": OneLinkForm, "many": ManyLinksForm}
 ROLE_ORDER = Case(*(When(role=role, then=Value(place)) for place, role in enumerate(Role)))
@@ -63,7 +65,8 @@ def revoke(request: MemberRequest, pk: int) -> HttpResponse:
 
 
 def _links_page(request: MemberRequest, links: list[InvitationLink]) -> HttpResponse:
-    return render(request, "people/links.html", {"links": links})
+    context = {"links": links, "mailed": with_address(links) if settings.MAIL else []}
+    return render(request, "people/links.html", context)
 
 
 def _page(request: MemberRequest, *, status: int = 200, **bound: Any) -> HttpResponse:
