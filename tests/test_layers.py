@@ -13,7 +13,9 @@ from tests.installation import ROOT
 
 # The layers, the most specific name first, and the other layers that each may import.
 LAYERS: dict[str, set[str]] = {
+    "generations.amount_field": {"generations.models"},
     "generations.web": {
+        "generations.amount_field",
         "generations.csv_cells",
         "generations.displayed",
         "generations.database_errors",
@@ -79,6 +81,7 @@ LAYERS: dict[str, set[str]] = {
     },
     "generations.people": {"generations.models", "generations.permissions"},
     "generations.admin": {
+        "generations.amount_field",
         "generations.engines.registry",
         "generations.models",
         "generations.people",

@@ -8,33 +8,14 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from generations.amount_field import AmountField
 from generations.engines.registry import OFFERS
 from generations.models import Team
 from generations.models.money import LedgerEntry, Limit, LimitRequest, Period, Price
-from generations.models.money.amounts import AmountError, parse_e4, plain
+from generations.models.money.amounts import plain
 from generations.permissions import Action, may
 
 from .base import BoundedPaginator, ReadOnlyMixin
-
-
-class MoneyField(forms.CharField):
-    """An amount with its point, stored in ten-thousandths; empty: None."""
-
-    def __init__(self, **options: Any) -> None:
-        options.setdefault("max_length", 40)
-        super().__init__(**options)
-
-    def prepare_value(self, value: Any) -> Any:
-        return plain(value) if isinstance(value, int) else value
-
-    def clean(self, value: Any) -> Any:
-        text = super().clean(value)
-        if not text:
-            return None
-        try:
-            return parse_e4(text)
-        except AmountError as error:
-            raise forms.ValidationError(str(error), code="invalid") from error
 
 
 class MoneyAdmin(admin.ModelAdmin):
@@ -64,7 +45,7 @@ class MoneyAdmin(admin.ModelAdmin):
 
 class PriceForm(forms.ModelForm):
     engine = forms.ChoiceField(choices=lambda: [(slug, slug) for slug in OFFERS])
-    amount_e4 = MoneyField(label=gettext_lazy("Price of an image"))
+    amount_e4 = AmountField(label=gettext_lazy("Price of an image"))
 
     class Meta:
         model = Price
@@ -91,7 +72,7 @@ class PriceAdmin(MoneyAdmin):
 
 
 class LimitForm(forms.ModelForm):
-    money_e4 = MoneyField(label=gettext_lazy("Money"), required=False)
+    money_e4 = AmountField(label=gettext_lazy("Money"), required=False)
 
     class Meta:
         model = Limit

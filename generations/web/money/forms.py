@@ -6,7 +6,7 @@ from django import forms
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from generations.models.money.amounts import AmountError, parse_e4
+from generations.amount_field import AmountField
 from generations.web.text_fields import VisibleTextField
 
 MAX_IMAGES = 100_000
@@ -15,22 +15,6 @@ UNTIL = (
     ("month", gettext_lazy("End of this month")),
     ("next-month", gettext_lazy("End of next month")),
 )
-
-
-class AmountField(forms.CharField):
-    """An amount of money. Its value is an integer in ten-thousandths."""
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(max_length=40, **options)
-
-    def clean(self, value: Any) -> Any:
-        text = super().clean(value)
-        if not text:
-            return 0
-        try:
-            return parse_e4(text)
-        except AmountError as error:
-            raise forms.ValidationError(str(error), code="invalid") from error
 
 
 class LimitRequestForm(forms.Form):

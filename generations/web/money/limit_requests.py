@@ -30,7 +30,7 @@ def ask(request: MemberRequest) -> HttpResponse:
         with transaction.atomic():
             LimitRequest.objects.create(
                 person=request.user,
-                amount_e4=form.cleaned_data["amount"],
+                amount_e4=form.cleaned_data["amount"] or 0,
                 images=form.cleaned_data["images"] or 0,
                 reason=form.cleaned_data["reason"],
             )

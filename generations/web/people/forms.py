@@ -11,9 +11,9 @@ from django.utils import timezone
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
+from generations.amount_field import AmountField
 from generations.invisible_text import is_blank
 from generations.models import Invitation, InvitationTerms, Member, Team
-from generations.models.money import amounts
 from generations.permissions import Action, Role
 from generations.web.text_fields import VisibleTextField
 
@@ -46,7 +46,7 @@ class InvitationTermsForm(RoleForm):
     days = forms.TypedChoiceField(
         choices=VALID_DAYS, coerce=int, error_messages={"invalid_choice": _("Choose a time.")}
     )
-    month_limit = forms.CharField(max_length=40, required=False)
+    month_limit = AmountField(required=False)
     batch = forms.UUIDField(
         widget=forms.HiddenInput, error_messages={"invalid": _("Reload the page and try again.")}
     )
@@ -55,14 +55,6 @@ class InvitationTermsForm(RoleForm):
         super().__init__(*args, **options)
         fresh = {"role": Role.MEMBER, "days": 7, "batch": str(uuid4())}
         self.initial = fresh | dict(self.initial)
-
-    def clean_month_limit(self) -> int | None:
-        """Return the limit in ten-thousandths; None without one."""
-        text = self.cleaned_data["month_limit"]
-        try:
-            return amounts.parse_e4(text) if text else None
-        except amounts.AmountError as error:
-            raise forms.ValidationError(str(error)) from None
 
     @property
     def currency(self) -> str:

@@ -10,8 +10,8 @@ from django.contrib.auth.validators import UnicodeUsernameValidator
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
+from generations.amount_field import AmountField
 from generations.models import Member
-from generations.models.money import amounts
 from generations.setup import api_key
 from generations.setup.team import TeamSetup
 from generations.web.account.preferences import zones_by_region
@@ -21,17 +21,6 @@ from generations.web.text_fields import VisibleTextField
 CURRENCIES = ("USD", "EUR", "CNY", "VND", "credits")  # suggestions only
 MAX_PASSWORD_CHARACTERS = 4096
 TOO_LONG = _("Use at most %(limit_value)d characters.")
-
-
-class AmountField(forms.CharField):
-    """An amount in ten-thousandths; None if empty."""
-
-    def clean(self, value: Any) -> int | None:
-        text = super().clean(value)
-        try:
-            return amounts.parse_e4(text) if text else None
-        except amounts.AmountError as error:
-            raise ValidationError(str(error)) from None
 
 
 class TeamForm(forms.Form):
@@ -61,8 +50,8 @@ class TeamForm(forms.Form):
             "max_length": TOO_LONG,
         },
     )
-    price = AmountField(required=False, max_length=30, error_messages={"max_length": TOO_LONG})
-    budget = AmountField(required=False, max_length=30, error_messages={"max_length": TOO_LONG})
+    price = AmountField(required=False, error_messages={"max_length": TOO_LONG})
+    budget = AmountField(required=False, error_messages={"max_length": TOO_LONG})
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
