@@ -6,7 +6,7 @@ transactions and the wake-ups of the worker are here.
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID, uuid5
@@ -267,13 +267,14 @@ def _plain(value: Any) -> Any:
 
 
 def create(
-    member: Member, request: GenerationRequest, key: str, *, seen_e4: Iterable[int] = ()
+    member: Member, request: GenerationRequest, key: str, *, seen_e4: Container[int] | None = None
 ) -> Generation:
     """Create the generation, reserve its price and wake up the worker.
 
     The same key again returns the same row. `seen_e4` are the prices of an image that the page
-    showed: PriceChanged if it is another one now. Raises NotAllowed, InvalidRequest, Unpriced and
-    LimitReached, and IdempotencyMismatch when another request has used the key.
+    showed, perhaps none: PriceChanged if it is another one now. None: there was no page. Raises
+    NotAllowed, InvalidRequest, Unpriced and LimitReached, and IdempotencyMismatch when another
+    request has used the key.
     """
     _require_permission(member, Action.GENERATE)
     if errors := request.errors():
@@ -300,11 +301,11 @@ def create(
 
 
 def _accepted_quote(
-    n: int, params: Mapping[str, Any], has_reference: bool, seen_e4: Iterable[int]
+    n: int, params: Mapping[str, Any], has_reference: bool, seen_e4: Container[int] | None
 ) -> Quote:
     """The current price, if the member has seen it. Raises Unpriced and PriceChanged."""
     quote = quote_for(n, params, has_reference=has_reference)
-    if seen_e4 and quote.unit_e4 is not None and quote.unit_e4 not in seen_e4:
+    if seen_e4 is not None and quote.unit_e4 is not None and quote.unit_e4 not in seen_e4:
         raise PriceChanged(quote)
     return quote
 
@@ -347,6 +348,10 @@ def cancel(generation: Generation, by: Member, version: int) -> None:
 def send_again(generation: Generation, by: Member, version: int) -> None:
     """Reserve a second time and queue the request again. Raises LimitReached and Unpriced."""
     _require_permission(by, Action.GENERATE)
+    if not may(generation.owner, Action.GENERATE):
+        raise NotPossible(_("Its owner can’t generate images. Hand the work over first."))
+    if generation.upstream != settings.UPSTREAM_MODE:
+        raise NotPossible(_("This request belongs to another gateway and can’t be sent now."))
     quote = quote_for(
         generation.n,
         generation.params,

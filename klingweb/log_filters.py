@@ -7,7 +7,7 @@ from logging import WARNING, Filter, LogRecord
 
 REPEAT_SECONDS = 60.0
 MAX_REMEMBERED = 500
-_SECRET_IN_PATH = re.compile(r"(/invitations/)[^/\s'\"?]+")
+_SECRET_IN_PATH = re.compile(r"(/invitations/|/accounts/reset/[^/\s]+/)[^/\s'\"?]+")
 
 
 class RepeatedLines(Filter):

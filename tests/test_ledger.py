@@ -209,6 +209,21 @@ def test_sending_again_reserves_a_second_time(owner: Member) -> None:
     check()
 
 
+def test_attempts_are_one_task_where_the_upstream_knows_our_id(
+    owner: Member, settings: Settings
+) -> None:
+    settings.UPSTREAM_LOOKUP = "reference"
+    row = unconfirmed(owner, "a")
+    assert row.send_again(owner, row.version, quote())
+    submission = row.mark_submitting(60)
+    assert submission
+    assert row.mark_unconfirmed(submission, TransitionReason.NO_ANSWER)
+    assert row.mark_not_found(submission)
+    row.refresh_from_db()
+    assert row.charged_e4 == 0, "neither attempt was received"
+    check()
+
+
 def test_sending_again_needs_room_in_the_limit(owner: Member) -> None:
     row = unconfirmed(owner, "a")
     set_limit(owner, money_e4=20 * CENT)

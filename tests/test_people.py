@@ -485,3 +485,11 @@ def test_work_goes_to_active_people_who_can_use_it(
     address = f"/people/{owner.pk}/hand-over/"
     assert admin_client.post(address, {"to": keys.get(to, to)}).status_code == 422
     assert owner.generations.count() == 1
+
+
+def test_demotion_to_viewer_cancels_what_is_queued(admin_client: Client, owner: Member) -> None:
+    row = make_generation(owner=owner)
+    admin_client.post(f"/people/{owner.pk}/", {"role": "viewer"})
+    row.refresh_from_db()
+    owner.refresh_from_db()
+    assert (owner.role, row.status) == ("viewer", Status.CANCELED)

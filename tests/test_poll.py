@@ -1,7 +1,8 @@
 """The poll loop: results, errors, late and lost tasks, row leases, and its schedule."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 from uuid import uuid4
 
 import pytest
@@ -9,6 +10,7 @@ from django.db import DatabaseError
 from django.utils import timezone
 from pytest_django import Settings
 
+from generations.engines.base import FailureKind, State, Task
 from generations.models import Failure, Generation, Lease, Status, TransitionReason, UpstreamGate
 from generations.models.generation import GenerationQuerySet
 from generations.worker import poll
@@ -337,3 +339,35 @@ def test_poll_concurrency_follows_rate_and_latency(settings: Settings) -> None:
     concurrency.measured_at -= 1
     concurrency.processor_seconds -= 60  # a whole core since then
     assert concurrency.limit() == 48, "fewer, because they wait for each other"
+
+
+def test_failures_are_recorded_after_the_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They lock the counters of money, which a batch must not hold while it waits for others."""
+    order: list[str] = []
+    rows = [make_generation(Status.RUNNING, next_poll_at=timezone.now()) for _row in range(3)]
+    outcomes: list[Task | Exception] = [
+        Task("a", State.FAILED, reason="no", kind=FailureKind.POLICY),
+        Task("b", State.RUNNING),
+        TimeoutError(),
+    ]
+    report, mark_failed = UpstreamGate.report, Generation.mark_failed
+
+    def reporting(self: UpstreamGate, *arguments: Any, **options: Any) -> Any:
+        order.append("gate")
+        return report(self, *arguments, **options)
+
+    def failing(self: Generation, *arguments: Any, **options: Any) -> bool:
+        order.append("failed")
+        return mark_failed(self, *arguments, **options)
+
+    monkeypatch.setattr(UpstreamGate, "report", reporting)
+    monkeypatch.setattr(Generation, "mark_failed", failing)
+    with ThreadPoolExecutor(1) as pool:
+        polls = poll.Polls(cast(Any, None), pool)
+        for row, outcome in zip(rows, outcomes, strict=True):
+            polls.pending[row.pk] = cast(Any, None)
+            polls.results.put(poll.PollResult(row, timezone.now(), outcome, 0.1))
+        polls.record_results()
+    assert order == ["gate", "failed"]
+    rows[0].refresh_from_db()
+    assert rows[0].status == Status.FAILED

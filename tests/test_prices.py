@@ -162,6 +162,14 @@ def test_changed_price_is_told_before_anything_is_spent(
     assert owner.generations.get().unit_price_e4 == 5000
 
 
+def test_price_that_the_page_did_not_have_is_told(owner_client: Client, owner: Member) -> None:
+    set_price("99")
+    response = owner_client.post("/", form_data(seen_prices=""))
+    assert response.status_code == 422
+    assert "The price has changed: $99.00 now." in response.content.decode()
+    assert not owner.generations.exists()
+
+
 def test_price_from_the_browser_is_never_used(owner_client: Client, owner: Member) -> None:
     set_price("0.12")
     owner_client.post("/", form_data(seen_prices="1 -1200 0.12 1200 x"))
@@ -211,7 +219,7 @@ def test_refusal_says_what_is_left_and_offers_what_fits(
     page = response.content.decode()
     assert response.status_code == 422
     assert "Your limit for today does not allow this request." in page
-    assert "$0.30 of $0.30 is left; it costs $0.48." in page
+    assert "$0.30 of $0.30 is left; the request costs $0.48." in page
     assert "Nothing was sent or charged." in page
     assert 'name="n_instead" value="2">Generate 2 images · $0.24' in page
     assert 'href="/usage/#ask"' in page
@@ -253,6 +261,29 @@ def test_sending_again_says_why_it_is_refused(owner_client: Client, owner: Membe
     url = f"/generations/{row.pk}/send-again/"
     page = owner_client.post(url, {"version": row.version}, headers=HTMX).content.decode()
     assert "Your limit for today does not allow this request." in page
+    row.refresh_from_db()
+    assert row.status == Status.UNCONFIRMED
+
+
+def test_request_of_another_upstream_is_not_sent_again(owner_client: Client, owner: Member) -> None:
+    """A row of the paid gateway, seen while the key is missing, must not spend later."""
+    row = make_generation(Status.UNCONFIRMED, owner=owner, attempt=1, upstream="live")
+    url = f"/generations/{row.pk}/send-again/"
+    page = owner_client.post(url, {"version": row.version}, headers=HTMX).content.decode()
+    assert "belongs to another gateway" in page
+    row.refresh_from_db()
+    assert row.status == Status.UNCONFIRMED
+
+
+@pytest.mark.parametrize("change", [{"is_active": False}, {"role": "viewer"}])
+def test_request_of_someone_who_may_not_spend_is_not_sent_again(
+    admin_client: Client, owner: Member, change: dict[str, Any]
+) -> None:
+    row = make_generation(Status.UNCONFIRMED, owner=owner, attempt=1)
+    Member.objects.filter(pk=owner.pk).update(**change)
+    url = f"/generations/{row.pk}/send-again/"
+    page = admin_client.post(url, {"version": row.version}, headers=HTMX).content.decode()
+    assert "Hand the work over first." in page
     row.refresh_from_db()
     assert row.status == Status.UNCONFIRMED
 

@@ -127,9 +127,9 @@ def test_one_press_grants_and_the_person_is_told_once(
         admin_client.post(url, {"until": "month"})
     press(owner, "b", quote())
     assert LedgerEntry.objects.filter(kind="grant", period__window="month").count() == 1
-    assert "You got $0.12 more, until" in owner_client.get("/").content.decode()
+    assert "Your limit was raised by $0.12 until" in owner_client.get("/").content.decode()
     owner_client.post("/usage/read", {"next": "/"})
-    assert "You got" not in owner_client.get("/").content.decode()
+    assert "Your limit was raised" not in owner_client.get("/").content.decode()
     assert ledger_check.differences() == []
 
 

@@ -13,6 +13,7 @@ from generations.engines.registry import OFFERS
 from generations.models import Team
 from generations.models.money import LedgerEntry, Limit, LimitRequest, Period, Price
 from generations.models.money.amounts import plain
+from generations.models.money.price import current_upstream
 from generations.permissions import Action, may
 
 from .base import BoundedPaginator, ReadOnlyMixin
@@ -50,6 +51,13 @@ class PriceForm(forms.ModelForm):
     class Meta:
         model = Price
         fields = ("engine", "model", "option", "amount_e4", "valid_from")
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        kind = {name: cleaned.get(name) for name in ("engine", "model", "option", "valid_from")}
+        if Price.objects.filter(upstream=current_upstream(), **kind).exists():
+            self.add_error("valid_from", _("This kind has a price from this moment on already."))
+        return cleaned
 
 
 @admin.register(Price)
@@ -177,6 +185,11 @@ class TeamAdmin(MoneyAdmin):
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return self._may(request) and not Team.objects.exists()
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        """Name, currency and time zone are the owner's, as on the page of the team."""
+        is_owner = request.user.is_authenticated and may(request.user, Action.SET_UP_TEAM)
+        return () if is_owner else ("name", "currency", "time_zone")
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False

@@ -123,7 +123,7 @@ class MemberAdmin(UserAdmin):
         context = {"title": _("Password reset link"), "hours": RESET_HOURS}
         if request.method == "POST" and member.is_active:
             self.log_change(request, member, gettext("Created a password reset link."))
-            context["link"] = request.build_absolute_uri(password_reset.reset_path(member))
+            context["link"] = f"{settings.URL}{password_reset.reset_path(member)}"
         return self._page(request, "admin/member/reset_link.html", member, context)
 
     def remove_second_factor(self, request: HttpRequest, object_id: str) -> HttpResponse:

@@ -245,7 +245,7 @@ class BaseGenerationQuerySet(models.QuerySet[Row]):
                     for pk in pks
                 )
                 if to_status in FINAL:
-                    charging.end_reservations(pks, from_status, to_status)
+                    charging.end_reservations(pks, from_status, to_status, reason)
         return pks
 
     def mark_fetching(self, results: Mapping[int, tuple[Sequence[str], str]]) -> set[int]:

@@ -221,14 +221,18 @@ class Polls:
             is_slow = result.seconds > self.concurrency.slow_after
             (self.slow_rows.add if is_slow else self.slow_rows.discard)(result.generation.pk)
         self.concurrency.observe(results)
+        failed = [each for each in results if _has_failed(each)]
+        others = [each for each in results if not _has_failed(each)]
         with transaction.atomic():
-            finished = _record_finished(results)
-            scheduled = [_record(each) for each in results if each.generation.pk not in finished]
+            finished = _record_finished(others)
+            scheduled = [_record(each) for each in others if each.generation.pk not in finished]
             Generation.objects.reschedule(row for row in scheduled if row)
             UpstreamGate.for_engine().report(
                 *(None if isinstance(each.outcome, Task) else each.outcome for each in results),
                 source=ReportSource.POLL,
             )
+        for each in failed:
+            _record_failed(each)
         return bool(finished) or any(each.generation.status == Status.FETCHING for each in results)
 
     def _collect(self) -> list[PollResult]:
@@ -305,6 +309,21 @@ def _record_finished(results: list[PollResult]) -> set[int]:
         )
         return set()
     return set(finished)
+
+
+def _has_failed(result: PollResult) -> bool:
+    return isinstance(result.outcome, Task) and result.outcome.state is State.FAILED
+
+
+def _record_failed(result: PollResult) -> None:
+    """Record a failure in a transaction of its own: it locks the counters of all people's money.
+
+    Locks are taken in the order gate, generations, periods; a batch would go back to the first.
+    """
+    with transaction.atomic():
+        scheduled = _record(result)
+        if scheduled:
+            Generation.objects.reschedule([scheduled])
 
 
 def _record(result: PollResult) -> ScheduledPoll | None:

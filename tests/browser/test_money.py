@@ -82,9 +82,9 @@ def test_limit_reached_asked_granted_and_made(
     assert LimitRequest.objects.get().decision == LimitRequest.Decision.GRANTED
 
     page.goto("/")
-    expect(page.get_by_text("You got $0.12 more, until")).to_be_visible()
+    expect(page.get_by_text("Your limit was raised by $0.12 until")).to_be_visible()
     page.get_by_role("button", name="OK").click()
-    expect(page.get_by_text("You got $0.12 more, until")).to_have_count(0)
+    expect(page.get_by_text("Your limit was raised by $0.12 until")).to_have_count(0)
     write(page, "A second harbour", 1)
     page.locator("#generate").click()
     expect(page.locator("article")).to_have_count(2)

@@ -8,12 +8,14 @@ from django.db.models import F
 
 from generations.models.status import Status
 from generations.models.team import Team
-from generations.models.transition import Transition
+from generations.models.transition import Transition, TransitionReason
 
 from . import ledger
 
 
-def end_reservations(pks: Sequence[int], from_status: Status, to_status: Status) -> None:
+def end_reservations(
+    pks: Sequence[int], from_status: Status, to_status: Status, reason: TransitionReason
+) -> None:
     """Charge or release what these generations have reserved. They have just become final.
 
     Call it in the transaction of the transition. A generation that was final before keeps its
@@ -25,8 +27,13 @@ def end_reservations(pks: Sequence[int], from_status: Status, to_status: Status)
     for pk, n, last, charged_e4 in ended.values_list(*columns):
         images = _charged_images(pk, n, from_status, to_status)
         if charged_e4 is None:
-            # An earlier attempt that was never confirmed may have been charged as well.
-            parts = [ledger.end(pk, number, n, "unconfirmed attempt") for number in range(1, last)]
+            # An earlier attempt that was never confirmed may have been charged as well. Where the
+            # upstream knows our id, all attempts are one task.
+            is_one_task = bool(settings.UPSTREAM_LOOKUP) and (
+                images > 0 or reason == TransitionReason.NOT_FOUND
+            )
+            earlier = 0 if is_one_task else n
+            parts = [ledger.end(pk, each, earlier, "unconfirmed") for each in range(1, last)]
             parts.append(ledger.end(pk, last, images, to_status.value))
             charged_e4 = sum(parts)
         elif _was_dismissed(pk):

@@ -43,6 +43,7 @@ class ResetPassword(UnprocessableForm, PasswordResetConfirmView):
 
     template_name = "account/reset_password.html"
     form_class = NewPasswordForm
+    token_generator = password_reset.token_generator
 
     def get_user(self, uidb64: str) -> Member | None:
         member = super().get_user(uidb64)
@@ -94,7 +95,7 @@ def _members(name: str) -> list[Member]:
 
 def _mail(request: HttpRequest, member: Member) -> None:
     """Send in a thread: the time of the answer must not tell whether the name exists."""
-    link = request.build_absolute_uri(password_reset.reset_path(member))
+    link = f"{settings.URL}{password_reset.reset_path(member)}"
     text = render_to_string("account/reset_mail.txt", {"member": member, "link": link})
     subject = gettext("Reset your klingweb password")
     mail = EmailMessage(subject, text, settings.DEFAULT_FROM_EMAIL, [member.email])

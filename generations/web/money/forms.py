@@ -11,7 +11,6 @@ from generations.web.text_fields import VisibleTextField
 
 MAX_IMAGES = 100_000
 UNTIL = (
-    ("day", gettext_lazy("End of today")),
     ("month", gettext_lazy("End of this month")),
     ("next-month", gettext_lazy("End of next month")),
 )

@@ -59,14 +59,12 @@ def decline(request: MemberRequest, pk: int) -> HttpResponse:
 
 def _decided(request: MemberRequest, is_first: bool) -> HttpResponse:
     if not is_first:
-        messages.info(request, _("Somebody has decided on this request meanwhile."))
+        messages.info(request, _("Another admin already decided on this request."))
     return redirect("usage")
 
 
 def _end(until: str) -> datetime:
     zone, now = Team.objects.current().zone, timezone.now()
-    if until == "day":
-        return boundaries(Window.DAY, now, zone)[1]
     _start, end = boundaries(Window.MONTH, now, zone)
     if until == "next-month":
         return boundaries(Window.MONTH, end + timedelta(days=1), zone)[1]

@@ -1,14 +1,14 @@
 """What a member is to be told once: budgets that are nearly used, and decisions on requests."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 from django.db import connection
-from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from generations.models import Member
+from generations.models import Member, Team
 from generations.models.money import BudgetWarning, LimitRequest
 from generations.permissions import Action, may
 
@@ -74,9 +74,13 @@ def _warning_text(warning: BudgetWarning) -> str:
 
 def _decision_text(request: LimitRequest) -> str:
     if request.decision == LimitRequest.Decision.GRANTED and request.until:
-        until = date_format(timezone.localtime(request.until), "DATE_FORMAT")
+        last_moment = request.until - timedelta(seconds=1)
+        until = date_format(last_moment.astimezone(Team.objects.current().zone), "DATE_FORMAT")
         amount = request_text(request)
-        return _("You got %(amount)s more, until %(until)s.") % {"amount": amount, "until": until}
+        return _("Your limit was raised by %(amount)s until %(until)s.") % {
+            "amount": amount,
+            "until": until,
+        }
     return _("Your request for more was declined.")
 
 

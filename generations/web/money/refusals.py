@@ -20,7 +20,7 @@ def limit_text(refusal: LimitReached) -> str:
         (False, "month"): _("Your limit for this month does not allow this request."),
         (False, "day"): _("Your limit for today does not allow this request."),
     }
-    renews = _("It renews on %(date)s.") % {"date": format_datetime(allowance.renews_at)}
+    renews = _("The limit renews on %(date)s.") % {"date": format_datetime(allowance.renews_at)}
     nothing = _("Nothing was sent or charged.")
     left = left_text(allowance, refusal.quote)
     return " ".join((texts[allowance.is_team, allowance.window], left, renews, nothing))
@@ -34,7 +34,7 @@ def left_text(allowance: Allowance, quote: Quote) -> str:
             "%(left)d images of %(limit)d are left.",
             allowance.left_images,
         ) % {"left": allowance.left_images, "limit": allowance.limit_images}
-    return _("%(left)s of %(limit)s is left; it costs %(price)s.") % {
+    return _("%(left)s of %(limit)s is left; the request costs %(price)s.") % {
         "left": format_money(allowance.left_e4 or 0),
         "limit": format_money(allowance.limit_e4 or 0),
         "price": format_money(quote.total_e4),
@@ -52,6 +52,6 @@ def unpriced_text(refusal: Unpriced) -> str:
 def price_changed_text(refusal: PriceChanged) -> str:
     quote = refusal.quote
     return _(
-        "The price has changed: %(price)s now. Nothing was sent or charged. Press again to "
-        "accept it."
+        "The price has changed: %(price)s now. Nothing was sent or charged. Press again to accept "
+        "the new price."
     ) % {"price": format_money(quote.total_e4)}

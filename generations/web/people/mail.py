@@ -2,7 +2,9 @@
 
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from email.utils import parseaddr
+from smtplib import SMTPRecipientsRefused
 
 from django.conf import settings
 from django.contrib import messages
@@ -32,17 +34,22 @@ logger = logging.getLogger(__name__)
 @require_POST
 @requires(Action.MANAGE_PEOPLE)
 def mail_links(request: MemberRequest) -> HttpResponse:
-    """Send each of these links to the address it was made for. Links not sent are shown again."""
+    """Send each of these links to the address it was made for. Other links are shown again."""
     if not settings.MAIL:
         raise Http404
-    links = with_address(links_of(request, request.POST.getlist("secret")[:MAX_PASTED]))
-    sent = _send(links, request.user.name)
-    messages.info(request, ngettext("%d mail sent.", "%d mails sent.", sent) % sent)
-    if sent == len(links):
+    links = links_of(request, request.POST.getlist("secret")[:MAX_PASTED])
+    sent = _send(with_address(links), request.user.name)
+    messages.info(request, ngettext("%d mail sent.", "%d mails sent.", len(sent)) % len(sent))
+    unsent = [link for link in links if link not in sent]
+    if not unsent:
         return HttpResponseRedirect(reverse("people"), status=303)
-    messages.error(request, _("The mail server did not take these. Try again, or copy the links."))
-    unsent = links[sent:]
-    return render(request, "people/links.html", {"links": unsent, "mailed": unsent}, status=502)
+    failed = with_address(unsent)
+    if failed:
+        messages.error(
+            request, _("The mail server refused these addresses. Try again, or copy the links.")
+        )
+    context = {"links": unsent, "mailed": failed}
+    return render(request, "people/links.html", context, status=502 if failed else 200)
 
 
 def with_address(links: Sequence[InvitationLink]) -> list[InvitationLink]:
@@ -63,15 +70,17 @@ def address_of(made_for: str) -> str:
     return parseaddr(made_for)[1]
 
 
-def _send(links: Sequence[InvitationLink], sender: str) -> int:
-    """Send over one connection, each in a mail of its own. Return how many were accepted."""
-    sent = 0
+def _send(links: Sequence[InvitationLink], sender: str) -> list[InvitationLink]:
+    """Send over one connection, each in a mail of its own. Return those that were accepted."""
+    sent = []
     try:
         with get_connection() as connection:
             for link in links:
-                sent += connection.send_messages([_mail(link, sender)]) or 0
+                with suppress(SMTPRecipientsRefused):  # the next address may be right
+                    if connection.send_messages([_mail(link, sender)]):
+                        sent.append(link)
     except OSError as error:  # smtplib's errors are a kind of it
-        logger.error("Invitations: %d of %d mails were sent: %s", sent, len(links), error)
+        logger.error("Invitations: %d of %d mails were sent: %s", len(sent), len(links), error)
     return sent
 
 

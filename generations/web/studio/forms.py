@@ -158,8 +158,10 @@ class GenerationForm(forms.Form):
         n: int = self.cleaned_data["n"]
         return int(instead) if instead.isascii() and instead.isdecimal() and len(instead) < 3 else n
 
-    def clean_seen_prices(self) -> list[int]:
-        """The prices of an image that the page showed; texts that are none are left out."""
+    def clean_seen_prices(self) -> list[int] | None:
+        """The prices of an image that the page showed, perhaps none; None without that field."""
+        if "seen_prices" not in self.data:
+            return None
         texts = self.cleaned_data["seen_prices"].split()
         return [int(text) for text in texts if text.isascii() and text.isdecimal()]
 

@@ -87,7 +87,11 @@ def variations(request: MemberRequest, pk: int) -> HttpResponse:
         "nonce": uuid4(),
         "seen_prices": " ".join(sorted(prices.seen)),
     }
-    context["fields"] = [(name, value) for name, value in values.items() if value not in (None, "")]
+    context["fields"] = [
+        (name, value)
+        for name, value in values.items()
+        if name == "seen_prices" or value not in (None, "")
+    ]
     if request.htmx:
         return render(request, "variations/_variations.html", context)
     return render(request, "variations/variations.html", context)
