@@ -301,10 +301,14 @@ def create(
 
 
 def _accepted_quote(
-    n: int, params: Mapping[str, Any], has_reference: bool, seen_e4: Container[int] | None
+    n: int,
+    params: Mapping[str, Any],
+    has_reference: bool,
+    seen_e4: Container[int] | None,
+    engine: str = DEFAULT_ENGINE,
 ) -> Quote:
     """The current price, if the member has seen it. Raises Unpriced and PriceChanged."""
-    quote = quote_for(n, params, has_reference=has_reference)
+    quote = quote_for(n, params, has_reference=has_reference, engine=engine)
     if seen_e4 is not None and quote.unit_e4 is not None and quote.unit_e4 not in seen_e4:
         raise PriceChanged(quote)
     return quote
@@ -345,18 +349,20 @@ def cancel(generation: Generation, by: Member, version: int) -> None:
 
 
 @transaction.atomic
-def send_again(generation: Generation, by: Member, version: int) -> None:
-    """Reserve a second time and queue the request again. Raises LimitReached and Unpriced."""
+def send_again(
+    generation: Generation, by: Member, version: int, seen_e4: Container[int] | None = None
+) -> None:
+    """Reserve a second time and queue the request again.
+
+    `seen_e4` as in `create`. Raises LimitReached, Unpriced and PriceChanged.
+    """
     _require_permission(by, Action.GENERATE)
     if not may(generation.owner, Action.GENERATE):
         raise NotPossible(_("Its owner can’t generate images. Hand the work over first."))
     if generation.upstream != settings.UPSTREAM_MODE:
         raise NotPossible(_("This request belongs to another gateway and can’t be sent now."))
-    quote = quote_for(
-        generation.n,
-        generation.params,
-        has_reference=generation.has_reference,
-        engine=generation.engine,
+    quote = _accepted_quote(
+        generation.n, generation.params, generation.has_reference, seen_e4, generation.engine
     )
     _require(generation.send_again(by, version, quote))
     tasks.enqueue_submit()

@@ -323,11 +323,11 @@ def test_charges_are_read_in_a_constant_number_of_queries(
     end_badly()
     UpstreamGate.for_engine()
     owner_client.get("/")
-    with django_assert_num_queries(14):
+    with django_assert_num_queries(13):
         owner_client.get("/")
     for _row in range(5):
         end_badly()
-    with django_assert_num_queries(14):
+    with django_assert_num_queries(13):
         owner_client.get("/")
 
 

@@ -265,6 +265,22 @@ def test_sending_again_says_why_it_is_refused(owner_client: Client, owner: Membe
     assert row.status == Status.UNCONFIRMED
 
 
+def test_sending_again_shows_and_checks_its_price(owner_client: Client, owner: Member) -> None:
+    set_price("0.01")
+    row = make_generation(Status.UNCONFIRMED, owner=owner, attempt=1, n=2)
+    assert "Send again (may cost twice) · $0.02" in owner_client.get("/").content.decode()
+    set_price("99", days=0)
+    url = f"/generations/{row.pk}/send-again/"
+    data = {"version": row.version, "seen_prices": "100"}
+    page = owner_client.post(url, data, headers=HTMX).content.decode()
+    assert "The price has changed: $198.00 now." in page
+    row.refresh_from_db()
+    assert row.status == Status.UNCONFIRMED
+    owner_client.post(url, data | {"seen_prices": "990000"}, headers=HTMX)
+    row.refresh_from_db()
+    assert (row.status, row.unit_price_e4) == (Status.QUEUED, 990_000)
+
+
 def test_request_of_another_upstream_is_not_sent_again(owner_client: Client, owner: Member) -> None:
     """A row of the paid gateway, seen while the key is missing, must not spend later."""
     row = make_generation(Status.UNCONFIRMED, owner=owner, attempt=1, upstream="live")

@@ -343,12 +343,12 @@ def test_number_of_queries_does_not_grow_with_the_cards(
     make_generation(owner=owner)
     make_generation(Status.SUCCEEDED, owner=owner)
     owner_client.get("/")
-    with django_assert_num_queries(14):
+    with django_assert_num_queries(13):
         owner_client.get("/")
     for _row in range(10):
         make_generation(owner=owner)
         make_generation(Status.RUNNING, owner=owner)
-    with django_assert_num_queries(14):
+    with django_assert_num_queries(13):
         owner_client.get("/")
 
 

@@ -11,9 +11,10 @@ from django.views.decorators.http import require_POST
 
 from generations.models import MAX_TASK_ID_CHARACTERS, Generation, LimitReached
 from generations.permissions import Action
-from generations.requests import ACTIONS, NotPossible, TaskIdTaken, Unpriced
+from generations.requests import ACTIONS, NotPossible, PriceChanged, TaskIdTaken, Unpriced
 from generations.web.middleware.access import MemberRequest, requires
-from generations.web.money.refusals import limit_text, unpriced_text
+from generations.web.money.prices import parse_seen_prices
+from generations.web.money.refusals import limit_text, price_changed_text, unpriced_text
 from generations.web.text_fields import VisibleTextField
 
 from .context import page_context, with_details
@@ -34,14 +35,19 @@ def run_action(request: MemberRequest, pk: int, action: str) -> HttpResponse:
     generation = get_object_or_404(changeable, pk=pk)
     if action not in ACTIONS:
         raise Http404
+    options: dict[str, Any] = {}
+    if action == "send-again" and "seen_prices" in request.POST:
+        options["seen_e4"] = parse_seen_prices(request.POST["seen_prices"])
     try:
-        ACTIONS[action](generation, request.user, _seen_version(request))
+        ACTIONS[action](generation, request.user, _seen_version(request), **options)
     except NotPossible as error:
         return _respond(request, pk, error.reason)
     except LimitReached as refusal:
         return _respond(request, pk, limit_text(refusal))
     except Unpriced as refusal:
         return _respond(request, pk, unpriced_text(refusal))
+    except PriceChanged as refusal:
+        return _respond(request, pk, price_changed_text(refusal))
     return _respond(request, pk)
 
 

@@ -11,9 +11,11 @@ from django.utils.text import Truncator
 from generations.estimates import Estimate
 from generations.models import Generation, Member, Picture, Status, UpstreamGate
 from generations.models.generation_queryset import prefetch_pictures
+from generations.models.money import Price, PriceTable
 from generations.permissions import Action, may
 from generations.requests import ALREADY_SENT
 from generations.web.layout import layout_of
+from generations.web.money.prices import unit_price, with_price
 from generations.web.picture_views import PictureView, alt_text
 
 from . import messages
@@ -60,6 +62,7 @@ class Button:
     action: str
     label: str
     style: str
+    seen_price: str = ""  # of an image, in ten-thousandths: what the label was made of
 
 
 @dataclass(frozen=True)
@@ -173,10 +176,11 @@ def cards_of(
     rows = list(generations)
     prefetch_related_objects(rows, prefetch_pictures(Picture.objects.with_favourites_of(viewer)))
     states = states_of(rows, viewer, progress_of(rows, gate))
-    return [_card_of(state, index < EAGER_CARDS) for index, state in enumerate(states)]
+    tables = PriceTables()
+    return [_card_of(state, index < EAGER_CARDS, tables) for index, state in enumerate(states)]
 
 
-def _card_of(state: CardState, is_eager: bool) -> Card:
+def _card_of(state: CardState, is_eager: bool, tables: "PriceTables") -> Card:
     row, progress = state.row, state.progress
     pictures = _pictures_of(row)
     is_counting = state.name in ("submitting", "running", "late")
@@ -208,7 +212,7 @@ def _card_of(state: CardState, is_eager: bool) -> Card:
         seconds=seconds_since_submit(row) if is_counting else None,
         usual_duration=state.usual_duration,
         estimate=progress.estimate if is_counting else None,
-        buttons=_buttons_of(state),
+        buttons=_buttons_of(state, tables),
         retry_label=state.retry_label,
         can_generate=may(state.viewer, Action.GENERATE),
         can_enter_task_id=may(state.viewer, Action.ENTER_TASK_ID)
@@ -227,12 +231,24 @@ def _pictures_of(row: Generation) -> tuple[PictureView, ...]:
     return tuple(views)
 
 
-def _buttons_of(state: CardState) -> tuple[Button, ...]:
-    return tuple(
-        Button(
-            action,
-            str(ACTION_MESSAGES[action].label),
-            "" if state.is_done else ACTION_MESSAGES[action].style,
-        )
-        for action in state.actions
-    )
+def _buttons_of(state: CardState, tables: "PriceTables") -> tuple[Button, ...]:
+    return tuple(_button_of(action, state, tables) for action in state.actions)
+
+
+def _button_of(action: str, state: CardState, tables: "PriceTables") -> Button:
+    """The only action that spends has its price in its label."""
+    message, row = ACTION_MESSAGES[action], state.row
+    style = "" if state.is_done else message.style
+    if action != "send-again":
+        return Button(action, str(message.label), style)
+    unit_e4 = unit_price(row.params, row.has_reference, tables[row.engine])
+    label = with_price(str(message.label), row.n, unit_e4)
+    return Button(action, label, style, "" if unit_e4 is None else str(unit_e4))
+
+
+class PriceTables(dict[str, PriceTable]):
+    """Price tables by engine, each read when the first card needs it."""
+
+    def __missing__(self, engine: str) -> PriceTable:
+        self[engine] = table = Price.objects.table(engine)
+        return table

@@ -51,6 +51,11 @@ def button_prices() -> ButtonPrices:
     return ButtonPrices([field.name for field in fields], labels, units)
 
 
+def parse_seen_prices(text: str) -> list[int]:
+    """The prices of an image that a page showed; words that are none are left out."""
+    return [int(each) for each in text.split() if each.isascii() and each.isdecimal()]
+
+
 def unit_price(params: Mapping[str, Any], has_reference: bool, table: PriceTable) -> int | None:
     """Return the price of an image, None where there is none."""
     try:

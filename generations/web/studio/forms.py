@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 from generations.engines.registry import offer_for
 from generations.models import Collection, Generation, Member, Picture, ReferenceImage
 from generations.requests import GenerationRequest, offered_fields, reference_url_error
+from generations.web.money.prices import parse_seen_prices
 from generations.web.text_fields import VisibleTextField
 
 from .uploads import (
@@ -162,8 +163,7 @@ class GenerationForm(forms.Form):
         """The prices of an image that the page showed, perhaps none; None without that field."""
         if "seen_prices" not in self.data:
             return None
-        texts = self.cleaned_data["seen_prices"].split()
-        return [int(text) for text in texts if text.isascii() and text.isdecimal()]
+        return parse_seen_prices(self.cleaned_data["seen_prices"])
 
     def _field(self, name: str) -> Any:
         return self.fields[name]
