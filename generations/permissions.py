@@ -61,6 +61,11 @@ PERMISSIONS: dict[str, dict[Action, Scope]] = {
 }
 
 
+def roles_with(action: Action) -> list[str]:
+    """The roles that allow the action, at least on one's own rows."""
+    return [role for role, allowed in PERMISSIONS.items() if action in allowed]
+
+
 class Actor(Protocol):
     """A member. This module imports no models: they import it."""
 

@@ -493,3 +493,13 @@ def test_demotion_to_viewer_cancels_what_is_queued(admin_client: Client, owner: 
     row.refresh_from_db()
     owner.refresh_from_db()
     assert (owner.role, row.status) == ("viewer", Status.CANCELED)
+
+
+def test_what_a_viewer_has_queued_is_not_sent_and_is_canceled(owner: Member) -> None:
+    """As after a sign-in with a group that has this role."""
+    row = make_generation(owner=owner)
+    Member.objects.filter(pk=owner.pk).update(role="viewer")
+    assert dispatch.claim_next(8) == []
+    submit.sweep()
+    row.refresh_from_db()
+    assert row.status == Status.CANCELED

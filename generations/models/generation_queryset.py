@@ -10,7 +10,7 @@ from django.db.models import Exists, F, OuterRef, Q, Sum, Window
 from django.db.models.functions import RowNumber
 from django.utils import timezone
 
-from generations.permissions import Action, Scope, scope_of
+from generations.permissions import Action, Scope, roles_with, scope_of
 
 from .member import Member
 from .money import Quote, charging, ledger
@@ -130,14 +130,16 @@ class BaseGenerationQuerySet(models.QuerySet[Row]):
             Q(submit_not_before=None) | Q(submit_not_before__lte=at),
             Q(owner__submit_not_before=None) | Q(owner__submit_not_before__lte=at),
             owner__is_active=True,
+            owner__role__in=roles_with(Action.GENERATE),
             status=Status.QUEUED,
             finished_at=None,
         )
 
-    def queued_by_disabled(self) -> Self:
-        """Queued rows whose owner is disabled: they are not sent, and are canceled."""
-        disabled = Member.objects.filter(is_active=False)
-        return self.filter(status=Status.QUEUED, finished_at=None, owner__in=disabled)
+    def queued_without_permission(self) -> Self:
+        """Queued rows whose owner may not spend any more: they are not sent, and are canceled."""
+        may_spend = Q(is_active=True, role__in=roles_with(Action.GENERATE))
+        others = Member.objects.exclude(may_spend)
+        return self.filter(status=Status.QUEUED, finished_at=None, owner__in=others)
 
     def mark_waiting_for_room(self, rows: Sequence[Row]) -> None:
         """Record since when these rows are next in the queue but too large for the limit."""

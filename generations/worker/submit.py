@@ -227,11 +227,11 @@ class Posts:
 def sweep() -> None:
     """T6: mark rows unconfirmed whose sender is dead or whose deadline has passed.
 
-    A response that arrives later still counts. Rows of disabled people that were queued meanwhile
+    A response that arrives later still counts. Queued rows of people who may not spend any more
     are canceled (T14).
     """
     UpstreamGate.for_engine().clamp_to_clock()
-    Generation.objects.queued_by_disabled().cancel_queued(by=None)
+    Generation.objects.queued_without_permission().cancel_queued(by=None)
     sent = Submission.objects.filter(
         outcome=Submission.Outcome.SENT, generation__status=Status.SUBMITTING
     ).select_related("generation")
