@@ -58,7 +58,7 @@ def change_role(member: Member, role: str, by: Member | None) -> None:
     old = member.role
     member.change_access(by, role=role)
     logger.info("The role of %s changed from %s to %s by %s", member, old, role, by or "a command")
-    if not member.may(Action.GENERATE):  # nobody could cancel what is still queued
+    if not member.may(Action.GENERATE):  # a viewer cannot cancel queued requests
         canceled = Generation.objects.filter(owner=member).cancel_queued(by)
         logger.info("%d queued generations of %s were canceled", canceled, member)
 

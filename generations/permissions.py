@@ -82,7 +82,7 @@ class Owned(Protocol):
 
 
 def scope_of(member: Actor, action: Action) -> Scope | None:
-    """On whose rows the member may do this; None: on nobody's."""
+    """On whose rows the member may do this; None: on no rows."""
     if not member.is_active:
         return None
     return PERMISSIONS.get(member.role, {}).get(action)

@@ -130,50 +130,40 @@ class LimitRequestAdmin(ReadOnlyMixin, MoneyAdmin):
         return plain(request.amount_e4)
 
 
-@admin.register(Period)
-class PeriodAdmin(ReadOnlyMixin, MoneyAdmin):
-    list_display = ("__str__", "starts_at", "ends_at", "reserved", "charged", "granted")
-    list_filter = ("window",)
-    list_select_related = ("member",)
+class CountersAdmin(ReadOnlyMixin, MoneyAdmin):
+    """Rows with the columns of the counters: periods, and the entries that changed them."""
+
     paginator = BoundedPaginator
     show_full_result_count = False
     ordering = ("-pk",)
 
     @admin.display(description=gettext_lazy("reserved"))
-    def reserved(self, period: Period) -> str:
-        return plain(period.reserved_e4)
+    def reserved(self, row: Any) -> str:
+        return plain(row.reserved_e4)
 
     @admin.display(description=gettext_lazy("charged"))
-    def charged(self, period: Period) -> str:
-        return plain(period.charged_e4)
+    def charged(self, row: Any) -> str:
+        return plain(row.charged_e4)
 
     @admin.display(description=gettext_lazy("granted"))
-    def granted(self, period: Period) -> str:
-        return plain(period.granted_e4)
+    def granted(self, row: Any) -> str:
+        return plain(row.granted_e4)
+
+
+@admin.register(Period)
+class PeriodAdmin(CountersAdmin):
+    list_display = ("__str__", "starts_at", "ends_at", "reserved", "charged", "granted")
+    list_filter = ("window",)
+    list_select_related = ("member",)
 
 
 @admin.register(LedgerEntry)
-class LedgerEntryAdmin(ReadOnlyMixin, MoneyAdmin):
+class LedgerEntryAdmin(CountersAdmin):
     list_display = (
         "at", "kind", "key", "period", "person", "by", "reserved", "charged", "granted",
     )  # fmt: skip
     list_filter = ("kind",)
     list_select_related = ("period__member", "person", "by")
-    paginator = BoundedPaginator
-    show_full_result_count = False
-    ordering = ("-pk",)
-
-    @admin.display(description=gettext_lazy("reserved"))
-    def reserved(self, entry: LedgerEntry) -> str:
-        return plain(entry.reserved_e4)
-
-    @admin.display(description=gettext_lazy("charged"))
-    def charged(self, entry: LedgerEntry) -> str:
-        return plain(entry.charged_e4)
-
-    @admin.display(description=gettext_lazy("granted"))
-    def granted(self, entry: LedgerEntry) -> str:
-        return plain(entry.granted_e4)
 
 
 @admin.register(Team)

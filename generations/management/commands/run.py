@@ -124,7 +124,8 @@ def _prepare() -> dict[str, Any]:
     try:
         call_command("collectstatic", verbosity=0, interactive=False)
         call_command("migrate", verbosity=0, interactive=False)
-        append_only.protect(connection)  # also where a copy of the database lost its triggers
+        if not append_only.is_protected(connection):  # a copy of the database may lack triggers
+            append_only.protect(connection)
         is_first_start = not Member.objects.admins().exists()
         first_step = _first_step()
         if settings.DEMO:

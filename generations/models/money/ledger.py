@@ -232,7 +232,7 @@ def _warn(
 
 
 def _limit_reached(standing: list[Allowance], quote: Quote) -> LimitReached:
-    """The first limit without room; on PostgreSQL there may be room again by now."""
+    """The first limit without room. On PostgreSQL others may have released some since."""
     fitting = [each.fits(quote) for each in standing]
     refused = next((i for i, n in enumerate(fitting) if n < quote.n), 0)
     return LimitReached(standing[refused], quote, min(fitting))
