@@ -29,11 +29,13 @@ class Action(StrEnum):
     ENTER_TASK_ID = "enter-task-id"
     MANAGE_MONEY = "manage-money"
     MANAGE_PEOPLE = "manage-people"
+    CHANGE_SETTINGS = "change-settings"
     MANAGE_QUEUE = "manage-queue"
     OPEN_ADMIN = "open-admin"
     SEE_INTERNALS = "see-internals"  # stored codes and responses of the API
     MANAGE_OWNERS = "manage-owners"
-    SET_UP_TEAM = "set-up-team"  # includes the API key
+    SET_UP_TEAM = "set-up-team"
+    MANAGE_KEYS = "manage-keys"  # of the gateway
 
 
 class Scope(StrEnum):
@@ -50,7 +52,7 @@ _MEMBER = _VIEWER | {
     Action.ASK_FOR_MORE: Scope.ALL,
 }
 _ADMIN = dict.fromkeys(Action, Scope.ALL)
-del _ADMIN[Action.MANAGE_OWNERS], _ADMIN[Action.SET_UP_TEAM]
+del _ADMIN[Action.MANAGE_OWNERS], _ADMIN[Action.SET_UP_TEAM], _ADMIN[Action.MANAGE_KEYS]
 _OWNER = dict.fromkeys(Action, Scope.ALL)
 
 PERMISSIONS: dict[str, dict[Action, Scope]] = {

@@ -226,6 +226,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "allauth.account.middleware.AccountMiddleware",
+    "generations.web.middleware.client_address.ClientAddress",
     "django_htmx.middleware.HtmxMiddleware",
     # Before the CSRF check, which reads the whole body: uploads without a session are not parsed.
     "generations.web.middleware.first_start.FirstStart",

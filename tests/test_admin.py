@@ -62,7 +62,7 @@ def test_resume_ends_a_hold_and_a_silence(admin_client: Client) -> None:
     UpstreamGate.for_engine().stay_silent(3600)
     page = admin_client.get("/admin/generations/upstreamgate/").content.decode()
     assert str(UpstreamGate.HoldReason.KEY.label) in page
-    admin_client.post("/queue/resume")
+    admin_client.post("/admin/queue/resume")
     gate = UpstreamGate.for_engine()
     assert not gate.is_held
     assert gate.silent_until is None or gate.silent_until < timezone.now()

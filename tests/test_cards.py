@@ -151,8 +151,8 @@ def test_queued_card_says_that_it_starts_after_the_pause(
 def test_admin_sees_the_response_that_caused_a_hold(admin_client: Client) -> None:
     UpstreamGate.for_engine().hold(UpstreamGate.HoldReason.KEY, "invalid token")
     page = admin_client.get("/").content
-    assert b'href="/queue/"' in page
-    assert b"invalid token" in admin_client.get("/queue/").content
+    assert b'href="/admin/queue/"' in page
+    assert b"invalid token" in admin_client.get("/admin/queue/").content
 
 
 # --- the refresh ---------------------------------------------------------------------------------

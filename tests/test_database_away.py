@@ -19,7 +19,7 @@ from tests.installation import ROOT, Installation, free_port
 
 PAGES = [
     "/", "/cards/changes", "/gallery/", "/pictures/1/", "/collections/", "/trash/", "/history/",
-    "/queue/", "/settings/", "/files/1/original", "/compare/", "/accounts/login/", "/admin/",
+    "/admin/queue/", "/settings/", "/files/1/original", "/compare/", "/accounts/login/", "/admin/",
     "/admin/generations/generation/",
 ]  # fmt: skip
 DAMAGED = b"This is not a database. " * 200

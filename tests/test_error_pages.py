@@ -23,7 +23,12 @@ def client(owner_client: Client) -> Client:
     ("url", "status", "heading", "cost"),
     [
         ("/bad-request", 400, "This request could not be read.", "Nothing was sent or charged."),
-        ("/queue/", 403, "You don’t have access to this page.", "Nothing was sent or charged."),
+        (
+            "/admin/queue/",
+            403,
+            "You don’t have access to this page.",
+            "Nothing was sent or charged.",
+        ),
         ("/nowhere", 404, "Page not found.", ""),
         (
             "/broken",

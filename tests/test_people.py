@@ -61,29 +61,33 @@ def test_page_lists_people_with_role_access_and_last_sign_in(
     admin_client: Client, owner: Member
 ) -> None:
     make_member("gone", is_active=False, role=Role.VIEWER)
-    page = admin_client.get("/people/").content.decode()
+    page = admin_client.get("/admin/people/").content.decode()
     gone = page.partition('<span class="name">gone')[2].partition("</li>")[0]
     assert "Viewer" in gone
     assert "disabled" in gone
     assert "Never signed in" in gone
     here = page.partition('<span class="name">admin-of-tests')[2].partition("</li>")[0]
     assert "Last sign-in:" in here
-    assert 'href="/people/"' in admin_client.get("/gallery/").content.decode()
+    assert 'href="/admin/people/"' in admin_client.get("/admin/").content.decode()
 
 
 @pytest.mark.parametrize("pk", ["0", "9" * 30])
 def test_unknown_person_is_not_found(admin_client: Client, pk: str) -> None:
-    for address in (f"/people/{pk}/", f"/people/{pk}/disable/", f"/people/{pk}/hand-over/"):
+    for address in (
+        f"/admin/people/{pk}/",
+        f"/admin/people/{pk}/disable/",
+        f"/admin/people/{pk}/hand-over/",
+    ):
         assert admin_client.get(address).status_code == 404
         assert admin_client.post(address).status_code == 404
-    assert admin_client.post(f"/people/{pk}/enable").status_code == 404
+    assert admin_client.post(f"/admin/people/{pk}/enable").status_code == 404
 
 
 # --- roles ---------------------------------------------------------------------------------------
 
 
 def test_admin_changes_a_role(admin_client: Client, owner: Member) -> None:
-    response = admin_client.post(f"/people/{owner.pk}/", {"role": "viewer"}, follow=True)
+    response = admin_client.post(f"/admin/people/{owner.pk}/", {"role": "viewer"}, follow=True)
     assert "owner now has the role Viewer." in response.content.decode()
     assert stored(owner) == (Role.VIEWER, True)
     assert client_for(owner).get("/").headers["Location"] == "/gallery/"
@@ -93,13 +97,13 @@ def test_admin_changes_a_role(admin_client: Client, owner: Member) -> None:
 def test_role_that_cannot_be_given_is_refused(
     admin_client: Client, owner: Member, chief: Member, role: str
 ) -> None:
-    assert admin_client.post(f"/people/{owner.pk}/", {"role": role}).status_code == 422
+    assert admin_client.post(f"/admin/people/{owner.pk}/", {"role": role}).status_code == 422
     assert stored(owner) == (Role.MEMBER, True)
 
 
 def test_admin_changes_no_owner(admin_client: Client, chief: Member) -> None:
     make_member(role=Role.OWNER)
-    address = f"/people/{chief.pk}/"
+    address = f"/admin/people/{chief.pk}/"
     page = admin_client.get(address).content.decode()
     assert OWNERS_ONLY in page
     assert "Change role" not in page
@@ -111,16 +115,16 @@ def test_admin_changes_no_owner(admin_client: Client, chief: Member) -> None:
 
 def test_admin_enables_no_owner(admin_client: Client, admin: Member, chief: Member) -> None:
     gone = make_member(role=Role.OWNER, is_active=False)
-    assert admin_client.post(f"/people/{gone.pk}/enable").status_code == 422
+    assert admin_client.post(f"/admin/people/{gone.pk}/enable").status_code == 422
     assert stored(gone) == (Role.OWNER, False)
     with pytest.raises(OwnersOnly):
         people.hand_over(gone, admin, admin)
 
 
 def test_owner_makes_and_demotes_owners(chief_client: Client, admin: Member) -> None:
-    chief_client.post(f"/people/{admin.pk}/", {"role": "owner"})
+    chief_client.post(f"/admin/people/{admin.pk}/", {"role": "owner"})
     assert stored(admin) == (Role.OWNER, True)
-    chief_client.post(f"/people/{admin.pk}/", {"role": "member"})
+    chief_client.post(f"/admin/people/{admin.pk}/", {"role": "member"})
     assert stored(admin) == (Role.MEMBER, True)
 
 
@@ -129,7 +133,7 @@ def test_nobody_changes_their_own_access(chief_client: Client, chief: Member) ->
     for changes in ({"role": Role.MEMBER}, {"is_active": False}):
         with pytest.raises(OwnAccess):
             chief.change_access(chief, **changes)
-    address = f"/people/{chief.pk}/"
+    address = f"/admin/people/{chief.pk}/"
     assert "can’t disable yourself" in chief_client.get(address).content.decode()
     assert chief_client.post(address, {"role": "member"}).status_code == 422
     assert chief_client.post(f"{address}disable/").status_code == 422
@@ -145,7 +149,7 @@ def test_last_owner_is_neither_disabled_nor_demoted_on_the_page(
 ) -> None:
     make_member(role=Role.OWNER, is_active=False)
     for path, data in (("", {"role": "admin"}), ("disable/", {})):
-        response = chief_client.post(f"/people/{chief.pk}/{path}", data)
+        response = chief_client.post(f"/admin/people/{chief.pk}/{path}", data)
         assert response.status_code == 422
         assert LAST_OWNER in response.content.decode()
     assert stored(chief) == (Role.OWNER, True)
@@ -297,7 +301,7 @@ def test_disabling_in_the_admin_has_the_same_consequences(
 def test_page_asks_first_and_says_what_happens(admin_client: Client, owner: Member) -> None:
     make_generation(owner=owner)
     make_generation(owner=owner)
-    page = admin_client.get(f"/people/{owner.pk}/disable/").content.decode()
+    page = admin_client.get(f"/admin/people/{owner.pk}/disable/").content.decode()
     assert "Disable owner?" in page
     assert "2 queued requests are canceled and will not be sent." in page
     assert stored(owner) == (Role.MEMBER, True)
@@ -309,7 +313,7 @@ def test_all_sessions_end_with_the_next_request_and_stay_ended(
 ) -> None:
     desk, phone = client_for(owner), client_for(owner)
     assert desk.get("/").status_code == phone.get("/gallery/").status_code == 200
-    admin_client.post(f"/people/{owner.pk}/disable/")
+    admin_client.post(f"/admin/people/{owner.pk}/disable/")
     for client, address in ((desk, "/"), (phone, "/gallery/")):
         assert client.get(address)["Location"].startswith("/accounts/login/")
         assert client.post("/", {"prompt": "A pear"}).status_code == 302
@@ -317,7 +321,7 @@ def test_all_sessions_end_with_the_next_request_and_stay_ended(
     data = {"username": "owner", "password": PASSWORD}
     assert Client().post("/accounts/login/", data).status_code == 200
     assert stranger_client.get("/").status_code == 200
-    page = admin_client.post(f"/people/{owner.pk}/enable", follow=True).content.decode()
+    page = admin_client.post(f"/admin/people/{owner.pk}/enable", follow=True).content.decode()
     assert "owner can sign in again" in page
     assert desk.get("/").status_code == 302
     assert Client().post("/accounts/login/", data)["Location"] == "/"
@@ -329,7 +333,7 @@ def test_queued_generations_are_canceled_and_sent_ones_go_on(
     queued = [make_generation(owner=owner) for _ in range(3)]
     running = make_generation(Status.RUNNING, owner=owner)
     of_another = make_generation(owner=stranger)
-    page = admin_client.post(f"/people/{owner.pk}/disable/", follow=True).content.decode()
+    page = admin_client.post(f"/admin/people/{owner.pk}/disable/", follow=True).content.decode()
     assert "3 queued requests were canceled." in page
     for row in queued:
         row.refresh_from_db()
@@ -382,7 +386,7 @@ def test_work_stays_under_the_name(
 ) -> None:
     row = make_generation(Status.SUCCEEDED, owner=owner)
     [picture] = picture_ids(row)
-    admin_client.post(f"/people/{owner.pk}/disable/")
+    admin_client.post(f"/admin/people/{owner.pk}/disable/")
     page = stranger_client.get(f"/pictures/{picture}/")
     assert page.status_code == 200
     assert owner.name in page.content.decode()
@@ -407,7 +411,9 @@ def test_all_work_is_handed_over_with_a_note(
     collection = Collection.objects.create(name="Pears", created_by=owner)
     of_another = make_generation(owner=admin)
     people.disable(owner, admin)
-    response = admin_client.post(f"/people/{owner.pk}/hand-over/", {"to": stranger.pk}, follow=True)
+    response = admin_client.post(
+        f"/admin/people/{owner.pk}/hand-over/", {"to": stranger.pk}, follow=True
+    )
     page = response.content.decode()
     assert f"stranger is the new owner. Generations: {len(rows) + 1}, collections: 1." in page
     for row in (*rows, private):
@@ -465,7 +471,7 @@ def test_work_of_active_people_is_not_handed_over(
     admin_client: Client, owner: Member, stranger: Member
 ) -> None:
     make_generation(owner=owner)
-    response = admin_client.post(f"/people/{owner.pk}/hand-over/", {"to": stranger.pk})
+    response = admin_client.post(f"/admin/people/{owner.pk}/hand-over/", {"to": stranger.pk})
     assert response.status_code == 422
     assert "Disable this person first." in response.content.decode()
     assert owner.generations.count() == 1
@@ -482,14 +488,14 @@ def test_work_goes_to_active_people_who_can_use_it(
         "gone": make_member(is_active=False).pk,
     }
     people.disable(owner, None)
-    address = f"/people/{owner.pk}/hand-over/"
+    address = f"/admin/people/{owner.pk}/hand-over/"
     assert admin_client.post(address, {"to": keys.get(to, to)}).status_code == 422
     assert owner.generations.count() == 1
 
 
 def test_demotion_to_viewer_cancels_what_is_queued(admin_client: Client, owner: Member) -> None:
     row = make_generation(owner=owner)
-    admin_client.post(f"/people/{owner.pk}/", {"role": "viewer"})
+    admin_client.post(f"/admin/people/{owner.pk}/", {"role": "viewer"})
     row.refresh_from_db()
     owner.refresh_from_db()
     assert (owner.role, row.status) == ("viewer", Status.CANCELED)

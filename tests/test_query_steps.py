@@ -274,15 +274,16 @@ def pages_of_admins(base: Base) -> list[str]:
         "team/",
     ]  # fmt: skip
     return [
-        "/queue/", *(address for name in pages_of_people(base).values() for address in name),
+        "/admin/queue/", *(address for name in pages_of_people(base).values() for address in name),
         "/admin/", *(f"/admin/generations/{path}" for path in lists),
     ]  # fmt: skip
 
 
 def pages_of_people(base: Base) -> dict[str, list[str]]:
-    person = f"/people/{base.collector.pk}/"
+    person = f"/admin/people/{base.collector.pk}/"
     return {
-        "people": ["/people/"],
+        "people": ["/admin/people/"],
+        "overview": ["/admin/"],
         "person": [person],
         "disable-person": [f"{person}disable/"],
         "hand-over": [f"{person}hand-over/"],

@@ -15,7 +15,7 @@ from tests.forms import HTMX
 pytestmark = pytest.mark.django_db
 
 
-def page_of(client: Client, url: str = "/queue/") -> str:
+def page_of(client: Client, url: str = "/admin/queue/") -> str:
     """The page with one space between tags and inside each <dd>, without <time> tags."""
     page = re.sub(r"</?time[^>]*>", "", client.get(url).content.decode())
     page = page.replace("<d", " <d").replace("</dd", " </dd")
@@ -31,21 +31,21 @@ def press_resume(client: Client, page: str) -> str:
     """Press the Resume button of that page, which may be stale."""
     pause = re.search(r'name="pause" value="([^"]*)"', page)
     assert pause, "the page has no Resume button"
-    return client.post("/queue/resume", {"pause": pause[1]}, follow=True).content.decode()
+    return client.post("/admin/queue/resume", {"pause": pause[1]}, follow=True).content.decode()
 
 
 def test_queue_page_is_for_admins_only(owner_client: Client, admin_client: Client) -> None:
-    assert 'href="/queue/"' in admin_client.get("/").content.decode()
-    assert admin_client.get("/queue/").status_code == 200
-    assert owner_client.get("/queue/").status_code == 403
-    assert owner_client.post("/queue/", {"reason": "mine now"}).status_code == 403
+    assert 'href="/admin/queue/"' in admin_client.get("/admin/").content.decode()
+    assert admin_client.get("/admin/queue/").status_code == 200
+    assert owner_client.get("/admin/queue/").status_code == 403
+    assert owner_client.post("/admin/queue/", {"reason": "mine now"}).status_code == 403
     assert not UpstreamGate.objects.exists()
-    assert b'href="/queue/"' not in owner_client.get("/").content
+    assert b'href="/admin/queue/"' not in owner_client.get("/").content
 
 
 def test_members_cannot_resume(owner_client: Client, admin: Member) -> None:
     UpstreamGate.for_engine().pause(admin, "Lunch")
-    assert owner_client.post("/queue/resume").status_code == 403
+    assert owner_client.post("/admin/queue/resume").status_code == 403
     assert UpstreamGate.for_engine().is_paused
 
 
@@ -53,7 +53,7 @@ def test_get_requests_change_nothing(admin_client: Client, admin: Member) -> Non
     assert "Running. Members take turns." in page_of(admin_client)
     assert not UpstreamGate.objects.exists()
     UpstreamGate.for_engine().pause(admin, "Lunch")
-    assert admin_client.get("/queue/resume").status_code == 405
+    assert admin_client.get("/admin/queue/resume").status_code == 405
     assert UpstreamGate.for_engine().is_paused
 
 
@@ -63,8 +63,8 @@ def test_get_requests_change_nothing(admin_client: Client, admin: Member) -> Non
 def test_pause_is_shown_to_everyone_with_reason_and_admin(
     admin_client: Client, admin: Member, owner_client: Client
 ) -> None:
-    response = admin_client.post("/queue/", {"reason": "  The month's <money> is spent "})
-    assert (response.status_code, response["Location"]) == (302, "/queue/")
+    response = admin_client.post("/admin/queue/", {"reason": "  The month's <money> is spent "})
+    assert (response.status_code, response["Location"]) == (302, "/admin/queue/")
     gate = UpstreamGate.for_engine()
     assert (gate.paused_by, gate.pause_reason) == (admin, "The month's <money> is spent")
     page = page_of(owner_client, "/")
@@ -78,7 +78,7 @@ def test_banner_offers_resume_and_details_to_admins(admin_client: Client, admin:
     UpstreamGate.for_engine().pause(admin, "Lunch")
     page = page_of(admin_client, "/")
     assert 'id="banner-resume"' in page
-    assert 'id="banner-details" href="/queue/"' in page
+    assert 'id="banner-details" href="/admin/queue/"' in page
     assert 'id="banner-details"' not in page_of(admin_client)
 
 
@@ -86,7 +86,7 @@ def test_banner_offers_resume_and_details_to_admins(admin_client: Client, admin:
 def test_invalid_reason_shows_a_field_error_and_does_not_pause(
     admin_client: Client, reason: str
 ) -> None:
-    response = admin_client.post("/queue/", {"reason": reason})
+    response = admin_client.post("/admin/queue/", {"reason": reason})
     assert response.status_code == 422
     page = response.content.decode()
     assert 'id="reason-error"' in page
@@ -95,12 +95,12 @@ def test_invalid_reason_shows_a_field_error_and_does_not_pause(
 
 
 def test_empty_post_is_rejected(admin_client: Client) -> None:
-    assert admin_client.post("/queue/").status_code == 422
+    assert admin_client.post("/admin/queue/").status_code == 422
 
 
 def test_second_pause_keeps_the_first_reason(admin_client: Client, admin: Member) -> None:
     UpstreamGate.for_engine().pause(admin, "Lunch")
-    response = admin_client.post("/queue/", {"reason": "Dinner"}, follow=True)
+    response = admin_client.post("/admin/queue/", {"reason": "Dinner"}, follow=True)
     assert b"Already paused." in response.content
     assert UpstreamGate.for_engine().pause_reason == "Lunch"
 

@@ -13,8 +13,11 @@ GATE_ADMIN = "/admin/generations/upstreamgate/"
 @pytest.mark.parametrize(
     ("old", "new"),
     [
-        ("/line/", "/queue/"),
-        ("/line/?from=mail", "/queue/?from=mail"),
+        ("/line/", "/admin/queue/"),
+        ("/queue/", "/admin/queue/"),
+        ("/people/", "/admin/people/"),
+        ("/people/invite/one?x=1", "/admin/people/invite/one?x=1"),
+        ("/line/?from=mail", "/admin/queue/?from=mail"),
         ("/admin/generations/line/", GATE_ADMIN),
         ("/admin/generations/line/1/change/", f"{GATE_ADMIN}1/change/"),
         ("/admin/generations/line/1/history/?p=2", f"{GATE_ADMIN}1/history/?p=2"),
@@ -26,7 +29,9 @@ def test_old_address_redirects_permanently(admin_client: Client, old: str, new: 
     assert admin_client.get(new, follow=True).status_code == 200
 
 
-@pytest.mark.parametrize(("old", "new"), [("/line/", "/queue/"), ("/line/resume", "/queue/resume")])
+@pytest.mark.parametrize(
+    ("old", "new"), [("/line/", "/admin/queue/"), ("/line/resume", "/admin/queue/resume")]
+)
 def test_post_to_an_old_address_keeps_its_method(admin_client: Client, old: str, new: str) -> None:
     response = admin_client.post(old)
     assert (response.status_code, response["Location"]) == (308, new)

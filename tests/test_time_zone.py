@@ -167,7 +167,7 @@ def test_every_shown_time_has_a_title_with_its_zone(
     UpstreamGate.for_engine().hold(UpstreamGate.HoldReason.KEY)
     row.pictures.all().trash(owner)
     client = client_in(BERLIN, admin)
-    urls = ("/queue/", f"/generations/{row.pk}/", "/collections/", "/trash/")
+    urls = ("/admin/queue/", f"/generations/{row.pk}/", "/collections/", "/trash/")
     for url in urls:
         times = re.findall(r"<time [^>]*>", page_of(client, url))
         assert times, url

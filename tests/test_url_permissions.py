@@ -58,8 +58,9 @@ VISITS: dict[str, list[Visit]] = {
     "variations": [Visit("/generations/{generation}/variations/", MAKERS)],
     "enter-task-id": [post("/generations/{generation}/enter-task-id/", ADMINS)],
     "action": [post("/generations/{generation}/dismiss/", OWN)],
-    "queue": [Visit("/queue/", ADMINS), post("/queue/", ADMINS, reason="Maintenance")],
-    "resume-queue": [post("/queue/resume", ADMINS)],
+    "overview": [Visit("/admin/", ADMINS)],
+    "queue": [Visit("/admin/queue/", ADMINS), post("/admin/queue/", ADMINS, reason="Maintenance")],
+    "resume-queue": [post("/admin/queue/resume", ADMINS)],
     "similar": [Visit("/similar", SIGNED_IN)],
     "history": [Visit("/history/", SIGNED_IN)],
     "gallery": [Visit("/gallery/", SIGNED_IN)],
@@ -110,18 +111,20 @@ VISITS: dict[str, list[Visit]] = {
     "forgotten-password": [Visit("/accounts/forgotten/", frozenset())],
     "mfa_authenticate": [Visit("/accounts/second-factor/", OPEN)],
     "reset-password": [Visit("/accounts/reset/MQ/unknown/", OPEN)],
-    "people": [Visit("/people/", ADMINS)],
-    "invite": [post("/people/invite/one", ADMINS)],
-    "invitations-csv": [post("/people/invitations.csv", ADMINS)],
-    "mail-invitations": [Visit("/people/invitations/mail", frozenset(), "post")],  # no mail server
-    "revoke-invitation": [post("/people/invitations/{invitation}/revoke", ADMINS)],
-    "person": [Visit("/people/{member}/", ADMINS), post("/people/{member}/", ADMINS)],
+    "people": [Visit("/admin/people/", ADMINS)],
+    "invite": [post("/admin/people/invite/one", ADMINS)],
+    "invitations-csv": [post("/admin/people/invitations.csv", ADMINS)],
+    "mail-invitations": [
+        Visit("/admin/people/invitations/mail", frozenset(), "post")
+    ],  # no mail server
+    "revoke-invitation": [post("/admin/people/invitations/{invitation}/revoke", ADMINS)],
+    "person": [Visit("/admin/people/{member}/", ADMINS), post("/admin/people/{member}/", ADMINS)],
     "disable-person": [
-        Visit("/people/{member}/disable/", ADMINS),
-        post("/people/{member}/disable/", ADMINS),
+        Visit("/admin/people/{member}/disable/", ADMINS),
+        post("/admin/people/{member}/disable/", ADMINS),
     ],
-    "enable-person": [post("/people/{disabled}/enable", ADMINS)],
-    "hand-over": [Visit("/people/{disabled}/hand-over/", ADMINS)],
+    "enable-person": [post("/admin/people/{disabled}/enable", ADMINS)],
+    "hand-over": [Visit("/admin/people/{disabled}/hand-over/", ADMINS)],
     "invitation": [Visit("/invitations/unknown/", frozenset())],  # 404 for everybody
     "file": [Visit("/files/{picture}/thumbnail", SIGNED_IN)],
     "reference": [Visit("/references/999", frozenset())],  # 404: there is none
@@ -220,7 +223,7 @@ def admin_urls() -> Iterator[str]:
     for each in admin.site._registry:
         base = f"/admin/{each._meta.app_label}/{each._meta.model_name}/"
         yield from (base, f"{base}add/", *(f"{base}1/{page}/" for page in ADMIN_PAGES))
-    yield from ("/admin/", "/admin/generations/")
+    yield "/admin/generations/"
     for page in ("password", "reset-link", "remove-second-factor"):
         yield f"/admin/generations/member/1/{page}/"
 

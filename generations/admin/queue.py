@@ -1,4 +1,4 @@
-"""Queue: the state of the upstream gate, read-only. The page /queue/ pauses and resumes it."""
+"""Queue: the state of the upstream gate, read-only. /admin/queue/ pauses and resumes it."""
 
 from django.contrib import admin
 

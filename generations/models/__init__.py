@@ -3,6 +3,7 @@
 from generations.engines.base import MAX_TASK_ID_CHARACTERS
 
 from . import password_reset
+from .audit_entry import AuditAction, AuditEntry
 from .collection import Collection, CollectionItem
 from .favourite import Favourite
 from .generation import Generation, TaskTaken
@@ -32,6 +33,8 @@ __all__ = [
     "MAX_TASK_ID_CHARACTERS",
     "AccessError",
     "AlreadyInvited",
+    "AuditAction",
+    "AuditEntry",
     "Collection",
     "CollectionItem",
     "DuePicture",

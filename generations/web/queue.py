@@ -13,7 +13,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_http_methods, require_POST
 
-from generations.models import Generation, Lease, Status, UpstreamGate
+from generations.models import AuditAction, AuditEntry, Generation, Lease, Status, UpstreamGate
 from generations.permissions import Action
 from generations.worker import tasks
 
@@ -49,8 +49,13 @@ def queue(request: MemberRequest) -> HttpResponse:
     if not form.is_valid():
         status = 422 if form.errors else 200
         return render(request, "queue/queue.html", _context(request, form), status=status)
-    if UpstreamGate.for_engine().pause(request.user, form.cleaned_data["reason"]):
-        logger.info("Generation paused by %s: %s", request.user, form.cleaned_data["reason"])
+    reason = form.cleaned_data["reason"]
+    with transaction.atomic():
+        is_new = UpstreamGate.for_engine().pause(request.user, reason)
+        if is_new:
+            AuditEntry.objects.record(AuditAction.PAUSED, request.user, note=reason)
+    if is_new:
+        logger.info("Generation paused by %s: %s", request.user, reason)
     else:
         messages.info(request, gettext("Already paused. Here is the current state."))
     return redirect("queue")
@@ -68,6 +73,7 @@ def resume(request: MemberRequest) -> HttpResponse:
         pause = pause_id(gate)
         is_same = not pause or request.POST.get("pause") == pause
         if is_same:
+            AuditEntry.objects.record(AuditAction.RESUMED, request.user, note=gate.pause_reason)
             gate.resume()
             Generation.objects.for_engine().end_waits()
             tasks.enqueue_submit()

@@ -23,6 +23,10 @@ def resume_queue(request: MemberRequest) -> HttpResponsePermanentRedirect:
     return _redirect(request, "resume-queue")
 
 
+def people(request: MemberRequest, rest: str = "") -> HttpResponsePermanentRedirect:
+    return _redirect(request, resolve_url("people") + rest)
+
+
 def admin_upstream_gate(request: MemberRequest, rest: str = "") -> HttpResponsePermanentRedirect:
     """The admin pages of the model that was called Line."""
     return _redirect(request, resolve_url("admin:generations_upstreamgate_changelist") + rest)
@@ -62,6 +66,10 @@ def _redirect(request: MemberRequest, to: str) -> HttpResponsePermanentRedirect:
 urlpatterns: list[URLPattern] = [
     path("line/", queue),
     path("line/resume", resume_queue),
+    path("queue/", queue),
+    path("queue/resume", resume_queue),
+    path("people/", people),
+    path("people/<path:rest>", people),
     path("admin/generations/line/", admin_upstream_gate),
     path("admin/generations/line/<path:rest>", admin_upstream_gate),
     path("alike", similar),

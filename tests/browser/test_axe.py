@@ -115,7 +115,7 @@ def test_axe_finds_no_violation_in_forms_and_links_of_people(
 ) -> None:
     page = context.pages[0]
     found = {}
-    page.goto("/people/")
+    page.goto("/admin/people/")
     page.get_by_text("Invite many people").click()
     found["many"] = violations(page)
     page.get_by_label("Names or email addresses").fill(";")

@@ -106,7 +106,7 @@ def test_key_code_of_input_methods_is_ignored(page: Page, posts: list[Request]) 
     assert posts_after(page, posts) == 0
 
 
-@pytest.mark.parametrize("path", ["/", "/gallery/", "/collections/", "/settings/", "/queue/"])
+@pytest.mark.parametrize("path", ["/", "/gallery/", "/collections/", "/settings/", "/admin/queue/"])
 def test_no_shortcut_acts_while_a_word_is_composed(
     page: Page, owner: Member, posts: list[Request], path: str
 ) -> None:
@@ -282,7 +282,7 @@ def test_error_beside_a_field_of_another_page_goes_away(page: Page, owner: Membe
     Member.objects.filter(pk=owner.pk).update(role=Role.ADMIN)
     for path, button, name in (
         ("/collections/", "Create", "#id_name"),
-        ("/queue/", "Pause generation", "#id_reason"),
+        ("/admin/queue/", "Pause generation", "#id_reason"),
     ):
         page.goto(path)
         page.get_by_role("button", name=button).click()

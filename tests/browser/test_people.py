@@ -58,7 +58,10 @@ class Device:
 
 def open_people(context: BrowserContext) -> Page:
     page = context.pages[0]
-    page.locator(".account > summary").click()
+    page.get_by_role("link", name="Admin").click()
+    menu = page.locator(".side-menu > summary")
+    if menu.is_visible():
+        menu.click()
     page.get_by_role("link", name="People").click()
     expect(page.get_by_role("heading", name="People", exact=True)).to_be_visible()
     return page
@@ -94,7 +97,7 @@ def test_invite_to_the_new_members_studio_and_out_again(device: Device) -> None:
     guest.get_by_role("button", name="Generate").click()
     expect(guest.get_by_role("article", name="A pear")).to_be_visible()
 
-    page.goto("/people/")
+    page.goto("/admin/people/")
     page.get_by_role("link", name="ada Member").click()
     page.get_by_role("link", name="Disable").click()
     expect(page.get_by_text("1 queued request is canceled and will not be sent.")).to_be_visible()

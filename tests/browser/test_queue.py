@@ -59,7 +59,7 @@ def test_admin_pages_do_not_scroll_sideways(
     sign_in(context, admin)
     page = context.pages[-1]
     page.set_viewport_size(ViewportSize(width=width, height=900))
-    for url in ("/queue/", *(f"/generations/{row.pk}/" for row in rows)):
+    for url in ("/admin/queue/", *(f"/generations/{row.pk}/" for row in rows)):
         page.goto(url)
         assert page.evaluate(HORIZONTAL_OVERFLOW) <= 0, url
 

@@ -1,0 +1,123 @@
+"""The audit log: who did what, when, from where, on what. Never updated, never deleted."""
+
+from collections.abc import Mapping
+from contextvars import ContextVar
+from typing import Any
+
+from django.db import models
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from .member import Member
+
+# The client's address while a request is answered (web/middleware/client_address.py); else "".
+client_address: ContextVar[str] = ContextVar("client_address", default="")
+
+
+class AuditAction(models.TextChoices):
+    """What was done. Readers of the log see the labels."""
+
+    SIGNED_IN = "signed-in", _("Signed in")
+    SIGN_IN_FAILED = "sign-in-failed", _("Sign-in failed")
+    SIGNED_OUT = "signed-out", _("Signed out")
+    PASSWORD_CHANGED = "password-changed", _("Changed a password")
+    RESET_LINK_CREATED = "reset-link", _("Created a password reset link")
+    SECOND_FACTOR_ADDED = "factor-added", _("Added a second factor")
+    SECOND_FACTOR_REMOVED = "factor-removed", _("Removed a second factor")
+    SESSIONS_ENDED = "sessions-ended", _("Ended sessions")
+    INVITED = "invited", _("Invited")
+    INVITATION_REVOKED = "invitation-revoked", _("Revoked an invitation")
+    JOINED = "joined", _("Joined the team")
+    ROLE_CHANGED = "role-changed", _("Changed a role")
+    DISABLED = "disabled", _("Disabled a person")
+    ENABLED = "enabled", _("Enabled a person")
+    HANDED_OVER = "handed-over", _("Handed over work")
+    PERSON_CHANGED = "person-changed", _("Changed a person")
+    LIMIT_CHANGED = "limit-changed", _("Changed a limit")
+    PRICE_SET = "price-set", _("Set a price")
+    GRANTED = "granted", _("Granted a request for more")
+    DECLINED = "declined", _("Declined a request for more")
+    CORRECTED = "corrected", _("Corrected the ledger")
+    RECONCILED = "reconciled", _("Imported a gateway log")
+    KEY_CHANGED = "key-changed", _("Changed an API key")
+    HELD = "held", _("Generation on hold")
+    HOLD_ENDED = "hold-ended", _("Hold ended")
+    PAUSED = "paused", _("Paused generation")
+    RESUMED = "resumed", _("Resumed generation")
+    QUEUE_CHANGED = "queue-changed", _("Changed the queue")
+    DISMISSED = "dismissed", _("Dismissed a generation")
+    RECHECKED = "rechecked", _("Checked a generation again")
+    SENT_AGAIN = "sent-again", _("Sent a generation again")
+    TASK_ID_ENTERED = "task-id", _("Entered a task ID")
+    DELETED_PERMANENTLY = "deleted", _("Deleted images permanently")
+    DOWNLOADED = "downloaded", _("Downloaded many images")
+    EXPORTED = "exported", _("Exported data")
+    SETTING_CHANGED = "setting-changed", _("Changed a setting")
+    RETENTION_RUN = "retention-run", _("Ran the retention rules")
+    TOKEN_CHANGED = "token-changed", _("Changed an API token")
+    DEMO_CHANGED = "demo-changed", _("Changed the demo")
+
+
+class AuditEntryManager(models.Manager["AuditEntry"]):
+    def record(
+        self,
+        action: AuditAction,
+        by: Member | None,
+        *,
+        on: models.Model | None = None,
+        label: str = "",
+        before: Mapping[str, Any] | None = None,
+        after: Mapping[str, Any] | None = None,
+        note: str = "",
+    ) -> "AuditEntry":
+        """Append an entry, in the caller's transaction. `by` is None for the system.
+
+        `label` names the object where `str(on)` would reveal a secret or a private prompt. Neither
+        it nor `before`, `after` and `note` may contain such a text.
+        """
+        return self.create(
+            action=action,
+            by=by,
+            by_name=by.username if by else "",
+            address=client_address.get(),
+            target_type=str(on._meta.model_name) if on else "",
+            target_id=str(on.pk) if on else "",
+            target_label=(label or (str(on) if on else ""))[:200],
+            before=dict(before or {}),
+            after=dict(after or {}),
+            note=note[:300],
+        )
+
+
+class AuditEntry(models.Model):
+    at = models.DateTimeField(default=timezone.now)
+    action = models.CharField(max_length=20, choices=AuditAction)
+    # The row of a person stays, but a log must not depend on it.
+    by = models.ForeignKey(
+        Member, models.DO_NOTHING, null=True, related_name="+", db_constraint=False
+    )
+    by_name = models.CharField(
+        max_length=150, blank=True, help_text=_("The user name at that time. Empty: the system.")
+    )
+    address = models.CharField(max_length=45, blank=True, help_text=_("The client’s IP address."))
+    target_type = models.CharField(max_length=40, blank=True)
+    target_id = models.CharField(max_length=40, blank=True)
+    target_label = models.CharField(max_length=200, blank=True)
+    before = models.JSONField(default=dict, blank=True)
+    after = models.JSONField(default=dict, blank=True)
+    note = models.CharField(max_length=300, blank=True)
+
+    objects = AuditEntryManager()
+
+    class Meta:
+        verbose_name = _("audit entry")
+        verbose_name_plural = _("audit log")
+        ordering = ["-pk"]
+        indexes = [
+            models.Index(fields=["action", "-id"], name="auditentry_action_idx"),
+            models.Index(fields=["by", "-id"], name="auditentry_by_idx"),
+            models.Index(fields=["at"], name="auditentry_at_idx"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_action_display()} ({self.at:%Y-%m-%d %H:%M})"
