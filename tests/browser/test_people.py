@@ -59,9 +59,9 @@ class Device:
 def open_people(context: BrowserContext) -> Page:
     page = context.pages[0]
     page.get_by_role("link", name="Admin").click()
-    menu = page.locator(".side-menu > summary")
-    if menu.is_visible():
-        menu.click()
+    expect(page.get_by_role("heading", name="Overview")).to_be_visible()
+    if page.viewport_size and page.viewport_size["width"] < 1040:
+        page.locator(".side-menu > summary").click()
     page.get_by_role("link", name="People").click()
     expect(page.get_by_role("heading", name="People", exact=True)).to_be_visible()
     return page
