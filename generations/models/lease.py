@@ -76,8 +76,11 @@ class Lease(models.Model):
         """
         now = timezone.now()
         with transaction.atomic():
-            cls.objects.get_or_create(name=name)
-            lease = cls.objects.select_for_update().get(name=name)
+            locked = cls.objects.select_for_update().filter(name=name)
+            lease = locked.first()
+            if lease is None:
+                cls.objects.get_or_create(name=name)
+                lease = locked.get()
             is_pending = (
                 lease.wake_up_sent_at and abs(now - lease.wake_up_sent_at) < cls.WAKE_UP_TIMEOUT
             )

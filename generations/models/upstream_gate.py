@@ -59,8 +59,7 @@ class UpstreamGate(UpstreamGateBase):
     @classmethod
     def current_or_none(cls, engine: str = DEFAULT_ENGINE) -> Self | None:
         """Return the gate, or None before its first use. For pages: creates nothing."""
-        gates = cls.objects.filter(upstream=settings.UPSTREAM_MODE, engine=engine)
-        return gates.select_related("paused_by").first()
+        return cls.objects.filter(upstream=settings.UPSTREAM_MODE, engine=engine).first()
 
     # --- outcomes of calls: only these start or end a wait, a silence or a hold ------------------
 

@@ -39,6 +39,7 @@ def button_prices() -> ButtonPrices:
     """Return the labels of all choices, with one query."""
     table = Price.objects.table(DEFAULT_ENGINE)
     fields = [field for field in offered_fields() if len(field.values) > 1]
+    currency, language = current_currency(), get_language() or ""
     labels, units = {}, {}
     for values in product(*(field.values for field in fields)):
         params = {field.name: value for field, value in zip(fields, values, strict=True)}
@@ -46,7 +47,7 @@ def button_prices() -> ButtonPrices:
             key = "|".join((*values, reference))
             unit_e4 = unit_price(params, bool(reference), table)
             numbers = range(1, offer_for().max_images + 1)
-            labels[key] = [generate_label(number, unit_e4) for number in numbers]
+            labels[key] = [_generate_label(n, unit_e4, currency, language) for n in numbers]
             units[key] = "" if unit_e4 is None else str(unit_e4)
     return ButtonPrices([field.name for field in fields], labels, units)
 

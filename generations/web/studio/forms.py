@@ -24,6 +24,12 @@ from .uploads import (
 DEFAULT_FIDELITY = 0.5
 # Where a field of the form has another name than the field of the request.
 FORM_NAMES = {"reference_url": "image_url"}
+# Fields that choose a row, and the rows: those that the member sees.
+SHOWN_ROWS: dict[str, Any] = {
+    "reference": ReferenceImage.objects,
+    "picture": Picture.objects,
+    "remix_of": Generation.objects,
+}
 
 
 class TextField(VisibleTextField):
@@ -117,9 +123,9 @@ class GenerationForm(forms.Form):
         self.reference_image: ReferenceImage | None = None
         self.reference_changes = ""  # what the image lost on the way here, for the member
         self._field("aspect_ratio").initial = offer_for().default_aspect_ratio
-        self._field("reference").queryset = ReferenceImage.objects.visible_to(member)
-        self._field("picture").queryset = Picture.objects.visible_to(member)
-        self._field("remix_of").queryset = Generation.objects.visible_to(member)
+        for name, rows in SHOWN_ROWS.items():
+            if self.data.get(name):  # building the query costs more than most fields do
+                self._field(name).queryset = rows.visible_to(member)
         for field in offered_fields():
             self.fields[field.name] = forms.CharField(required=False, initial=field.default)
 
