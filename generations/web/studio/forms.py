@@ -124,7 +124,7 @@ class GenerationForm(forms.Form):
         self.reference_changes = ""  # what the image lost on the way here, for the member
         self._field("aspect_ratio").initial = offer_for().default_aspect_ratio
         for name, rows in SHOWN_ROWS.items():
-            if self.data.get(name):  # building the query costs more than most fields do
+            if self[name].data:  # building the query costs more than most fields do
                 self._field(name).queryset = rows.visible_to(member)
         for field in offered_fields():
             self.fields[field.name] = forms.CharField(required=False, initial=field.default)
