@@ -58,6 +58,8 @@ VISITS: dict[str, list[Visit]] = {
     "variations": [Visit("/generations/{generation}/variations/", MAKERS)],
     "enter-task-id": [post("/generations/{generation}/enter-task-id/", ADMINS)],
     "action": [post("/generations/{generation}/dismiss/", OWN)],
+    "limits": [Visit("/admin/limits/", ADMINS)],
+    "set-limit": [post("/admin/limits/team/", ADMINS, month_money="100")],
     "overview": [Visit("/admin/", ADMINS)],
     "queue": [Visit("/admin/queue/", ADMINS), post("/admin/queue/", ADMINS, reason="Maintenance")],
     "resume-queue": [post("/admin/queue/resume", ADMINS)],

@@ -1,4 +1,4 @@
-"""Prices, limits, requests for more, and the ledger. Prices are superseded, never changed."""
+"""Prices, requests for more, and the ledger. Prices are superseded, never changed."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy
 from generations.amount_field import AmountField
 from generations.engines.registry import OFFERS
 from generations.models import Team
-from generations.models.money import LedgerEntry, Limit, LimitRequest, Period, Price
+from generations.models.money import LedgerEntry, LimitRequest, Period, Price
 from generations.models.money.amounts import plain
 from generations.models.money.price import current_upstream
 from generations.permissions import Action, may
@@ -77,44 +77,6 @@ class PriceAdmin(MoneyAdmin):
     @admin.display(description=gettext_lazy("price of an image"))
     def amount(self, price: Price) -> str:
         return plain(price.amount_e4)
-
-
-class LimitForm(forms.ModelForm):
-    money_e4 = AmountField(label=gettext_lazy("Money"), required=False)
-
-    class Meta:
-        model = Limit
-        fields = ("scope", "role", "member", "window", "money_e4", "images")
-
-    def clean(self) -> dict[str, Any]:
-        cleaned = super().clean() or {}
-        scope = cleaned.get("scope")
-        if scope == Limit.Scope.MEMBER and not cleaned.get("member"):
-            self.add_error("member", _("Choose the person."))
-        if scope == Limit.Scope.ROLE and not cleaned.get("role"):
-            self.add_error("role", _("Choose the role."))
-        if scope != Limit.Scope.MEMBER:
-            cleaned["member"] = None
-        if scope != Limit.Scope.ROLE:
-            cleaned["role"] = ""
-        if cleaned.get("money_e4") is None and cleaned.get("images") is None:
-            self.add_error("money_e4", _("Enter an amount, a number of images or both."))
-        return cleaned
-
-
-@admin.register(Limit)
-class LimitAdmin(MoneyAdmin):
-    form = LimitForm
-    list_display = ("__str__", "scope", "role", "member", "window", "money", "images", "by")
-    list_filter = ("scope", "window")
-    list_select_related = ("member", "by")
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return self._may(request)
-
-    @admin.display(description=gettext_lazy("money"))
-    def money(self, limit: Limit) -> str:
-        return "" if limit.money_e4 is None else plain(limit.money_e4)
 
 
 @admin.register(LimitRequest)

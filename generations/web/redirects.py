@@ -27,6 +27,11 @@ def people(request: MemberRequest, rest: str = "") -> HttpResponsePermanentRedir
     return _redirect(request, resolve_url("people") + rest)
 
 
+def limits(request: MemberRequest, rest: str = "") -> HttpResponsePermanentRedirect:
+    """The admin pages of the model, which the page of all limits replaces."""
+    return _redirect(request, "limits")
+
+
 def admin_upstream_gate(request: MemberRequest, rest: str = "") -> HttpResponsePermanentRedirect:
     """The admin pages of the model that was called Line."""
     return _redirect(request, resolve_url("admin:generations_upstreamgate_changelist") + rest)
@@ -70,6 +75,8 @@ urlpatterns: list[URLPattern] = [
     path("queue/resume", resume_queue),
     path("people/", people),
     path("people/<path:rest>", people),
+    path("admin/generations/limit/", limits),
+    path("admin/generations/limit/<path:rest>", limits),
     path("admin/generations/line/", admin_upstream_gate),
     path("admin/generations/line/<path:rest>", admin_upstream_gate),
     path("alike", similar),

@@ -15,7 +15,7 @@ from .account import (
     sessions,
     sign_in,
 )
-from .admin import overview
+from .admin import limits, overview
 from .cards import actions, changes, generation_page
 from .gallery import bulk, collections, compare, download, gallery, picture, trash
 from .money import limit_requests, usage
@@ -34,6 +34,8 @@ urlpatterns: list[URLPattern] = [
     path("generations/<int:pk>/enter-task-id/", actions.enter_task_id, name="enter-task-id"),
     path("generations/<int:pk>/<slug:action>/", actions.run_action, name="action"),
     path("admin/", overview.overview, name="overview"),
+    path("admin/limits/", limits.limits, name="limits"),
+    path("admin/limits/<slug:slug>/", limits.set_limit, name="set-limit"),
     path("admin/queue/", queue.queue, name="queue"),
     path("admin/queue/resume", queue.resume, name="resume-queue"),
     path("similar", similar.similar, name="similar"),

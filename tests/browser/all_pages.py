@@ -100,6 +100,7 @@ def all_pages() -> dict[str, str]:
         "second factor": "/settings/second-factor/",
         "confirm": "/settings/confirm/",
         "overview": "/admin/",
+        "limits": "/admin/limits/",
         "queue": "/admin/queue/",
         "people": "/admin/people/",
         "person": f"/admin/people/{member.pk}/",

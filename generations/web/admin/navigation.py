@@ -48,7 +48,7 @@ GROUPS: tuple[tuple[str | Promise, tuple[Entry, ...]], ...] = (
     (
         _("Money"),
         (
-            _rows(_("Limits"), "limit", Action.MANAGE_MONEY),
+            Entry(_("Limits"), "limits", Action.MANAGE_MONEY, ("set-limit",)),
             _rows(_("Prices"), "price", Action.MANAGE_MONEY),
             _rows(_("Ledger"), "ledgerentry", Action.MANAGE_MONEY),
         ),
