@@ -15,8 +15,7 @@ from pytest_django import DjangoDbBlocker, Settings
 from generations import estimates
 from generations.engines import kling, registry
 from generations.engines.offer import Field
-from generations.models import Member
-from generations.models.money import append_only
+from generations.models import Member, append_only
 from generations.setup.team import Cache as first_start_cache
 from generations.web.middleware import session_limits
 from tests import worker_driver
@@ -29,7 +28,7 @@ CHROMIUM_ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-net
 
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> None:
-    """Let tests empty the ledger's table, whose triggers test_ledger_protection.py restores."""
+    """Let tests empty the tables whose triggers test_append_only.py restores."""
     with django_db_blocker.unblock():
         append_only.unprotect(connection)
 

@@ -27,8 +27,8 @@ from generations.models import (
     Submission,
     Tag,
     UpstreamGate,
+    append_only,
 )
-from generations.models.money import append_only
 from generations.models.search_text import normalize
 from generations.models.status import ACCEPTED, FINAL, Failure, Status
 from generations.search import search

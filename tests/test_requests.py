@@ -14,8 +14,14 @@ from django.db.migrations.executor import MigrationExecutor
 from django.test import Client
 from pytest_django import Settings
 
-from generations.models import Collection, Generation, Member, ReferenceImage, Status
-from generations.models.money import append_only
+from generations.models import (
+    Collection,
+    Generation,
+    Member,
+    ReferenceImage,
+    Status,
+    append_only,
+)
 from generations.requests import (
     ACTIONS,
     GenerationRequest,

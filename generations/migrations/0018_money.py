@@ -8,7 +8,7 @@ from django.conf import settings
 from django.db import migrations, models
 from django.db.models.functions import Coalesce
 
-from generations.models.money import append_only
+from generations.models import append_only
 
 
 def record_acceptance(apps, schema_editor):
@@ -25,11 +25,11 @@ def keep_generating_without_prices(apps, schema_editor):
 
 
 def protect_ledger(apps, schema_editor):
-    append_only.protect(schema_editor.connection)
+    append_only.protect(schema_editor.connection, [append_only.LEDGER])
 
 
 def unprotect_ledger(apps, schema_editor):
-    append_only.unprotect(schema_editor.connection)
+    append_only.unprotect(schema_editor.connection, [append_only.LEDGER])
 
 
 class Migration(migrations.Migration):

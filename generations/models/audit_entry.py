@@ -117,6 +117,7 @@ class AuditEntry(models.Model):
             models.Index(fields=["action", "-id"], name="auditentry_action_idx"),
             models.Index(fields=["by", "-id"], name="auditentry_by_idx"),
             models.Index(fields=["at"], name="auditentry_at_idx"),
+            models.Index(fields=["target_type", "target_id", "-id"], name="auditentry_target_idx"),
         ]
 
     def __str__(self) -> str:

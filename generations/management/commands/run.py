@@ -18,8 +18,7 @@ from django.db import connection
 from django.urls import reverse
 
 from generations.database_errors import explain, is_unavailable
-from generations.models import Generation, Member, TransitionReason
-from generations.models.money import append_only
+from generations.models import Generation, Member, TransitionReason, append_only
 from generations.operations import demo_data
 from generations.permissions import Role
 from generations.processes import web_server

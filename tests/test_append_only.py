@@ -1,4 +1,4 @@
-"""Ledger entries are never changed or deleted: triggers of the database refuse it.
+"""Entries of the ledger and the audit log are never changed or deleted: triggers refuse it.
 
 The other tests run without these triggers: see conftest. That a migrated database has them is
 asserted in test_migrations.
@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import pytest
 from django.db import DatabaseError, connection, transaction
 
-from generations.models import Member
-from generations.models.money import LedgerEntry, Period, append_only
+from generations.models import AuditAction, AuditEntry, Member, append_only
+from generations.models.money import LedgerEntry, Period
 from generations.operations import ledger_check
 from tests.builders import make_generation
 from tests.test_ledger import press
@@ -22,8 +22,9 @@ NEVER = "never changed or deleted"
 
 @pytest.fixture
 def entry(owner: Member) -> Iterator[LedgerEntry]:
-    """An entry of a protected ledger."""
+    """An entry of a protected ledger, beside a protected audit log."""
     press(owner, "a")
+    AuditEntry.objects.record(AuditAction.PAUSED, owner)
     connection.check_constraints()  # now, because PostgreSQL truncates no table with pending checks
     append_only.protect(connection)
     assert append_only.is_protected(connection)
@@ -33,6 +34,10 @@ def entry(owner: Member) -> Iterator[LedgerEntry]:
 
 
 STATEMENTS = [
+    "UPDATE generations_auditentry SET note = 'another'",
+    "DELETE FROM generations_auditentry",
+    """INSERT INTO generations_auditentry SELECT * FROM generations_auditentry WHERE true
+        ON CONFLICT (id) DO UPDATE SET note = 'another'""",
     "UPDATE generations_ledgerentry SET reserved_e4 = 0",
     "UPDATE generations_ledgerentry SET reason = 'another' WHERE key LIKE 'g%'",
     "DELETE FROM generations_ledgerentry",
@@ -45,8 +50,12 @@ OF_ONE_DATABASE = {
         "INSERT OR REPLACE INTO generations_ledgerentry SELECT * FROM generations_ledgerentry",
         "REPLACE INTO generations_ledgerentry SELECT * FROM generations_ledgerentry",
         "UPDATE OR REPLACE generations_ledgerentry SET reserved_e4 = 0",
+        "INSERT OR REPLACE INTO generations_auditentry SELECT * FROM generations_auditentry",
+        "REPLACE INTO generations_auditentry SELECT * FROM generations_auditentry",
+        "UPDATE OR REPLACE generations_auditentry SET note = 'another'",
     ],
     "postgresql": [
+        "TRUNCATE generations_auditentry",
         "TRUNCATE generations_ledgerentry",
         "TRUNCATE generations_period CASCADE",
     ],
@@ -54,7 +63,7 @@ OF_ONE_DATABASE = {
 
 
 def test_changes_are_refused(entry: LedgerEntry) -> None:
-    before = list(LedgerEntry.objects.values())
+    before = _entries()
     for statement in STATEMENTS + OF_ONE_DATABASE[connection.vendor]:
         with (
             pytest.raises(DatabaseError, match=NEVER),
@@ -62,7 +71,11 @@ def test_changes_are_refused(entry: LedgerEntry) -> None:
             connection.cursor() as cursor,
         ):
             cursor.execute(statement)
-        assert list(LedgerEntry.objects.values()) == before, statement
+        assert _entries() == before, statement
+
+
+def _entries() -> list[object]:
+    return [*LedgerEntry.objects.values(), *AuditEntry.objects.values()]
 
 
 def test_changes_by_the_application_are_refused(entry: LedgerEntry) -> None:
@@ -70,13 +83,19 @@ def test_changes_by_the_application_are_refused(entry: LedgerEntry) -> None:
     for change in (entry.save, entry.delete, LedgerEntry.objects.all().delete):
         with pytest.raises(DatabaseError, match=NEVER), transaction.atomic():
             change()
-    assert LedgerEntry.objects.count() == 4
+    audit_entry = AuditEntry.objects.get()
+    audit_entry.note = "another"
+    for change in (audit_entry.save, audit_entry.delete, AuditEntry.objects.all().delete):
+        with pytest.raises(DatabaseError, match=NEVER), transaction.atomic():
+            change()
+    assert (LedgerEntry.objects.count(), AuditEntry.objects.count()) == (4, 1)
 
 
 def test_new_entries_are_accepted(entry: LedgerEntry, owner: Member) -> None:
     row = press(owner, "b", n=4)
     assert row.cancel(owner, row.version)
-    assert LedgerEntry.objects.count() == 12
+    AuditEntry.objects.record(AuditAction.RESUMED, owner)
+    assert (LedgerEntry.objects.count(), AuditEntry.objects.count()) == (12, 2)
     assert ledger_check.differences() == []
 
 
