@@ -22,6 +22,8 @@ from generations.engines.registry import offer_for
 from generations.invisible_text import is_blank
 from generations.models import (
     DEFAULT_ENGINE,
+    AuditAction,
+    AuditEntry,
     Collection,
     Generation,
     Member,
@@ -365,12 +367,20 @@ def send_again(
         generation.n, generation.params, generation.has_reference, seen_e4, generation.engine
     )
     _require(generation.send_again(by, version, quote))
+    _record(AuditAction.SENT_AGAIN, generation, by, after={"price_e4": quote.total_e4})
     tasks.enqueue_submit()
 
 
 @transaction.atomic
 def dismiss(generation: Generation, by: Member, version: int) -> None:
     _require(generation.abandon(by, version))
+    _record(
+        AuditAction.DISMISSED,
+        generation,
+        by,
+        before={"status": generation.status},
+        after={"status": Status.ABANDONED.value},
+    )
 
 
 @transaction.atomic
@@ -379,6 +389,7 @@ def search(generation: Generation, by: Member, version: int) -> None:
     if not settings.UPSTREAM_LOOKUP:
         raise NotPossible(_("This gateway can’t be searched."))
     _require(generation.search_upstream(by, version))
+    _record(AuditAction.RECHECKED, generation, by)
     tasks.enqueue_lookup()
 
 
@@ -386,12 +397,14 @@ def search(generation: Generation, by: Member, version: int) -> None:
 def recheck(generation: Generation, by: Member, version: int) -> None:
     """Poll a lost task again."""
     _require(generation.recheck(by, version))
+    _record(AuditAction.RECHECKED, generation, by)
     tasks.enqueue_poll()
 
 
 @transaction.atomic
 def fetch_again(generation: Generation, by: Member, version: int) -> None:
     _require(generation.fetch_again(by, version))
+    _record(AuditAction.RECHECKED, generation, by, after={"status": Status.FETCHING.value})
     tasks.enqueue_fetch()
 
 
@@ -401,10 +414,13 @@ def enter_task_id(generation: Generation, by: Member, version: int, task_id: str
 
     Raises TaskIdTaken when the task belongs to another generation.
     """
+    before = {"upstream_task_id": generation.upstream_task_id}
     try:
         _require(generation.set_task_id(by, version, task_id))
     except TaskTaken:
         raise TaskIdTaken(_("Another generation already has this task.")) from None
+    after = {"upstream_task_id": task_id}
+    _record(AuditAction.TASK_ID_ENTERED, generation, by, before=before, after=after)
     tasks.enqueue_poll()
 
 
@@ -417,6 +433,14 @@ ACTIONS: dict[str, Callable[..., None]] = {
     "fetch-again": fetch_again,
     "enter-task-id": enter_task_id,
 }
+
+
+def _record(
+    action: AuditAction, generation: Generation, by: Member, **values: Mapping[str, Any]
+) -> None:
+    """Record a decision in the audit log, without the prompt."""
+    label = f"generation {generation.pk}"
+    AuditEntry.objects.record(action, by, on=generation, label=label, **values)  # type: ignore[arg-type]
 
 
 def _require(done: bool) -> None:

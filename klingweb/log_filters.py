@@ -42,10 +42,10 @@ class RepeatedLines(Filter):
 
 
 class MaskedSecrets(Filter):
-    """Masks the secret of an invitation link, wherever a line names the path of a request."""
+    """Masks the secret of a link, wherever a line names the path of a request."""
 
     def filter(self, record: LogRecord) -> bool:
         message = record.getMessage()
-        if "/invitations/" in message:
+        if "/invitations/" in message or "/accounts/reset/" in message:
             record.msg, record.args = _SECRET_IN_PATH.sub(r"\1***", message), ()
         return True

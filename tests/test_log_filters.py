@@ -1,4 +1,4 @@
-"""Repeated log lines are counted."""
+"""Repeated log lines are counted, and the secrets of links are masked."""
 
 import logging
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from klingweb import log_filters
-from klingweb.log_filters import RepeatedLines
+from klingweb.log_filters import MaskedSecrets, RepeatedLines
 
 
 @pytest.fixture
@@ -47,3 +47,17 @@ def test_memory_is_bounded(lines: logging.Logger) -> None:
     for number in range(log_filters.MAX_REMEMBERED + 50):
         log_filter.filter(lines.makeRecord("a", logging.ERROR, "", 0, str(number), (), None))
     assert len(log_filter._printed) == log_filters.MAX_REMEMBERED
+
+
+@pytest.mark.parametrize(
+    ("path", "masked"),
+    [
+        ("/invitations/s3cret/", "/invitations/***/"),
+        ("/accounts/reset/Mg/c0-ffee/", "/accounts/reset/Mg/***/"),
+        ("/gallery/", "/gallery/"),
+    ],
+)
+def test_secrets_of_links_are_masked(path: str, masked: str) -> None:
+    record = logging.LogRecord("test", logging.WARNING, "", 0, "Gone: %s", (path,), None)
+    assert MaskedSecrets().filter(record)
+    assert record.getMessage() == f"Gone: {masked}"

@@ -4,19 +4,20 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.db import transaction
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from generations.amount_field import AmountField
 from generations.engines.registry import OFFERS
-from generations.models import Team
+from generations.models import AuditAction, Team
 from generations.models.money import LedgerEntry, LimitRequest, Period, Price
 from generations.models.money.amounts import plain
 from generations.models.money.price import current_upstream
 from generations.permissions import Action, may
 
-from .base import BoundedPaginator, ReadOnlyMixin
+from .base import AuditedMixin, BoundedPaginator, ReadOnlyMixin
 
 
 class MoneyAdmin(admin.ModelAdmin):
@@ -74,6 +75,11 @@ class PriceAdmin(MoneyAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        with transaction.atomic():
+            super().save_model(request, obj, form, change)
+            obj.record(obj.by)
+
     @admin.display(description=gettext_lazy("price of an image"))
     def amount(self, price: Price) -> str:
         return plain(price.amount_e4)
@@ -129,8 +135,10 @@ class LedgerEntryAdmin(CountersAdmin):
 
 
 @admin.register(Team)
-class TeamAdmin(MoneyAdmin):
+class TeamAdmin(AuditedMixin, MoneyAdmin):
     """The one row of the team."""
+
+    audit_action = AuditAction.SETTING_CHANGED
 
     fields = ("name", "currency", "time_zone", "unpriced", "charged_images")
     list_display = ("name", "currency", "time_zone", "unpriced", "charged_images")

@@ -19,7 +19,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from generations import people
-from generations.models import AccessError, Member, password_reset
+from generations.models import AccessError, AuditAction, AuditEntry, Member, password_reset
 
 admin.site.unregister(Group)  # permissions come from the role, not from groups
 # Rows of django-allauth: they contain secrets, or are of no use here.
@@ -117,13 +117,27 @@ class MemberAdmin(UserAdmin):
         ]
         return own + super().get_urls()
 
+    def user_change_password(
+        self, request: HttpRequest, id: str, form_url: str = ""
+    ) -> HttpResponse:
+        """Django's page; a new password and its entry in the audit log are one transaction."""
+        member = Member.objects.filter(pk=unquote(id)).first() if unquote(id).isdecimal() else None
+        before = member.password if member else ""
+        with transaction.atomic():
+            response: HttpResponse = super().user_change_password(request, id, form_url)
+            if member and Member.objects.get(pk=member.pk).password != before:
+                action = AuditAction.PASSWORD_CHANGED
+                AuditEntry.objects.record(action, _acting(request), on=member)
+        return response
+
     def reset_link(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """POST creates a link to a new password and shows it, this once."""
         member = self._member_for_access(request, object_id)
         context = {"title": _("Password reset link"), "hours": RESET_HOURS}
         if request.method == "POST" and member.is_active:
             self.log_change(request, member, gettext("Created a password reset link."))
-            context["link"] = f"{settings.URL}{password_reset.reset_path(member)}"
+            path = password_reset.create_link(member, _acting(request))
+            context["link"] = f"{settings.URL}{path}"
         return self._page(request, "admin/member/reset_link.html", member, context)
 
     def remove_second_factor(self, request: HttpRequest, object_id: str) -> HttpResponse:
@@ -132,8 +146,11 @@ class MemberAdmin(UserAdmin):
         rows = Authenticator.objects.filter(user=member)
         context: dict[str, Any] = {"title": _("Remove the second factor"), "has_one": rows.exists()}
         if request.method == "POST":
-            rows.delete()
-            self.log_change(request, member, gettext("Removed the second factor."))
+            with transaction.atomic():
+                rows.delete()
+                self.log_change(request, member, gettext("Removed the second factor."))
+                action = AuditAction.SECOND_FACTOR_REMOVED
+                AuditEntry.objects.record(action, _acting(request), on=member)
             context["is_removed"] = True
         return self._page(request, "admin/member/remove_second_factor.html", member, context)
 

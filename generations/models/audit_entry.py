@@ -1,15 +1,22 @@
 """The audit log: who did what, when, from where, on what. Never updated, never deleted."""
 
+import hashlib
 from collections.abc import Mapping
 from contextvars import ContextVar
+from datetime import timedelta
 from typing import Any
 
+from django.core.cache import cache
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from .masking import masked_text, masked_values
 from .member import Member
 
+FLOOD_SECONDS = 60
+MAX_FAILED_SIGN_INS = 60  # rows in `FLOOD_SECONDS`, so that guessing cannot fill the disk
 # The client's address while a request is answered (web/middleware/client_address.py); else "".
 client_address: ContextVar[str] = ContextVar("client_address", default="")
 
@@ -73,7 +80,7 @@ class AuditEntryManager(models.Manager["AuditEntry"]):
         """Append an entry, in the caller's transaction. `by` is None for the system.
 
         `label` names the object where `str(on)` would reveal a secret or a private prompt. Neither
-        it nor `before`, `after` and `note` may contain such a text.
+        it nor `before`, `after` and `note` may contain such a text; what looks like one is masked.
         """
         return self.create(
             action=action,
@@ -82,11 +89,32 @@ class AuditEntryManager(models.Manager["AuditEntry"]):
             address=client_address.get(),
             target_type=str(on._meta.model_name) if on else "",
             target_id=str(on.pk) if on else "",
-            target_label=(label or (str(on) if on else ""))[:200],
-            before=dict(before or {}),
-            after=dict(after or {}),
-            note=note[:300],
+            target_label=masked_text(label or (str(on) if on else ""))[:200],
+            before=masked_values(before or {}),
+            after=masked_values(after or {}),
+            note=masked_text(note)[:300],
         )
+
+    def record_failed_sign_in(self, typed_name: str, note: str = "") -> None:
+        """Append an entry: at most one a minute for a name, an address and a note.
+
+        A name is stored only if an account has it: people type passwords into this field. Takes the
+        same time whether one has it or not.
+        """
+        member = Member.objects.filter(username=typed_name).first()
+        kind = f"{typed_name.casefold()} {client_address.get()} {note}"
+        key = f"failed-sign-in:{hashlib.sha256(kind.encode(errors='replace')).hexdigest()}"
+        if not cache.add(key, True, FLOOD_SECONDS):
+            return
+        since = timezone.now() - timedelta(seconds=FLOOD_SECONDS)
+        newest = self.filter(action=AuditAction.SIGN_IN_FAILED).order_by("-pk")
+        times = newest.values_list("at", flat=True)[:MAX_FAILED_SIGN_INS]
+        recent = sum(at > since for at in times)
+        if recent == MAX_FAILED_SIGN_INS:
+            return
+        if recent == MAX_FAILED_SIGN_INS - 1:
+            note = gettext("Many failed sign-ins: the next ones are not recorded.")
+        self.record(AuditAction.SIGN_IN_FAILED, None, on=member, note=note)
 
 
 class AuditEntry(models.Model):

@@ -13,6 +13,7 @@ from django.urls import reverse
 from django.utils.encoding import force_bytes
 from django.utils.http import urlsafe_base64_encode
 
+from .audit_entry import AuditAction, AuditEntry
 from .member import Member
 
 
@@ -26,8 +27,14 @@ class TokenGenerator(PasswordResetTokenGenerator):
 token_generator = TokenGenerator()
 
 
+def create_link(member: Member, by: Member | None) -> str:
+    """Return the path of a new link, and record that it was created. `by` None: by mail."""
+    AuditEntry.objects.record(AuditAction.RESET_LINK_CREATED, by, on=member)
+    return reset_path(member)
+
+
 def reset_path(member: Member) -> str:
-    """Return the path of a new link. It is a secret: show it once, and log it nowhere."""
+    """Return the path of a link. It is a secret: show it once, and log it nowhere."""
     uid = urlsafe_base64_encode(force_bytes(member.pk))
     token = token_generator.make_token(member)
     return reverse("reset-password", args=(uid, token))

@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from generations.permissions import Action, Scope, scope_of
 
+from .audit_entry import AuditAction, AuditEntry
 from .favourite import Favourite
 from .file_names import random_file_name
 from .member import Member
@@ -20,6 +21,7 @@ from .process import is_dead, this_process
 from .tag import Tag
 
 NOT_STORED = ~Q(state="stored") & ~Q(state="deleted")
+MAX_RECORDED_IDS = 100  # in one entry of the audit log
 TRASH_DAYS = 30  # how long members can restore their pictures from the trash
 
 
@@ -27,6 +29,12 @@ def _generation_visible_to(member: Member) -> Q:
     if not member.is_active:
         return Q(pk__in=())
     return Q(generation__is_private=False) | Q(generation__owner=member)
+
+
+def _numbers(pictures: "list[Picture]") -> dict[str, Any]:
+    """What the audit log says about deleted pictures: how many, and which, without their names."""
+    ids = ", ".join(str(picture.pk) for picture in pictures[:MAX_RECORDED_IDS])
+    return {"images": len(pictures), "image_ids": ids}
 
 
 class PictureQuerySet(models.QuerySet["Picture"]):
@@ -80,10 +88,10 @@ class PictureQuerySet(models.QuerySet["Picture"]):
             Picture.objects.filter(pk__in=pks).update(**changes)
         return pks
 
-    def delete_permanently(self) -> int:
+    def delete_permanently(self, by: Member | None = None) -> int:
         """Delete the files of trashed pictures. The rows stay: they explain what was charged.
 
-        A file that another picture uses too is not deleted.
+        A file that another picture uses too is not deleted. `by` None: the system.
         """
         pictures = list(self.filter(state=Picture.State.STORED, trashed_at__isnull=False))
         names = {name for picture in pictures for name in picture.file_names}
@@ -91,6 +99,10 @@ class PictureQuerySet(models.QuerySet["Picture"]):
             self.model.objects.filter(pk__in=[picture.pk for picture in pictures]).update(
                 state=Picture.State.DELETED, file="", preview="", thumbnail=""
             )
+            if pictures:
+                AuditEntry.objects.record(
+                    AuditAction.DELETED_PERMANENTLY, by, after=_numbers(pictures)
+                )
             sharing = self.model.objects.filter(thumbnail__in=names)
             in_use = {name for picture in sharing for name in picture.file_names}
         for name in names - in_use:

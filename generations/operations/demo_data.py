@@ -16,6 +16,8 @@ from django.utils import timezone
 
 from generations.models import (
     DEFAULT_ENGINE,
+    AuditAction,
+    AuditEntry,
     Generation,
     Member,
     Picture,
@@ -27,6 +29,8 @@ from generations.models import (
 from generations.models.money import Price
 from generations.models.money.price import ANY
 from generations.worker import imaging, store
+
+from .prices import COMMAND
 
 FOLDER = settings.BASE_DIR / "generations" / "demo"
 # Accounts without a password: signing in to them is impossible.
@@ -55,20 +59,25 @@ def add() -> None:
     requests = list(_requests())
     rows = Generation.objects.filter(idempotency_key__in=[each.key for each in requests])
     existing = {str(key) for key in rows.values_list("idempotency_key", flat=True)}
-    for index, request in enumerate(requests):
-        if request.files and request.key not in existing:
-            _create(owners[index % len(owners)], request)
+    new = [
+        (owners[index % len(owners)], request)
+        for index, request in enumerate(requests)
+        if request.files and request.key not in existing
+    ]
+    for owner, request in new:
+        _create(owner, request)
+    if new:
+        AuditEntry.objects.record(
+            AuditAction.DEMO_CHANGED, None, after={"generations": len(new)}, note=COMMAND
+        )
 
 
 def add_price() -> None:
     """Give the demo a price, so that its buttons show one."""
     if not Price.objects.filter(upstream=Generation.Upstream.SIMULATOR).exists():
-        Price.objects.create(
-            upstream=Generation.Upstream.SIMULATOR,
-            engine=DEFAULT_ENGINE,
-            model=ANY,
-            amount_e4=DEMO_PRICE_E4,
-        )
+        upstream = Generation.Upstream.SIMULATOR
+        kind = {"upstream": upstream, "engine": DEFAULT_ENGINE, "model": ANY}
+        Price.objects.put(kind, DEMO_PRICE_E4, None, note="demo")
 
 
 def remove() -> None:
@@ -78,6 +87,13 @@ def remove() -> None:
     pictures = Picture.objects.filter(generation__in=generations)
     names = {name for row in pictures.values_list(*store.FIELDS) for name in row}
     with transaction.atomic():
+        AuditEntry.objects.record(
+            AuditAction.DEMO_CHANGED,
+            None,
+            before={"generations": generations.count()},
+            after={"generations": 0},
+            note=COMMAND,
+        )
         generations.delete()
         members = Member.objects.filter(username__in=[username for username, *_ in DEMO_MEMBERS])
         members.filter(generations=None).delete()

@@ -20,6 +20,7 @@ from generations.models.money.price import ANY, current_upstream
 from .errors import OperationError
 from .moments import formatted, parse_moment
 
+COMMAND = "command"  # the note of the audit log for what no person signed in did
 MAX_CHARACTERS = 60  # of the columns model and option
 _NAME = re.compile(r"[^\W_][\w.:/+ -]*")
 
@@ -85,8 +86,8 @@ def put(new: NewPrice, now: datetime | None = None) -> tuple[Price, bool]:
     now = now or timezone.now()
     if new.valid_from is None and (current := _in_force(new, now)):
         return current, False
-    price, created = Price.objects.get_or_create(
-        **new.kind, valid_from=new.valid_from or now, defaults={"amount_e4": new.amount_e4}
+    price, created = Price.objects.put(
+        new.kind, new.amount_e4, None, valid_from=new.valid_from or now, note=COMMAND
     )
     if price.amount_e4 != new.amount_e4:
         since = formatted(price.valid_from, Team.objects.current().zone)

@@ -6,8 +6,16 @@ from dataclasses import dataclass, field
 
 from django.conf import settings
 from django.db import transaction
+from django.utils.translation import gettext as _
 
-from generations.models import DEFAULT_ENGINE, Generation, Member, Team
+from generations.models import (
+    DEFAULT_ENGINE,
+    AuditAction,
+    AuditEntry,
+    Generation,
+    Member,
+    Team,
+)
 from generations.models.money import Limit, Price, Window
 from generations.models.money.price import ANY
 from generations.permissions import Role
@@ -15,6 +23,8 @@ from generations.permissions import Role
 from . import api_key, code
 
 logger = logging.getLogger(__name__)
+
+TEAM_COLUMNS = ("name", "time_zone", "currency")
 
 
 @dataclass(frozen=True)
@@ -58,6 +68,7 @@ def create_owner(owner: Member, setup: TeamSetup) -> None:
             raise AlreadySetUp
         owner.role = Role.OWNER
         owner.save()
+        AuditEntry.objects.record(AuditAction.JOINED, owner, on=owner, after={"role": owner.role})
         _store(team, setup, owner)
     logger.info("%s set up the team and is its owner", owner)
     with suppress(OSError):  # the page is closed anyway, and the next start tries again
@@ -81,18 +92,24 @@ def _locked_team() -> Team:
 
 
 def _store(team: Team, setup: TeamSetup, by: Member) -> None:
+    before = {name: getattr(team, name) for name in TEAM_COLUMNS}
     team.name, team.time_zone, team.currency = setup.name, setup.time_zone, setup.currency
-    team.save(update_fields=["name", "time_zone", "currency"])
+    team.save(update_fields=TEAM_COLUMNS)
+    after = {name: getattr(team, name) for name in TEAM_COLUMNS}
+    AuditEntry.objects.record(AuditAction.SETTING_CHANGED, by, on=team, before=before, after=after)
     Limit.objects.put(Limit.Scope.TEAM, Window.MONTH, money_e4=setup.month_money_e4, by=by)
     if setup.price_e4 is not None:
         _set_price(setup.price_e4, by, is_live=bool(setup.api_key) or not settings.DEMO)
     if setup.api_key:
+        last_four = f"…{setup.api_key[-4:]}"
+        AuditEntry.objects.record(
+            AuditAction.KEY_CHANGED, by, label=_("API key"), after={"last_four": last_four}
+        )
         api_key.store(setup.api_key)  # last: an error undoes the rest
 
 
 def _set_price(amount_e4: int, by: Member, *, is_live: bool) -> None:
     """Set the price of every kind of image. Demo and gateway have prices of their own."""
     upstream = Generation.Upstream.LIVE if is_live else Generation.Upstream.SIMULATOR
-    Price.objects.create(
-        upstream=upstream, engine=DEFAULT_ENGINE, model=ANY, amount_e4=amount_e4, by=by
-    )
+    kind = {"upstream": upstream, "engine": DEFAULT_ENGINE, "model": ANY}
+    Price.objects.put(kind, amount_e4, by)

@@ -1,7 +1,6 @@
 """URLs of all pages, and of the requests that pages make themselves."""
 
 from django.contrib.auth.decorators import login_not_required
-from django.contrib.auth.views import LogoutView
 from django.urls import URLPattern, path
 
 from . import files, health, queue, redirects
@@ -75,7 +74,7 @@ urlpatterns: list[URLPattern] = [
     path("files/<int:pk>/<slug:variant>", files.file, name="file"),
     path("references/<int:pk>", files.reference, name="reference"),
     path("accounts/login/", sign_in.SignIn.as_view(), name="account_login"),
-    path("accounts/logout/", LogoutView.as_view(), name="account_logout"),
+    path("accounts/logout/", sign_in.SignOut.as_view(), name="account_logout"),
     path("accounts/forgotten/", reset.forgotten, name="forgotten-password"),
     path(
         "accounts/reset/<str:uidb64>/<str:token>/",
@@ -85,6 +84,7 @@ urlpatterns: list[URLPattern] = [
     path("accounts/oidc/login/", open_id.sign_in, OIDC, name="openid_connect_login"),
     path("accounts/oidc/callback/", open_id.callback, OIDC, name="openid_connect_callback"),
     path("admin/login/", sign_in.admin_sign_in),  # instead of a second sign-in page
+    path("admin/logout/", sign_in.SignOut.as_view()),
     path("setup/", setup.first_start, name="setup"),
     path("setup/restart/", setup.restart, name="setup-restart"),
     path("healthz", health.healthz, name="healthz"),

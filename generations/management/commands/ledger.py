@@ -2,14 +2,17 @@
 
 from typing import Any
 
+from django.db import transaction
+
 from generations.management.reports import ActionCommand, Options, Output, Report, table
-from generations.models import Team
+from generations.models import AuditAction, AuditEntry, Team
 from generations.models.money import ledger
 from generations.models.money.amounts import plain
 from generations.operations import ledger_check, ledger_export
 from generations.operations.errors import OperationError
 from generations.operations.ledger_check import Difference
 from generations.operations.moments import Month
+from generations.operations.prices import COMMAND
 
 
 class Command(ActionCommand):
@@ -33,7 +36,7 @@ class Command(ActionCommand):
         found = ledger_check.differences()
         if found and not options["yes"]:
             self._ask(found, as_json=options["as_json"])
-        rebuilt = ledger.rebuild() if found else 0
+        rebuilt = _rebuilt() if found else 0
         return _compared({"periods_rebuilt": rebuilt}, f"Periods rebuilt: {rebuilt}.")
 
     def _ask(self, found: list[Difference], *, as_json: bool) -> None:
@@ -54,8 +57,25 @@ class Command(ActionCommand):
     def _export(self, options: Options) -> Output:
         zone = Team.objects.current().zone
         month = Month.parse(options["month"], zone) if options["month"] is not None else None
+        AuditEntry.objects.record(
+            AuditAction.EXPORTED,
+            None,
+            label="ledger",
+            after={"month": options["month"]} if month else {},
+            note=COMMAND,
+        )
         export = ledger_export.export_json if options["as_json"] else ledger_export.export_csv
         return export(month, zone)
+
+
+@transaction.atomic
+def _rebuilt() -> int:
+    """Rebuild the counters; return how many periods there are."""
+    rebuilt = ledger.rebuild()
+    AuditEntry.objects.record(
+        AuditAction.CORRECTED, None, label="counters", after={"periods": rebuilt}, note=COMMAND
+    )
+    return rebuilt
 
 
 def _compared(data: dict[str, Any], text: str) -> Report:

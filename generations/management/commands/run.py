@@ -14,12 +14,20 @@ from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import Error as DatabaseError
-from django.db import connection
+from django.db import connection, transaction
 from django.urls import reverse
 
 from generations.database_errors import explain, is_unavailable
-from generations.models import Generation, Member, TransitionReason, append_only
+from generations.models import (
+    AuditAction,
+    AuditEntry,
+    Generation,
+    Member,
+    TransitionReason,
+    append_only,
+)
 from generations.operations import demo_data
+from generations.operations.prices import COMMAND
 from generations.permissions import Role
 from generations.processes import web_server
 from generations.processes.forked import ForkedProcess, ForkError, call_in_fork
@@ -195,10 +203,13 @@ def _ensure_admin() -> str:
     if not settings.ADMIN_PASSWORD:
         password_file.touch(mode=0o600)
         password_file.write_text(password, "ascii")
-    admin, _created = Member.objects.get_or_create(username="admin")
+    admin, is_new = Member.objects.get_or_create(username="admin")
     admin.role, admin.is_active = Role.OWNER, True
     admin.set_password(password)
-    admin.save()
+    with transaction.atomic():
+        admin.save()
+        action = AuditAction.JOINED if is_new else AuditAction.PASSWORD_CHANGED
+        AuditEntry.objects.record(action, None, on=admin, after={"role": admin.role}, note=COMMAND)
     if settings.ADMIN_PASSWORD:
         return "user name admin, password from KLINGWEB_ADMIN_PASSWORD"
     return _sign_in_hint(password)

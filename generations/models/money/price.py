@@ -6,10 +6,11 @@ from datetime import datetime
 from functools import cached_property
 
 from django.conf import settings
-from django.db import models
+from django.db import models, transaction
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from generations.models.audit_entry import AuditAction, AuditEntry
 from generations.models.member import Member
 from generations.models.team import Team
 
@@ -31,6 +32,30 @@ class PriceQuerySet(models.QuerySet["Price"]):
         for row in rows.order_by("valid_from", "pk"):
             newest[row.engine, row.model, row.option] = row
         return sorted(newest.values(), key=lambda row: (row.engine, row.model, row.option))
+
+    def put(
+        self,
+        kind: Mapping[str, str],
+        amount_e4: int,
+        by: Member | None,
+        *,
+        valid_from: datetime | None = None,
+        note: str = "",
+    ) -> tuple["Price", bool]:
+        """Store a price and record it, and return True; or return the stored one of this moment.
+
+        `kind`: `engine`, `model` and `option`, and `upstream` if it is not the current one.
+        `valid_from` None: from now on.
+        """
+        with transaction.atomic():
+            price, is_new = self.get_or_create(
+                **({"upstream": current_upstream(), "option": ""} | dict(kind)),
+                valid_from=valid_from or timezone.now(),
+                defaults={"amount_e4": amount_e4, "by": by},
+            )
+            if is_new:
+                price.record(by, note)
+        return price, is_new
 
     def table(self, engine: str, at: datetime | None = None) -> "PriceTable":
         """Return the prices of one engine, in one query."""
@@ -87,3 +112,18 @@ class Price(models.Model):
     def __str__(self) -> str:
         kind = " ".join(filter(None, (self.engine, self.model, self.option)))
         return f"{kind}: {plain(self.amount_e4)}"
+
+    def record(self, by: Member | None, note: str = "") -> None:
+        """Record in the audit log that this price was set, and the one before it."""
+        kind = {name: getattr(self, name) for name in ("upstream", "engine", "model", "option")}
+        earlier = Price.objects.filter(**kind, valid_from__lt=self.valid_from)
+        before = earlier.order_by("-valid_from", "-pk").first()
+        AuditEntry.objects.record(
+            AuditAction.PRICE_SET,
+            by,
+            on=self,
+            label=" ".join(filter(None, (self.engine, self.model, self.option))),
+            before={"price_e4": before.amount_e4} if before else {},
+            after={"price_e4": self.amount_e4, "valid_from": self.valid_from.isoformat()},
+            note=note,
+        )

@@ -14,12 +14,13 @@ from django.conf import settings
 from django.contrib.auth.hashers import get_hashers, is_password_usable
 from django.core.cache import cache
 from django.core.exceptions import ImproperlyConfigured, PermissionDenied, ValidationError
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
-from generations.models import Member
+from generations.models import AuditAction, AuditEntry, Member
 
 # Successful sign-ins from this address, for this time, exempt it from the limit of a user name.
 KNOWN_ADDRESS_SECONDS = 90 * 24 * 3600
@@ -70,6 +71,9 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
             usage = ratelimit.consume(request, app="allauth.account", action=action, key=key)
             if usage is None:
                 taken.rollback()
+                AuditEntry.objects.record_failed_sign_in(
+                    credentials["username"], gettext("Too many tries: refused for a while.")
+                )
                 raise TooManySignIns(seconds_to_wait(request, action, key))
             taken.usage += usage.usage
         self._login_failed_rl_usage = taken
@@ -79,6 +83,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
 
         Django has computed one hash: that of the member, or a new one for an unknown name.
         """
+        AuditEntry.objects.record_failed_sign_in(credentials["username"])
         preferred, *older = get_hashers()
         if not any(Member.objects.with_hash_of(str(each.algorithm)).exists() for each in older):
             return
@@ -92,6 +97,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
 
     def login(self, request: HttpRequest, user: Any) -> None:
         super().login(request, user)
+        AuditEntry.objects.record(AuditAction.SIGNED_IN, user)
         here = f"{user.get_username().casefold()} {ratelimit.get_ip(request)}"
         cache.set(_known_address_key(here), True, KNOWN_ADDRESS_SECONDS)
 
@@ -109,7 +115,9 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
     def set_password(self, user: Any, password: str) -> None:
         """Write this column only: other columns may have changed since the row was read."""
         user.set_password(password)
-        user.save(update_fields=["password"])
+        with transaction.atomic():
+            user.save(update_fields=["password"])
+            AuditEntry.objects.record(AuditAction.PASSWORD_CHANGED, user, on=user)
 
     def get_login_stages(self) -> list[str]:
         """After the password: the second factor, if the member has one."""

@@ -18,13 +18,15 @@ from django.conf import settings
 from django.contrib.auth import REDIRECT_FIELD_NAME
 from django.contrib.auth.decorators import login_not_required
 from django.core.exceptions import ImproperlyConfigured
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render, resolve_url
 from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from generations.models import Member
+from generations.models import AuditAction, AuditEntry, Member
 from generations.permissions import Role
 
 from .forms import only_with
@@ -94,12 +96,28 @@ class OpenIdAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]
         member: Member = sociallogin.user
         role = Role.OWNER if member.role == Role.OWNER else role_of(sociallogin.account.extra_data)
         if role is None:
+            AuditEntry.objects.record_failed_sign_in(
+                member.username, _note(gettext("%(provider)s gives no role here."))
+            )
             page = render(request, "account/refused.html", {"is_unknown": True}, status=403)
             raise ImmediateHttpResponse(page)
         if member.role != role:
-            member.role = role
+            before, member.role = member.role, role
             if sociallogin.is_existing:
-                member.save(update_fields=["role", "is_staff", "is_superuser"])
+                _save_role(member, before)
+
+    def save_user(self, request: HttpRequest, sociallogin: Any, form: Any = None) -> Any:
+        """The first sign-in of a person."""
+        with transaction.atomic():
+            member = super().save_user(request, sociallogin, form)
+            AuditEntry.objects.record(
+                AuditAction.JOINED,
+                member,
+                on=member,
+                after={"role": member.role},
+                note=_note(gettext("By %(provider)s.")),
+            )
+        return member
 
     def is_open_for_signup(self, request: HttpRequest, sociallogin: Any) -> bool:
         """`pre_social_login` has refused others."""
@@ -120,6 +138,23 @@ class OpenIdAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]
         else:
             page = _failed(request, details.get("exception") or error)
         raise ImmediateHttpResponse(page)
+
+
+@transaction.atomic
+def _save_role(member: Member, before: str) -> None:
+    member.save(update_fields=["role", "is_staff", "is_superuser"])
+    AuditEntry.objects.record(
+        AuditAction.ROLE_CHANGED,
+        None,
+        on=member,
+        before={"role": before},
+        after={"role": member.role},
+        note=_note(gettext("By %(provider)s.")),
+    )
+
+
+def _note(text: str) -> str:
+    return text % {"provider": settings.OIDC_NAME}
 
 
 def role_of(claims: dict[str, Any]) -> Role | None:

@@ -12,6 +12,7 @@ from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.forms import SetPasswordForm
 from django.contrib.auth.views import PasswordResetConfirmView
 from django.core.mail import EmailMessage
+from django.db import transaction
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
@@ -21,7 +22,7 @@ from django.utils.translation import gettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
-from generations.models import Member, password_reset
+from generations.models import AuditAction, AuditEntry, Member, password_reset
 
 from .forms import UnprocessableForm, only_with
 
@@ -33,8 +34,12 @@ class NewPasswordForm(SetPasswordForm):  # type: ignore[type-arg]
         """Write this column only, and sign the member out everywhere."""
         member: Member = self.user
         member.set_password(self.cleaned_data["new_password1"])
-        member.save(update_fields=["password"])
-        password_reset.end_sessions(member)
+        with transaction.atomic():
+            member.save(update_fields=["password"])
+            password_reset.end_sessions(member)
+            AuditEntry.objects.record(
+                AuditAction.PASSWORD_CHANGED, member, on=member, note=gettext("With a reset link.")
+            )
         return member
 
 
@@ -95,7 +100,7 @@ def _members(name: str) -> list[Member]:
 
 def _mail(request: HttpRequest, member: Member) -> None:
     """Send in a thread: the time of the answer must not tell whether the name exists."""
-    link = f"{settings.URL}{password_reset.reset_path(member)}"
+    link = f"{settings.URL}{password_reset.create_link(member, None)}"
     text = render_to_string("account/reset_mail.txt", {"member": member, "link": link})
     subject = gettext("Reset your klingweb password")
     mail = EmailMessage(subject, text, settings.DEFAULT_FROM_EMAIL, [member.email])

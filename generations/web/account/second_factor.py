@@ -24,12 +24,14 @@ from allauth.mfa.webauthn.views import (
 from django.conf import settings
 from django.contrib import messages
 from django.core.serializers.json import DjangoJSONEncoder
+from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse, reverse_lazy
 from django.utils.translation import gettext
 from django.views.decorators.http import require_safe
 
+from generations.models import AuditAction, AuditEntry
 from generations.web.middleware.access import MemberRequest
 
 from .forms import UnprocessableForm
@@ -46,6 +48,10 @@ OVERVIEW = reverse_lazy("mfa_index")
 def _go(request: HttpRequest, message: str, url: str = "") -> HttpResponseRedirect:
     messages.success(request, message)
     return HttpResponseRedirect(url or str(OVERVIEW), status=303)
+
+
+def _record(request: MemberRequest, action: AuditAction, kind: str) -> None:
+    AuditEntry.objects.record(action, request.user, on=request.user, after={"kind": kind})
 
 
 def _as_json(options: Any) -> str:
@@ -79,7 +85,9 @@ class SetUpApp(UnprocessableForm, ActivateTOTPView):  # type: ignore[misc]
     template_name = "settings/set_up_app.html"
 
     def form_valid(self, form: Any) -> HttpResponse:
-        super().form_valid(form)
+        with transaction.atomic():
+            super().form_valid(form)
+            _record(self.request, AuditAction.SECOND_FACTOR_ADDED, gettext("App"))
         is_first = self.did_generate_recovery_codes
         url = reverse("mfa_view_recovery_codes") if is_first else ""
         return _go(self.request, gettext("Second factor set up."), url)
@@ -89,7 +97,9 @@ class RemoveApp(DeactivateTOTPView):  # type: ignore[misc]
     template_name = "settings/remove_app.html"
 
     def form_valid(self, form: Any) -> HttpResponse:
-        super().form_valid(form)
+        with transaction.atomic():
+            super().form_valid(form)
+            _record(self.request, AuditAction.SECOND_FACTOR_REMOVED, gettext("App"))
         return _go(self.request, gettext("App removed."))
 
 
@@ -105,7 +115,9 @@ class NewRecoveryCodes(UnprocessableForm, GenerateRecoveryCodesView):  # type: i
     template_name = "settings/new_recovery_codes.html"
 
     def form_valid(self, form: Any) -> HttpResponse:
-        super().form_valid(form)
+        with transaction.atomic():
+            super().form_valid(form)
+            _record(self.request, AuditAction.SECOND_FACTOR_ADDED, gettext("Recovery codes"))
         message = gettext("New recovery codes created. The old ones no longer work.")
         return _go(self.request, message, reverse("mfa_view_recovery_codes"))
 
@@ -126,7 +138,9 @@ class AddPasskey(UnprocessableForm, AddWebAuthnView):  # type: ignore[misc]
         return full | {"options": options, "max_name_characters": MAX_NAME_CHARACTERS}
 
     def form_valid(self, form: Any) -> HttpResponse:
-        super().form_valid(form)
+        with transaction.atomic():
+            super().form_valid(form)
+            _record(self.request, AuditAction.SECOND_FACTOR_ADDED, gettext("Passkey"))
         is_first = self.did_generate_recovery_codes
         url = reverse("mfa_view_recovery_codes") if is_first else ""
         return _go(self.request, gettext("Passkey added."), url)
@@ -137,7 +151,9 @@ class RemovePasskey(RemoveWebAuthnView):  # type: ignore[misc]
     success_url = OVERVIEW
 
     def form_valid(self, form: Any) -> HttpResponse:
-        super().form_valid(form)
+        with transaction.atomic():
+            super().form_valid(form)
+            _record(self.request, AuditAction.SECOND_FACTOR_REMOVED, gettext("Passkey"))
         return _go(self.request, gettext("Passkey removed."))
 
 
@@ -164,6 +180,8 @@ class EnterCode(AuthenticateView):  # type: ignore[misc]
         }
 
     def form_invalid(self, form: Any) -> HttpResponse:
+        name = self.stage.login.user.get_username()
+        AuditEntry.objects.record_failed_sign_in(name, gettext("The second factor was wrong."))
         response: HttpResponse = super().form_invalid(form)
         response.status_code = 422
         return response

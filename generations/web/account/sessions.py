@@ -5,6 +5,7 @@ from datetime import datetime
 
 from allauth.usersessions.models import UserSession
 from django.contrib import messages
+from django.db import transaction
 from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
@@ -12,6 +13,7 @@ from django.utils.translation import gettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
+from generations.models import AuditAction, AuditEntry
 from generations.web.middleware.access import MemberRequest
 
 from .adapter import UNKNOWN_ADDRESS
@@ -65,8 +67,16 @@ def _end(request: MemberRequest, rows: list[UserSession]) -> HttpResponse:
     others = [row for row in rows if not row.is_current()]
     if "others" not in request.POST:
         others = [row for row in others if str(row.pk) == request.POST.get("session")]
-    for row in others:
-        row.end()
+    with transaction.atomic():
+        for row in others:
+            row.end()
+        if others:
+            AuditEntry.objects.record(
+                AuditAction.SESSIONS_ENDED,
+                request.user,
+                on=request.user,
+                after={"sessions": len(others)},
+            )
     message = gettext("Signed out there.") if others else gettext("This session had ended.")
     messages.success(request, message)
     return HttpResponseRedirect(reverse("usersessions_list"), status=303)

@@ -8,11 +8,13 @@ from django.conf import settings
 from django.contrib.auth import REDIRECT_FIELD_NAME
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.forms import UsernameField
+from django.contrib.auth.views import LogoutView
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render, resolve_url
 from django.utils.decorators import method_decorator
 from django.utils.http import url_has_allowed_host_and_scheme
 
+from generations.models import AuditAction, AuditEntry, Member
 from generations.permissions import Action
 from generations.web.middleware.access import MemberRequest, requires
 
@@ -58,6 +60,15 @@ class SignIn(LoginView):  # type: ignore[misc]
             response.status_code = 429
             response["Retry-After"] = str(form.wait)
         return response
+
+
+class SignOut(LogoutView):
+    """Django's view, for everyone and for the admin."""
+
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        if isinstance(request.user, Member):
+            AuditEntry.objects.record(AuditAction.SIGNED_OUT, request.user)
+        return super().post(request, *args, **kwargs)
 
 
 @requires(Action.OPEN_ADMIN)

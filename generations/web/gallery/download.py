@@ -13,7 +13,7 @@ from django.utils.translation import gettext, ngettext
 from django.views.decorators.http import require_POST
 from zipstream.ng import ZipStream
 
-from generations.models import Member, Picture
+from generations.models import AuditAction, AuditEntry, Member, Picture
 from generations.models.picture import PictureQuerySet
 from generations.web.cards import facts
 from generations.web.file_names import set_disposition, slug, truncate
@@ -52,7 +52,13 @@ def download(request: MemberRequest) -> HttpResponseBase:
     available = _newest_first(Picture.objects.visible_to(request.user), selected)
     if not available:
         return _refuse(request, gettext("These images are no longer available."))
-    archive = _zip(request.user, available, is_webp=request.POST.get("format") == "webp")
+    is_webp = request.POST.get("format") == "webp"
+    AuditEntry.objects.record(
+        AuditAction.DOWNLOADED,
+        request.user,
+        after={"images": len(available), "format": "WebP" if is_webp else "original"},
+    )
+    archive = _zip(request.user, available, is_webp=is_webp)
     response = StreamingHttpResponse(archive, content_type="application/zip")
     set_disposition(response, _archive_name(len(available)), as_attachment=True)
     response["Cache-Control"] = "private, no-store"

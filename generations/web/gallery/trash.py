@@ -80,7 +80,7 @@ def delete_permanently(request: MemberRequest) -> HttpResponse:
     trashed = Picture.objects.in_trash(request.user).filter(pk__in=selected)
     if "confirmed" not in request.POST:
         return _confirm(request, trashed)
-    count = trashed.delete_permanently()
+    count = trashed.delete_permanently(request.user)
     message = ngettext("%d image deleted permanently.", "%d images deleted permanently.", count)
     messages.success(request, message % count)
     return redirect("trash")

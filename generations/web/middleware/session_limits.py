@@ -14,8 +14,9 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils import timezone
+from django.utils.translation import gettext
 
-from generations.models import Member
+from generations.models import AuditAction, AuditEntry, Member
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +54,13 @@ class SessionLimits:
             return
         if is_over:
             logout(request)
+            AuditEntry.objects.record(
+                AuditAction.SESSIONS_ENDED,
+                None,
+                on=member,
+                after={"sessions": 1},
+                note=gettext("It was too old, or not used for too long."),
+            )
         else:
             _remember(look)
 

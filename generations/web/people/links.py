@@ -12,7 +12,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
 from generations.csv_cells import BYTE_ORDER_MARK, escape
-from generations.models import Invitation
+from generations.models import AuditAction, AuditEntry, Invitation
 from generations.permissions import Action
 from generations.web.middleware.access import MemberRequest, requires
 
@@ -44,6 +44,9 @@ def links_csv(request: MemberRequest) -> HttpResponse:
     Secrets of other people's invitations, and unknown ones, are left out.
     """
     links = links_of(request, request.POST.getlist("secret")[:MAX_PASTED])
+    AuditEntry.objects.record(
+        AuditAction.EXPORTED, request.user, label=_("Invitation links"), after={"lines": len(links)}
+    )
     response = HttpResponse(
         BYTE_ORDER_MARK,
         content_type="text/csv; charset=utf-8",

@@ -1,0 +1,54 @@
+"""Masks what looks like a secret before it is stored for others to read.
+
+Callers must not pass secrets; this is the second line of defence for one who does.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from django.conf import settings
+
+MASK = "•••"
+MIN_SECRET_CHARACTERS = 6  # a shorter one is part of ordinary words
+_NAMES = {"password", "passwd", "secret", "token", "key", "credential", "code"}
+_LAST_FOUR = re.compile(r"\W*\w{0,4}")  # such as …ab12, which tells keys apart
+_SECRET_LINK = re.compile(r"(/invitations/|/accounts/reset/[^/\s]+/)[^/\s'\"?]+")
+
+
+def masked_values(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Mask texts of names such as `api_key`, except a key's last four characters."""
+    return {name: _masked(name, value) for name, value in values.items()}
+
+
+def masked_text(text: str) -> str:
+    """Mask the secrets of the settings, and those in links."""
+    for secret in _known_secrets():
+        text = text.replace(secret, MASK)
+    return _SECRET_LINK.sub(rf"\1{MASK}", text)
+
+
+def _masked(name: str, value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return masked_values(value)
+    if isinstance(value, list | tuple):
+        return [_masked(name, each) for each in value]
+    if not isinstance(value, str):
+        return value
+    words = {word.removesuffix("s") for word in re.split(r"[^a-z]+", name.lower())}
+    if words & _NAMES and not _LAST_FOUR.fullmatch(value):
+        return MASK
+    return masked_text(value)
+
+
+def _known_secrets() -> Iterator[str]:
+    databases = (database.get("PASSWORD") for database in settings.DATABASES.values())
+    found = (
+        settings.SECRET_KEY,
+        settings.UPSTREAM_KEY,
+        settings.ADMIN_PASSWORD,
+        settings.OIDC_CLIENT_SECRET,
+        settings.EMAIL_HOST_PASSWORD,
+        *databases,
+    )
+    return (each for each in found if each and len(each) >= MIN_SECRET_CHARACTERS)
