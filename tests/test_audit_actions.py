@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -139,7 +140,7 @@ def test_failures_of_many_names_and_addresses_are_bounded(monkeypatch: pytest.Mo
     found = entries(AuditAction.SIGN_IN_FAILED)
     assert len(found) == 5
     assert "the next ones are not recorded" in found[-1].note
-    AuditEntry.objects.update(at=timezone.now() - 2 * timezone.timedelta(seconds=60))
+    AuditEntry.objects.update(at=timezone.now() - timedelta(seconds=120))
     cache.clear()
     sign_in("name-10", "wrong")
     assert len(entries(AuditAction.SIGN_IN_FAILED)) == 6
@@ -242,7 +243,7 @@ def test_sessions_elsewhere(owner: Member) -> None:
 
 def test_session_beyond_a_limit(owner_client: Client, owner: Member, settings: Settings) -> None:
     settings.SESSION_DAYS = 1
-    UserSession.objects.update(created_at=timezone.now() - timezone.timedelta(days=2))
+    UserSession.objects.update(created_at=timezone.now() - timedelta(days=2))
     session_limits.forget_checks()
     owner_client.get("/gallery/")
     ended = entry(AuditAction.SESSIONS_ENDED)

@@ -10,10 +10,10 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from generations.csv_cells import csv_lines
 from generations.models.money import LedgerEntry, Period
 from generations.models.money.amounts import plain
 
-from .csv_lines import csv_lines
 from .moments import Month, machine_readable
 
 ROWS_IN_MEMORY = 2000

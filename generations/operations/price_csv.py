@@ -12,12 +12,12 @@ from zoneinfo import ZoneInfo
 from django.db import transaction
 from django.utils import timezone
 
+from generations.csv_cells import csv_lines
 from generations.models import Team
 from generations.models.money import Price
 from generations.models.money.amounts import plain
 
 from . import prices
-from .csv_lines import csv_lines
 from .errors import OperationError
 from .moments import machine_readable
 

@@ -14,7 +14,7 @@ from .account import (
     sessions,
     sign_in,
 )
-from .admin import limits, overview
+from .admin import audit_log, limits, overview
 from .cards import actions, changes, generation_page
 from .gallery import bulk, collections, compare, download, gallery, picture, trash
 from .money import limit_requests, usage
@@ -35,6 +35,8 @@ urlpatterns: list[URLPattern] = [
     path("admin/", overview.overview, name="overview"),
     path("admin/limits/", limits.limits, name="limits"),
     path("admin/limits/<slug:slug>/", limits.set_limit, name="set-limit"),
+    path("admin/audit-log/", audit_log.audit_log, name="audit-log"),
+    path("admin/audit-log/csv", audit_log.audit_log_csv, name="audit-log-csv"),
     path("admin/queue/", queue.queue, name="queue"),
     path("admin/queue/resume", queue.resume, name="resume-queue"),
     path("similar", similar.similar, name="similar"),

@@ -64,6 +64,7 @@ GROUPS: tuple[tuple[str | Promise, tuple[Entry, ...]], ...] = (
     (
         _("System"),
         (
+            Entry(_("Audit log"), "audit-log", Action.OPEN_ADMIN),
             Entry(
                 _("Diagnostics"),
                 "admin:django_q_schedule_changelist",

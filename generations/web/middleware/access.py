@@ -8,13 +8,14 @@ from django.contrib.auth import REDIRECT_FIELD_NAME
 from django.contrib.auth.middleware import LoginRequiredMiddleware
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, QueryDict
+from django.http.response import HttpResponseBase
 from django.shortcuts import resolve_url
 from django_htmx.middleware import HtmxDetails
 
 from generations.models import Member
 from generations.permissions import Action, Owned, may, scope_of
 
-View = TypeVar("View", bound=Callable[..., HttpResponse])
+View = TypeVar("View", bound=Callable[..., HttpResponseBase])
 
 
 class MemberRequest(HttpRequest):
@@ -45,7 +46,7 @@ def requires(action: Action) -> Callable[[View], View]:
 
     def decorate(view: View) -> View:
         @wraps(view)
-        def checked(request: MemberRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        def checked(request: MemberRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
             require_role(request.user, action)
             return view(request, *args, **kwargs)
 

@@ -1,0 +1,291 @@
+"""Audit entries in words: one sentence each, the values that changed, and a link to the object."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from generations.models import AuditAction, AuditEntry, Member, Status
+from generations.models.money import Limit, Window
+from generations.permissions import Role
+from generations.web.formats import format_datetime
+from generations.web.money.formats import format_money
+
+NOTHING = "–"
+MAX_FACTS = 2  # changed values beside a sentence; the row shows all when it is opened
+MAX_VALUE_CHARACTERS = 60  # of one value in a sentence
+
+A = AuditAction
+# `who` is a person or the system, `what` the object.
+SENTENCES: dict[str, str | Promise] = {
+    A.SIGNED_IN: gettext_lazy("%(who)s signed in"),
+    A.SIGNED_OUT: gettext_lazy("%(who)s signed out"),
+    A.PASSWORD_CHANGED: gettext_lazy("%(who)s changed the password of %(what)s"),
+    A.RESET_LINK_CREATED: gettext_lazy("%(who)s created a password reset link for %(what)s"),
+    A.SECOND_FACTOR_ADDED: gettext_lazy("%(who)s added a second factor to %(what)s"),
+    A.SECOND_FACTOR_REMOVED: gettext_lazy("%(who)s removed a second factor of %(what)s"),
+    A.SESSIONS_ENDED: gettext_lazy("%(who)s ended sessions of %(what)s"),
+    A.INVITED: gettext_lazy("%(who)s invited %(what)s"),
+    A.INVITATION_REVOKED: gettext_lazy("%(who)s revoked %(what)s"),
+    A.JOINED: gettext_lazy("%(who)s added %(what)s to the team"),
+    A.ROLE_CHANGED: gettext_lazy("%(who)s changed the role of %(what)s"),
+    A.DISABLED: gettext_lazy("%(who)s disabled %(what)s"),
+    A.ENABLED: gettext_lazy("%(who)s enabled %(what)s"),
+    A.HANDED_OVER: gettext_lazy("%(who)s handed over the work of %(what)s"),
+    A.PERSON_CHANGED: gettext_lazy("%(who)s changed the account of %(what)s"),
+    A.LIMIT_CHANGED: gettext_lazy("%(who)s changed the limit of %(what)s"),
+    A.PRICE_SET: gettext_lazy("%(who)s set the price of %(what)s"),
+    A.GRANTED: gettext_lazy("%(who)s granted more to %(what)s"),
+    A.DECLINED: gettext_lazy("%(who)s declined the request of %(what)s"),
+    A.CORRECTED: gettext_lazy("%(who)s corrected the ledger: %(what)s"),
+    A.RECONCILED: gettext_lazy("%(who)s imported a gateway log: %(what)s"),
+    A.KEY_CHANGED: gettext_lazy("%(who)s changed a key: %(what)s"),
+    A.HELD: gettext_lazy("%(who)s put generation on hold"),
+    A.HOLD_ENDED: gettext_lazy("%(who)s ended a hold of generation"),
+    A.PAUSED: gettext_lazy("%(who)s paused generation"),
+    A.RESUMED: gettext_lazy("%(who)s resumed generation"),
+    A.QUEUE_CHANGED: gettext_lazy("%(who)s changed the queue"),
+    A.DISMISSED: gettext_lazy("%(who)s dismissed %(what)s"),
+    A.RECHECKED: gettext_lazy("%(who)s checked %(what)s again"),
+    A.SENT_AGAIN: gettext_lazy("%(who)s sent %(what)s again"),
+    A.TASK_ID_ENTERED: gettext_lazy("%(who)s entered a task ID for %(what)s"),
+    A.DELETED_PERMANENTLY: gettext_lazy("%(who)s deleted images permanently"),
+    A.DOWNLOADED: gettext_lazy("%(who)s downloaded images"),
+    A.EXPORTED: gettext_lazy("%(who)s exported %(what)s"),
+    A.SETTING_CHANGED: gettext_lazy("%(who)s changed settings: %(what)s"),
+    A.RETENTION_RUN: gettext_lazy("%(who)s ran the retention rules"),
+    A.TOKEN_CHANGED: gettext_lazy("%(who)s changed an API token: %(what)s"),
+    A.DEMO_CHANGED: gettext_lazy("%(who)s changed the demo data"),
+}
+# What people do to their own account.
+OWN_SENTENCES: dict[str, str | Promise] = {
+    A.PASSWORD_CHANGED: gettext_lazy("%(who)s changed their password"),
+    A.SECOND_FACTOR_ADDED: gettext_lazy("%(who)s added a second factor"),
+    A.SECOND_FACTOR_REMOVED: gettext_lazy("%(who)s removed a second factor"),
+    A.SESSIONS_ENDED: gettext_lazy("%(who)s ended their sessions elsewhere"),
+    A.JOINED: gettext_lazy("%(who)s joined the team"),
+}
+LABELS: dict[str, str | Promise] = {
+    "money_e4": gettext_lazy("Money"),
+    "price_e4": gettext_lazy("Price"),
+    "images": gettext_lazy("Images"),
+    "image_ids": gettext_lazy("Image IDs"),
+    "last_four": gettext_lazy("Ends with"),
+    "upstream_task_id": gettext_lazy("Task ID"),
+    "valid_from": gettext_lazy("Valid from"),
+}
+# Values that name themselves, so that a sentence needs no label.
+PLAIN = {"money_e4", "price_e4", "role", "status", "last_four", "kind", "images", "valid_from"}
+CHOICES: dict[str, Any] = {
+    "role": Role, "status": Status, "window": Window, "scope": Limit.Scope,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Value:
+    """One changed value; `before` and `after` are texts, en dashes where there is none."""
+
+    label: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True)
+class AuditText:
+    """An entry for a page: "Lan Nguyen raised the limit of Yuki Sato", "$100.00 → $120.00"."""
+
+    entry: AuditEntry
+    sentence: str
+    fact: str
+    who: str
+    what: str
+    url: str  # of the object; "" without a page
+    values: list[Value]
+
+    @property
+    def day(self) -> date:
+        """In the reader's time zone."""
+        return timezone.localdate(self.entry.at)
+
+
+def texts_of(entries: Sequence[AuditEntry]) -> list[AuditText]:
+    """The entries in words. One query for the names of all people; load `by` with the rows."""
+    names = _names(entries)
+    return [_text(entry, names) for entry in entries]
+
+
+def _names(entries: Iterable[AuditEntry]) -> dict[str, str]:
+    """The names of the members among the objects, by their key."""
+    pks = {each.target_id for each in entries if each.target_type == "member"}
+    found = Member.objects.filter(pk__in=[pk for pk in pks if pk.isdecimal()])
+    return {str(member.pk): member.name for member in found}
+
+
+def _text(entry: AuditEntry, names: Mapping[str, str]) -> AuditText:
+    who = entry.by.name if entry.by else entry.by_name or _("System")
+    what = entry.target_label
+    if entry.target_type == "member":
+        what = names.get(entry.target_id, what)
+    elif entry.action == A.LIMIT_CHANGED:
+        what = _owner_of_limit(entry) or what
+    return AuditText(
+        entry=entry,
+        sentence=_sentence(entry, who, what),
+        fact=_fact(entry),
+        who=who,
+        what=what,
+        url=_url(entry),
+        values=_values(entry),
+    )
+
+
+# --- sentences -----------------------------------------------------------------------------------
+
+
+def _sentence(entry: AuditEntry, who: str, what: str) -> str:
+    if entry.action == A.SIGN_IN_FAILED:
+        return _("Sign-in failed: %(what)s") % {"what": what or _("unknown name")}
+    is_own = entry.target_type == "member" and entry.target_id == str(entry.by_id)
+    template = OWN_SENTENCES.get(entry.action) if is_own else None
+    if entry.action == A.LIMIT_CHANGED:
+        template = _limit_sentence(entry)
+    # The name of the action is a sentence, too: for one that a later release has recorded.
+    template = template or SENTENCES.get(entry.action) or f"%(who)s: {entry.get_action_display()}"
+    return str(template) % {"who": who, "what": what or _("unnamed")}
+
+
+def _limit_sentence(entry: AuditEntry) -> str | None:
+    """Say the direction where it is clear: a limit that did not exist was unlimited."""
+    before, after = entry.before.get("money_e4"), entry.after.get("money_e4")
+    if not entry.after:
+        return _("%(who)s removed the limit of %(what)s")
+    if not entry.before:
+        return _("%(who)s set a limit for %(what)s")
+    if isinstance(before, int) and isinstance(after, int) and before != after:
+        if after > before:
+            return _("%(who)s raised the limit of %(what)s")
+        return _("%(who)s lowered the limit of %(what)s")
+    return None
+
+
+def _owner_of_limit(entry: AuditEntry) -> str:
+    values = entry.before | entry.after
+    if member := values.get("member"):
+        return str(member)
+    if role := values.get("role"):
+        return _choice("role", role)
+    if values.get("scope") == Limit.Scope.TEAM:
+        return _("the team")
+    return _("each person") if values.get("scope") == Limit.Scope.DEFAULT else ""
+
+
+# --- values --------------------------------------------------------------------------------------
+
+
+def _fact(entry: AuditEntry) -> str:
+    """The most telling changed values in one line; else the note."""
+    changed = [
+        name for name in {**entry.before, **entry.after}
+        if entry.before.get(name) != entry.after.get(name)
+    ]  # fmt: skip
+    if entry.action == A.PRICE_SET:
+        changed = ["price_e4"]
+    shown = ", ".join(_change(entry, name) for name in changed[:MAX_FACTS])
+    return _truncate(shown or entry.note, 2 * MAX_VALUE_CHARACTERS)
+
+
+def _change(entry: AuditEntry, name: str) -> str:
+    before, after = entry.before.get(name), entry.after.get(name)
+    text = _truncate(_formatted(name, before if after is None else after))
+    if before is not None:
+        text = f"{_truncate(_formatted(name, before))} → {_truncate(_formatted(name, after))}"
+    window = (entry.before | entry.after).get("window")
+    if name == "money_e4" and window:
+        per = {Window.DAY: _("%(amount)s a day"), Window.MONTH: _("%(amount)s a month")}
+        text = per.get(window, "%(amount)s") % {"amount": text}
+    return text if name in PLAIN or name.endswith("_e4") else f"{_label(name)}: {text}"
+
+
+def _values(entry: AuditEntry) -> list[Value]:
+    return [
+        Value(
+            _label(name),
+            _formatted(name, entry.before.get(name)),
+            _formatted(name, entry.after.get(name)),
+        )
+        for name in {**entry.before, **entry.after}
+    ]
+
+
+def _label(name: str) -> str:
+    known = LABELS.get(name)
+    return str(known) if known else name.removesuffix("_e4").replace("_", " ").capitalize()
+
+
+def _formatted(name: str, value: Any) -> str:
+    """A stored value as people read it."""
+    if value is None or value == "":
+        return NOTHING
+    if isinstance(value, bool):
+        return _("Yes") if value else _("No")
+    if name.endswith("_e4") and isinstance(value, int):
+        return format_money(value)
+    if name == "images" and isinstance(value, int):
+        return ngettext("%d image", "%d images", value) % value
+    if isinstance(value, list | tuple):
+        return ", ".join(_formatted(name, each) for each in value) or NOTHING
+    if isinstance(value, Mapping):
+        return ", ".join(f"{_label(key)}: {_formatted(key, each)}" for key, each in value.items())
+    if name in CHOICES:
+        return _choice(name, value)
+    return _moment(value) if name.endswith(("_at", "_from", "_until")) else str(value)
+
+
+def _choice(name: str, value: Any) -> str:
+    try:
+        return str(CHOICES[name](value).label)
+    except ValueError:
+        return str(value)
+
+
+def _moment(value: Any) -> str:
+    try:
+        moment = datetime.fromisoformat(str(value))
+        return format_datetime(moment) if moment.tzinfo else str(value)
+    except ValueError:
+        return str(value)
+
+
+def _truncate(text: str, limit: int = MAX_VALUE_CHARACTERS) -> str:
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"
+
+
+# --- links ---------------------------------------------------------------------------------------
+
+
+def _changelist(model: str) -> Callable[[str], str]:
+    return lambda _pk: reverse(f"admin:generations_{model}_changelist")
+
+
+_PAGES: dict[str, Callable[[str], str]] = {
+    "member": lambda pk: reverse("person", args=(pk,)),
+    "generation": lambda pk: reverse("generation", args=(pk,)),
+    "picture": lambda pk: reverse("picture", args=(pk,)),
+    "invitation": lambda _pk: reverse("people"),
+    "upstreamgate": lambda _pk: reverse("queue"),
+    "team": lambda pk: reverse("admin:generations_team_change", args=(pk,)),
+    # A limit or a price may be gone or superseded: the list has what holds now.
+    "limit": _changelist("limit"),
+    "price": _changelist("price"),
+}
+
+
+def _url(entry: AuditEntry) -> str:
+    page = _PAGES.get(entry.target_type)
+    return page(entry.target_id) if page and entry.target_id.isdecimal() else ""
