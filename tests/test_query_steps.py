@@ -20,6 +20,8 @@ from django.utils import timezone
 
 from generations import estimates
 from generations.models import (
+    AuditAction,
+    AuditEntry,
     Collection,
     CollectionItem,
     Favourite,
@@ -54,7 +56,7 @@ NO_PAGES = {
     "account_logout", "action", "arrange", "bulk", "delete-collection", "delete-permanently",
     "download", "enter-task-id", "resume-queue", "ask-for-more", "grant-more", "decline-more",
     "mark-read", "invite", "invitations-csv", "enable-person", "revoke-invitation",
-    "mail-invitations", "set-limit",
+    "mail-invitations", "set-limit", "audit-log-csv",
     # Without a query of their own, or only for visitors who are not signed in.
     # Before the team has finished rows; their queries are about the team alone.
     "setup", "setup-restart", "set-up-team",
@@ -106,6 +108,7 @@ class Base:
             picture for row in rows for picture in self._pictures(row)
         )
         self._spend(numbers[::4])
+        self._audit(numbers)
         of_first = [each for each in pictures if each.generation.idempotency_key < f"{RARE:06}"]
         stored = [each for each in pictures if each.trashed_at is None]
         for member, marked in ((self.viewer, of_first), (self.collector, stored)):
@@ -124,6 +127,20 @@ class Base:
                 )
                 for picture in marked
             )
+
+    def _audit(self, numbers: range) -> None:
+        """Of all entries, the oldest ones alone are of a rare kind, object and day."""
+        AuditEntry.objects.bulk_create(
+            AuditEntry(
+                at=self.start + timedelta(minutes=number),
+                action=AuditAction.PRICE_SET if number < RARE else AuditAction.SIGNED_IN,
+                by=self.people[number % 4],
+                target_type="member",
+                target_id=str(self.collector.pk),
+                target_label="ammonite" if number < RARE else "collector",
+            )
+            for number in numbers
+        )
 
     def _row(self, number: int) -> Generation:
         created_at = self.start + timedelta(minutes=number)
@@ -197,6 +214,7 @@ def base(monkeypatch: pytest.MonkeyPatch) -> Base:
     monkeypatch.setattr("generations.models.counting.MAX_SORTED_ROWS", MAX_SORTED)
     monkeypatch.setattr("generations.web.counts.MAX_COUNT", MAX_SORTED)
     monkeypatch.setattr("generations.admin.base.MAX_LISTED_ROWS", 2 * MAX_SORTED)
+    monkeypatch.setattr("generations.web.admin.audit_filter.MAX_LOOKED_AT", MAX_SORTED)
     base = Base()
     for status in (Status.QUEUED, Status.RUNNING, Status.UNCONFIRMED, Status.FETCHING):
         for owner in base.people[2:]:
@@ -285,10 +303,24 @@ def pages_of_people(base: Base) -> dict[str, list[str]]:
         "people": ["/admin/people/"],
         "overview": ["/admin/"],
         "limits": ["/admin/limits/"],
+        "audit-log": [f"/admin/audit-log/{query}" for query in _audit_queries(base)],
         "person": [person],
         "disable-person": [f"{person}disable/"],
         "hand-over": [f"{person}hand-over/"],
     }
+
+
+def _audit_queries(base: Base) -> list[str]:
+    day = f"{base.start:%Y-%m-%d}"
+    middle = AuditEntry.objects.order_by("pk")[FEW // 2].pk
+    return [
+        "", "?group=money", "?group=sign-ins", "?group=files", f"?person={base.people[2].pk}",
+        f"?person={base.collector.pk}", "?person=system", "?text=ammonite", "?text=collector",
+        f"?since={day}", f"?until={day}", f"?since={day}&until={day}&group=money",
+        f"?person={base.collector.pk}&group=money", "?group=sign-ins&text=ammonite",
+        f"?person={base.people[2].pk}&group=sign-ins&since={day}&text=ammonite",
+        f"?before={middle}", f"?before={middle}&group=sign-ins",
+    ]  # fmt: skip
 
 
 def rounds() -> dict[str, Callable[[], Any]]:

@@ -61,6 +61,8 @@ VISITS: dict[str, list[Visit]] = {
     "limits": [Visit("/admin/limits/", ADMINS)],
     "set-limit": [post("/admin/limits/team/", ADMINS, month_money="100")],
     "overview": [Visit("/admin/", ADMINS)],
+    "audit-log": [Visit("/admin/audit-log/", ADMINS)],
+    "audit-log-csv": [post("/admin/audit-log/csv", ADMINS)],
     "queue": [Visit("/admin/queue/", ADMINS), post("/admin/queue/", ADMINS, reason="Maintenance")],
     "resume-queue": [post("/admin/queue/resume", ADMINS)],
     "similar": [Visit("/similar", SIGNED_IN)],

@@ -6,6 +6,8 @@ from typing import Any
 from django.utils import timezone
 
 from generations.models import (
+    AuditAction,
+    AuditEntry,
     Collection,
     Failure,
     Generation,
@@ -67,6 +69,15 @@ def populate() -> Member:
     make_member(HOSTILE[0][:150], is_active=False, role=Role.VIEWER)
     terms = InvitationTerms(Role.MEMBER, timezone.now() + timedelta(days=7), max_uses=5)
     Invitation.objects.invite(admin, terms, (HOSTILE[0][:254], HOSTILE[1], HOSTILE[3], ""))
+    AuditEntry.objects.record(
+        AuditAction.SETTING_CHANGED,
+        admin,
+        label=HOSTILE[0],
+        before={"name": HOSTILE[1]},
+        after={"name": HOSTILE[0], "images": 5},
+        note=HOSTILE[3],
+    )
+    AuditEntry.objects.record(AuditAction.PAUSED, None, note=HOSTILE[0][:300])
     return admin
 
 
@@ -101,6 +112,8 @@ def all_pages() -> dict[str, str]:
         "confirm": "/settings/confirm/",
         "overview": "/admin/",
         "limits": "/admin/limits/",
+        "audit log": "/admin/audit-log/",
+        "audit log, filtered": "/admin/audit-log/?group=money&since=x",
         "queue": "/admin/queue/",
         "people": "/admin/people/",
         "person": f"/admin/people/{member.pk}/",

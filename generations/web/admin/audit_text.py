@@ -82,6 +82,11 @@ LABELS: dict[str, str | Promise] = {
 }
 # Values that name themselves, so that a sentence needs no label.
 PLAIN = {"money_e4", "price_e4", "role", "status", "last_four", "kind", "images", "valid_from"}
+# The values that tell what changed; the others only say where.
+FACTS: dict[str, tuple[str, ...]] = {
+    A.LIMIT_CHANGED: ("money_e4", "images"),
+    A.PRICE_SET: ("price_e4",),
+}
 CHOICES: dict[str, Any] = {
     "role": Role, "status": Status, "window": Window, "scope": Limit.Scope,
 }  # fmt: skip
@@ -194,8 +199,8 @@ def _fact(entry: AuditEntry) -> str:
         name for name in {**entry.before, **entry.after}
         if entry.before.get(name) != entry.after.get(name)
     ]  # fmt: skip
-    if entry.action == A.PRICE_SET:
-        changed = ["price_e4"]
+    if names := FACTS.get(entry.action):
+        changed = [name for name in names if name in changed or entry.action == A.PRICE_SET]
     shown = ", ".join(_change(entry, name) for name in changed[:MAX_FACTS])
     return _truncate(shown or entry.note, 2 * MAX_VALUE_CHARACTERS)
 
@@ -206,7 +211,7 @@ def _change(entry: AuditEntry, name: str) -> str:
     if before is not None:
         text = f"{_truncate(_formatted(name, before))} → {_truncate(_formatted(name, after))}"
     window = (entry.before | entry.after).get("window")
-    if name == "money_e4" and window:
+    if name == "money_e4" and window and after is not None:
         per = {Window.DAY: _("%(amount)s a day"), Window.MONTH: _("%(amount)s a month")}
         text = per.get(window, "%(amount)s") % {"amount": text}
     return text if name in PLAIN or name.endswith("_e4") else f"{_label(name)}: {text}"
