@@ -41,26 +41,23 @@ def fewest_keys(querysets: Sequence[QuerySet[Any, Any]]) -> tuple[int, list[int]
     return index, list(querysets[index].order_by())
 
 
-def newest_rows(
-    querysets: Sequence[QuerySet[Any]], columns: Sequence[str], limit: int
-) -> list[tuple[Any, ...]]:
-    """Return the `limit` newest rows of all querysets together, each once, in one SQL statement.
+def newest_keys(querysets: Sequence[QuerySet[Any]], limit: int) -> list[int]:
+    """Return the `limit` highest keys of all querysets together, each once, in one SQL statement.
 
-    Rows are tuples of `pk` and these columns of one table, newest first. Reads up to `limit` rows
-    of each queryset, so an index of its filter that ends with the key makes it fast.
+    Reads up to `limit` keys of each queryset: fast if an index has the columns of its filter and
+    then the key, and nothing else is compared.
     """
     subqueries, values = [], list[Any]()
     for queryset in querysets:
-        newest = queryset.order_by("-pk").values_list("pk", *columns)[:limit]
+        newest = queryset.order_by("-pk").values_list("pk")[:limit]
         try:
             sql, parameters = newest.query.sql_with_params()
-        except EmptyResultSet:
+        except EmptyResultSet:  # Django knows without a query that no row matches
             continue
         subqueries.append(f"SELECT * FROM ({sql}) AS newest")  # noqa: S608
         values.extend(parameters)
     if not subqueries:
         return []
     with connection.cursor() as cursor:
-        cursor.execute(" UNION ALL ".join(subqueries), values)
-        rows = {row[0]: row for row in cursor.fetchall()}
-    return [rows[pk] for pk in sorted(rows, reverse=True)[:limit]]
+        cursor.execute(" UNION ".join(subqueries), values)
+        return sorted((pk for (pk,) in cursor.fetchall()), reverse=True)[:limit]

@@ -13,7 +13,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from generations.models import AuditAction, AuditEntry, Member
-from generations.models.counting import newest_rows
+from generations.models.counting import newest_keys
 
 A = AuditAction
 GROUPS: dict[str, tuple[str | Promise, frozenset[AuditAction]]] = {
@@ -135,19 +135,35 @@ class AuditFilter:
 
     def page(self, before: int | None = None, size: int = ENTRIES_A_PAGE) -> Page:
         """The newest matching entries with a key below `before`, with the persons."""
-        streams = self._streams(before)
         if not (self.text or (self.person and self.group)):
-            rows = newest_rows(streams, [], size + 1)
-            keys, has_more = [pk for (pk,) in rows[:size]], len(rows) > size
+            keys, has_more = self._newest(before, size)
             return Page(self._entries(keys), keys[-1] if has_more else None)
-        rows = newest_rows(streams, ["action", "target_label"], MAX_LOOKED_AT + 1)
-        matching = [row[0] for row in rows[:MAX_LOOKED_AT] if self._matches(*row[1:])]
+        looked_at, has_more = self._newest(before, MAX_LOOKED_AT)
+        matching = self._matching(looked_at)
         keys = matching[:size]
         if len(matching) > size:
             return Page(self._entries(keys), keys[-1])
-        if len(rows) > MAX_LOOKED_AT:
-            return Page(self._entries(keys), rows[MAX_LOOKED_AT - 1][0], MAX_LOOKED_AT)
+        if has_more:
+            return Page(self._entries(keys), looked_at[-1], MAX_LOOKED_AT)
         return Page(self._entries(keys), None)
+
+    def _newest(self, before: int | None, size: int) -> tuple[list[int], bool]:
+        """Up to `size` keys of what an index can filter, and whether there are more."""
+        found = newest_keys(self._streams(before), size + 1)
+        lowest = self._lowest_key()
+        keys = [pk for pk in found if lowest is not None and pk >= lowest]
+        return keys[:size], len(keys) > size
+
+    def _matching(self, keys: list[int]) -> list[int]:
+        """Those of these keys that match the filters without an index, in the same order."""
+        rows = AuditEntry.objects.filter(pk__in=keys).values_list("pk", "action", "target_label")
+        text = self.text.casefold()
+        matching = {
+            pk
+            for pk, action, label in rows
+            if (not self.actions or action in self.actions) and text in label.casefold()
+        }
+        return [pk for pk in keys if pk in matching]
 
     def all(self, size: int = 500) -> Iterator[AuditEntry]:
         """All matching entries, newest first; few are in memory."""
@@ -159,7 +175,7 @@ class AuditFilter:
 
     def _streams(self, before: int | None) -> list[QuerySet[AuditEntry]]:
         """Querysets that an index serves in the order of the keys; their union is looked at."""
-        entries = AuditEntry.objects.filter(self._keys(before))
+        entries = AuditEntry.objects.filter(self._below(before))
         if self.person == SYSTEM:
             return [entries.filter(by=None)]
         if self.person:
@@ -169,21 +185,20 @@ class AuditFilter:
             return [entries.filter(action=action) for action in sorted(self.actions)]
         return [entries]
 
-    def _keys(self, before: int | None) -> Q:
-        """The range of keys: a range of moments would need another order than that of the keys."""
-        by_time = AuditEntry.objects.order_by("at").values_list("pk", flat=True)
-        keys = Q() if before is None else Q(pk__lt=before)
-        if self.since:
-            first = by_time.filter(at__gte=self.since).first()
-            keys &= Q(pk__in=()) if first is None else Q(pk__gt=first - MAX_OUT_OF_ORDER)
-        if self.until:
-            end = by_time.filter(at__gt=self.until).first()
-            keys &= Q() if end is None else Q(pk__lt=end + MAX_OUT_OF_ORDER)
-        return keys
+    # A range of moments becomes one of keys, because the entries are read in their order.
 
-    def _matches(self, action: str, label: str) -> bool:
-        is_action = not self.actions or action in self.actions
-        return is_action and self.text.casefold() in label.casefold()
+    def _below(self, before: int | None) -> Q:
+        below = Q() if before is None else Q(pk__lt=before)
+        if self.until and (end := _first_key(Q(at__gt=self.until))):
+            below &= Q(pk__lt=end + MAX_OUT_OF_ORDER)
+        return below
+
+    def _lowest_key(self) -> int | None:
+        """None: no entry is new enough. Compared here, so that the query has one way to go."""
+        if not self.since:
+            return 0
+        first = _first_key(Q(at__gte=self.since))
+        return None if first is None else first - MAX_OUT_OF_ORDER
 
     def _entries(self, keys: list[int]) -> list[AuditEntry]:
         found = AuditEntry.objects.select_related("by").in_bulk(keys)
@@ -191,3 +206,8 @@ class AuditFilter:
 
     def _is_in_range(self, at: datetime) -> bool:
         return (not self.since or at >= self.since) and (not self.until or at <= self.until)
+
+
+def _first_key(condition: Q) -> int | None:
+    by_time = AuditEntry.objects.order_by("at").values_list("pk", flat=True)
+    return by_time.filter(condition).first()
