@@ -438,9 +438,8 @@ ACTIONS: dict[str, Callable[..., None]] = {
 def _record(
     action: AuditAction, generation: Generation, by: Member, **values: Mapping[str, Any]
 ) -> None:
-    """Record a decision in the audit log, without the prompt."""
-    label = f"generation {generation.pk}"
-    AuditEntry.objects.record(action, by, on=generation, label=label, **values)  # type: ignore[arg-type]
+    """Record a decision in the audit log."""
+    AuditEntry.objects.record(action, by, on=generation, **values)  # type: ignore[arg-type]
 
 
 def _require(done: bool) -> None:

@@ -106,7 +106,7 @@ def test_objects_values_and_notes_in_words(admin: Member, owner: Member) -> None
         ("owner changed their password", ""),
         ("Sign-in failed: unknown name", ""),
         ("System paused generation", "Maintenance"),
-        (f"admin-of-tests dismissed generation {row.pk}: private", "Unconfirmed → Dismissed"),
+        (f"admin-of-tests dismissed generation {row.pk}", "Unconfirmed → Dismissed"),
         ("admin-of-tests set the price of kling *", "$0.12"),
         ("admin-of-tests changed settings: limits", "Is open: Yes → No"),
     ]

@@ -65,6 +65,11 @@ class AuditAction(models.TextChoices):
     DEMO_CHANGED = "demo-changed", _("Changed the demo")
 
 
+def _label(on: models.Model | None) -> str:
+    """A public prompt may become private later, so that a generation is its number only."""
+    return str(getattr(on, "audit_label", on)) if on else ""
+
+
 class AuditEntryManager(models.Manager["AuditEntry"]):
     def record(
         self,
@@ -79,8 +84,9 @@ class AuditEntryManager(models.Manager["AuditEntry"]):
     ) -> "AuditEntry":
         """Append an entry, in the caller's transaction. `by` is None for the system.
 
-        `label` names the object where `str(on)` would reveal a secret or a private prompt. Neither
-        it nor `before`, `after` and `note` may contain such a text; what looks like one is masked.
+        `label` names the object where neither its `audit_label` nor `str(on)` should. Neither it
+        nor `before`, `after` and `note` may contain a secret or a prompt; what looks like a secret
+        is masked.
         """
         return self.create(
             action=action,
@@ -89,7 +95,7 @@ class AuditEntryManager(models.Manager["AuditEntry"]):
             address=client_address.get(),
             target_type=str(on._meta.model_name) if on else "",
             target_id=str(on.pk) if on else "",
-            target_label=masked_text(label or (str(on) if on else ""))[:200],
+            target_label=masked_text(label or _label(on))[:200],
             before=masked_values(before or {}),
             after=masked_values(after or {}),
             note=masked_text(note)[:300],

@@ -10,8 +10,9 @@ from typing import Any
 from django.conf import settings
 
 MASK = "•••"
+MAX_CHARACTERS = 2000  # of one value
 MIN_SECRET_CHARACTERS = 6  # a shorter one is part of ordinary words
-_NAMES = {"password", "passwd", "secret", "token", "key", "credential", "code"}
+_NAMES = {"password", "passwd", "secret", "token", "key", "credential"}
 _LAST_FOUR = re.compile(r"\W*\w{0,4}")  # such as …ab12, which tells keys apart
 _SECRET_LINK = re.compile(r"(/invitations/|/accounts/reset/[^/\s]+/)[^/\s'\"?]+")
 
@@ -38,7 +39,7 @@ def _masked(name: str, value: Any) -> Any:
     words = {word.removesuffix("s") for word in re.split(r"[^a-z]+", name.lower())}
     if words & _NAMES and not _LAST_FOUR.fullmatch(value):
         return MASK
-    return masked_text(value)
+    return masked_text(value)[:MAX_CHARACTERS]
 
 
 def _known_secrets() -> Iterator[str]:
