@@ -74,7 +74,7 @@ def test_limits(
     person = make_member("yuki", first_name="Yuki")
 
     def values(amount: int | None) -> dict[str, Any]:
-        return {} if amount is None else {"money_e4": amount, "window": "month"}
+        return {"money_e4": amount, "images": None, "window": "month"}
 
     entry = record(A.LIMIT_CHANGED, admin, on=person, before=values(before), after=values(after))
     text = text_of(entry)

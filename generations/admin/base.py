@@ -36,43 +36,27 @@ class AuditedMixin(admin.ModelAdmin):
     """Records changes on Django's own pages in the audit log, with the values before and after."""
 
     audit_action: AuditAction
-    audit_always: tuple[str, ...] = ()  # fields that explain the others: recorded unchanged, too
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
-        names = [*form.changed_data, *self.audit_always] if change else list(form.cleaned_data)
+        names = form.changed_data if change else list(form.cleaned_data)
         with transaction.atomic():
             stored = type(obj)._base_manager.filter(pk=obj.pk).first() if change else None
             before = _values(stored, names) if stored else {}
             super().save_model(request, obj, form, change)
-            if form.changed_data or not change:
-                self._record(request, obj, before, _values(obj, names))
-
-    def delete_model(self, request: HttpRequest, obj: Any) -> None:
-        with transaction.atomic():
-            self._record(request, obj, _values(obj, _column_names(obj)), {})
-            super().delete_model(request, obj)
-
-    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
-        for obj in queryset:
-            self.delete_model(request, obj)
-
-    def _record(
-        self, request: HttpRequest, obj: Any, before: dict[str, Any], after: dict[str, Any]
-    ) -> None:
-        assert isinstance(request.user, Member)
-        AuditEntry.objects.record(
-            self.audit_action, request.user, on=obj, before=before, after=after
-        )
-
-
-def _column_names(obj: models.Model) -> list[str]:
-    automatic = ("id", "by", "updated_at")
-    return [field.name for field in obj._meta.concrete_fields if field.name not in automatic]
+            if names:
+                assert isinstance(request.user, Member)
+                AuditEntry.objects.record(
+                    self.audit_action,
+                    request.user,
+                    on=obj,
+                    before=before,
+                    after=_values(obj, names),
+                )
 
 
 def _values(obj: models.Model, names: list[str]) -> dict[str, Any]:
     """The values of these columns, as JSON has them; empty ones are left out."""
-    columns = {name: getattr(obj, name) for name in names if name in _column_names(obj)}
+    columns = {name: getattr(obj, name) for name in names}
     return {
         name: value if isinstance(value, int | float) else str(value)
         for name, value in columns.items()

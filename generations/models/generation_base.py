@@ -252,15 +252,15 @@ class GenerationBase(models.Model):
         text = "private" if self.is_private else self.prompt[:60]
         return f"generation {self.pk}: {text}"
 
-    @property
-    def audit_label(self) -> str:
-        """Its name in the audit log, which never forgets."""
-        return f"generation {self.pk}"
-
     def save(self, *args: Any, **options: Any) -> None:
         if self._state.adding:
             self.search_text = " ".join(normalize(self.prompt))
         super().save(*args, **options)
+
+    @property
+    def audit_label(self) -> str:
+        """Its name in the audit log, which never forgets."""
+        return f"generation {self.pk}"
 
     @property
     def is_final(self) -> bool:

@@ -167,14 +167,18 @@ def _sentence(entry: AuditEntry, who: str, what: str) -> str:
 
 def _limit_sentence(entry: AuditEntry) -> str | None:
     """Say the direction where it is clear: a limit that did not exist was unlimited."""
-    before, after = entry.before.get("money_e4"), entry.after.get("money_e4")
-    if not entry.after:
+    names = FACTS[A.LIMIT_CHANGED]
+    before = {name: value for name in names if (value := entry.before.get(name)) is not None}
+    after = {name: value for name in names if (value := entry.after.get(name)) is not None}
+    if not after:
         return _("%(who)s removed the limit of %(what)s")
-    if not entry.before:
+    if not before:
         return _("%(who)s set a limit for %(what)s")
-    if isinstance(before, int) and isinstance(after, int) and before != after:
-        if after > before:
-            return _("%(who)s raised the limit of %(what)s")
+    if before.keys() != after.keys():
+        return None
+    if all(after[name] >= before[name] for name in after):
+        return _("%(who)s raised the limit of %(what)s")
+    if all(after[name] <= before[name] for name in after):
         return _("%(who)s lowered the limit of %(what)s")
     return None
 
@@ -225,6 +229,7 @@ def _values(entry: AuditEntry) -> list[Value]:
             _formatted(name, entry.after.get(name)),
         )
         for name in {**entry.before, **entry.after}
+        if (entry.before.get(name), entry.after.get(name)) != (None, None)
     ]
 
 
