@@ -238,6 +238,7 @@ def test_schedules_are_created_once() -> None:
         "heartbeat": "generations.worker.tasks.heartbeat",
         "prune_expired_rows": "generations.worker.tasks.prune_expired_rows",
         "update_statistics": "generations.worker.tasks.update_statistics",
+        "roll_up_usage": "generations.worker.tasks.roll_up_usage",
     }
 
 
@@ -246,4 +247,5 @@ def test_schedules_of_an_earlier_release_are_removed() -> None:
     other = Schedule.objects.create(name="report", func="somewhere.else.report")
     tasks.create_schedules()
     names = set(Schedule.objects.values_list("name", flat=True))
-    assert names == {"heartbeat", "prune_expired_rows", "update_statistics", other.name}
+    daily = {"prune_expired_rows", "update_statistics"}
+    assert names == {"heartbeat", "roll_up_usage", other.name} | daily

@@ -1,4 +1,4 @@
-"""Checks that the ledger explains every figure: the counters, and what open requests reserve."""
+"""Checks that the ledger explains every figure: counters, open reservations and daily sums."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,7 +8,7 @@ from django.db import connection, transaction
 from django.db.models import Case, IntegerField, Sum, Value, When
 
 from generations.models import Generation
-from generations.models.money import LedgerEntry, Period, Window, ledger
+from generations.models.money import LedgerEntry, Period, UsageSum, Window, ledger, usage_day
 from generations.models.money.period import COUNTERS
 
 
@@ -24,7 +24,7 @@ class Difference:
 
 def differences() -> list[Difference]:
     with _snapshot():
-        return [*_counters(), *_reservations()]
+        return [*_counters(), *_reservations(), *_daily_sums()]
 
 
 @contextmanager
@@ -63,6 +63,21 @@ def _reservations() -> Iterator[Difference]:
         if found.get(pk, 0) != expected.get(pk, 0):
             what = f"open reservations of generation {pk}"
             yield Difference(what, found.get(pk, 0), expected.get(pk, 0))
+
+
+def _daily_sums() -> Iterator[Difference]:
+    """Days whose stored sums are shown, and are not those of the counters."""
+    columns = ("charged_e4", "charged_images")
+    sums = UsageSum.objects.order_by().values_list("day").annotate(*(Sum(each) for each in columns))
+    stored = {day: values for day, *values in sums}
+    for state in usage_day.states_of(usage_day.days_of_the_team()):
+        if not state.is_rolled_up:
+            continue
+        for name, found in zip(columns, stored.get(state.period.pk, (0, 0)), strict=True):
+            expected = getattr(state.period, name)
+            if found != expected:
+                what = f"{name.removesuffix('_e4')} in the daily sums of {state.period}"
+                yield Difference(what, found, expected, is_money=name.endswith("_e4"))
 
 
 def _open_reservations() -> dict[int, int]:

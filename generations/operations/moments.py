@@ -1,14 +1,11 @@
 """Days, times and months as text, in the team's time zone."""
 
 import re
-from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Self
 from zoneinfo import ZoneInfo
 
-from django.utils import timezone
-
-from generations.models.money import Window
-from generations.models.money.period import boundaries
+from generations.models.money.month import Month as CalendarMonth
 
 from .errors import OperationError
 
@@ -44,39 +41,14 @@ def _check_year(year: int) -> None:
         raise OperationError(f"Use a year from {FIRST_YEAR} to {LAST_YEAR}.")
 
 
-@dataclass(frozen=True)
-class Month:
-    """A calendar month in the team's time zone."""
-
-    year: int
-    month: int
-    zone: ZoneInfo
+class Month(CalendarMonth):
+    """A month that a person has typed."""
 
     @classmethod
-    def parse(cls, text: str, zone: ZoneInfo) -> "Month":
+    def parse(cls, text: str, zone: ZoneInfo) -> Self:
+        """Read `2026-11`. Raises OperationError."""
         match = _MONTH.fullmatch(text.strip())
         if not match:
             raise OperationError("Use a month such as 2026-11.")
         _check_year(int(match["year"]))
         return cls(int(match["year"]), int(match["month"]), zone)
-
-    @classmethod
-    def current(cls, zone: ZoneInfo) -> "Month":
-        now = timezone.now().astimezone(zone)
-        return cls(now.year, now.month, zone)
-
-    @property
-    def boundaries(self) -> tuple[datetime, datetime]:
-        middle = datetime(self.year, self.month, 15, tzinfo=self.zone)
-        return boundaries(Window.MONTH, middle, self.zone)
-
-    def contains(self, starts_at: datetime, ends_at: datetime) -> bool:
-        """Whether the middle of a period is in this month.
-
-        Periods from before a change of the time zone begin and end some hours beside the month.
-        """
-        first, end = self.boundaries
-        return first <= starts_at + (ends_at - starts_at) / 2 < end
-
-    def __str__(self) -> str:
-        return f"{self.year}-{self.month:02}"

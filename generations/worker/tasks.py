@@ -19,6 +19,7 @@ from django_q.models import Task as QueueTask  # noqa: TID251
 from django_q.tasks import async_task  # noqa: TID251
 
 from generations.models import Lease, statistics
+from generations.models.money import usage_day
 
 from . import fetch as fetch_loop
 from . import lookup as lookup_loop
@@ -85,6 +86,11 @@ def update_statistics() -> None:
     statistics.update()
 
 
+def roll_up_usage() -> None:
+    """Hourly: store the sums of past days for the pages about usage."""
+    usage_day.roll_up()
+
+
 def _run_loop(name: str, lease_name: str) -> None:
     module = LOOPS[name]
     with LeasedLoop(lease_name, wake_up, module.LOOP_SECONDS) as loop:
@@ -147,7 +153,7 @@ def is_queued(key: int) -> bool:
 
 
 def create_schedules() -> None:
-    """Schedule the heartbeat, in case no watchdog enqueues it, and the daily jobs.
+    """Schedule the heartbeat, in case no watchdog enqueues it, and the hourly and daily jobs.
 
     Deletes schedules that an earlier release created under other names.
     """
@@ -155,6 +161,7 @@ def create_schedules() -> None:
         "heartbeat": {"schedule_type": Schedule.MINUTES, "minutes": 1},
         "prune_expired_rows": {"schedule_type": Schedule.DAILY, "minutes": None},
         "update_statistics": {"schedule_type": Schedule.DAILY, "minutes": None},
+        "roll_up_usage": {"schedule_type": Schedule.HOURLY, "minutes": None},
     }
     ours = Schedule.objects.filter(func__startswith="generations.worker.tasks.")
     ours.exclude(name__in=schedules).delete()

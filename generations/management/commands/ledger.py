@@ -6,7 +6,7 @@ from django.db import transaction
 
 from generations.management.reports import ActionCommand, Options, Output, Report, table
 from generations.models import AuditAction, AuditEntry, Team
-from generations.models.money import ledger
+from generations.models.money import ledger, usage_day
 from generations.models.money.amounts import plain
 from generations.operations import ledger_check, ledger_export
 from generations.operations.errors import OperationError
@@ -23,7 +23,7 @@ class Command(ActionCommand):
             "check", self._check, "Compare all counters and reservations with the entries."
         )
         rebuild = self.add_action(
-            "rebuild", self._rebuild, "Set all counters to the sums of the entries."
+            "rebuild", self._rebuild, "Set all counters and daily sums to the sums of the entries."
         )
         rebuild.add_argument("--yes", action="store_true", help="Do not ask")
         export = self.add_action("export", self._export, "Print the entries as CSV.")
@@ -70,8 +70,9 @@ class Command(ActionCommand):
 
 @transaction.atomic
 def _rebuilt() -> int:
-    """Rebuild the counters; return how many periods there are."""
+    """Rebuild the counters; return how many periods there are. Daily sums are computed again."""
     rebuilt = ledger.rebuild()
+    usage_day.mark_all_outdated()
     AuditEntry.objects.record(
         AuditAction.CORRECTED, None, label="counters", after={"periods": rebuilt}, note=COMMAND
     )

@@ -9,7 +9,7 @@ from generations.models import Team
 from generations.models.money.amounts import plain
 from generations.models.money.price import current_upstream
 from generations.operations.moments import Month
-from generations.operations.usage import Figures, Usage, usage_of
+from generations.operations.usage import Figures, NamedUsage, named_usage_of
 
 HEADER = ("Images", "Charged", "Reserved")
 
@@ -26,17 +26,17 @@ class Command(ReportCommand):
     def report(self, options: Options) -> Report:
         team, text = Team.objects.current(), options["month"]
         month = Month.current(team.zone) if text is None else Month.parse(text, team.zone)
-        usage = usage_of(month)
+        usage = named_usage_of(month)
         return Report(_data(team, month, usage), _text(team, month, usage))
 
 
-def _data(team: Team, month: Month, usage: Usage) -> dict[str, Any]:
+def _data(team: Team, month: Month, usage: NamedUsage) -> dict[str, Any]:
     return {
         "month": str(month),
         "time_zone": team.time_zone,
         "currency": team.currency,
         "upstream": current_upstream(),
-        "total": _described(usage.total) | {"open_requests": usage.open_requests},
+        "total": _described(usage.total) | {"open_requests": usage.total.open_requests},
         "people": [
             {"person": person, **_described(figures)} for person, figures in usage.people.items()
         ],
@@ -56,13 +56,13 @@ def _described(figures: Figures) -> dict[str, Any]:
     }
 
 
-def _text(team: Team, month: Month, usage: Usage) -> str:
+def _text(team: Team, month: Month, usage: NamedUsage) -> str:
     parts = [
         f"{month} ({team.time_zone}), amounts in {team.currency}",
         table(HEADER, [_row(usage.total)]),
     ]
-    if usage.open_requests:
-        parts.append(f"Open requests, whose charge may still change: {usage.open_requests}.")
+    if usage.total.open_requests:
+        parts.append(f"Open requests, whose charge may still change: {usage.total.open_requests}.")
     if usage.people:
         people = [(person, *_row(figures)) for person, figures in usage.people.items()]
         models = [(*key, *_row(figures)) for key, figures in usage.models.items()]

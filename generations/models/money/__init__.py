@@ -7,6 +7,7 @@ from .limit import Limit, Window
 from .limit_request import LimitRequest
 from .period import Period
 from .price import Price, PriceTable
+from .usage_day import UsageDay, UsageSum
 
 __all__ = [
     "Allowance",
@@ -19,5 +20,7 @@ __all__ = [
     "Price",
     "PriceTable",
     "Quote",
+    "UsageDay",
+    "UsageSum",
     "Window",
 ]

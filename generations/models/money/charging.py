@@ -10,7 +10,7 @@ from generations.models.status import Status
 from generations.models.team import Team
 from generations.models.transition import Transition, TransitionReason
 
-from . import ledger
+from . import ledger, usage_day
 
 
 def end_reservations(
@@ -36,8 +36,10 @@ def end_reservations(
             parts = [ledger.end(pk, each, earlier, "unconfirmed") for each in range(1, last)]
             parts.append(ledger.end(pk, last, images, to_status.value))
             charged_e4 = sum(parts)
-        elif _was_dismissed(pk):
-            charged_e4 += ledger.correct_late(pk, last, images)
+        else:
+            if _was_dismissed(pk):
+                charged_e4 += ledger.correct_late(pk, last, images)
+            usage_day.mark_outdated(pk)  # the state has changed, perhaps without an entry
         rows.filter(pk=pk).update(charged_e4=charged_e4)
 
 
