@@ -1,5 +1,6 @@
 """Sample data: complete rows, created in batches, and removed without a trace."""
 
+from datetime import timedelta
 from io import StringIO
 from pathlib import Path
 
@@ -16,10 +17,15 @@ from generations.models import (
     Picture,
     Status,
     Tag,
+    Team,
 )
-from generations.operations import sample_data
+from generations.models.money import LedgerEntry, Period, Window
+from generations.models.money.month import Month
+from generations.models.money.usage import usage_of
+from generations.operations import ledger_check, sample_data
 from generations.search import search
 from tests.builders import make_generation
+from tests.test_ledger import press, quote
 
 pytestmark = pytest.mark.django_db
 
@@ -50,6 +56,34 @@ def test_sample_data_has_everything_that_pages_show(owner: Member) -> None:
     picture = Picture.objects.available()[0]
     assert picture.thumbnail.size > 0
     assert rows.filter(transitions=None).count() == 0
+
+
+def test_sample_data_has_a_ledger_that_explains_every_figure() -> None:
+    run("--generations", "300")
+    assert ledger_check.differences() == []
+    assert LedgerEntry.objects.count() == 300 * 2 * 4
+    month = Period.objects.filter(member=None, window=Window.MONTH).latest("starts_at")
+    zone = Team.objects.current().zone
+    usage = usage_of(Month.around(month.starts_at + timedelta(days=10), zone))
+    assert usage.total.charged_e4 == month.charged_e4 > 0
+    assert len(usage.models) > 1
+
+
+def test_sample_data_of_an_install_that_pays_has_no_ledger(settings: Settings) -> None:
+    settings.DEMO = False
+    run("--generations", "30")
+    assert not Period.objects.exists()
+    assert not LedgerEntry.objects.exists()
+
+
+def test_removal_keeps_the_ledger_of_others(owner: Member) -> None:
+    press(owner, "a", quote(2))
+    before = list(LedgerEntry.objects.order_by("pk").values())
+    run("--generations", "30")
+    run("--remove")
+    assert list(LedgerEntry.objects.order_by("pk").values()) == before
+    assert Period.objects.count() == 4
+    assert ledger_check.differences() == []
 
 
 def test_second_run_adds_rows_and_remove_deletes_sample_data_only(

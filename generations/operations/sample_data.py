@@ -1,4 +1,7 @@
-"""Generated sample data: the generations of a team of twelve over two years."""
+"""Generated sample data: the generations of a team of twelve over two years.
+
+They have a ledger, too, in the demo: on an install that pays, no sample may use up a budget.
+"""
 
 import json
 import random
@@ -15,6 +18,7 @@ from django.utils import timezone
 
 from generations.engines.registry import offer_for
 from generations.models import (
+    DEFAULT_ENGINE,
     Collection,
     CollectionItem,
     Failure,
@@ -22,16 +26,19 @@ from generations.models import (
     Generation,
     Member,
     Picture,
+    Quote,
     Status,
     Tag,
     Transition,
     TransitionReason,
     statistics,
 )
+from generations.models.money import sample_ledger
 from generations.models.search_text import normalize
 from generations.worker import imaging, store
 
 BATCH_SIZE = 2000
+MODELS = {280: "kling-v1", 560: "kling-v1-5", 1200: "kling-v2"}  # by the price of an image, `_e4`
 YEARS = 2
 FOLDER = settings.BASE_DIR / "generations" / "demo"
 FILES_PER_RATIO = 3
@@ -63,12 +70,21 @@ def create(count: int, seed: int = 7) -> Iterator[Progress]:
     ]
     positions = {each.pk: each.items.count() for each in collections}
     times = sorted(_created_at(rng) for _ in range(count))
+    ledger = sample_ledger.Writer() if settings.DEMO else None
     picture_count, used = 0, set[str]()
     for start in range(0, count, BATCH_SIZE):
         batch = times[start : start + BATCH_SIZE]
         with transaction.atomic():
-            rows = [_generation(rng, people, list(files), created_at) for created_at in batch]
+            rows = [
+                _generation(rng, people, list(files), collections, created_at)
+                for created_at in batch
+            ]
+            if ledger:
+                for row in rows:
+                    _charge(rng, row)
             Generation.objects.bulk_create(rows)
+            if ledger:
+                ledger.write(_past_request(row) for row in rows)
             Transition.objects.bulk_create(each for row in rows for each in _transitions(row))
             pictures = [each for row in rows for each in _pictures(rng, row, files)]
             Picture.objects.bulk_create(pictures)
@@ -98,6 +114,7 @@ def remove() -> int:
     while batch := list(rows.values_list("pk", flat=True)[:BATCH_SIZE]):
         with transaction.atomic():
             count += len(batch)
+            sample_ledger.remove(batch)
             rows.filter(pk__in=batch).delete()
     Tag.objects.filter(name__in=VOCABULARY["tags"], pictures=None).delete()
     people.filter(generations=None).delete()
@@ -164,7 +181,11 @@ def _prompt(rng: random.Random) -> str:
 
 
 def _generation(
-    rng: random.Random, people: Sequence[Member], ratios: Sequence[str], created_at: datetime
+    rng: random.Random,
+    people: Sequence[Member],
+    ratios: Sequence[str],
+    collections: Sequence[Collection],
+    created_at: datetime,
 ) -> Generation:
     status, failure = _outcome(rng)
     finished_at = created_at + timedelta(seconds=rng.uniform(9, 60))
@@ -180,6 +201,7 @@ def _generation(
         negative_prompt="text, watermark" if rng.random() < 0.2 else "",
         aspect_ratio=rng.choice(ratios),
         n=rng.choices(range(1, 10), (30, 20, 8, 30, 3, 4, 1, 2, 2))[0],
+        collection=rng.choice(collections) if rng.random() < 0.4 else None,
         reference_url="https://pictures.example/1.png" if rng.random() < 0.1 else "",
         is_private=rng.random() < 0.03,
         status=status,
@@ -191,6 +213,25 @@ def _generation(
         submitted_at=created_at + timedelta(seconds=1) if sent else None,
         accepted_at=created_at if status == Status.SUCCEEDED else None,
         upstream_task_id=f"sample-{rng.getrandbits(64):x}" if status == Status.SUCCEEDED else "",
+    )
+
+
+def _charge(rng: random.Random, row: Generation) -> None:
+    is_charged = row.status in (Status.SUCCEEDED, Status.ABANDONED)
+    price_e4 = rng.choices(list(MODELS), (1, 3, 6))[0]
+    row.unit_price_e4, row.reservations = price_e4, 1
+    row.charged_e4 = price_e4 * row.n if is_charged else 0
+
+
+def _past_request(row: Generation) -> sample_ledger.PastRequest:
+    price_e4 = row.unit_price_e4 or 0
+    return sample_ledger.PastRequest(
+        generation_id=row.pk,
+        member=row.owner,
+        quote=Quote(DEFAULT_ENGINE, MODELS[price_e4], "", price_e4, row.n),
+        reserved_at=row.created_at,
+        ended_at=row.finished_at or row.created_at,
+        charged_images=row.n if row.charged_e4 else 0,
     )
 
 
