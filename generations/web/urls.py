@@ -53,6 +53,7 @@ urlpatterns: list[URLPattern] = [
     path("trash/", trash.trash, name="trash"),
     path("trash/delete", trash.delete_permanently, name="delete-permanently"),
     path("usage/", usage.usage, name="usage"),
+    path("usage/usage.csv", usage.usage_csv, name="usage-csv"),
     path("usage/ask", limit_requests.ask, name="ask-for-more"),
     path("usage/requests/<int:pk>/grant", limit_requests.grant, name="grant-more"),
     path("usage/requests/<int:pk>/decline", limit_requests.decline, name="decline-more"),

@@ -1,5 +1,6 @@
 """Limits: how much a person or the team may spend in a day or a month."""
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from django.db import connection, models
@@ -43,6 +44,21 @@ class LimitQuerySet(models.QuerySet["Limit"]):
             (scope == Limit.Scope.TEAM, window): LimitValues(money_e4, images)
             for scope, window, money_e4, images in rows
         }
+
+    def monthly_money(self, members: Iterable[Member]) -> dict[int, int]:
+        """Return the money limit of a month in force for each of these, by key; none: left out."""
+        rows = self.filter(window=Window.MONTH).exclude(scope=Limit.Scope.TEAM)
+        amounts: dict[tuple[str, str | int | None], int | None] = {
+            (row.scope, row.member_id or row.role): row.money_e4 for row in rows
+        }
+        found = {}
+        for member in members:
+            kinds = (("member", member.pk), ("role", member.role), ("default", ""))
+            # The most special limit replaces the others, even if it only limits images.
+            strongest = next((kind for kind in kinds if kind in amounts), None)
+            if strongest and (money_e4 := amounts[strongest]) is not None:
+                found[member.pk] = money_e4
+        return found
 
     def put(
         self,

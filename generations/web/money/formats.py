@@ -28,6 +28,11 @@ def format_money(amount_e4: int, currency: str | None = None) -> str:
     return _format(amount_e4, currency or current_currency(), get_language() or "en")
 
 
+def format_number(amount_e4: int) -> str:
+    """Return 480000 as "48", for the axis of a plot, which names its currency elsewhere."""
+    return cast(str, format_decimal(from_e4(amount_e4), locale=_locale(get_language() or "en")))
+
+
 @lru_cache(maxsize=2000)
 def _format(amount_e4: int, currency: str, language: str) -> str:
     """Cached: pages repeat amounts, and Babel builds a pattern for each call."""

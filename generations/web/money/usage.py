@@ -1,28 +1,33 @@
 """The usage page: what a member has used and has left, and requests for more."""
 
+import csv
+import re
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
-from django.conf import settings
-from django.http import Http404, HttpResponse
-from django.shortcuts import redirect, render
+from django.http import Http404, HttpResponse, QueryDict
+from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.dateparse import parse_date
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
-from generations.models import Team
-from generations.models.money import Allowance, BudgetWarning, LimitRequest, Period, Window, ledger
-from generations.models.money.period import boundaries
+from generations.csv_cells import BYTE_ORDER_MARK, escape
+from generations.models import AuditAction, AuditEntry, Member, Team
+from generations.models.money import Allowance, BudgetWarning, LimitRequest, ledger
+from generations.models.money.month import Month
 from generations.permissions import Action, may
+from generations.web.ids import parse_id
 from generations.web.middleware.access import MemberRequest
 
 from .formats import format_money
 from .forms import DecisionForm, LimitRequestForm
+from .month_usage import Scope, csv_rows, month_context
 from .notices import notices_of
 
+_MONTH = re.compile(r"(?P<year>2[01][0-9]{2})-(?P<month>0[1-9]|1[0-2])")
 MAX_REQUESTS = 50
 
 
@@ -37,14 +42,6 @@ class AllowanceBar:
     renews_at: datetime
 
 
-@dataclass(frozen=True)
-class DayUsage:
-    date: datetime
-    images: int
-    charged: str
-    reserved: str
-
-
 @require_safe
 def usage(request: MemberRequest) -> HttpResponse:
     return usage_page(request, LimitRequestForm())
@@ -53,30 +50,47 @@ def usage(request: MemberRequest) -> HttpResponse:
 def usage_page(
     request: MemberRequest, form: LimitRequestForm, status: int = 200, **extra: Any
 ) -> HttpResponse:
-    member, zone = request.user, Team.objects.current().zone
-    month = _month(request.GET.get("month", ""), zone)
-    start, end = boundaries(Window.MONTH, month, zone)
-    own = Period.objects.filter(
-        upstream=settings.UPSTREAM_MODE, member=member, starts_at__range=(start, end)
-    ).exclude(starts_at=end)
-    context = {
-        "bars": [bar for each in ledger.allowances(member) for bar in _bars(each)],
-        "month": month,
-        "previous_month": (start - timedelta(days=1)).strftime("%Y-%m"),
-        "next_month": end.strftime("%Y-%m") if end <= timezone.now() else "",
-        "total": _total(own.filter(window=Window.MONTH)),
-        "days": [_day(each, zone) for each in own.filter(window=Window.DAY)],
+    member, scope = request.user, _scope(request.user, request.GET)
+    is_admin = may(member, Action.MANAGE_MONEY)
+    following = scope.month.next
+    has_next = following.boundaries[0] <= timezone.now()
+    context = month_context(scope) | {
+        "layout": "admin/_layout.html" if is_admin else "money/_layout.html",
+        "is_admin": is_admin,
+        "previous_url": scope.url(month=str(scope.month.previous)),
+        "next_url": scope.url(month=str(following)) if has_next else "",
+        "team_url": scope.url(mine="", person=""),
+        "own_url": scope.url(mine="1", person=""),
+        "bars": _bars_of(scope),
         "form": form,
         "notices": notices_of(member),
         "own_requests": member.limit_requests.select_related("decided_by")[:MAX_REQUESTS],
         "may_ask": may(member, Action.ASK_FOR_MORE),
     }
-    if may(member, Action.MANAGE_MONEY):
+    if is_admin:
         waiting = LimitRequest.objects.open().select_related("person").order_by("pk")
         context["waiting"] = [
             (each, DecisionForm(auto_id=f"r{each.pk}-%s")) for each in waiting[:MAX_REQUESTS]
         ]
     return render(request, "money/usage.html", context | extra, status=status)
+
+
+@require_POST
+def usage_csv(request: MemberRequest) -> HttpResponse:
+    """Return the month as CSV. By POST, because the audit log records it."""
+    scope = _scope(request.user, request.POST)
+    response = HttpResponse(
+        BYTE_ORDER_MARK,
+        content_type="text/csv; charset=utf-8",
+        headers={"Content-Disposition": f'attachment; filename="usage-{scope.month}.csv"'},
+    )
+    write = csv.writer(response, quoting=csv.QUOTE_ALL).writerow
+    for row in csv_rows(scope):
+        write([escape(cell) for cell in row])
+    AuditEntry.objects.record(
+        AuditAction.EXPORTED, request.user, label=_("Usage, %s") % scope.title
+    )
+    return response
 
 
 @require_POST
@@ -87,17 +101,34 @@ def mark_read(request: MemberRequest) -> HttpResponse:
     return redirect("studio" if request.POST.get("next") == reverse("studio") else "usage")
 
 
-def _month(text: str, zone: Any) -> datetime:
-    """Return a moment in the month `2026-11`; now for an empty text. Raises Http404."""
+def _scope(member: Member, query: QueryDict) -> Scope:
+    """Whose month is meant: admins choose, others see their own. Raises Http404."""
+    month = _month(query.get("month", ""), Team.objects.current().zone)
+    if not may(member, Action.MANAGE_MONEY) or query.get("mine"):
+        return Scope(month, member, member)
+    key = query.get("person", "")
+    if not key:
+        return Scope(month, member, None)
+    return Scope(month, member, get_object_or_404(Member, pk=parse_id(key)))
+
+
+def _month(text: str, zone: ZoneInfo) -> Month:
+    """Return the month `2026-11`; that of now for an empty text. Raises Http404."""
     if not text:
-        return timezone.now().astimezone(zone)
-    try:
-        date = parse_date(f"{text}-15")
-    except ValueError:
-        date = None
-    if date is None or not 2000 <= date.year < 2200:
+        return Month.current(zone)
+    match = _MONTH.fullmatch(text)
+    if not match:
         raise Http404
-    return datetime(date.year, date.month, date.day, 12, tzinfo=zone)
+    return Month(int(match["year"]), int(match["month"]), zone)
+
+
+def _bars_of(scope: Scope) -> list[AllowanceBar]:
+    """What is left of the reader's limits, of the team's alone, or nothing beside another person."""
+    if scope.person and not scope.is_own:
+        return []
+    allowances = ledger.allowances(scope.reader)
+    shown = [each for each in allowances if scope.is_own or each.is_team]
+    return [bar for each in shown for bar in _bars(each)]
 
 
 def _bars(allowance: Allowance) -> list[AllowanceBar]:
@@ -124,17 +155,3 @@ def _bars(allowance: Allowance) -> list[AllowanceBar]:
 
 def _percent(used: int, limit: int) -> int:
     return min(used * 100 // limit, 100) if limit else 100
-
-
-def _total(months: Any) -> DayUsage | None:
-    month = months.first()
-    return _day(month, None) if month else None
-
-
-def _day(period: Period, zone: Any) -> DayUsage:
-    return DayUsage(
-        date=period.starts_at.astimezone(zone) if zone else period.starts_at,
-        images=period.used_images,
-        charged=format_money(period.charged_e4),
-        reserved=format_money(period.reserved_e4) if period.reserved_e4 else "",
-    )
