@@ -59,6 +59,23 @@ def test_month_that_is_over_has_no_forecast_and_no_today() -> None:
     assert not any(day.is_today for day in plot.days)
 
 
+def test_labels_of_the_end_and_the_forecast_do_not_meet() -> None:
+    for today in range(30):
+        amounts = [10] * (today + 1) + [0] * (29 - today)
+        for size in (WIDE, NARROW):
+            plot = plot_of(amounts, size, today=today, forecast=300)
+            assert plot.forecast_end
+            end, forecast = plot.end, plot.forecast_end
+            right = percent(end.label_x) + (100 * size.label if end.anchor == "start" else 0)
+            if right > 100 * (1 - size.label):
+                assert abs(float(end.label_y) - float(forecast.label_y)) >= 18
+
+
+def test_label_of_the_budget_replaces_the_tick_beside_it() -> None:
+    assert [tick.value for tick in plot_of([500], budget=800).ticks] == [200, 400, 600]
+    assert [tick.value for tick in plot_of([800]).ticks] == [200, 400, 600, 800]
+
+
 def test_budget_is_a_line_unless_it_would_press_the_curve_flat() -> None:
     assert plot_of([10], budget=20).budget_y == str(TOP)
     assert plot_of([10], budget=40).budget_y == str(TOP)

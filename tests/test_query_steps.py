@@ -32,12 +32,14 @@ from generations.models import (
     Status,
     Submission,
     Tag,
+    Team,
     Transition,
     TransitionReason,
     durations,
     statistics,
 )
-from generations.models.money import BudgetWarning, LedgerEntry, Period, Window
+from generations.models.money import BudgetWarning, LedgerEntry, Period, UsageDay, Window
+from generations.models.money.month import Month
 from generations.worker import dispatch, fetch, lookup, poll, submit, tasks
 from tests.builders import make_admin, make_generation, make_member
 
@@ -56,7 +58,7 @@ NO_PAGES = {
     "account_logout", "action", "arrange", "bulk", "delete-collection", "delete-permanently",
     "download", "enter-task-id", "resume-queue", "ask-for-more", "grant-more", "decline-more",
     "mark-read", "invite", "invitations-csv", "enable-person", "revoke-invitation",
-    "mail-invitations", "set-limit", "audit-log-csv",
+    "mail-invitations", "set-limit", "audit-log-csv", "usage-csv",
     # Without a query of their own, or only for visitors who are not signed in.
     # Before the team has finished rows; their queries are about the team alone.
     "setup", "setup-restart", "set-up-team",
@@ -86,6 +88,21 @@ class Base:
         }
         self.size = 0
         self.start = timezone.now() - timedelta(days=300)
+        self.busy_month = Month.current(Team.objects.current().zone).previous
+        self.busy_days = self._busy_periods()
+
+    def _busy_periods(self) -> list[Period]:
+        """The last month of the team, and ten days of it."""
+        start, end = self.busy_month.boundaries
+        Period.objects.create(window=Window.MONTH, starts_at=start, ends_at=end)
+        return [
+            Period.objects.create(
+                window=Window.DAY,
+                starts_at=start + timedelta(days=number),
+                ends_at=start + timedelta(days=number + 1),
+            )
+            for number in range(10)
+        ]
 
     def grow(self, size: int) -> None:
         """Add finished rows, each newer than those before."""
@@ -109,6 +126,7 @@ class Base:
         )
         self._spend(numbers[::4])
         self._audit(numbers)
+        self._fill_busy_days(numbers)
         of_first = [each for each in pictures if each.generation.idempotency_key < f"{RARE:06}"]
         stored = [each for each in pictures if each.trashed_at is None]
         for member, marked in ((self.viewer, of_first), (self.collector, stored)):
@@ -197,6 +215,32 @@ class Base:
                 for period in periods
             )
 
+    def _fill_busy_days(self, numbers: Sequence[int]) -> None:
+        """More entries on the same days. The job rolls them up."""
+        for day, period in enumerate(self.busy_days):
+            LedgerEntry.objects.bulk_create(
+                LedgerEntry(
+                    at=period.starts_at + timedelta(minutes=number % 1000),
+                    kind="charge",
+                    key=f"busy{number}",
+                    period=period,
+                    upstream=period.upstream,
+                    generation_id=number,
+                    engine="kling",
+                    model=f"kling-v{number % 2}",
+                    person=self.people[number % 4],
+                    charged_e4=100,
+                    charged_images=1,
+                )
+                for number in numbers[day::10]
+            )
+            amount = len(numbers[day::10])
+            period.charged_e4 += 100 * amount
+            period.charged_images += amount
+            period.save()
+        tasks.roll_up_usage()
+        assert UsageDay.objects.filter(period__in=self.busy_days, is_outdated=False).count() == 10
+
     def _pictures(self, row: Generation) -> Iterator[Picture]:
         if row.status != Status.SUCCEEDED:
             return
@@ -274,7 +318,10 @@ def pages(base: Base) -> dict[str, list[str]]:
         "collection": [f"/collections/{each.pk}/" for each in base.collections.values()],
         "trash": ["/trash/"],
         "settings": ["/settings/"],
-        "usage": ["/usage/"],
+        "usage": [
+            "/usage/", f"/usage/?month={base.busy_month}", f"/usage/?month={base.busy_month}&mine=1",
+            f"/usage/?month={base.busy_month}&person={base.collector.pk}",
+        ],
         "account_change_password": ["/settings/password/"],
         "usersessions_list": ["/settings/sessions/"],
         "mfa_index": ["/settings/second-factor/"],

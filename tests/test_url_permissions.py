@@ -88,6 +88,7 @@ VISITS: dict[str, list[Visit]] = {
     "trash": [Visit("/trash/", SIGNED_IN)],
     "delete-permanently": [post("/trash/delete", ADMINS, picture="{picture}")],
     "usage": [Visit("/usage/", SIGNED_IN)],
+    "usage-csv": [post("/usage/usage.csv", SIGNED_IN)],
     "ask-for-more": [post("/usage/ask", MAKERS, amount="1", reason="a poster")],
     "grant-more": [post("/usage/requests/{request}/grant", ADMINS)],
     "decline-more": [post("/usage/requests/{request}/decline", ADMINS)],

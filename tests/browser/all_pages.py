@@ -15,11 +15,12 @@ from generations.models import (
     InvitationTerms,
     Member,
     Picture,
+    Quote,
     Status,
     UpstreamGate,
     bulk,
 )
-from generations.models.money import Limit, LimitRequest, Price, Window
+from generations.models.money import Limit, LimitRequest, Price, Window, ledger
 from generations.permissions import Role
 from tests.builders import make_admin, make_generation, make_member, make_submission
 
@@ -65,6 +66,7 @@ def populate() -> Member:
     LimitRequest.objects.create(
         person=make_member("ask"), amount_e4=50_000, reason=HOSTILE[0][:300]
     )
+    _spend(admin)
     UpstreamGate.for_engine().pause(admin, HOSTILE[0][:60])
     make_member(HOSTILE[0][:150], is_active=False, role=Role.VIEWER)
     terms = InvitationTerms(Role.MEMBER, timezone.now() + timedelta(days=7), max_uses=5)
@@ -79,6 +81,22 @@ def populate() -> Member:
     )
     AuditEntry.objects.record(AuditAction.PAUSED, None, note=HOSTILE[0][:300])
     return admin
+
+
+def _spend(member: Member) -> None:
+    """A charged and an open request for each of two models."""
+    for number, model in enumerate(("kling-v1", HOSTILE[0][:60])):
+        quote = Quote("kling", model, "", 1200, 2)
+        for key in ("open", "charged"):
+            row, _created = Generation.objects.request(
+                owner=member, key=f"{key} {number}", quote=quote, prompt="A pear",
+                aspect_ratio="1:1", n=2,
+            )  # fmt: skip
+            if key == "charged":
+                ledger.end(row.pk, 1, 2)
+                Generation.objects.filter(pk=row.pk).update(
+                    status=Status.CANCELED, finished_at=timezone.now(), charged_e4=2400
+                )
 
 
 def all_pages() -> dict[str, str]:
@@ -106,6 +124,9 @@ def all_pages() -> dict[str, str]:
         "history": "/history/",
         "settings": "/settings/",
         "usage": "/usage/",
+        "usage, only mine": "/usage/?mine=1",
+        "usage, a month without any": "/usage/?month=2020-02",
+        "usage, of a person": f"/usage/?person={member.pk}",
         "change password": "/settings/password/",
         "sessions": "/settings/sessions/",
         "second factor": "/settings/second-factor/",

@@ -13,6 +13,7 @@ from generations.models import Team
 from generations.models.money.amounts import PLACES, from_e4
 
 _CACHE_SECONDS = 10
+CENT_E4 = 100
 
 
 def current_currency() -> str:
@@ -26,6 +27,14 @@ def current_currency() -> str:
 def format_money(amount_e4: int, currency: str | None = None) -> str:
     """Return 4800 as "$0.48", 267 as "$0.0267", and "0.48 credits" for a currency of one's own."""
     return _format(amount_e4, currency or current_currency(), get_language() or "en")
+
+
+def format_sum(amount_e4: int) -> str:
+    """Return 4851880 as "$485.19": rounded to a hundredth, unless nothing would be left of it."""
+    cents = (abs(amount_e4) + CENT_E4 // 2) // CENT_E4
+    if not cents:
+        return format_money(amount_e4)
+    return format_money(cents * CENT_E4 * (1 if amount_e4 > 0 else -1))
 
 
 def format_number(amount_e4: int) -> str:

@@ -20,10 +20,10 @@ from generations.models.money.month import Month
 from generations.models.money.price import current_upstream
 from generations.models.money.usage import Figures, Usage, forecast_e4, lines_of, usage_of
 
-from .formats import current_currency, format_money, format_number
+from .formats import CENT_E4, current_currency, format_number, format_sum
 from .plots import NARROW, WIDE, MonthFigures, Plot, Size, month_plot
 
-CENT_E4, UNIT_E4 = 100, 10_000
+UNIT_E4 = 10_000
 MIN_ROUNDED_E4 = 100 * UNIT_E4  # a forecast from here on is rounded to units, others to cents
 ALMOST_USED_PERCENT = 95
 
@@ -74,7 +74,7 @@ class Row:
     """One line of a table, ready to be printed."""
 
     label: str
-    images: int
+    images: str
     charged: str
     reserved: str
     url: str = ""
@@ -100,11 +100,11 @@ def month_context(scope: Scope) -> dict[str, Any]:
     budget = _budget_e4(scope)
     context = {
         "scope": scope,
-        "total": format_money(usage.total.charged_e4),
+        "total": format_sum(usage.total.charged_e4),
         "total_text": _total_text(usage.total, budget),
-        "at_risk": format_money(usage.at_risk.reserved_e4),
+        "at_risk": format_sum(usage.at_risk.reserved_e4),
         "at_risk_text": _at_risk_text(usage.at_risk.open_requests),
-        "reserved": format_money(usage.total.reserved_e4),
+        "reserved": format_sum(usage.total.reserved_e4),
         "reserved_text": _reserved_text(usage.total.open_requests),
         "may_move": _may_move_text(scope, usage.total),
         "has_usage": bool(usage.days),
@@ -119,7 +119,7 @@ def month_context(scope: Scope) -> dict[str, Any]:
         figures = _plotted(scope, usage, forecast, budget)
         context["plots"] = [_described(scope, figures, size) for size in (WIDE, NARROW)]
         context["plot_text"] = _plot_text(scope, usage, forecast, budget)
-        context["highest_day"] = format_money(max(figures.amounts))
+        context["highest_day"] = format_sum(max(figures.amounts))
     return context
 
 
@@ -149,7 +149,7 @@ def _total_text(total: Figures, budget_e4: int | None) -> str:
     if budget_e4 is None:
         return _("charged, %s") % images
     return _("charged of %(budget)s, %(images)s") % {
-        "budget": format_money(budget_e4),
+        "budget": format_sum(budget_e4),
         "images": images,
     }
 
@@ -195,10 +195,10 @@ def _budget_text(scope: Scope, forecast: int, budget: int | None) -> str:
     if not budget:
         return ""
     if forecast <= budget:
-        return _("That is within the budget of %s.") % format_money(budget)
+        return _("That is within the budget of %s.") % format_sum(budget)
     start, end = scope.month.boundaries
     until = (start + (end - start) * (budget / forecast)).astimezone(scope.month.zone)
-    values = {"budget": format_money(budget), "date": date_format(until, "SHORT_DATE_FORMAT")}
+    values = {"budget": format_sum(budget), "date": date_format(until, "SHORT_DATE_FORMAT")}
     return _("The budget of %(budget)s lasts until %(date)s.") % values
 
 
@@ -208,7 +208,7 @@ def _month_word(month: Month) -> str:
 
 def _rounded(amount_e4: int) -> str:
     step = UNIT_E4 if amount_e4 >= MIN_ROUNDED_E4 else CENT_E4
-    return format_money(round(amount_e4 / step) * step)
+    return format_sum(round(amount_e4 / step) * step)
 
 
 # --- the plot ------------------------------------------------------------------------------------
@@ -243,9 +243,9 @@ def _described(scope: Scope, figures: MonthFigures, size: Size) -> DescribedPlot
     return DescribedPlot(
         plot=plot,
         ticks=[(tick.y, format_number(tick.value)) for tick in plot.ticks],
-        total=format_money(sum(figures.amounts)),
+        total=format_sum(sum(figures.amounts)),
         forecast="" if figures.forecast is None else _("forecast %s") % _rounded(figures.forecast),
-        budget=_("budget %s") % format_money(figures.budget) if plot.budget_y else "",
+        budget=_("budget %s") % format_sum(figures.budget) if plot.budget_y else "",
     )
 
 
@@ -253,9 +253,9 @@ def _plot_text(scope: Scope, usage: Usage, forecast: int | None, budget: int | N
     """The facts of the plot, for those who do not see it."""
     highest = max(usage.days, key=lambda day: usage.days[day].charged_e4)
     values = {
-        "total": format_money(usage.total.charged_e4),
+        "total": format_sum(usage.total.charged_e4),
         "date": date_format(highest, "DATE_FORMAT"),
-        "highest": format_money(usage.days[highest].charged_e4),
+        "highest": format_sum(usage.days[highest].charged_e4),
     }
     parts = [_("Charged: %(total)s. The highest day is %(date)s with %(highest)s.") % values]
     if forecast:
@@ -270,13 +270,16 @@ def _tables(scope: Scope, usage: Usage) -> Iterator[Table]:
     if scope.person is None:
         rows = list(_people_rows(scope, usage.people))
         yield Table("people", _("People"), _("Person"), rows, has_limits=scope.is_running)
-    models = {
-        " ".join(filter(None, key)) or _("Unknown"): each for key, each in usage.models.items()
-    }
+    models = {_model_name(*key): figures for key, figures in usage.models.items()}
     yield Table("models", _("Engines and models"), _("Engine and model"), _rows(models))
     collections = _renamed(usage.collections, collection_names(usage.collections))
     yield Table("collections", _("Collections"), _("Collection"), _rows(collections))
     yield Table("states", _("Statuses"), _("Status"), _rows(_renamed(usage.states, state_names())))
+
+
+def _model_name(engine: str, model: str) -> str:
+    """Names of models usually begin with that of their engine."""
+    return model if model.startswith(engine) else f"{engine} {model}"
 
 
 def _days(usage: Usage) -> list[Row]:
@@ -286,9 +289,9 @@ def _days(usage: Usage) -> list[Row]:
 def _row(label: str, figures: Figures, **more: Any) -> Row:
     return Row(
         label=label,
-        images=figures.charged_images,
-        charged=format_money(figures.charged_e4),
-        reserved=format_money(figures.reserved_e4) if figures.open_requests else "",
+        images=format_number(figures.charged_images * UNIT_E4),
+        charged=format_sum(figures.charged_e4),
+        reserved=format_sum(figures.reserved_e4) if figures.open_requests else "",
         **more,
     )
 
@@ -332,7 +335,7 @@ def _limit_columns(limit_e4: int, period: Period | None) -> dict[str, Any]:
     used = period.used_e4 if period else 0
     limit = limit_e4 + (period.granted_e4 if period else 0)
     percent = min(used * 100 // limit, 100) if limit else 100
-    values = {"left": format_money(max(limit - used, 0)), "limit": format_money(limit)}
+    values = {"left": format_sum(max(limit - used, 0)), "limit": format_sum(limit)}
     return {
         "percent": percent,
         "left": _("%(left)s left of %(limit)s") % values,

@@ -7,11 +7,12 @@ their size; vertical ones are pixels. No texts and no Django: the template adds 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-TOP = 20  # pixels, for the label above the highest line
+TOP = 40  # pixels, for two labels above the highest line
 CAPTION = 26  # between the curve and the caption of the bars
 BAR_GAP = 12  # between the caption and the highest bar
 AXIS = 20  # for the days below the bars
 LABEL_HEIGHT = 18
+LABEL_GAP = 8  # between a point and its label
 SCALE = 1000  # units of the width in `points`
 BAR_SHARE = 0.56  # of the width of a day
 DAYS_BETWEEN_LABELS = 7
@@ -40,10 +41,11 @@ class Size:
     bars: int
     ticks: int  # at most so many
     days_around_today: int  # without a label of their own
+    label: float  # the width of a label with an amount, as a share
 
 
-WIDE = Size("wide", curve=200, bars=52, ticks=4, days_around_today=2)
-NARROW = Size("narrow", curve=140, bars=44, ticks=3, days_around_today=3)
+WIDE = Size("wide", curve=200, bars=52, ticks=4, days_around_today=2, label=0.16)
+NARROW = Size("narrow", curve=140, bars=44, ticks=4, days_around_today=3, label=0.32)
 
 
 @dataclass(frozen=True)
@@ -136,11 +138,11 @@ class _Layout:
             budget_label_y=_text(self._y(self.budget) - 6) if self.budget else "",
             base_y=_text(self.base),
             ticks=self._ticks(),
-            bars=list(self._bars()),
+            bars=self._bars(),
             bars_base_y=_text(self.bars_base),
             caption_y=_text(self.base + CAPTION),
             days_y=_text(self.bars_base + AXIS),
-            days=list(self._day_labels()),
+            days=self._day_labels(),
             today_x="" if today is None else self._percent(today),
         )
 
@@ -168,38 +170,49 @@ class _Layout:
         )
 
     def _end(self) -> Mark:
-        """The last known point. Its label is below it, where the curve never is."""
+        """The last known point. Its label is where the curve is not: below right, or above left."""
         share, y = self._share(self.last), self._y(self.sums[-1])
-        is_right = share > 0.7
-        # Near the base line there is no room below.
-        label_y = y + LABEL_HEIGHT if y + LABEL_HEIGHT < self.base - 2 else y - 8
+        if share < 0.7 and y + 2 * LABEL_HEIGHT < self.base:
+            label_x, label_y, anchor = 100 * share + 1, y + LABEL_HEIGHT, "start"
+        elif share < 0.5:
+            label_x, label_y, anchor = 100 * share, y - LABEL_GAP, "start"
+        else:
+            label_x, label_y, anchor = 100 * share, y - LABEL_GAP, "end"
+        if self.figures.forecast is not None and anchor == "end" and share > 1 - self.size.label:
+            above_it = self._y(self.figures.forecast) - LABEL_GAP - LABEL_HEIGHT
+            label_y = min(label_y, above_it)
         return Mark(
             x=self._percent(self.last),
             y=_text(y),
-            label_x=f"{_text(100 * share + (0 if is_right else 1))}%",
+            label_x=f"{_text(label_x)}%",
             label_y=_text(label_y),
-            anchor="end" if is_right else "start",
+            anchor=anchor,
         )
 
     def _forecast_end(self) -> Mark | None:
         if self.figures.forecast is None:
             return None
         y = self._y(self.figures.forecast)
-        is_near = self.budget is not None and abs(self._y(self.budget) - y) < 2 * LABEL_HEIGHT
         return Mark(
             x=self._percent(self.count - 1),
             y=_text(y),
             label_x="100%",
-            label_y=_text(y + LABEL_HEIGHT if is_near else y - 8),
+            label_y=_text(y - LABEL_GAP),
             anchor="end",
         )
 
     def _ticks(self) -> list[Tick]:
         step = tick_step(self.top, self.size.ticks)
-        values = range(step, self.top + 1, step)
-        return [Tick(value, _text(self._y(value))) for value in values]
+        lines = [(value, self._y(value)) for value in range(step, self.top + 1, step)]
+        # The budget has a label of its own, at the same edge.
+        budget_y = self._y(self.budget) if self.budget else None
+        return [
+            Tick(value, _text(y))
+            for value, y in lines
+            if budget_y is None or abs(y - budget_y) >= LABEL_HEIGHT
+        ]
 
-    def _bars(self) -> "list[Bar]":
+    def _bars(self) -> list[Bar]:
         highest = max(*self.figures.amounts, 1)
         bars = []
         for day, amount in enumerate(self.figures.amounts):
@@ -218,7 +231,7 @@ class _Layout:
                 )
         return bars
 
-    def _day_labels(self) -> "list[DayLabel]":
+    def _day_labels(self) -> list[DayLabel]:
         """Each week's first day, and today instead of those near it."""
         today = self.figures.today
         weekly = [

@@ -22,7 +22,7 @@ from generations.permissions import Action, may
 from generations.web.ids import parse_id
 from generations.web.middleware.access import MemberRequest
 
-from .formats import format_money
+from .formats import format_sum
 from .forms import DecisionForm, LimitRequestForm
 from .month_usage import Scope, csv_rows, month_context
 from .notices import notices_of
@@ -141,8 +141,8 @@ def _bars(allowance: Allowance) -> list[AllowanceBar]:
     title = titles[allowance.is_team, allowance.window]
     bars = []
     if allowance.limit_e4 is not None:
-        used, limit = format_money(allowance.used_e4), format_money(allowance.limit_e4)
-        left = format_money(allowance.left_e4 or 0)
+        used, limit = format_sum(allowance.used_e4), format_sum(allowance.limit_e4)
+        left = format_sum(allowance.left_e4 or 0)
         percent = _percent(allowance.used_e4, allowance.limit_e4)
         bars.append((_("%s of %s") % (used, limit), _("%s left") % left, percent))
     if allowance.limit_images is not None:
