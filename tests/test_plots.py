@@ -91,7 +91,8 @@ def test_bars_are_relative_to_the_highest_day() -> None:
 
 @pytest.mark.parametrize(
     ("today", "labels"),
-    [(None, [1, 8, 15, 22, 29]), (21, [1, 8, 15, 22, 29]), (13, [1, 8, 14, 22, 29]), (0, [1, 8, 15, 22, 29])],
+    [(None, [1, 8, 15, 22, 29]), (21, [1, 8, 15, 22, 29]), (13, [1, 8, 14, 22, 29]),
+     (0, [1, 8, 15, 22, 29])],
 )  # fmt: skip
 def test_days_have_few_labels(today: int | None, labels: list[int]) -> None:
     plot = plot_of([1] * 30, today=today)
@@ -118,7 +119,7 @@ def test_everything_is_inside(size: Size, seed: int) -> None:
     count = rng.choice((28, 29, 30, 31))
     today = rng.choice((None, rng.randrange(count)))
     last = count - 1 if today is None else today
-    amounts = [rng.choice((0, rng.randrange(10**rng.randint(1, 12)))) for _day in range(last + 1)]
+    amounts = [rng.choice((0, rng.randrange(10 ** rng.randint(1, 12)))) for _day in range(last + 1)]
     amounts += [0] * (count - len(amounts))
     forecast = None if today is None else rng.choice((None, sum(amounts) * 2))
     plot = month_plot(MonthFigures(amounts, today, forecast, rng.choice((None, 10**6))), size)
@@ -127,7 +128,7 @@ def test_everything_is_inside(size: Size, seed: int) -> None:
         assert 0 <= x <= SCALE
         assert TOP - 0.1 <= y <= float(plot.base_y)
     for bar in plot.bars:
-        assert 0 <= percent(bar.x)
+        assert percent(bar.x) >= 0
         assert percent(bar.x) + percent(bar.width) <= 100.1
         assert float(plot.caption_y) < float(bar.y) < float(plot.days_y) < height
     marks = [plot.end, *([plot.forecast_end] if plot.forecast_end else [])]

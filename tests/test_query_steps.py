@@ -319,7 +319,9 @@ def pages(base: Base) -> dict[str, list[str]]:
         "trash": ["/trash/"],
         "settings": ["/settings/"],
         "usage": [
-            "/usage/", f"/usage/?month={base.busy_month}", f"/usage/?month={base.busy_month}&mine=1",
+            "/usage/",
+            f"/usage/?month={base.busy_month}",
+            f"/usage/?month={base.busy_month}&mine=1",
             f"/usage/?month={base.busy_month}&person={base.collector.pk}",
         ],
         "account_change_password": ["/settings/password/"],

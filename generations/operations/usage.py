@@ -16,7 +16,11 @@ class NamedUsage:
 
 def named_usage_of(month: Month) -> NamedUsage:
     usage = usage_of(month)
-    names = dict(Member.objects.filter(pk__in=usage.people).values_list("pk", "username"))
+    names = dict(
+        Member.objects.filter(pk__in=[pk for pk in usage.people if pk]).values_list(
+            "pk", "username"
+        )
+    )
     people = {
         names.get(pk or 0, f"deleted person {pk}"): figures for pk, figures in usage.people.items()
     }

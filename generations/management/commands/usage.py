@@ -8,8 +8,9 @@ from generations.management.reports import Options, Report, ReportCommand, table
 from generations.models import Team
 from generations.models.money.amounts import plain
 from generations.models.money.price import current_upstream
+from generations.models.money.usage import Figures
 from generations.operations.moments import Month
-from generations.operations.usage import Figures, NamedUsage, named_usage_of
+from generations.operations.usage import NamedUsage, named_usage_of
 
 HEADER = ("Images", "Charged", "Reserved")
 

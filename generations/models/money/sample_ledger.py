@@ -79,9 +79,7 @@ def _entries(request: PastRequest, period: Period) -> list[tuple[Any, ...]]:
     """A reservation and its end."""
     quote, key = request.quote, f"g{request.generation_id}.r1"
     total, charged = quote.total_e4, (quote.unit_e4 or 0) * request.charged_images
-    at, end = map(
-        connection.ops.adapt_datetimefield_value, (request.reserved_at, request.ended_at)
-    )
+    at, end = map(connection.ops.adapt_datetimefield_value, (request.reserved_at, request.ended_at))
     common = (
         period.pk, period.upstream, request.generation_id, 1, quote.engine, quote.model,
         quote.option, request.member.pk,

@@ -21,7 +21,15 @@ from .limit import Window
 from .month import Month
 from .period import MAX_LENGTH, Period
 from .price import current_upstream
-from .usage_day import DaySum, UsageSum, days_of_the_team, months_around, states_of, sums_in_ledger
+from .usage_day import (
+    DayState,
+    DaySum,
+    UsageSum,
+    days_of_the_team,
+    months_around,
+    states_of,
+    sums_in_ledger,
+)
 
 # Open requests of these states may be charged without an image.
 STATES_AT_RISK = ("unconfirmed", "late", "lost")
@@ -110,8 +118,11 @@ def lines_of(month: Month, person: Member | None = None) -> Iterator[UsageLine]:
     source = _Source(month, person)
     columns = ("day", "person", "engine", "model", "collection", "state")
     groups = source.grouped_by(*columns)
-    for key in sorted(groups, key=lambda key: (source.date_of[key[0]], *map(str, key))):
-        yield UsageLine(source.date_of[key[0]], *key[1:], groups[key])
+    lines = [
+        UsageLine(source.date_of[day], person_id, engine, model, collection, state, figures)
+        for (day, person_id, engine, model, collection, state), figures in groups.items()
+    ]
+    yield from sorted(lines, key=lambda line: (line.day, *map(str, line[1:-1])))
 
 
 def forecast_e4(figures: Figures, month: Month) -> int | None:
@@ -142,12 +153,9 @@ class _Source:
         # One, or several where the time zone was changed.
         self._months = [each for each in around if month.contains(each.starts_at, each.ends_at)]
         self._states = self._days()
-        self.date_of = {
-            state.period.pk: self._date(state.period.starts_at, state.period.ends_at)
-            for state in self._states
-        }
+        self.date_of = {state.period.pk: self._date(state.period) for state in self._states}
 
-    def _days(self) -> list[Any]:
+    def _days(self) -> list[DayState]:
         if not self._months:
             return []
         start = min(each.starts_at for each in self._months)
@@ -160,9 +168,9 @@ class _Source:
         )
         return states_of(days)
 
-    def _date(self, starts_at: Any, ends_at: Any) -> date:
+    def _date(self, period: Period) -> date:
         """The date of the middle of a day, in this month."""
-        middle = starts_at + (ends_at - starts_at) / 2
+        middle = period.starts_at + (period.ends_at - period.starts_at) / 2
         days = self._month.days
         return min(max(middle.astimezone(self._month.zone).date(), days[0]), days[-1])
 
@@ -191,7 +199,7 @@ class _Source:
         groups: defaultdict[Any, Figures] = defaultdict(Figures)
         for row in self._from_ledger:
             key = tuple(getattr(row, column) for column in columns)
-            groups[key].add(*row[DaySum._fields.index("charged_images") :])
+            groups[key].add(*row.figures)
         if self._months:
             sums = self._rolled_up.order_by().values_list(*columns)
             for *values, images, amount_e4 in sums.annotate(

@@ -46,6 +46,17 @@ class DaySum(NamedTuple):
     open_requests: int
 
     @property
+    def figures(self) -> tuple[int, int, int, int, int]:
+        """In the order of the fields of `usage.Figures`."""
+        return (
+            self.charged_images,
+            self.charged_e4,
+            self.reserved_images,
+            self.reserved_e4,
+            self.open_requests,
+        )
+
+    @property
     def is_charged(self) -> bool:
         return bool(self.charged_images or self.charged_e4)
 

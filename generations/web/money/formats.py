@@ -39,7 +39,7 @@ def format_sum(amount_e4: int) -> str:
 
 def format_number(amount_e4: int) -> str:
     """Return 480000 as "48", for the axis of a plot, which names its currency elsewhere."""
-    return cast(str, format_decimal(from_e4(amount_e4), locale=_locale(get_language() or "en")))
+    return format_decimal(from_e4(amount_e4), locale=_locale(get_language() or "en"))
 
 
 @lru_cache(maxsize=2000)

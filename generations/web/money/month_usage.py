@@ -214,9 +214,7 @@ def _rounded(amount_e4: int) -> str:
 # --- the plot ------------------------------------------------------------------------------------
 
 
-def _plotted(
-    scope: Scope, usage: Usage, forecast: int | None, budget: int | None
-) -> MonthFigures:
+def _plotted(scope: Scope, usage: Usage, forecast: int | None, budget: int | None) -> MonthFigures:
     days = scope.month.days
     today = timezone.now().astimezone(scope.month.zone).date()
     return MonthFigures(
@@ -245,7 +243,7 @@ def _described(scope: Scope, figures: MonthFigures, size: Size) -> DescribedPlot
         ticks=[(tick.y, format_number(tick.value)) for tick in plot.ticks],
         total=format_sum(sum(figures.amounts)),
         forecast="" if figures.forecast is None else _("forecast %s") % _rounded(figures.forecast),
-        budget=_("budget %s") % format_sum(figures.budget) if plot.budget_y else "",
+        budget=_("budget %s") % format_sum(figures.budget or 0) if plot.budget_y else "",
     )
 
 
@@ -350,7 +348,7 @@ def person_names(
     keys: Iterable[int | None], members: Mapping[int, Member]
 ) -> dict[int | None, str]:
     unknown = _("Unknown person")
-    return {pk: members[pk].name if pk in members else unknown for pk in keys}
+    return {pk: members[pk].name if pk and pk in members else unknown for pk in keys}
 
 
 def collection_names(keys: Iterable[int | None]) -> dict[int | None, str]:

@@ -123,7 +123,7 @@ def _month(text: str, zone: ZoneInfo) -> Month:
 
 
 def _bars_of(scope: Scope) -> list[AllowanceBar]:
-    """What is left of the reader's limits, of the team's alone, or nothing beside another person."""
+    """What is left: of all limits of the reader, or of the team's beside its usage."""
     if scope.person and not scope.is_own:
         return []
     allowances = ledger.allowances(scope.reader)
