@@ -134,7 +134,7 @@ def test_invalid_collection_is_reported_beside_its_field(
 def similar(client: Client, prompt: str, **more: str) -> list[int]:
     page = client.get("/similar", {"prompt": prompt, "aspect_ratio": "3:2", **more}, headers=HTMX)
     assert page.status_code == 200
-    return [int(pk) for pk in re.findall(r'href="/pictures/(\d+)/"', page.content.decode())]
+    return [int(pk) for pk in re.findall(r'name="picture" value="(\d+)"', page.content.decode())]
 
 
 def test_similar_finds_equal_and_nearly_equal_prompts(

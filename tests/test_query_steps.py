@@ -58,7 +58,7 @@ NO_PAGES = {
     "account_logout", "action", "arrange", "bulk", "delete-collection", "delete-permanently",
     "download", "enter-task-id", "resume-queue", "ask-for-more", "grant-more", "decline-more",
     "mark-read", "invite", "invitations-csv", "enable-person", "revoke-invitation",
-    "mail-invitations", "set-limit", "audit-log-csv", "usage-csv",
+    "mail-invitations", "set-limit", "audit-log-csv", "usage-csv", "use-similar",
     # Without a query of their own, or only for visitors who are not signed in.
     # Before the team has finished rows; their queries are about the team alone.
     "setup", "setup-restart", "set-up-team",

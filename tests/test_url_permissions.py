@@ -66,6 +66,7 @@ VISITS: dict[str, list[Visit]] = {
     "queue": [Visit("/admin/queue/", ADMINS), post("/admin/queue/", ADMINS, reason="Maintenance")],
     "resume-queue": [post("/admin/queue/resume", ADMINS)],
     "similar": [Visit("/similar", SIGNED_IN)],
+    "use-similar": [post("/similar/use", MAKERS, picture="{picture}")],
     "history": [Visit("/history/", SIGNED_IN)],
     "gallery": [Visit("/gallery/", SIGNED_IN)],
     "picture": [Visit("/pictures/{picture}/", SIGNED_IN)],

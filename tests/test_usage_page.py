@@ -5,6 +5,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from io import StringIO
 from xml.etree import ElementTree
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.test import Client
@@ -20,9 +21,19 @@ from generations.models import (
     Team,
     TransitionReason,
 )
-from generations.models.money import LedgerEntry, Limit, Period, Window, ledger, usage_day
+from generations.models.money import (
+    LedgerEntry,
+    Limit,
+    Period,
+    Price,
+    ReusedImage,
+    Window,
+    ledger,
+    usage_day,
+)
+from generations.models.money.month import Month
 from generations.web.money.formats import format_sum
-from tests.builders import make_member
+from tests.builders import make_generation, make_member
 from tests.test_ledger import at, press, quote, run, set_limit
 from tests.test_usage_day import make
 
@@ -175,6 +186,29 @@ def test_sums_have_two_places_unless_nothing_would_be_left() -> None:
     assert [format_sum(each) for each in amounts] == [
         "$485.19", "$0.01", "$0.02", "$0.0049", "-$1.23", "$0.00",
     ]  # fmt: skip
+
+
+def test_use_of_an_existing_image_has_saved_its_price(
+    owner: Member, owner_client: Client, stranger: Member, stranger_client: Client
+) -> None:
+    Price.objects.create(engine="kling", model="*", amount_e4=1200, valid_from=NOVEMBER_10)
+    picture = make_generation(Status.SUCCEEDED, owner=stranger).pictures.get()
+    for client in (owner_client, owner_client, stranger_client):  # once a day and person
+        response = client.post("/similar/use", {"picture": str(picture.pk)})
+        assert response["Location"] == f"/pictures/{picture.pk}/"
+    context = owner_client.get("/usage/").context
+    assert (context["saved"], context["saved_text"]) == ("$0.12", "saved: 1 image already made")
+    assert ReusedImage.objects.total(Month(2026, 11, ZoneInfo("UTC"))) == (2, 2400)
+    assert ReusedImage.objects.total(Month(2026, 10, ZoneInfo("UTC"))) == (0, 0)
+
+
+def test_use_of_an_image_that_is_not_visible_is_not_recorded(
+    owner_client: Client, stranger: Member
+) -> None:
+    private = make_generation(Status.SUCCEEDED, owner=stranger, is_private=True).pictures.get()
+    for picture in (str(private.pk), "0", "x", ""):
+        assert owner_client.post("/similar/use", {"picture": picture}).status_code == 404
+    assert not ReusedImage.objects.exists()
 
 
 # --- tables and plots ----------------------------------------------------------------------------

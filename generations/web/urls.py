@@ -40,6 +40,7 @@ urlpatterns: list[URLPattern] = [
     path("admin/queue/", queue.queue, name="queue"),
     path("admin/queue/resume", queue.resume, name="resume-queue"),
     path("similar", similar.similar, name="similar"),
+    path("similar/use", similar.use, name="use-similar"),
     path("history/", prompt_history.prompt_history, name="history"),
     path("gallery/", gallery.gallery, name="gallery"),
     path("pictures/<int:pk>/", picture.picture, name="picture"),

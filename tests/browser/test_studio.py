@@ -1,5 +1,6 @@
 """The studio in a browser: with htmx, without JavaScript, with the keyboard, with errors."""
 
+import re
 from pathlib import Path
 
 import pillow_heif
@@ -9,6 +10,7 @@ from pytest_django.live_server_helper import LiveServer
 
 from generations.engines.offer import Field
 from generations.models import Generation, Member, ReferenceImage, Status
+from generations.models.money import ReusedImage
 from tests.browser.conftest import sign_in
 from tests.builders import make_generation, png_bytes
 
@@ -185,6 +187,9 @@ def test_similar_images_are_shown_while_typing(page: Page, stranger: Member) -> 
     make_generation(Status.SUCCEEDED, owner=stranger, prompt="A red bicycle at a white wall")
     page.get_by_label("Prompt", exact=True).press_sequentially("A red bicycle at a white wall")
     expect(page.get_by_text("1 similar image exists")).to_be_visible()
+    page.locator("#similar button").click()
+    expect(page).to_have_url(re.compile(r"/pictures/\d+/"))
+    assert ReusedImage.objects.count() == 1
 
 
 def test_variation_starts_with_one_click(page: Page, owner: Member) -> None:

@@ -7,6 +7,7 @@ from .limit import Limit, Window
 from .limit_request import LimitRequest
 from .period import Period
 from .price import Price, PriceTable
+from .reused_image import ReusedImage
 from .usage_day import UsageDay, UsageSum
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "Price",
     "PriceTable",
     "Quote",
+    "ReusedImage",
     "UsageDay",
     "UsageSum",
     "Window",

@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from generations.models import Collection, Member, Status
-from generations.models.money import Allowance, Limit, Period, Window, ledger
+from generations.models.money import Allowance, Limit, Period, ReusedImage, Window, ledger
 from generations.models.money.amounts import plain
 from generations.models.money.month import Month
 from generations.models.money.price import current_upstream
@@ -96,6 +96,7 @@ class Table:
 
 def month_context(scope: Scope) -> dict[str, Any]:
     usage = usage_of(scope.month, scope.person)
+    reused, saved_e4 = ReusedImage.objects.total(scope.month, scope.person)
     forecast = forecast_e4(usage.total, scope.month)
     budget = _budget_e4(scope)
     context = {
@@ -104,6 +105,8 @@ def month_context(scope: Scope) -> dict[str, Any]:
         "total_text": _total_text(usage.total, budget),
         "at_risk": format_sum(usage.at_risk.reserved_e4),
         "at_risk_text": _at_risk_text(usage.at_risk.open_requests),
+        "saved": format_sum(saved_e4),
+        "saved_text": _saved_text(reused),
         "reserved": format_sum(usage.total.reserved_e4),
         "reserved_text": _reserved_text(usage.total.open_requests),
         "may_move": _may_move_text(scope, usage.total),
@@ -165,6 +168,12 @@ def _at_risk_text(count: int) -> str:
         "at risk: %d request without an answer", "at risk: %d requests without an answer", count
     )
     return text % count
+
+
+def _saved_text(count: int) -> str:
+    if not count:
+        return _("saved")
+    return ngettext("saved: %d image already made", "saved: %d images already made", count) % count
 
 
 def _reserved_text(count: int) -> str:

@@ -5,16 +5,20 @@ from dataclasses import dataclass
 
 from django.db.models import Q
 from django.http import HttpResponse
-from django.shortcuts import render
-from django.views.decorators.http import require_safe
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_POST, require_safe
 
 from generations.engines.registry import offer_for
 from generations.models import Generation, Member, Picture
 from generations.models.generation import GenerationQuerySet
+from generations.models.money import ReusedImage
 from generations.models.search_text import normalize
-from generations.requests import offered_fields, with_defaults
+from generations.permissions import Action
+from generations.requests import Unpriced, offered_fields, quote_for, with_defaults
 from generations.search import search
-from generations.web.middleware.access import MemberRequest
+from generations.web.ids import parse_id
+from generations.web.middleware.access import MemberRequest, requires
+from generations.web.picture_views import picture_url
 from generations.web.tiles import TILE_COLUMNS, Tile, tiles_of
 
 MIN_WORDS = 3
@@ -42,6 +46,21 @@ def similar(request: MemberRequest) -> HttpResponse:
     query = {name: request.GET.get(name, "") for name in compared_fields()}
     found = find(request.user, query) if offer_for().aspect_ratio(query["aspect_ratio"]) else None
     return render(request, "studio/_similar.html", {"similar": found})
+
+
+@require_POST
+@requires(Action.GENERATE)
+def use(request: MemberRequest) -> HttpResponse:
+    """Open a similar image instead of generating it, and record what one such image costs."""
+    pictures = Picture.objects.visible_to(request.user).select_related("generation")
+    picture = get_object_or_404(pictures, pk=parse_id(request.POST.get("picture", "")))
+    row = picture.generation
+    try:
+        quote = quote_for(1, row.params, has_reference=row.has_reference, engine=row.engine)
+        ReusedImage.objects.record(request.user, picture.pk, quote.total_e4)
+    except Unpriced:
+        pass  # it could not have been generated, so nothing was saved
+    return redirect(picture_url(picture.pk))
 
 
 def find(member: Member, query: Mapping[str, str]) -> SimilarPictures | None:
