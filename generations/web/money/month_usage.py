@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from generations.models import Collection, Member, Status
-from generations.models.money import Allowance, Limit, Period, ReusedImage, Window, ledger
+from generations.models.money import Allowance, Limit, Period, ReusedImage, Window
 from generations.models.money.amounts import plain
 from generations.models.money.month import Month
 from generations.models.money.price import current_upstream
@@ -94,11 +94,12 @@ class Table:
     has_limits: bool = False
 
 
-def month_context(scope: Scope) -> dict[str, Any]:
+def month_context(scope: Scope, allowances: Iterable[Allowance]) -> dict[str, Any]:
+    """What the templates show. `allowances` are those of the person, else of the reader."""
     usage = usage_of(scope.month, scope.person)
     reused, saved_e4 = ReusedImage.objects.total(scope.month, scope.person)
     forecast = forecast_e4(usage.total, scope.month)
-    budget = _budget_e4(scope)
+    budget = _budget_e4(scope, allowances)
     context = {
         "scope": scope,
         "total": format_sum(usage.total.charged_e4),
@@ -133,11 +134,10 @@ def month_name(month: Month) -> str:
 # --- figures and sentences -----------------------------------------------------------------------
 
 
-def _budget_e4(scope: Scope) -> int | None:
+def _budget_e4(scope: Scope, allowances: Iterable[Allowance]) -> int | None:
     """The limit of the running month. Which limit an earlier month had is not recorded."""
     if not scope.is_running:
         return None
-    allowances: Iterable[Allowance] = ledger.allowances(scope.person or scope.reader)
     is_team = scope.person is None
     limits = (
         each.limit_e4
@@ -178,7 +178,7 @@ def _saved_text(count: int) -> str:
 
 def _reserved_text(count: int) -> str:
     if not count:
-        return _("reserved")
+        return ""
     return ngettext("reserved: %d open request", "reserved: %d open requests", count) % count
 
 

@@ -54,14 +54,15 @@ def usage_page(
     is_admin = may(member, Action.MANAGE_MONEY)
     following = scope.month.next
     has_next = following.boundaries[0] <= timezone.now()
-    context = month_context(scope) | {
+    allowances = ledger.allowances(scope.person or member)
+    context = month_context(scope, allowances) | {
         "layout": "admin/_layout.html" if is_admin else "money/_layout.html",
         "is_admin": is_admin,
         "previous_url": scope.url(month=str(scope.month.previous)),
         "next_url": scope.url(month=str(following)) if has_next else "",
         "team_url": scope.url(mine="", person=""),
         "own_url": scope.url(mine="1", person=""),
-        "bars": _bars_of(scope),
+        "bars": _bars_of(scope, allowances),
         "form": form,
         "notices": notices_of(member),
         "own_requests": member.limit_requests.select_related("decided_by")[:MAX_REQUESTS],
@@ -122,11 +123,10 @@ def _month(text: str, zone: ZoneInfo) -> Month:
     return Month(int(match["year"]), int(match["month"]), zone)
 
 
-def _bars_of(scope: Scope) -> list[AllowanceBar]:
+def _bars_of(scope: Scope, allowances: list[Allowance]) -> list[AllowanceBar]:
     """What is left: of all limits of the reader, or of the team's beside its usage."""
     if scope.person and not scope.is_own:
         return []
-    allowances = ledger.allowances(scope.reader)
     shown = [each for each in allowances if scope.is_own or each.is_team]
     return [bar for each in shown for bar in _bars(each)]
 
