@@ -12,10 +12,10 @@ from typing import Any
 from django.db import connection, transaction
 from django.db.models import F, Sum
 
+from generations.models import append_only
 from generations.models.member import Member
 from generations.models.team import Team
 
-from . import append_only
 from .ledger import Quote
 from .ledger_entry import LedgerEntry
 from .period import COUNTERS, Period
@@ -106,8 +106,8 @@ def remove(generation_ids: Sequence[int]) -> None:
         touched = [pk for pk, *_values in sums]
         was_protected = append_only.is_protected(connection)
         if was_protected:
-            append_only.unprotect(connection)
+            append_only.unprotect(connection, [append_only.LEDGER])
         entries.delete()
         if was_protected:
-            append_only.protect(connection)
+            append_only.protect(connection, [append_only.LEDGER])
         Period.objects.filter(pk__in=touched, entries=None).delete()
