@@ -301,6 +301,7 @@ def pages_of_people(base: Base) -> dict[str, list[str]]:
     person = f"/admin/people/{base.collector.pk}/"
     return {
         "people": ["/admin/people/"],
+        "requests": ["/admin/requests/"],
         "overview": ["/admin/"],
         "limits": ["/admin/limits/"],
         "audit-log": [f"/admin/audit-log/{query}" for query in _audit_queries(base)],

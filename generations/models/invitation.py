@@ -164,6 +164,7 @@ class Invitation(models.Model):
 
     class Meta:
         ordering = ["-pk"]
+        indexes = [models.Index(fields=["expires_at"], name="invitation_expires_idx")]
         constraints = [
             models.CheckConstraint(
                 name="invitation_uses_check", condition=Q(uses__lte=F("max_uses"))

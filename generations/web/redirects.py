@@ -32,6 +32,10 @@ def limits(request: MemberRequest, rest: str = "") -> HttpResponsePermanentRedir
     return _redirect(request, "limits")
 
 
+def decide_request(request: MemberRequest, pk: int, decision: str) -> HttpResponsePermanentRedirect:
+    return _redirect(request, reverse(decision, args=(pk,)))
+
+
 def admin_upstream_gate(request: MemberRequest, rest: str = "") -> HttpResponsePermanentRedirect:
     """The admin pages of the model that was called Line."""
     return _redirect(request, resolve_url("admin:generations_upstreamgate_changelist") + rest)
@@ -79,6 +83,8 @@ urlpatterns: list[URLPattern] = [
     path("admin/generations/limit/<path:rest>", limits),
     path("admin/generations/line/", admin_upstream_gate),
     path("admin/generations/line/<path:rest>", admin_upstream_gate),
+    path("usage/requests/<int:pk>/grant", decide_request, {"decision": "grant-more"}),
+    path("usage/requests/<int:pk>/decline", decide_request, {"decision": "decline-more"}),
     path("alike", similar),
     path("pictures/do/<slug:action>", bulk),
     path("generations/<int:pk>/vary/", variations),

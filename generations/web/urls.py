@@ -15,6 +15,7 @@ from .account import (
     sign_in,
 )
 from .admin import audit_log, limits, overview
+from .admin import limit_requests as admin_limit_requests
 from .cards import actions, changes, generation_page
 from .gallery import bulk, collections, compare, download, gallery, picture, trash
 from .money import limit_requests, usage
@@ -54,12 +55,13 @@ urlpatterns: list[URLPattern] = [
     path("trash/delete", trash.delete_permanently, name="delete-permanently"),
     path("usage/", usage.usage, name="usage"),
     path("usage/ask", limit_requests.ask, name="ask-for-more"),
-    path("usage/requests/<int:pk>/grant", limit_requests.grant, name="grant-more"),
-    path("usage/requests/<int:pk>/decline", limit_requests.decline, name="decline-more"),
     path("usage/read", usage.mark_read, name="mark-read"),
     path("settings/", preferences.preferences, name="settings"),
     path("settings/team/", setup.own_team, name="set-up-team"),
     path("settings/password/", password.ChangePassword.as_view(), name="account_change_password"),
+    path("admin/requests/", admin_limit_requests.requests, name="requests"),
+    path("admin/requests/<int:pk>/grant", admin_limit_requests.grant, name="grant-more"),
+    path("admin/requests/<int:pk>/decline", admin_limit_requests.decline, name="decline-more"),
     path("admin/people/", people.people, name="people"),
     path("admin/people/invite/<slug:kind>", people.invite, name="invite"),
     path("admin/people/invitations.csv", links.links_csv, name="invitations-csv"),

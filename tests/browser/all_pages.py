@@ -115,6 +115,7 @@ def all_pages() -> dict[str, str]:
         "audit log": "/admin/audit-log/",
         "audit log, filtered": "/admin/audit-log/?group=money&since=x",
         "queue": "/admin/queue/",
+        "requests": "/admin/requests/",
         "people": "/admin/people/",
         "person": f"/admin/people/{member.pk}/",
         "person, disabled": f"/admin/people/{disabled.pk}/",

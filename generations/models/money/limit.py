@@ -1,5 +1,6 @@
 """Limits: how much a person or the team may spend in a day or a month."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from django.db import connection, models
@@ -20,6 +21,12 @@ class LimitValues(NamedTuple):
 
     money_e4: int | None
     images: int | None
+
+
+def _with_kind(
+    is_team: bool, by_window: dict[str, LimitValues]
+) -> dict[tuple[bool, str], LimitValues]:
+    return {(is_team, window): values for window, values in by_window.items()}
 
 
 class LimitQuerySet(models.QuerySet["Limit"]):
@@ -43,6 +50,26 @@ class LimitQuerySet(models.QuerySet["Limit"]):
             (scope == Limit.Scope.TEAM, window): LimitValues(money_e4, images)
             for scope, window, money_e4, images in rows
         }
+
+    def in_force_of(
+        self, members: Sequence[Member]
+    ) -> dict[int | None, dict[tuple[bool, str], LimitValues]]:
+        """`in_force` of many members, by key, in one statement. None: the limits of the team."""
+        by_scope: dict[tuple[str, str, int | None], dict[str, LimitValues]] = {}
+        rows = self.filter(~Q(scope=Limit.Scope.MEMBER) | Q(member__in=members))
+        columns = ("scope", "role", "member_id", "window", "money_e4", "images")
+        for scope, role, member_id, window, *values in rows.order_by().values_list(*columns):
+            by_scope.setdefault((scope, role, member_id), {})[window] = LimitValues(*values)
+        team = by_scope.get((Limit.Scope.TEAM, "", None), {})
+        found: dict[int | None, dict[tuple[bool, str], LimitValues]] = {
+            None: _with_kind(True, team)
+        }
+        for member in members:
+            own = by_scope.get((Limit.Scope.DEFAULT, "", None), {})
+            own = own | by_scope.get((Limit.Scope.ROLE, member.role, None), {})
+            own = own | by_scope.get((Limit.Scope.MEMBER, "", member.pk), {})
+            found[member.pk] = _with_kind(False, own)
+        return found
 
     def put(
         self,

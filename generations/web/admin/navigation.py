@@ -43,7 +43,10 @@ GROUPS: tuple[tuple[str | Promise, tuple[Entry, ...]], ...] = (
     ),
     (
         _("People"),
-        (Entry(_("People"), "people", Action.MANAGE_PEOPLE, PEOPLE_PAGES),),
+        (
+            Entry(_("People"), "people", Action.MANAGE_PEOPLE, PEOPLE_PAGES),
+            Entry(_("Requests"), "requests", Action.MANAGE_MONEY),
+        ),
     ),
     (
         _("Money"),
@@ -97,4 +100,4 @@ def groups_for(request: HttpRequest) -> Iterator[tuple[Any, list[Entry]]]:
 
 
 def _counts() -> dict[str, int]:
-    return {"usage": LimitRequest.objects.open().count()}
+    return {"requests": LimitRequest.objects.open().count()}

@@ -14,13 +14,13 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from generations.models import Team
-from generations.models.money import Allowance, BudgetWarning, LimitRequest, Period, Window, ledger
+from generations.models.money import Allowance, BudgetWarning, Period, Window, ledger
 from generations.models.money.period import boundaries
 from generations.permissions import Action, may
 from generations.web.middleware.access import MemberRequest
 
 from .formats import format_money
-from .forms import DecisionForm, LimitRequestForm
+from .forms import LimitRequestForm
 from .notices import notices_of
 
 MAX_REQUESTS = 50
@@ -71,11 +71,6 @@ def usage_page(
         "own_requests": member.limit_requests.select_related("decided_by")[:MAX_REQUESTS],
         "may_ask": may(member, Action.ASK_FOR_MORE),
     }
-    if may(member, Action.MANAGE_MONEY):
-        waiting = LimitRequest.objects.open().select_related("person").order_by("pk")
-        context["waiting"] = [
-            (each, DecisionForm(auto_id=f"r{each.pk}-%s")) for each in waiting[:MAX_REQUESTS]
-        ]
     return render(request, "money/usage.html", context | extra, status=status)
 
 
