@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 from django.contrib.auth.models import AbstractUser, UserManager
 from django.core.exceptions import ValidationError
 from django.db import models, transaction
-from django.db.models import Q
+from django.db.models import F, Q
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext_lazy as _
@@ -143,14 +143,22 @@ class Member(AbstractUser):
 
     def change_access(
         self, by: "Member | None", *, role: str | None = None, is_active: bool | None = None
-    ) -> None:
-        """Change the role, or disable or enable this person. `by` None: from the command line.
+    ) -> tuple[str, bool]:
+        """Change the role, or disable or enable this person; return both as they were before.
 
-        Raises AccessError. Disabling ends all sessions, also for the time after enabling again.
+        `by` None: from the command line. Raises AccessError. Disabling ends all sessions, also for
+        the time after enabling again.
         """
         with transaction.atomic():
             self.role, self.is_active = self.check_access_change(by, role=role, is_active=is_active)
+            old = Member.objects.filter(pk=self.pk).values_list("role", "is_active").get()
             self.save(update_fields=ACCESS_COLUMNS)
+        return old
+
+    def end_all_sessions(self) -> None:
+        """Sign the person out everywhere."""
+        Member.objects.filter(pk=self.pk).update(sessions_version=F("sessions_version") + 1)
+        self.refresh_from_db(fields=["sessions_version"])
 
     def check_access_change(
         self, by: "Member | None", *, role: str | None = None, is_active: bool | None = None

@@ -116,13 +116,13 @@ def test_axe_finds_no_violation_in_forms_and_links_of_people(
     page = context.pages[0]
     found = {}
     page.goto("/admin/people/")
-    page.get_by_text("Invite many people").click()
+    page.get_by_text("Import names").click()
     found["many"] = violations(page)
-    page.get_by_label("Names or email addresses").fill(";")
+    page.get_by_label("Names or e-mail addresses").fill(";")
     page.get_by_role("button", name="Create links").click()
-    page.get_by_text("Paste names or email addresses first.").wait_for()
+    page.get_by_text("Paste names or e-mail addresses first.").wait_for()
     found["error"] = violations(page)
-    page.get_by_label("Names or email addresses").fill("Ada\nBo")
+    page.get_by_label("Names or e-mail addresses").fill("Ada\nBo")
     page.get_by_role("button", name="Create links").click()
     page.get_by_role("heading", name="2 links created").wait_for()
     found["links"] = violations(page)

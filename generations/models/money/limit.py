@@ -1,12 +1,13 @@
 """Limits: how much a person or the team may spend in a day or a month."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from django.db import connection, models
+from django.db import connection, models, transaction
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
+from generations.models.audit_entry import AuditAction, AuditEntry
 from generations.models.member import Member
 from generations.permissions import Role
 
@@ -71,6 +72,14 @@ class LimitQuerySet(models.QuerySet["Limit"]):
             found[member.pk] = _with_kind(False, own)
         return found
 
+    def without_own(self, member: Member) -> dict[str, LimitValues]:
+        """Return what would hold for this member without a limit of their own, by window."""
+        rows = self.filter(
+            Q(scope=Limit.Scope.DEFAULT) | Q(scope=Limit.Scope.ROLE, role=member.role)
+        )
+        # The default first, so that the limit of the role replaces it.
+        return {row.window: row.values for row in rows.order_by("scope")}
+
     def put(
         self,
         scope: "Limit.Scope",
@@ -78,17 +87,21 @@ class LimitQuerySet(models.QuerySet["Limit"]):
         *,
         role: str = "",
         member: Member | None = None,
+        by: Member | None = None,
         **values: object,
     ) -> None:
         """Set `money_e4`, `images` or both of one limit; what is not given stays.
 
-        None removes that part, and the limit if no part is left.
+        None removes that part, and the limit if no part is left. `by` None: from a command.
         """
-        row, _created = self.update_or_create(
-            scope=scope, window=window, role=role, member=member, defaults=values
-        )
-        if row.money_e4 is None and row.images is None:
-            row.delete()
+        with transaction.atomic():
+            key: dict[str, Any] = {"scope": scope, "window": window, "role": role, "member": member}
+            stored = self.select_for_update().filter(**key).first()
+            row, _created = self.update_or_create(**key, defaults={"by": by, **values})
+            before = stored.values if stored else LimitValues(None, None)
+            row.record_change(before, row.values, by)
+            if row.values == (None, None):
+                row.delete()
 
 
 class Limit(models.Model):
@@ -142,3 +155,19 @@ class Limit(models.Model):
     def __str__(self) -> str:
         whose = self.member or self.role or self.scope
         return f"{whose}, {self.window}"
+
+    @property
+    def values(self) -> LimitValues:
+        return LimitValues(self.money_e4, self.images)
+
+    def record_change(self, before: LimitValues, after: LimitValues, by: Member | None) -> None:
+        """Write a change to the audit log: on the person, or on the limit of many."""
+        if before != after:
+            window = {"window": str(self.window)}
+            AuditEntry.objects.record(
+                AuditAction.LIMIT_CHANGED,
+                by,
+                on=self.member or self,
+                before=window | before._asdict(),
+                after=window | after._asdict(),
+            )

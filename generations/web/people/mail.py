@@ -42,7 +42,7 @@ def mail_links(request: MemberRequest) -> HttpResponse:
     messages.info(request, ngettext("%d mail sent.", "%d mails sent.", len(sent)) % len(sent))
     unsent = [link for link in links if link not in sent]
     if not unsent:
-        return HttpResponseRedirect(reverse("people"), status=303)
+        return HttpResponseRedirect(reverse("invitations"), status=303)
     failed = with_address(unsent)
     if failed:
         messages.error(
