@@ -140,8 +140,10 @@ def remove_second_factor(member: Member, by: Member) -> bool:
 
 
 def end_sessions(member: Member, by: Member) -> None:
-    """Sign the person out everywhere. Raises AccessError."""
+    """Sign another person out everywhere. Raises AccessError."""
     by.check_may_give(member.role)
+    if by.pk == member.pk:
+        raise AccessError(_("You can end your own sessions in your settings."))
     with transaction.atomic():
         member.end_all_sessions()
         AuditEntry.objects.record(AuditAction.SESSIONS_ENDED, by, on=member)

@@ -130,7 +130,10 @@ def remove_second_factor(request: MemberRequest, pk: int) -> HttpResponse:
 @requires(Action.MANAGE_PEOPLE)
 def end_sessions(request: MemberRequest, pk: int) -> HttpResponse:
     member = _account(request, pk)
-    people.end_sessions(member, request.user)
+    try:
+        people.end_sessions(member, request.user)
+    except AccessError as error:
+        return person_page(request, member, error=error.reason, status=422)
     text = gettext("%(name)s is signed out everywhere, and can sign in again.")
     return done(request, member, text % {"name": member.name})
 
