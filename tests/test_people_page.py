@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from allauth.usersessions.models import UserSession
+from django.core.management import call_command
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -331,17 +332,15 @@ def test_each_changed_limit_is_recorded_with_before_and_after(
     assert (removed.before["money_e4"], removed.after["money_e4"]) == (600_000, None)
 
 
-def test_limit_of_the_team_is_recorded_from_the_command_and_from_djangos_admin(
+def test_limit_of_the_team_is_recorded_from_the_command_and_from_its_page(
     admin_client: Client, admin: Member
 ) -> None:
-    Limit.objects.put(Limit.Scope.TEAM, Window.MONTH, money_e4=1)
-    row = Limit.objects.get()
-    data = {"scope": "team", "window": "month", "money_e4": "5", "images": ""}
-    admin_client.post(f"/admin/generations/limit/{row.pk}/change/", data)
-    admin_client.post(f"/admin/generations/limit/{row.pk}/delete/", {"post": "yes"})
+    call_command("limit", "set", "--team", "--month-money", "1")
+    for amount in ("5", "5", ""):
+        admin_client.post("/admin/limits/team/", EMPTY | {"month_money": amount})
     found = entries(AuditAction.LIMIT_CHANGED)
     assert [each.by for each in found] == [None, admin, admin]
-    assert [each.after["money_e4"] for each in found] == [1, 50_000, None]
+    assert [each.after["money_e4"] for each in found] == [10_000, 50_000, None]
     assert [each.target_type for each in found] == ["limit"] * 3
 
 
