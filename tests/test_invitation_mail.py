@@ -33,10 +33,10 @@ def new_links(admin_client: Client) -> tuple[str, list[str]]:
 def test_links_with_an_address_are_mailed(admin_client: Client, mail_server: None) -> None:
     Team(name="Pear\nstudio").save()
     page, secrets = new_links(admin_client)
-    assert "Send 2 by mail" in page
+    assert "Send 2 by e-mail" in page
     addressed = secrets[:2]
     response: Any = admin_client.post("/admin/invitations/mail", {"secret": addressed}, follow=True)
-    assert "2 mails sent." in response.content.decode()
+    assert "2 e-mails sent." in response.content.decode()
     assert [each.to for each in mail.outbox] == [["ada@example.org"], ["bo@example.org"]]
     [first, second] = mail.outbox
     assert first.subject == "admin-of-tests invites you to Pear studio"
@@ -68,7 +68,7 @@ def test_links_that_were_not_mailed_are_shown_again(
     response = admin_client.post("/admin/invitations/mail", {"secret": [ada, bo, cy]})
     page = response.content.decode()
     assert response.status_code == 502
-    assert "1 mail sent." in page
+    assert "1 e-mail sent." in page
     assert "The mail server refused these addresses." in page
     assert ada in page
     assert bo not in page
@@ -77,7 +77,7 @@ def test_links_that_were_not_mailed_are_shown_again(
 
 def test_without_a_mail_server_nothing_is_offered(admin_client: Client) -> None:
     page, secrets = new_links(admin_client)
-    assert "by mail" not in page
+    assert "by e-mail" not in page
     response = admin_client.post("/admin/invitations/mail", {"secret": secrets})
     assert response.status_code == 404
 

@@ -192,7 +192,7 @@ def test_mailed_link_sets_a_new_password(client: Client, with_mail: None, owner:
     Member.objects.filter(pk=owner.pk).update(email="owner@team.example")
     assert f'href="{URL}"' in client.get("/accounts/login/").content.decode()
     answer = client.post(URL, {"name": "Owner@Team.example"})
-    assert "Check your mail" in answer.content.decode()
+    assert "Check your e-mail" in answer.content.decode()
     [message] = mail.outbox
     assert message.to == ["owner@team.example"]
     found = re.search(r"http://localhost:8000(/accounts/reset/\S+)", str(message.body))

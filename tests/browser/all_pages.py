@@ -65,6 +65,16 @@ def populate() -> Member:
     LimitRequest.objects.create(
         person=make_member("ask"), amount_e4=50_000, reason=HOSTILE[0][:300]
     )
+    LimitRequest.objects.create(
+        person=admin,
+        images=20,
+        granted_images=40,
+        reason=HOSTILE[1],
+        decision=LimitRequest.Decision.GRANTED,
+        decided_by=admin,
+        decided_at=timezone.now(),
+        until=timezone.now() + timedelta(days=3),
+    )
     UpstreamGate.for_engine().pause(admin, HOSTILE[0][:60])
     make_member(HOSTILE[0][:150], is_active=False, role=Role.VIEWER)
     terms = InvitationTerms(Role.MEMBER, timezone.now() + timedelta(days=7), max_uses=5)

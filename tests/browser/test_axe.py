@@ -202,7 +202,7 @@ def test_axe_finds_no_violation_before_signing_in(
     check("forgotten")
     page.get_by_label("User name or e-mail address").fill("nobody")
     page.get_by_role("button", name="Send link").click()
-    page.get_by_text("Check your mail").wait_for()
+    page.get_by_text("Check your e-mail").wait_for()
     check("link sent")
     page.goto("/accounts/reset/MQ/x/")
     check("link that no longer works")

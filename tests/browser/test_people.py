@@ -164,6 +164,8 @@ def test_limit_is_raised_in_the_row_of_the_person(device: Device, limited: Membe
     form = page.get_by_role("form", name="Limits of owner")
     month = form.get_by_label("Money a month")
     expect(month).to_have_value("60")
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert form.evaluate("each => each.getBoundingClientRect().right <= innerWidth")
     month.fill("nonsense")
     form.get_by_role("button", name="Save").click()
     expect(form.locator(".error")).to_be_visible()
