@@ -125,8 +125,7 @@ def create_reset_link(member: Member, by: Member) -> str:
     by.check_may_give(member.role)
     if not member.is_active:
         raise AccessError(_("This person is disabled. Enable the account first."))
-    AuditEntry.objects.record(AuditAction.RESET_LINK_CREATED, by, on=member)
-    return password_reset.reset_path(member)
+    return password_reset.create_link(member, by)
 
 
 @transaction.atomic

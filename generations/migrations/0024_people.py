@@ -13,7 +13,7 @@ def grant_what_was_asked_for(apps, schema_editor):
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('generations', '0022_audit_log'),
+        ('generations', '0029_audit_triggers'),
     ]
 
     operations = [

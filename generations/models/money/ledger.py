@@ -378,7 +378,7 @@ def decline(request: LimitRequest, by: Member) -> bool:
 def _record(action: AuditAction, request: LimitRequest, by: Member, after: dict[str, Any]) -> None:
     """Write the decision to the audit log, beside what was asked for."""
     asked = {"money_e4": request.amount_e4, "images": request.images}
-    AuditEntry.objects.record(action, by, on=request.person, before={"asked": asked}, after=after)
+    AuditEntry.objects.record(action, by, on=request.person, before=asked, after=after)
 
 
 def _grant_to(period: Period, request: LimitRequest) -> None:

@@ -163,11 +163,13 @@ class Limit(models.Model):
     def record_change(self, before: LimitValues, after: LimitValues, by: Member | None) -> None:
         """Write a change to the audit log: on the person, or on the limit of many."""
         if before != after:
-            window = {"window": str(self.window)}
+            which = {"window": str(self.window)}
+            if self.member is None:
+                which |= {"scope": str(self.scope), "role": str(self.role)}
             AuditEntry.objects.record(
                 AuditAction.LIMIT_CHANGED,
                 by,
                 on=self.member or self,
-                before=window | before._asdict(),
-                after=window | after._asdict(),
+                before=which | before._asdict(),
+                after=which | after._asdict(),
             )
