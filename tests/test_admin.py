@@ -6,13 +6,11 @@ from django.utils import timezone
 
 from generations.models import Collection, Member, Status, Tag, Team, UpstreamGate
 from generations.models.money import Price
-from generations.permissions import Role
 from tests.builders import make_generation
 
 pytestmark = pytest.mark.django_db
 
 LISTS = (
-    "generations/member",
     "generations/generation",
     "generations/picture",
     "generations/upstreamgate",
@@ -47,14 +45,6 @@ def test_generation_page_shows_the_last_response_and_is_read_only(admin_client: 
     address = f"/admin/generations/generation/{row.pk}/change/"
     assert b"Image pixel" in admin_client.get(address).content
     assert admin_client.post(address, {"status": "succeeded"}).status_code == 403
-
-
-def test_admins_cannot_demote_or_disable_themselves(admin_client: Client, admin: Member) -> None:
-    address = f"/admin/generations/member/{admin.pk}/change/"
-    admin_client.post(address, {"username": admin.username, "role": "member"})
-    admin.refresh_from_db()
-    assert admin.role == Role.ADMIN
-    assert admin.is_active
 
 
 def test_resume_ends_a_hold_and_a_silence(admin_client: Client) -> None:

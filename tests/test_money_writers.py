@@ -38,6 +38,8 @@ WRITERS = {
     "generations/operations/prices.py: put": "Price",
     "generations/setup/team.py: _set_price": "Price",
     "generations/setup/team.py: _store": "Limit",
+    "generations/web/admin/limits.py: set_limit": "Limit",
+    "generations/web/people/forms.py: save": "Limit",
 }
 # Models in the admin, whose pages write. Those of periods and entries are read-only.
 ADMIN = "generations/admin/money.py: "

@@ -9,7 +9,7 @@ from allauth.socialaccount.models import SocialAccount
 from django.test import Client
 from pytest_django import Settings
 
-from generations.models import Member
+from generations.models import AuditAction, AuditEntry, Member
 from generations.permissions import Role
 from generations.web.account.open_id import OpenIdAdapter
 from tests.builders import PASSWORD, make_member
@@ -177,6 +177,12 @@ def test_role_follows_the_groups_at_each_sign_in(
     provider.sign_in(Client())
     member = Member.objects.get()
     assert (member.role, member.is_staff, member.is_superuser) == (Role.MEMBER, False, False)
+    joined, changed = AuditEntry.objects.filter(
+        action__in=(AuditAction.JOINED, AuditAction.ROLE_CHANGED)
+    ).order_by("pk")
+    assert (joined.action, joined.after) == (AuditAction.JOINED, {"role": "admin"})
+    assert (changed.action, changed.by) == (AuditAction.ROLE_CHANGED, None)
+    assert (changed.before, changed.after) == ({"role": "admin"}, {"role": "member"})
     provider.person["groups"] = []
     assert provider.sign_in(Client()).status_code == 403
 

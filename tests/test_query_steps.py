@@ -58,7 +58,8 @@ NO_PAGES = {
     "account_logout", "action", "arrange", "bulk", "delete-collection", "delete-permanently",
     "download", "enter-task-id", "resume-queue", "ask-for-more", "grant-more", "decline-more",
     "mark-read", "invite", "invitations-csv", "enable-person", "revoke-invitation",
-    "mail-invitations", "set-limit", "audit-log-csv", "usage-csv", "use-similar",
+    "mail-invitations", "change-details", "end-sessions", "set-limit", "audit-log-csv",
+    "usage-csv", "use-similar",
     # Without a query of their own, or only for visitors who are not signed in.
     # Before the team has finished rows; their queries are about the team alone.
     "setup", "setup-restart", "set-up-team",
@@ -336,7 +337,7 @@ def pages_of_admins(base: Base) -> list[str]:
     """Not the search of the admin: it looks for any part of a text, and so reads every row."""
     lists = [
         "generation/", "generation/?p=2", "generation/?o=-7", "generation/?status=failed",
-        "picture/", "picture/?p=2", "picture/?not_stored=1", "member/", "tag/", "collection/",
+        "picture/", "picture/?p=2", "picture/?not_stored=1", "tag/", "collection/",
         "upstreamgate/", "price/", "ledgerentry/", "period/", "limitrequest/",
         "team/",
     ]  # fmt: skip
@@ -349,11 +350,16 @@ def pages_of_admins(base: Base) -> list[str]:
 def pages_of_people(base: Base) -> dict[str, list[str]]:
     person = f"/admin/people/{base.collector.pk}/"
     return {
-        "people": ["/admin/people/"],
+        "people": ["/admin/people/", "/admin/people/?show=over", "/admin/people/?q=an"],
+        "requests": ["/admin/requests/"],
         "overview": ["/admin/"],
         "limits": ["/admin/limits/"],
         "audit-log": [f"/admin/audit-log/{query}" for query in _audit_queries(base)],
         "person": [person],
+        "person-limits": [f"{person}limits/"],
+        "create-reset-link": [f"{person}reset-link/"],
+        "remove-second-factor": [f"{person}remove-second-factor/"],
+        "invitations": ["/admin/invitations/", "/admin/invitations/?show=ended"],
         "disable-person": [f"{person}disable/"],
         "hand-over": [f"{person}hand-over/"],
     }

@@ -24,7 +24,7 @@ UNREADABLE_CHARSETS = [
     *("charset=base64", "charset=rot13", "charset=idna"),
     *("charset*=nonsense''x", "charset*=utf-8''%00"),
 ]
-PAGES = ["/", "/settings/", "/admin/generations/member/add/", "/accounts/login/", "/nowhere"]
+PAGES = ["/", "/settings/", "/admin/generations/tag/add/", "/accounts/login/", "/nowhere"]
 BROKEN_MULTIPART = [
     "multipart/form-data",
     "multipart/form-data; boundary=",

@@ -157,14 +157,14 @@ def _set_up_app(lan: Visitor, password: str) -> None:
 
 def _invite(installation: Installation, admin: Visitor, evidence: Evidence) -> None:
     """Create a link, download it as CSV, revoke it and follow it."""
-    page = admin.post("/admin/people/invite/one", **one_link())
+    page = admin.post("/admin/invitations/new/one", **one_link())
     [secret] = set(re.findall(r"/invitations/([\w-]{20,})/", page.text))
     SECRETS["the secret of an invitation"].value = secret
-    assert secret in admin.post("/admin/people/invitations.csv", secret=secret).text
+    assert secret in admin.post("/admin/invitations/links.csv", secret=secret).text
     stranger = Visitor(installation.url)
     assert stranger.get(f"/invitations/{secret}/").status_code == 200
     [row] = installation.rows("SELECT id FROM generations_invitation")
-    admin.post(f"/admin/people/invitations/{row['id']}/revoke")
+    admin.post(f"/admin/invitations/{row['id']}/revoke")
     gone = stranger.get(f"/invitations/{secret}/")
     assert gone.status_code >= 400
     evidence.add("page of a revoked invitation", gone.content)
@@ -173,7 +173,7 @@ def _invite(installation: Installation, admin: Visitor, evidence: Evidence) -> N
 def _reset_password(installation: Installation, admin: Visitor, evidence: Evidence) -> None:
     """Create a link, follow it twice, and sign in with the new password."""
     [row] = installation.rows("SELECT id FROM generations_member WHERE username = 'lan'")
-    page = admin.post(f"/admin/generations/member/{row['id']}/reset-link/")
+    page = admin.post(f"/admin/people/{row['id']}/reset-link/")
     [(path, token)] = set(re.findall(r"(/accounts/reset/[^/<]+/([^/<]+)/)", page.text))
     SECRETS["the token of a reset link"].value = token
     stranger = Visitor(installation.url)
@@ -233,7 +233,7 @@ def _answered(installation: Installation) -> int:
 
 SEARCHES = (
     "/gallery/?q=zirconqua", "/history/?q=zirconqua", "/admin/generations/generation/?q=zirconqua",
-    "/admin/generations/picture/?q=zirconqua", "/admin/generations/member/?q=lan",
+    "/admin/generations/picture/?q=zirconqua", "/admin/people/?q=lan",
     "/admin/audit-log/?text=lan", "/admin/audit-log/?group=sign-ins",
 )  # fmt: skip
 LISTS = ("/admin/generations/", "/admin/django_q/", "/admin/sites/")

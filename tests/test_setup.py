@@ -411,7 +411,7 @@ def test_refused_key_is_said_beside_the_field_and_not_sent_back(
     assert response.status_code == 422
     assert "The gateway refused this key." in error_beside(page, "api_key")
     assert "sk-another-key" not in page
-    assert "Enter it again" in page
+    assert "Enter the key again" in page
     assert not key_file(settings).exists()
     assert not Member.objects.exists()
 

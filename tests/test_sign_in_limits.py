@@ -135,7 +135,7 @@ def test_limit_is_exact_over_parallel_tries() -> None:
 def test_admin_has_no_sign_in_page_of_its_own(
     client: Client, admin: Member, owner_client: Client
 ) -> None:
-    response = client.get("/admin/login/?next=/admin/generations/member/", follow=True)
+    response = client.get("/admin/login/?next=/admin/generations/tag/", follow=True)
     assert response.templates[0].name == "account/login.html"
     data = {
         "username": admin.username,
@@ -143,7 +143,7 @@ def test_admin_has_no_sign_in_page_of_its_own(
         "next": response.context["redirect_field_value"],
     }
     signed_in = client.post("/accounts/login/", data, follow=True)
-    assert signed_in.redirect_chain[-1] == ("/admin/generations/member/", 302)
+    assert signed_in.redirect_chain[-1] == ("/admin/generations/tag/", 302)
     assert owner_client.get("/admin/login/").status_code == 403
     assert client_for(admin).get("/admin/login/?next=//evil.example/")["Location"] == "/admin/"
 

@@ -91,8 +91,9 @@ VISITS: dict[str, list[Visit]] = {
     "usage": [Visit("/usage/", SIGNED_IN)],
     "usage-csv": [post("/usage/usage.csv", SIGNED_IN)],
     "ask-for-more": [post("/usage/ask", MAKERS, amount="1", reason="a poster")],
-    "grant-more": [post("/usage/requests/{request}/grant", ADMINS)],
-    "decline-more": [post("/usage/requests/{request}/decline", ADMINS)],
+    "requests": [Visit("/admin/requests/", ADMINS)],
+    "grant-more": [post("/admin/requests/{request}/grant", ADMINS)],
+    "decline-more": [post("/admin/requests/{request}/decline", ADMINS)],
     "mark-read": [post("/usage/read", SIGNED_IN)],
     "settings": [Visit("/settings/", SIGNED_IN), post("/settings/", SIGNED_IN)],
     "account_change_password": [Visit("/settings/password/", SIGNED_IN)],
@@ -118,13 +119,32 @@ VISITS: dict[str, list[Visit]] = {
     "mfa_authenticate": [Visit("/accounts/second-factor/", OPEN)],
     "reset-password": [Visit("/accounts/reset/MQ/unknown/", OPEN)],
     "people": [Visit("/admin/people/", ADMINS)],
-    "invite": [post("/admin/people/invite/one", ADMINS)],
-    "invitations-csv": [post("/admin/people/invitations.csv", ADMINS)],
-    "mail-invitations": [
-        Visit("/admin/people/invitations/mail", frozenset(), "post")
-    ],  # no mail server
-    "revoke-invitation": [post("/admin/people/invitations/{invitation}/revoke", ADMINS)],
+    "invite": [post("/admin/invitations/new/one", ADMINS)],
+    "invitations-csv": [post("/admin/invitations/links.csv", ADMINS)],
+    "mail-invitations": [Visit("/admin/invitations/mail", frozenset(), "post")],  # no mail server
+    "revoke-invitation": [post("/admin/invitations/{invitation}/revoke", ADMINS)],
     "person": [Visit("/admin/people/{member}/", ADMINS), post("/admin/people/{member}/", ADMINS)],
+    "change-details": [post("/admin/people/{member}/details", ADMINS)],
+    "person-limits": [
+        Visit("/admin/people/{member}/limits/", ADMINS),
+        post("/admin/people/{member}/limits/", ADMINS),
+    ],
+    "create-reset-link": [
+        Visit("/admin/people/{member}/reset-link/", ADMINS),
+        post("/admin/people/{member}/reset-link/", ADMINS),
+        Visit("/admin/people/{owner}/reset-link/", frozenset({"owner"})),
+        post("/admin/people/{owner}/reset-link/", frozenset({"owner"})),
+    ],
+    "remove-second-factor": [
+        Visit("/admin/people/{member}/remove-second-factor/", ADMINS),
+        post("/admin/people/{member}/remove-second-factor/", ADMINS),
+        post("/admin/people/{owner}/remove-second-factor/", frozenset({"owner"})),
+    ],
+    "end-sessions": [
+        post("/admin/people/{other}/end-sessions", ADMINS),
+        post("/admin/people/{owner}/end-sessions", frozenset({"owner"})),
+    ],
+    "invitations": [Visit("/admin/invitations/", ADMINS)],
     "disable-person": [
         Visit("/admin/people/{member}/disable/", ADMINS),
         post("/admin/people/{member}/disable/", ADMINS),
@@ -230,8 +250,6 @@ def admin_urls() -> Iterator[str]:
         base = f"/admin/{each._meta.app_label}/{each._meta.model_name}/"
         yield from (base, f"{base}add/", *(f"{base}1/{page}/" for page in ADMIN_PAGES))
     yield "/admin/generations/"
-    for page in ("password", "reset-link", "remove-second-factor"):
-        yield f"/admin/generations/member/1/{page}/"
 
 
 ADMIN_PAGES = ("change", "delete", "history")

@@ -87,7 +87,7 @@ class PriceAdmin(MoneyAdmin):
 
 @admin.register(LimitRequest)
 class LimitRequestAdmin(ReadOnlyMixin, MoneyAdmin):
-    """Admins decide on the usage page."""
+    """Admins decide on the page Requests of the admin."""
 
     list_display = ("person", "amount", "images", "reason", "created_at", "decision", "decided_by")
     list_filter = ("decision",)

@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy as _
 
 from generations.permissions import PERMISSIONS, Action, Role
 
+from .audit_entry import AuditAction, AuditEntry
 from .member import Member
 from .money import Limit, Window
 
@@ -66,9 +67,18 @@ class InvitationQuerySet(models.QuerySet["Invitation"]):
     def with_secret(self, secret: str) -> "InvitationQuerySet":
         return self.filter(secret_sha256=hash_of(secret))
 
-    def revoke(self) -> int:
-        """End these invitations. Return how many were open."""
-        return self.open().update(revoked_at=timezone.now())
+    def revoke(self, by: Member | None) -> int:
+        """End these invitations. Return how many were open. `by` None: from a command."""
+        with transaction.atomic():
+            rows = list(self.open().select_for_update(no_key=True))
+            Invitation.objects.filter(pk__in=[row.pk for row in rows]).update(
+                revoked_at=timezone.now()
+            )
+            for row in rows:
+                AuditEntry.objects.record(
+                    AuditAction.INVITATION_REVOKED, by, on=row, label=row.made_for
+                )
+        return len(rows)
 
     def invite(
         self,
@@ -101,6 +111,7 @@ class InvitationQuerySet(models.QuerySet["Invitation"]):
         try:
             with transaction.atomic():
                 created = self.bulk_create(rows)
+                _record_invited(created, terms, by)
         except IntegrityError:
             if self.filter(batch=batch).exists():
                 raise AlreadyInvited from None
@@ -124,12 +135,37 @@ class InvitationQuerySet(models.QuerySet["Invitation"]):
                 member.role = invitation.role
                 member.save(force_insert=True)
                 invitation.members.add(member)
+                AuditEntry.objects.record(
+                    AuditAction.JOINED,
+                    member,
+                    on=member,
+                    after={"role": member.role},
+                    note=f"with {invitation}, created by {invitation.created_by}",
+                )
                 invitation.set_limit_of(member)
         except IntegrityError:
             if Member.objects.filter(username=member.username).exists():
                 raise NameTaken from None
             raise
         return invitation
+
+
+def _record_invited(created: Sequence["Invitation"], terms: InvitationTerms, by: Member) -> None:
+    """Write one entry for all invitations of a form."""
+    names = ", ".join(row.made_for for row in created if row.made_for)
+    AuditEntry.objects.record(
+        AuditAction.INVITED,
+        by,
+        on=created[0],
+        label=names,
+        after={
+            "invitations": len(created),
+            "role": terms.role,
+            "people_each": terms.max_uses,
+            "month_money_e4": terms.month_money_e4,
+            "expires_at": terms.expires_at.isoformat(timespec="minutes"),
+        },
+    )
 
 
 class Invitation(models.Model):
@@ -164,6 +200,7 @@ class Invitation(models.Model):
 
     class Meta:
         ordering = ["-pk"]
+        indexes = [models.Index(fields=["expires_at"], name="invitation_expires_idx")]
         constraints = [
             models.CheckConstraint(
                 name="invitation_uses_check", condition=Q(uses__lte=F("max_uses"))

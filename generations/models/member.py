@@ -5,13 +5,15 @@ from typing import Any, ClassVar
 from django.contrib.auth.models import AbstractUser, UserManager
 from django.core.exceptions import ValidationError
 from django.db import models, transaction
-from django.db.models import Q
+from django.db.models import F, Q
+from django.utils import timezone
 from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext_lazy as _
 
 from generations.permissions import PERMISSIONS, Action, Role, may
 
 ACCESS_COLUMNS = frozenset({"role", "is_active"})
+DERIVED_COLUMNS = frozenset({"is_staff", "is_superuser", "sessions_version", "disabled_at"})
 
 
 class AccessError(ValidationError):
@@ -97,6 +99,7 @@ class Member(AbstractUser):
     submit_not_before = models.DateTimeField(
         null=True, blank=True, editable=False, help_text=_("Set after several of these.")
     )
+    disabled_at = models.DateTimeField(null=True, blank=True, editable=False)
     sessions_version = models.PositiveIntegerField(
         default=0, editable=False, help_text=_("Increases when all sessions of the member end.")
     )
@@ -140,14 +143,22 @@ class Member(AbstractUser):
 
     def change_access(
         self, by: "Member | None", *, role: str | None = None, is_active: bool | None = None
-    ) -> None:
-        """Change the role, or disable or enable this person. `by` None: from the command line.
+    ) -> tuple[str, bool]:
+        """Change the role, or disable or enable this person; return both as they were before.
 
-        Raises AccessError. Disabling ends all sessions, also for the time after enabling again.
+        `by` None: from the command line. Raises AccessError. Disabling ends all sessions, also for
+        the time after enabling again.
         """
         with transaction.atomic():
             self.role, self.is_active = self.check_access_change(by, role=role, is_active=is_active)
+            old = Member.objects.filter(pk=self.pk).values_list("role", "is_active").get()
             self.save(update_fields=ACCESS_COLUMNS)
+        return old
+
+    def end_all_sessions(self) -> None:
+        """Sign the person out everywhere."""
+        Member.objects.filter(pk=self.pk).update(sessions_version=F("sessions_version") + 1)
+        self.refresh_from_db(fields=["sessions_version"])
 
     def check_access_change(
         self, by: "Member | None", *, role: str | None = None, is_active: bool | None = None
@@ -187,13 +198,15 @@ class Member(AbstractUser):
             super().save(*args, **options)
             return
         if columns is not None:
-            options["update_fields"] = {*columns, "is_staff", "is_superuser", "sessions_version"}
+            options["update_fields"] = {*columns, *DERIVED_COLUMNS}
         with transaction.atomic():
             locked = self._lock_for_access_change()
             if stored := locked.get(self.pk):
                 _check_an_owner_stays(locked, stored, self.role, self.is_active)
                 has_left = stored.is_active and not self.is_active
                 self.sessions_version = stored.sessions_version + has_left
+                since = timezone.now() if has_left else stored.disabled_at
+                self.disabled_at = None if self.is_active else since
             super().save(*args, **options)
 
     def delete(self, *args: Any, **options: Any) -> tuple[int, dict[str, int]]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from django.db import transaction
 
@@ -63,12 +64,9 @@ def change(whose: Whose, changes: Iterable[Change]) -> Limits:
     """Set these values, all or none; other values stay. Return the limits after that."""
     with transaction.atomic():
         for each in changes:
+            values: dict[str, Any] = {each.column: each.value}
             Limit.objects.put(
-                whose.scope,
-                each.window,
-                role=whose.role,
-                member=whose.member,
-                **{each.column: each.value},
+                whose.scope, each.window, role=whose.role, member=whose.member, **values
             )
     rows = Limit.objects.filter(scope=whose.scope, role=whose.role, member=whose.member)
     return {row.window: row for row in rows}

@@ -40,6 +40,7 @@ def add(username: str, role: str, password: str) -> Member:
     try:
         with transaction.atomic():
             member.save(force_insert=True)
+            people.record_joined(member, "added by a command")
     except IntegrityError:
         raise _exists(member.username) from None
     return member

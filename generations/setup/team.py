@@ -68,6 +68,9 @@ def create_owner(owner: Member, setup: TeamSetup) -> None:
             raise AlreadySetUp
         owner.role = Role.OWNER
         owner.save()
+        AuditEntry.objects.record(
+            AuditAction.JOINED, owner, on=owner, after={"role": owner.role}, note="the first start"
+        )
         _store(team, setup, owner)
     logger.info("%s set up the team and is its owner", owner)
     with suppress(OSError):  # the page is closed anyway, and the next start tries again

@@ -3,8 +3,9 @@
 from django import template
 
 from generations.web.money.formats import format_money
-from generations.web.money.notices import request_text
+from generations.web.money.notices import granted_text, request_text
 
 register = template.Library()
 register.filter("money", format_money)
 register.filter("request_text", request_text)
+register.filter("granted_text", granted_text)

@@ -32,6 +32,29 @@ def limits(request: MemberRequest, rest: str = "") -> HttpResponsePermanentRedir
     return _redirect(request, "limits")
 
 
+def invite(request: MemberRequest, kind: str) -> HttpResponsePermanentRedirect:
+    return _redirect(request, reverse("invite", args=(kind,)))
+
+
+def invitations(request: MemberRequest, rest: str = "") -> HttpResponsePermanentRedirect:
+    return _redirect(request, reverse("invitations") + rest)
+
+
+def admin_member(
+    request: MemberRequest, rest: str = "", pk: int | None = None
+) -> HttpResponsePermanentRedirect:
+    """Django's own admin pages of people. What they showed is on the page of the person."""
+    return _redirect(request, reverse("person", args=(pk,)) if pk else "people")
+
+
+def admin_add_member(request: MemberRequest) -> HttpResponsePermanentRedirect:
+    return _redirect(request, "invitations")
+
+
+def decide_request(request: MemberRequest, pk: int, decision: str) -> HttpResponsePermanentRedirect:
+    return _redirect(request, reverse(decision, args=(pk,)))
+
+
 def admin_upstream_gate(request: MemberRequest, rest: str = "") -> HttpResponsePermanentRedirect:
     """The admin pages of the model that was called Line."""
     return _redirect(request, resolve_url("admin:generations_upstreamgate_changelist") + rest)
@@ -77,8 +100,17 @@ urlpatterns: list[URLPattern] = [
     path("people/<path:rest>", people),
     path("admin/generations/limit/", limits),
     path("admin/generations/limit/<path:rest>", limits),
+    path("admin/people/invite/<slug:kind>", invite),
+    path("admin/people/invitations.csv", invitations, {"rest": "links.csv"}),
+    path("admin/people/invitations/<path:rest>", invitations),
+    path("admin/generations/member/", admin_member),
+    path("admin/generations/member/add/", admin_add_member),
+    path("admin/generations/member/<int:pk>/", admin_member),
+    path("admin/generations/member/<int:pk>/<path:rest>", admin_member),
     path("admin/generations/line/", admin_upstream_gate),
     path("admin/generations/line/<path:rest>", admin_upstream_gate),
+    path("usage/requests/<int:pk>/grant", decide_request, {"decision": "grant-more"}),
+    path("usage/requests/<int:pk>/decline", decide_request, {"decision": "decline-more"}),
     path("alike", similar),
     path("pictures/do/<slug:action>", bulk),
     path("generations/<int:pk>/vary/", variations),

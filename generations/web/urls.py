@@ -15,10 +15,12 @@ from .account import (
     sign_in,
 )
 from .admin import audit_log, limits, overview
+from .admin import limit_requests as admin_limit_requests
 from .cards import actions, changes, generation_page
 from .gallery import bulk, collections, compare, download, gallery, picture, trash
 from .money import limit_requests, usage
-from .people import accept, links, mail, people, person
+from .people import accept, access, invitations, links, mail, people, person
+from .people import limits as person_limits
 from .setup import pages as setup
 from .studio import prompt_history, reuse, similar, studio
 
@@ -56,21 +58,32 @@ urlpatterns: list[URLPattern] = [
     path("usage/", usage.usage, name="usage"),
     path("usage/usage.csv", usage.usage_csv, name="usage-csv"),
     path("usage/ask", limit_requests.ask, name="ask-for-more"),
-    path("usage/requests/<int:pk>/grant", limit_requests.grant, name="grant-more"),
-    path("usage/requests/<int:pk>/decline", limit_requests.decline, name="decline-more"),
     path("usage/read", usage.mark_read, name="mark-read"),
     path("settings/", preferences.preferences, name="settings"),
     path("settings/team/", setup.own_team, name="set-up-team"),
     path("settings/password/", password.ChangePassword.as_view(), name="account_change_password"),
+    path("admin/requests/", admin_limit_requests.requests, name="requests"),
+    path("admin/requests/<int:pk>/grant", admin_limit_requests.grant, name="grant-more"),
+    path("admin/requests/<int:pk>/decline", admin_limit_requests.decline, name="decline-more"),
     path("admin/people/", people.people, name="people"),
-    path("admin/people/invite/<slug:kind>", people.invite, name="invite"),
-    path("admin/people/invitations.csv", links.links_csv, name="invitations-csv"),
-    path("admin/people/invitations/mail", mail.mail_links, name="mail-invitations"),
-    path("admin/people/invitations/<int:pk>/revoke", people.revoke, name="revoke-invitation"),
     path("admin/people/<int:pk>/", person.person, name="person"),
-    path("admin/people/<int:pk>/disable/", person.disable, name="disable-person"),
-    path("admin/people/<int:pk>/enable", person.enable, name="enable-person"),
-    path("admin/people/<int:pk>/hand-over/", person.hand_over, name="hand-over"),
+    path("admin/people/<int:pk>/details", person.change_details, name="change-details"),
+    path("admin/people/<int:pk>/limits/", person_limits.limits, name="person-limits"),
+    path("admin/people/<int:pk>/disable/", access.disable, name="disable-person"),
+    path("admin/people/<int:pk>/enable", access.enable, name="enable-person"),
+    path("admin/people/<int:pk>/hand-over/", access.hand_over, name="hand-over"),
+    path("admin/people/<int:pk>/reset-link/", access.reset_link, name="create-reset-link"),
+    path("admin/people/<int:pk>/end-sessions", access.end_sessions, name="end-sessions"),
+    path(
+        "admin/people/<int:pk>/remove-second-factor/",
+        access.remove_second_factor,
+        name="remove-second-factor",
+    ),
+    path("admin/invitations/", invitations.invitations, name="invitations"),
+    path("admin/invitations/new/<slug:kind>", invitations.invite, name="invite"),
+    path("admin/invitations/links.csv", links.links_csv, name="invitations-csv"),
+    path("admin/invitations/mail", mail.mail_links, name="mail-invitations"),
+    path("admin/invitations/<int:pk>/revoke", invitations.revoke, name="revoke-invitation"),
     path("invitations/<str:secret>/", accept.accept, name="invitation"),
     path("settings/confirm/", confirm.Confirm.as_view(), name="account_reauthenticate"),
     path("settings/sessions/", sessions.sessions, name="usersessions_list"),

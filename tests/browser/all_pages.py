@@ -67,6 +67,16 @@ def populate() -> Member:
         person=make_member("ask"), amount_e4=50_000, reason=HOSTILE[0][:300]
     )
     _spend(admin)
+    LimitRequest.objects.create(
+        person=admin,
+        images=20,
+        granted_images=40,
+        reason=HOSTILE[1],
+        decision=LimitRequest.Decision.GRANTED,
+        decided_by=admin,
+        decided_at=timezone.now(),
+        until=timezone.now() + timedelta(days=3),
+    )
     UpstreamGate.for_engine().pause(admin, HOSTILE[0][:60])
     make_member(HOSTILE[0][:150], is_active=False, role=Role.VIEWER)
     terms = InvitationTerms(Role.MEMBER, timezone.now() + timedelta(days=7), max_uses=5)
@@ -136,10 +146,16 @@ def all_pages() -> dict[str, str]:
         "audit log": "/admin/audit-log/",
         "audit log, filtered": "/admin/audit-log/?group=money&since=x",
         "queue": "/admin/queue/",
+        "requests": "/admin/requests/",
         "people": "/admin/people/",
         "person": f"/admin/people/{member.pk}/",
         "person, disabled": f"/admin/people/{disabled.pk}/",
         "disable a person": f"/admin/people/{member.pk}/disable/",
+        "limits of a person": f"/admin/people/{member.pk}/limits/",
+        "password reset link": f"/admin/people/{member.pk}/reset-link/",
+        "remove second factor": f"/admin/people/{member.pk}/remove-second-factor/",
+        "invitations": "/admin/invitations/",
+        "invitations, form": "/admin/invitations/?open=many",
         "hand over": f"/admin/people/{disabled.pk}/hand-over/",
         "invitation that does not work": "/invitations/unknown/",
         "generation": f"/generations/{first.generation_id}/",

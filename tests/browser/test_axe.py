@@ -115,14 +115,14 @@ def test_axe_finds_no_violation_in_forms_and_links_of_people(
 ) -> None:
     page = context.pages[0]
     found = {}
-    page.goto("/admin/people/")
-    page.get_by_text("Invite many people").click()
+    page.goto("/admin/invitations/")
+    page.get_by_text("Import names").click()
     found["many"] = violations(page)
-    page.get_by_label("Names or email addresses").fill(";")
+    page.get_by_label("Names or e-mail addresses").fill(";")
     page.get_by_role("button", name="Create links").click()
-    page.get_by_text("Paste names or email addresses first.").wait_for()
+    page.get_by_text("Paste names or e-mail addresses first.").wait_for()
     found["error"] = violations(page)
-    page.get_by_label("Names or email addresses").fill("Ada\nBo")
+    page.get_by_label("Names or e-mail addresses").fill("Ada\nBo")
     page.get_by_role("button", name="Create links").click()
     page.get_by_role("heading", name="2 links created").wait_for()
     found["links"] = violations(page)
@@ -202,7 +202,7 @@ def test_axe_finds_no_violation_before_signing_in(
     check("forgotten")
     page.get_by_label("User name or e-mail address").fill("nobody")
     page.get_by_role("button", name="Send link").click()
-    page.get_by_text("Check your mail").wait_for()
+    page.get_by_text("Check your e-mail").wait_for()
     check("link sent")
     page.goto("/accounts/reset/MQ/x/")
     check("link that no longer works")

@@ -9,6 +9,7 @@ from pytest_django import Settings
 from pytest_django.live_server_helper import LiveServer
 
 from generations.models import Generation, Member, Status
+from generations.models.money import Limit, LimitRequest, Window
 from generations.permissions import Role
 from tests.browser.conftest import DESKTOP, sign_in
 from tests.builders import make_admin, make_generation
@@ -72,7 +73,7 @@ def test_invite_to_the_new_members_studio_and_out_again(device: Device) -> None:
     boss = device.new_context()
     sign_in(boss, admin)
     page = open_people(boss)
-    page.get_by_text("Create a link", exact=True).click()
+    page.get_by_role("link", name="Invite people").click()
     page.get_by_label("For (optional)").fill("Ada")
     page.get_by_role("button", name="Create link").click()
     expect(page.get_by_role("heading", name="1 link created")).to_be_visible()
@@ -98,8 +99,8 @@ def test_invite_to_the_new_members_studio_and_out_again(device: Device) -> None:
     expect(guest.get_by_role("article", name="A pear")).to_be_visible()
 
     page.goto("/admin/people/")
-    page.get_by_role("link", name="ada Member").click()
-    page.get_by_role("link", name="Disable").click()
+    page.get_by_role("link", name="ada", exact=True).click()
+    page.get_by_role("link", name="Disable", exact=True).click()
     expect(page.get_by_text("1 queued request is canceled and will not be sent.")).to_be_visible()
     page.get_by_role("button", name="Disable ada").click()
     expect(page.get_by_role("status").get_by_text("1 queued request was canceled.")).to_be_visible()
@@ -120,13 +121,13 @@ def test_invited_viewer_lands_in_the_gallery(device: Device) -> None:
     boss = device.new_context()
     sign_in(boss, admin)
     page = open_people(boss)
-    page.get_by_text("Invite many people").click()
-    page.get_by_label("Names or email addresses").fill("Ada\nBo")
+    page.get_by_role("link", name="Import names").click()
+    page.get_by_label("Names or e-mail addresses").fill("Ada\nBo")
     page.locator("details[open]").get_by_label("Role").select_option(label="Viewer")
     page.get_by_role("button", name="Create links").click()
     link = page.get_by_label("Bo", exact=True).input_value()
     page.get_by_role("link", name="Done").click()
-    expect(page.locator("li.invitation")).to_have_count(2)
+    expect(page.locator(".invitations-table tbody tr")).to_have_count(2)
 
     guest = device.new_context().new_page()
     guest.goto(link)
@@ -141,4 +142,63 @@ def test_invited_viewer_lands_in_the_gallery(device: Device) -> None:
     page.reload()
     page.get_by_role("button", name="Revoke the invitation Ada").click()
     expect(page.get_by_role("status").get_by_text("Invitation revoked.")).to_be_visible()
-    expect(page.locator("li.invitation")).to_have_count(0)
+    expect(page.locator(".invitations-table tbody tr")).to_have_count(0)
+
+
+@pytest.fixture
+def limited(owner: Member) -> Member:
+    """A member with a limit and a request for more."""
+    Limit.objects.put(Limit.Scope.MEMBER, Window.MONTH, member=owner, money_e4=600_000)
+    LimitRequest.objects.create(person=owner, amount_e4=200_000, reason="Client review")
+    return owner
+
+
+def test_limit_is_raised_in_the_row_of_the_person(device: Device, limited: Member) -> None:
+    context = device.new_context()
+    sign_in(context, make_admin("mira"))
+    page = open_people(context)
+    row = page.locator(f"#person-{limited.pk}")
+    expect(row).to_contain_text("$60.00 of $60.00")
+    row.locator("summary").click()
+    row.get_by_role("link", name="Set limit").click()
+    form = page.get_by_role("form", name="Limits of owner")
+    month = form.get_by_label("Money a month")
+    expect(month).to_have_value("60")
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert form.evaluate("each => each.getBoundingClientRect().right <= innerWidth")
+    month.fill("nonsense")
+    form.get_by_role("button", name="Save").click()
+    expect(form.locator(".error")).to_be_visible()
+    month.fill("80")
+    form.get_by_role("button", name="Save").click()
+    expect(row).to_contain_text("$80.00 of $80.00")
+    said = page.get_by_role("status").filter(has_text="Limits of owner saved.")
+    expect(said).to_have_count(1)
+    expect(form).to_have_count(0)
+    assert limited.limits.get().money_e4 == 800_000
+    if device.has_javascript:
+        expect(row.locator("summary")).to_be_focused()
+        row.locator("summary").click()
+        row.get_by_role("link", name="Set limit").click()
+        expect(form).to_be_visible()
+        form.get_by_role("link", name="Cancel").click()
+        expect(form).to_have_count(0)
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_request_is_decided_with_another_amount(device: Device, limited: Member) -> None:
+    context = device.new_context()
+    sign_in(context, make_admin("mira"))
+    page = open_people(context)
+    page.locator(f"#person-{limited.pk}").get_by_role("link", name="asks for $20.00").click()
+    line = page.locator(".decision")
+    expect(line).to_contain_text("owner wants $20.00 until")
+    expect(line.get_by_role("button", name="Grant $20.00")).to_be_visible()
+    line.get_by_text("Other amount").click()
+    line.get_by_label("Amount").fill("12.50")
+    line.get_by_label("Until").select_option(label="End of next month")
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    line.get_by_role("button", name="Grant this amount").click()
+    expect(page.get_by_text("Granted $12.50 to owner.")).to_be_visible()
+    expect(page.get_by_text("Nothing needs a decision.")).to_be_visible()
+    assert LimitRequest.objects.get().granted_e4 == 125_000

@@ -14,12 +14,14 @@ which it was made. `key` makes each step happen once, whichever loop, page or re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from django.apps import apps
 from django.db import connection, transaction
 from django.db.models import F, Sum
 from django.utils import timezone
 
+from generations.models.audit_entry import AuditAction, AuditEntry
 from generations.models.member import Member
 
 from .budget_warning import BudgetWarning
@@ -91,10 +93,11 @@ def _allowances(
 ) -> list[Allowance]:
     periods = Period.objects.current(member, at, create=False)
     _add_grants(member, [each for each in periods if each.is_new])
-    return [_allowance(each, limits[each.kind]) for each in periods if each.kind in limits]
+    return [allowance_of(each, limits[each.kind]) for each in periods if each.kind in limits]
 
 
-def _allowance(period: Period, limit: LimitValues) -> Allowance:
+def allowance_of(period: Period, limit: LimitValues) -> Allowance:
+    """Return what is left of this limit in this period."""
     money = _raised(limit.money_e4, period.granted_e4)
     images = _raised(limit.images, period.granted_images)
     return Allowance(
@@ -131,8 +134,8 @@ def _add_grants(member: Member, new: Sequence[Period]) -> list[tuple[Period, Lim
         for request in LimitRequest.objects.granted_to(member, period.starts_at)
     ]
     for period, request in granted:
-        period.granted_e4 += request.amount_e4
-        period.granted_images += request.images
+        period.granted_e4 += request.granted_e4
+        period.granted_images += request.granted_images
     return granted
 
 
@@ -321,10 +324,17 @@ def correct(generation_id: int, reservation: int, amount_e4: int, by: Member, re
         rows.update(charged_e4=F("charged_e4") + amount_e4 - charged)
 
 
-def grant(request: LimitRequest, by: Member, until: datetime) -> bool:
-    """Grant what was asked for, in the running periods of the person and the later ones.
+def grant(
+    request: LimitRequest,
+    by: Member,
+    until: datetime,
+    *,
+    amount_e4: int | None = None,
+    images: int | None = None,
+) -> bool:
+    """Raise the limits of the person, in the running periods and those until `until`.
 
-    False if somebody has decided before.
+    By what was asked for, or else by `amount_e4` and `images`. False if it was decided before.
     """
     now = timezone.now()
     with transaction.atomic():
@@ -332,6 +342,8 @@ def grant(request: LimitRequest, by: Member, until: datetime) -> bool:
         undecided = LimitRequest.objects.open().filter(pk=request.pk)
         if not undecided.update(
             decision=LimitRequest.Decision.GRANTED,
+            granted_e4=F("amount_e4") if amount_e4 is None else amount_e4,
+            granted_images=F("images") if images is None else images,
             decided_by=by,
             decided_at=now,
             until=until,
@@ -342,20 +354,31 @@ def grant(request: LimitRequest, by: Member, until: datetime) -> bool:
         for period in periods:
             if period.member_id is not None:
                 _grant_to(period, request)
+        granted = {"money_e4": request.granted_e4, "images": request.granted_images}
+        until_text = until.isoformat(timespec="seconds")
+        _record(AuditAction.GRANTED, request, by, granted | {"until": until_text})
     return True
 
 
 def decline(request: LimitRequest, by: Member) -> bool:
     """False if somebody has decided before."""
-    undecided = LimitRequest.objects.open().filter(pk=request.pk)
-    return bool(
-        undecided.update(
+    with transaction.atomic():
+        undecided = LimitRequest.objects.open().filter(pk=request.pk)
+        is_first = undecided.update(
             decision=LimitRequest.Decision.DECLINED,
             decided_by=by,
             decided_at=timezone.now(),
             was_read=False,
         )
-    )
+        if is_first:
+            _record(AuditAction.DECLINED, request, by, {})
+    return bool(is_first)
+
+
+def _record(action: AuditAction, request: LimitRequest, by: Member, after: dict[str, Any]) -> None:
+    """Write the decision to the audit log, beside what was asked for."""
+    asked = {"money_e4": request.amount_e4, "images": request.images}
+    AuditEntry.objects.record(action, by, on=request.person, before=asked, after=after)
 
 
 def _grant_to(period: Period, request: LimitRequest) -> None:
@@ -367,8 +390,8 @@ def _grant_to(period: Period, request: LimitRequest) -> None:
         upstream=period.upstream,
         person_id=period.member_id,
         by=request.decided_by,
-        granted_e4=request.amount_e4,
-        granted_images=request.images,
+        granted_e4=request.granted_e4,
+        granted_images=request.granted_images,
         reason=request.reason,
     )
     Period.objects.select_for_update().filter(pk=period.pk).first()

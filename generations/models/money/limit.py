@@ -1,12 +1,13 @@
 """Limits: how much a person or the team may spend in a day or a month."""
 
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
-from django.db import connection, models
+from django.db import connection, models, transaction
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
+from generations.models.audit_entry import AuditAction, AuditEntry
 from generations.models.member import Member
 from generations.permissions import Role
 
@@ -21,6 +22,12 @@ class LimitValues(NamedTuple):
 
     money_e4: int | None
     images: int | None
+
+
+def _with_kind(
+    is_team: bool, by_window: dict[str, LimitValues]
+) -> dict[tuple[bool, str], LimitValues]:
+    return {(is_team, window): values for window, values in by_window.items()}
 
 
 class LimitQuerySet(models.QuerySet["Limit"]):
@@ -45,20 +52,43 @@ class LimitQuerySet(models.QuerySet["Limit"]):
             for scope, window, money_e4, images in rows
         }
 
-    def monthly_money(self, members: Iterable[Member]) -> dict[int, int]:
-        """Return the money limit of a month in force for each of these, by key; none: left out."""
-        rows = self.filter(window=Window.MONTH).exclude(scope=Limit.Scope.TEAM)
-        amounts: dict[tuple[str, str | int | None], int | None] = {
-            (row.scope, row.member_id or row.role): row.money_e4 for row in rows
+    def in_force_of(
+        self, members: Sequence[Member]
+    ) -> dict[int | None, dict[tuple[bool, str], LimitValues]]:
+        """`in_force` of many members, by key, in one statement. None: the limits of the team."""
+        by_scope: dict[tuple[str, str, int | None], dict[str, LimitValues]] = {}
+        rows = self.filter(~Q(scope=Limit.Scope.MEMBER) | Q(member__in=members))
+        columns = ("scope", "role", "member_id", "window", "money_e4", "images")
+        for scope, role, member_id, window, *values in rows.order_by().values_list(*columns):
+            by_scope.setdefault((scope, role, member_id), {})[window] = LimitValues(*values)
+        team = by_scope.get((Limit.Scope.TEAM, "", None), {})
+        found: dict[int | None, dict[tuple[bool, str], LimitValues]] = {
+            None: _with_kind(True, team)
         }
-        found = {}
         for member in members:
-            kinds = (("member", member.pk), ("role", member.role), ("default", ""))
-            # The most special limit replaces the others, even if it only limits images.
-            strongest = next((kind for kind in kinds if kind in amounts), None)
-            if strongest and (money_e4 := amounts[strongest]) is not None:
-                found[member.pk] = money_e4
+            own = by_scope.get((Limit.Scope.DEFAULT, "", None), {})
+            own = own | by_scope.get((Limit.Scope.ROLE, member.role, None), {})
+            own = own | by_scope.get((Limit.Scope.MEMBER, "", member.pk), {})
+            found[member.pk] = _with_kind(False, own)
         return found
+
+    def without_own(self, member: Member) -> dict[str, LimitValues]:
+        """Return what would hold for this member without a limit of their own, by window."""
+        rows = self.filter(
+            Q(scope=Limit.Scope.DEFAULT) | Q(scope=Limit.Scope.ROLE, role=member.role)
+        )
+        # The default first, so that the limit of the role replaces it.
+        return {row.window: row.values for row in rows.order_by("scope")}
+
+    def monthly_money(self, members: Sequence[Member]) -> dict[int, int]:
+        """Return the money limit of a month in force for each of these, by key; none: left out."""
+        found = self.in_force_of(members)
+        months = {member.pk: found[member.pk].get((False, Window.MONTH)) for member in members}
+        return {
+            pk: limit.money_e4
+            for pk, limit in months.items()
+            if limit is not None and limit.money_e4 is not None
+        }
 
     def put(
         self,
@@ -67,17 +97,21 @@ class LimitQuerySet(models.QuerySet["Limit"]):
         *,
         role: str = "",
         member: Member | None = None,
+        by: Member | None = None,
         **values: object,
     ) -> None:
         """Set `money_e4`, `images` or both of one limit; what is not given stays.
 
-        None removes that part, and the limit if no part is left.
+        None removes that part, and the limit if no part is left. `by` None: from a command.
         """
-        row, _created = self.update_or_create(
-            scope=scope, window=window, role=role, member=member, defaults=values
-        )
-        if row.money_e4 is None and row.images is None:
-            row.delete()
+        with transaction.atomic():
+            key: dict[str, Any] = {"scope": scope, "window": window, "role": role, "member": member}
+            stored = self.select_for_update().filter(**key).first()
+            row, _created = self.update_or_create(**key, defaults={"by": by, **values})
+            before = stored.values if stored else LimitValues(None, None)
+            row.record_change(before, row.values, by)
+            if row.values == (None, None):
+                row.delete()
 
 
 class Limit(models.Model):
@@ -131,3 +165,21 @@ class Limit(models.Model):
     def __str__(self) -> str:
         whose = self.member or self.role or self.scope
         return f"{whose}, {self.window}"
+
+    @property
+    def values(self) -> LimitValues:
+        return LimitValues(self.money_e4, self.images)
+
+    def record_change(self, before: LimitValues, after: LimitValues, by: Member | None) -> None:
+        """Write a change to the audit log: on the person, or on the limit of many."""
+        if before != after:
+            which = {"window": str(self.window)}
+            if self.member is None:
+                which |= {"scope": str(self.scope), "role": str(self.role)}
+            AuditEntry.objects.record(
+                AuditAction.LIMIT_CHANGED,
+                by,
+                on=self.member or self,
+                before=which | before._asdict(),
+                after=which | after._asdict(),
+            )

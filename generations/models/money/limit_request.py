@@ -22,7 +22,10 @@ class LimitRequestQuerySet(models.QuerySet["LimitRequest"]):
 
 
 class LimitRequest(models.Model):
-    """A grant adds its amount to each limit of the person, in the periods until `until`."""
+    """What a person asked for, and what was granted.
+
+    A grant is added to each limit of the person, in the periods until `until`.
+    """
 
     class Decision(models.TextChoices):
         GRANTED = "granted", _("Granted")
@@ -31,6 +34,8 @@ class LimitRequest(models.Model):
     person = models.ForeignKey(Member, models.CASCADE, related_name="limit_requests")
     amount_e4 = models.BigIntegerField(default=0)
     images = models.PositiveIntegerField(default=0)
+    granted_e4 = models.BigIntegerField(default=0)
+    granted_images = models.PositiveIntegerField(default=0)
     reason = models.CharField(max_length=300)
     created_at = models.DateTimeField(default=timezone.now)
     until = models.DateTimeField(null=True, blank=True)
@@ -52,10 +57,18 @@ class LimitRequest(models.Model):
                 fields=["person"],
                 name="limitrequest_unread_idx",
                 condition=Q(was_read=False),
-            )
+            ),
+            models.Index(
+                fields=["-decided_at", "-id"],
+                name="limitrequest_decided_idx",
+                condition=~Q(decision=""),
+            ),
         ]
         constraints = (
             models.CheckConstraint(name="limitrequest_amount_check", condition=Q(amount_e4__gte=0)),
+            models.CheckConstraint(
+                name="limitrequest_granted_check", condition=Q(granted_e4__gte=0)
+            ),
             models.UniqueConstraint(
                 fields=["person"],
                 condition=Q(decision=""),

@@ -1,5 +1,6 @@
 """Periods: the counters of one day or month, of one person or of the team."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -61,6 +62,33 @@ class PeriodQuerySet(models.QuerySet["Period"]):
         for kind in missing:
             found[kind].is_new = True
         return [found[kind] for kind in ORDER]
+
+    def current_of(
+        self, members: Sequence[Member], at: datetime, windows: Sequence[Window | str]
+    ) -> dict[tuple[int | None, str], "Period"]:
+        """Return the periods of these members and of the team, by (member's key, window).
+
+        Two statements. Those that do not exist yet are `is_new`, and have the boundaries of the
+        calendar also when the time zone has just changed. Writes nothing.
+        """
+        around = self.filter(
+            upstream=current_upstream(),
+            window__in=windows,
+            starts_at__gt=at - MAX_LENGTH,
+            starts_at__lte=at,
+            ends_at__gt=at,
+        ).order_by()
+        rows = [*around.filter(member__isnull=True), *around.filter(member__in=members)]
+        found = {(row.member_id, str(row.window)): row for row in rows}
+        zone = Team.objects.current().zone
+        for window in windows:
+            starts_at, ends_at = boundaries(window, at, zone)
+            for key in (None, *(member.pk for member in members)):
+                if (key, str(window)) not in found:
+                    row = Period(member_id=key, window=window, starts_at=starts_at, ends_at=ends_at)
+                    row.is_new = True
+                    found[key, str(window)] = row
+        return found
 
     def _around(self, member: Member, at: datetime) -> dict[tuple[bool, str], "Period"]:
         """The periods around `at` that exist. A union: each half has an index of its own."""

@@ -26,6 +26,7 @@ from django.utils.translation import gettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
+from generations import people
 from generations.models import AuditAction, AuditEntry, Member
 from generations.permissions import Role
 
@@ -101,10 +102,10 @@ class OpenIdAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]
             )
             page = render(request, "account/refused.html", {"is_unknown": True}, status=403)
             raise ImmediateHttpResponse(page)
-        if member.role != role:
-            before, member.role = member.role, role
-            if sociallogin.is_existing:
-                _save_role(member, before)
+        if not sociallogin.is_existing:
+            member.role = role
+        elif member.role != role:
+            people.change_role(member, role, None, _note(gettext("By %(provider)s.")))
 
     def save_user(self, request: HttpRequest, sociallogin: Any, form: Any = None) -> Any:
         """The first sign-in of a person."""
@@ -138,19 +139,6 @@ class OpenIdAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]
         else:
             page = _failed(request, details.get("exception") or error)
         raise ImmediateHttpResponse(page)
-
-
-@transaction.atomic
-def _save_role(member: Member, before: str) -> None:
-    member.save(update_fields=["role", "is_staff", "is_superuser"])
-    AuditEntry.objects.record(
-        AuditAction.ROLE_CHANGED,
-        None,
-        on=member,
-        before={"role": before},
-        after={"role": member.role},
-        note=_note(gettext("By %(provider)s.")),
-    )
 
 
 def _note(text: str) -> str:

@@ -31,7 +31,16 @@ def _rows(label: str | Promise, model: str, action: Action = Action.OPEN_ADMIN) 
     return Entry(label, f"admin:{prefix}changelist", action, tuple(prefix + name for name in names))
 
 
-PEOPLE_PAGES = ("invite", "person", "disable-person", "hand-over", "mail-invitations")
+PEOPLE_PAGES = (
+    "person",
+    "change-details",
+    "person-limits",
+    "disable-person",
+    "hand-over",
+    "create-reset-link",
+    "remove-second-factor",
+)
+INVITATION_PAGES = ("invite", "mail-invitations")
 
 GROUPS: tuple[tuple[str | Promise, tuple[Entry, ...]], ...] = (
     (
@@ -43,7 +52,11 @@ GROUPS: tuple[tuple[str | Promise, tuple[Entry, ...]], ...] = (
     ),
     (
         _("People"),
-        (Entry(_("People"), "people", Action.MANAGE_PEOPLE, PEOPLE_PAGES),),
+        (
+            Entry(_("People"), "people", Action.MANAGE_PEOPLE, PEOPLE_PAGES),
+            Entry(_("Invitations"), "invitations", Action.MANAGE_PEOPLE, INVITATION_PAGES),
+            Entry(_("Requests"), "requests", Action.MANAGE_MONEY, ("grant-more",)),
+        ),
     ),
     (
         _("Money"),
@@ -97,4 +110,4 @@ def groups_for(request: HttpRequest) -> Iterator[tuple[Any, list[Entry]]]:
 
 
 def _counts() -> dict[str, int]:
-    return {"usage": LimitRequest.objects.open().count()}
+    return {"requests": LimitRequest.objects.open().count()}

@@ -1,4 +1,4 @@
-"""Forms of the usage page."""
+"""Forms about requests for more: what a member asks for, and what an admin grants."""
 
 from typing import Any
 
@@ -37,6 +37,25 @@ class LimitRequestForm(forms.Form):
 
 
 class DecisionForm(forms.Form):
-    """Until when the limits of a person are raised."""
+    """How much is granted, and until when. Without an amount and images: what was asked for."""
 
-    until = forms.ChoiceField(choices=UNTIL, initial="month")
+    amount = AmountField(required=False)
+    images = forms.IntegerField(
+        required=False,
+        min_value=0,
+        max_value=MAX_IMAGES,
+        error_messages={"invalid": gettext_lazy("Enter a whole number.")},
+    )
+    until = forms.ChoiceField(choices=UNTIL, initial="month", required=False)
+
+    @property
+    def is_other(self) -> bool:
+        """Whether another amount than the one asked for was entered."""
+        return any(self.cleaned_data[name] is not None for name in ("amount", "images"))
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = self.cleaned_data
+        is_nothing = not cleaned.get("amount") and not cleaned.get("images")
+        if not self.errors and self.is_other and is_nothing:
+            self.add_error("amount", _("Enter an amount or a number of images."))
+        return cleaned

@@ -1,22 +1,17 @@
-"""Ask for a higher limit, and decide on such requests."""
-
-from datetime import datetime, timedelta
+"""Ask for a higher limit. Admins decide in `web/admin/limit_requests.py`."""
 
 from django.contrib import messages
 from django.db import IntegrityError, transaction
 from django.http import HttpResponse
-from django.shortcuts import get_object_or_404, redirect
-from django.utils import timezone
+from django.shortcuts import redirect
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
-from generations.models import Team
-from generations.models.money import LimitRequest, Window, ledger
-from generations.models.money.period import boundaries
+from generations.models.money import LimitRequest
 from generations.permissions import Action
 from generations.web.middleware.access import MemberRequest, requires
 
-from .forms import DecisionForm, LimitRequestForm
+from .forms import LimitRequestForm
 from .usage import usage_page
 
 
@@ -39,33 +34,3 @@ def ask(request: MemberRequest) -> HttpResponse:
         return usage_page(request, form, status=422)
     messages.success(request, _("Your request was sent to the admins."))
     return redirect("usage")
-
-
-@require_POST
-@requires(Action.MANAGE_MONEY)
-def grant(request: MemberRequest, pk: int) -> HttpResponse:
-    row = get_object_or_404(LimitRequest.objects.select_related("person"), pk=pk)
-    form = DecisionForm(request.POST)
-    until = form.cleaned_data["until"] if form.is_valid() else "month"
-    return _decided(request, ledger.grant(row, request.user, _end(until)))
-
-
-@require_POST
-@requires(Action.MANAGE_MONEY)
-def decline(request: MemberRequest, pk: int) -> HttpResponse:
-    row = get_object_or_404(LimitRequest, pk=pk)
-    return _decided(request, ledger.decline(row, request.user))
-
-
-def _decided(request: MemberRequest, is_first: bool) -> HttpResponse:
-    if not is_first:
-        messages.info(request, _("Another admin already decided on this request."))
-    return redirect("usage")
-
-
-def _end(until: str) -> datetime:
-    zone, now = Team.objects.current().zone, timezone.now()
-    _start, end = boundaries(Window.MONTH, now, zone)
-    if until == "next-month":
-        return boundaries(Window.MONTH, end + timedelta(days=1), zone)[1]
-    return end

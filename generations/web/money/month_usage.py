@@ -317,7 +317,7 @@ def _renamed(groups: Mapping[Any, Figures], names: Mapping[Any, str]) -> dict[st
 
 def _people_rows(scope: Scope, people: Mapping[int | None, Figures]) -> Iterator[Row]:
     members = Member.objects.in_bulk([pk for pk in people if pk])
-    limits = Limit.objects.monthly_money(members.values()) if scope.is_running else {}
+    limits = Limit.objects.monthly_money(list(members.values())) if scope.is_running else {}
     periods = _running_months(limits)
     names = person_names(people, members)
     for pk, figures in people.items():

@@ -76,7 +76,7 @@ def _decision_text(request: LimitRequest) -> str:
     if request.decision == LimitRequest.Decision.GRANTED and request.until:
         last_moment = request.until - timedelta(seconds=1)
         until = date_format(last_moment.astimezone(Team.objects.current().zone), "DATE_FORMAT")
-        amount = request_text(request)
+        amount = granted_text(request)
         return _("Your limit was raised by %(amount)s until %(until)s.") % {
             "amount": amount,
             "until": until,
@@ -85,8 +85,17 @@ def _decision_text(request: LimitRequest) -> str:
 
 
 def request_text(request: LimitRequest) -> str:
-    """Return "$5.00 and 20 images"."""
-    parts = [format_money(request.amount_e4)] if request.amount_e4 else []
-    if request.images:
-        parts.append(_("%d images") % request.images)
+    """What was asked for: "$5.00 and 20 images"."""
+    return _amounts(request.amount_e4, request.images)
+
+
+def granted_text(request: LimitRequest) -> str:
+    """What was granted: "$5.00 and 20 images"."""
+    return _amounts(request.granted_e4, request.granted_images)
+
+
+def _amounts(amount_e4: int, images: int) -> str:
+    parts = [format_money(amount_e4)] if amount_e4 else []
+    if images:
+        parts.append(ngettext("%d image", "%d images", images) % images)
     return _(" and ").join(parts)

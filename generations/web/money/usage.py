@@ -16,14 +16,14 @@ from django.views.decorators.http import require_POST, require_safe
 
 from generations.csv_cells import BYTE_ORDER_MARK, escape
 from generations.models import AuditAction, AuditEntry, Member, Team
-from generations.models.money import Allowance, BudgetWarning, LimitRequest, ledger
+from generations.models.money import Allowance, BudgetWarning, ledger
 from generations.models.money.month import Month
 from generations.permissions import Action, may
 from generations.web.ids import parse_id
 from generations.web.middleware.access import MemberRequest
 
 from .formats import format_sum
-from .forms import DecisionForm, LimitRequestForm
+from .forms import LimitRequestForm
 from .month_usage import Scope, csv_rows, month_context
 from .notices import notices_of
 
@@ -68,11 +68,6 @@ def usage_page(
         "own_requests": member.limit_requests.select_related("decided_by")[:MAX_REQUESTS],
         "may_ask": may(member, Action.ASK_FOR_MORE),
     }
-    if is_admin:
-        waiting = LimitRequest.objects.open().select_related("person").order_by("pk")
-        context["waiting"] = [
-            (each, DecisionForm(auto_id=f"r{each.pk}-%s")) for each in waiting[:MAX_REQUESTS]
-        ]
     return render(request, "money/usage.html", context | extra, status=status)
 
 

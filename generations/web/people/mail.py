@@ -39,10 +39,10 @@ def mail_links(request: MemberRequest) -> HttpResponse:
         raise Http404
     links = links_of(request, request.POST.getlist("secret")[:MAX_PASTED])
     sent = _send(with_address(links), request.user.name)
-    messages.info(request, ngettext("%d mail sent.", "%d mails sent.", len(sent)) % len(sent))
+    messages.info(request, ngettext("%d e-mail sent.", "%d e-mails sent.", len(sent)) % len(sent))
     unsent = [link for link in links if link not in sent]
     if not unsent:
-        return HttpResponseRedirect(reverse("people"), status=303)
+        return HttpResponseRedirect(reverse("invitations"), status=303)
     failed = with_address(unsent)
     if failed:
         messages.error(

@@ -1,87 +1,115 @@
-"""The page People: everyone on the team, the open invitations, and the forms that create them."""
+"""The page People: everyone on the team with usage, limits and what is going on."""
 
+from datetime import datetime
 from typing import Any
 
-from django.conf import settings
-from django.contrib import messages
-from django.db.models import Case, Value, When
-from django.db.models.functions import Lower
-from django.http import HttpResponse, HttpResponseRedirect
-from django.shortcuts import get_object_or_404, redirect, render
-from django.urls import reverse
-from django.utils.translation import gettext
-from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from babel.dates import get_timezone_location
+from django.db.models import Count, Q
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.translation import get_language
+from django.utils.translation import gettext_lazy as _
+from django.views.decorators.http import require_safe
 
-from generations.models import AccessError, AlreadyInvited, Invitation, Member
+from generations.models import Invitation, Member, Team
+from generations.models.money import Window
+from generations.models.money.period import boundaries
 from generations.permissions import Action, Role
 from generations.web.middleware.access import MemberRequest, requires
 
-from .forms import MAX_PASTED, InvitationTermsForm, ManyLinksForm, OneLinkForm
-from .links import InvitationLink, link_of
-from .mail import with_address
+from .rows import MAX_PEOPLE, invited_rows, is_over, person_rows, used_this_month
 
-FORMS: dict[str, type[InvitationTermsForm]] = {"one": OneLinkForm, "many": ManyLinksForm}
-ROLE_ORDER = Case(*(When(role=role, then=Value(place)) for place, role in enumerate(Role)))
+ON_A_PAGE = 50
+MAX_INVITED = 50
+MAX_WORDS = 5
+ADMIN_ROLES = (Role.OWNER, Role.ADMIN)
+
+# The filters, by their name in the address.
+FILTERS: dict[str, tuple[Any, Q]] = {
+    "": (_("All"), Q()),
+    "admins": (_("Admins"), Q(role__in=ADMIN_ROLES, is_active=True)),
+    "members": (_("Members"), Q(role=Role.MEMBER, is_active=True)),
+    "viewers": (_("Viewers"), Q(role=Role.VIEWER, is_active=True)),
+    "over": (_("Over 80 %"), Q(is_active=True)),
+    "disabled": (_("Disabled"), Q(is_active=False)),
+}
+INVITED_ROLES = {"": tuple(Role), "admins": ADMIN_ROLES, "members": (Role.MEMBER,)}
+INVITED_ROLES["viewers"] = (Role.VIEWER,)
 
 
 @require_safe
 @requires(Action.MANAGE_PEOPLE)
 def people(request: MemberRequest) -> HttpResponse:
-    return _page(request)
-
-
-@never_cache
-@require_http_methods(["GET", "HEAD", "POST"])
-@requires(Action.MANAGE_PEOPLE)
-def invite(request: MemberRequest, kind: str) -> HttpResponse:
-    """Create links and show them once. A page reloaded by its address has none to show."""
-    if request.method != "POST" or kind not in FORMS:
-        return redirect("people")
-    form = FORMS[kind](request.POST, by=request.user, auto_id=f"id_{kind}_%s")
-    if not form.is_valid():
-        return _page(request, status=422, **{kind: form})
-    batch = form.cleaned_data["batch"]
-    try:
-        created = Invitation.objects.invite(request.user, form.terms(), form.names(), batch)
-    except AccessError as error:
-        form.add_error(None, error)
-        return _page(request, status=422, **{kind: form})
-    except AlreadyInvited:
-        messages.info(request, gettext("This form was sent before. No new links were created."))
-        return HttpResponseRedirect(reverse("people"), status=303)
-    return _links_page(request, [link_of(*each) for each in created])
-
-
-@require_POST
-@requires(Action.MANAGE_PEOPLE)
-def revoke(request: MemberRequest, pk: int) -> HttpResponse:
-    get_object_or_404(Invitation, pk=pk)
-    if Invitation.objects.filter(pk=pk).revoke():
-        messages.success(request, gettext("Invitation revoked. Its link no longer works."))
-    else:
-        messages.info(request, gettext("This link did not work any more. Nothing was changed."))
-    return HttpResponseRedirect(reverse("people"), status=303)
-
-
-def _links_page(request: MemberRequest, links: list[InvitationLink]) -> HttpResponse:
-    context = {"links": links, "mailed": with_address(links) if settings.MAIL else []}
-    return render(request, "people/links.html", context)
-
-
-def _page(request: MemberRequest, *, status: int = 200, **bound: Any) -> HttpResponse:
-    forms = {
-        kind: bound.get(kind) or form(by=request.user, auto_id=f"id_{kind}_%s")
-        for kind, form in FORMS.items()
-    }
+    """The active people come first, who spend most first; then those invited and disabled."""
+    query, shown = request.GET.get("q", "").strip()[:100], request.GET.get("show", "")
+    shown = shown if shown in FILTERS else ""
+    pairs = used_this_month(_found(query, shown))
+    if shown == "over":
+        pairs = [each for each in pairs if is_over(each[1])]
+    page = _page_number(request.GET.get("page", ""))
+    first, last = (page - 1) * ON_A_PAGE, page * ON_A_PAGE
+    rows = person_rows(pairs[first:last], request.user)
     context = {
-        "people": Member.objects.order_by("-is_active", ROLE_ORDER, Lower("username")),
-        "invitations": (
-            Invitation.objects.usable().select_related("created_by").prefetch_related("members")
-        ),
-        "one": forms["one"],
-        "many": forms["many"],
-        "max_pasted": MAX_PASTED,
-        "max_uses": Invitation.MAX_USES,
+        "active": [row for row in rows if row.person.is_active],
+        "invited": invited_rows(_invited(query, shown)) if page == 1 else [],
+        "disabled": [row for row in rows if not row.person.is_active],
+        "counts": _counts(),
+        "query": query,
+        "shown": shown,
+        "filters": [(name, label) for name, (label, _condition) in FILTERS.items()],
+        "previous_page": page - 1,
+        "next_page": page + 1 if last < len(pairs) else 0,
     }
-    return render(request, "people/people.html", context, status=status)
+    return render(request, "people/people.html", context | month_facts())
+
+
+def _found(query: str, shown: str) -> list[Member]:
+    """Each word must be in a name or in the e-mail address."""
+    condition = FILTERS[shown][1]
+    for word in query.split()[:MAX_WORDS]:
+        condition &= (
+            Q(username__icontains=word)
+            | Q(first_name__icontains=word)
+            | Q(last_name__icontains=word)
+            | Q(email__icontains=word)
+        )
+    return list(Member.objects.filter(condition).order_by("-is_active", "pk")[:MAX_PEOPLE])
+
+
+def _invited(query: str, shown: str) -> list[Invitation]:
+    """The open invitations with a name."""
+    named = Invitation.objects.usable().exclude(made_for="")
+    for word in query.split()[:MAX_WORDS]:
+        named = named.filter(made_for__icontains=word)
+    return list(named.filter(role__in=INVITED_ROLES.get(shown, ()))[:MAX_INVITED])
+
+
+def _counts() -> dict[str, int]:
+    counts: dict[str, int] = Member.objects.aggregate(
+        active=Count("pk", filter=Q(is_active=True)),
+        disabled=Count("pk", filter=Q(is_active=False)),
+    )
+    return counts | {"invited": Invitation.objects.usable().exclude(made_for="").count()}
+
+
+def _page_number(text: str) -> int:
+    """At least 1; no larger than the last possible page."""
+    last = MAX_PEOPLE // ON_A_PAGE
+    return min(max(int(text), 1), last) if text.isascii() and text.isdigit() else 1
+
+
+def month_facts() -> dict[str, str]:
+    """The month of the figures, and when limits renew, in the team's time zone."""
+    zone = Team.objects.current().zone
+    start, end = boundaries(Window.MONTH, timezone.now(), zone)
+    return {
+        "month": date_format(start, "F"),
+        "renews": _moment(end),
+        "zone": get_timezone_location(zone, locale=get_language() or "en", return_city=True),
+    }
+
+
+def _moment(at: datetime) -> str:
+    return f"{date_format(at, 'MONTH_DAY_FORMAT')}, {date_format(at, 'TIME_FORMAT')}"

@@ -1,21 +1,26 @@
-"""The page of one person, for owners and admins: role, access, and the work of who has left."""
+"""The page of one person, for owners and admins: role, details, limits, usage and access."""
 
 from typing import Any
 
+from allauth.mfa.models import Authenticator
+from allauth.usersessions.models import UserSession
 from django.contrib import messages
+from django.db import IntegrityError
 from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
-from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext
 from django.views.decorators.http import require_http_methods, require_POST
 
 from generations import people
-from generations.models import AccessError, Collection, Generation, Invitation, Member, Status
-from generations.permissions import PERMISSIONS, Action, Role
-from generations.web.counts import counts_of
+from generations.models import AccessError, Collection, Member
+from generations.models.money.standing import standings
+from generations.permissions import Action, Role
 from generations.web.middleware.access import MemberRequest, requires
 
-from .forms import HandOverForm, RoleForm
+from .forms import DetailsForm, LimitsForm, RoleForm
+from .people import month_facts
+from .rows import left_of, person_rows
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -30,105 +35,62 @@ def person(request: MemberRequest, pk: int) -> HttpResponse:
         try:
             people.change_role(member, role, request.user)
         except AccessError as error:
-            return _page(request, member, error=error.reason, status=422)
+            return person_page(request, member, error=error.reason, status=422)
         else:
             label = Role(role).label
             text = gettext("%(name)s now has the role %(role)s.")
-            return _done(request, member, text % {"name": member.name, "role": label})
-    return _page(request, member, form=form, status=422 if form.errors else 200)
-
-
-@require_http_methods(["GET", "HEAD", "POST"])
-@requires(Action.MANAGE_PEOPLE)
-def disable(request: MemberRequest, pk: int) -> HttpResponse:
-    """Ask first, and say what happens. POST disables the person."""
-    member = get_object_or_404(Member, pk=pk)
-    if request.method != "POST":
-        if not member.is_active or _refusal(member, request.user):
-            return _page(request, member)
-        queued = Generation.objects.filter(owner=member, status=Status.QUEUED, finished_at=None)
-        links = Invitation.objects.usable().filter(created_by=member)
-        counts = counts_of([queued, links])
-        context = {"person": member, "queued": counts[0].number, "links": counts[1].number}
-        return render(request, "people/disable.html", context)
-    try:
-        canceled = people.disable(member, request.user)
-    except AccessError as error:
-        return _page(request, member, error=error.reason, status=422)
-    text = ngettext(
-        "%(name)s is disabled and signed out everywhere. %(n)d queued request was canceled.",
-        "%(name)s is disabled and signed out everywhere. %(n)d queued requests were canceled.",
-        canceled,
-    )
-    return _done(request, member, text % {"name": member.name, "n": canceled})
+            return done(request, member, text % {"name": member.name, "role": label})
+    return person_page(request, member, form=form, status=422 if form.errors else 200)
 
 
 @require_POST
 @requires(Action.MANAGE_PEOPLE)
-def enable(request: MemberRequest, pk: int) -> HttpResponse:
+def change_details(request: MemberRequest, pk: int) -> HttpResponse:
     member = get_object_or_404(Member, pk=pk)
+    form = DetailsForm(request.POST, instance=Member.objects.get(pk=pk))
+    if not form.is_valid():
+        return person_page(request, member, details=form, status=422)
     try:
-        people.enable(member, request.user)
+        people.change_details(member, request.user, **form.cleaned_data)
     except AccessError as error:
-        return _page(request, member, error=error.reason, status=422)
-    text = gettext("%(name)s can sign in again, with the same password.")
-    return _done(request, member, text % {"name": member.name})
+        return person_page(request, member, error=error.reason, status=422)
+    except IntegrityError:  # another person took the name meanwhile
+        form.add_error("username", gettext("This user name is taken. Choose another."))
+        return person_page(request, member, details=form, status=422)
+    return done(request, member, gettext("Saved."))
 
 
-@require_http_methods(["GET", "HEAD", "POST"])
-@requires(Action.MANAGE_PEOPLE)
-def hand_over(request: MemberRequest, pk: int) -> HttpResponse:
-    """Say what happens and let choose a person. POST makes that person the owner."""
-    member = get_object_or_404(Member, pk=pk)
-    data = request.POST if request.method == "POST" else None
-    form = HandOverForm(data, receivers=_receivers(member))
-    if form.is_bound and form.is_valid():
-        to = form.cleaned_data["to"]
-        try:
-            moved = people.hand_over(member, to, request.user)
-        except AccessError as error:
-            form.add_error(None, error)
-        else:
-            return _done(request, member, _handed_over(moved, to))
-    context = {"person": member, "form": form}
-    return render(request, "people/hand_over.html", context, status=422 if form.errors else 200)
-
-
-def _receivers(member: Member) -> Any:
-    roles = [role for role in Role if Action.GENERATE in PERMISSIONS[role]]
-    return Member.objects.filter(role__in=roles, is_active=True).exclude(pk=member.pk)
-
-
-def _handed_over(moved: people.HandedOver, to: Member) -> str:
-    text = gettext(
-        "%(name)s is the new owner. Generations: %(generations)d, collections: %(collections)d."
-    )
-    values = {"generations": moved.generations, "collections": moved.collections}
-    return text % (values | {"name": to.name})
-
-
-def _done(request: MemberRequest, member: Member, message: str) -> HttpResponse:
+def done(request: MemberRequest, member: Member, message: str) -> HttpResponse:
+    """Back to the page of the person, with a message."""
     messages.success(request, message)
     return HttpResponseRedirect(reverse("person", args=(member.pk,)), status=303)
 
 
-def _page(
+def person_page(
     request: MemberRequest, member: Member, *, status: int = 200, **extra: Any
 ) -> HttpResponse:
-    """`extra` is more context: a form, or an error."""
+    """`extra` is more context: a form with errors, or an error."""
     member.refresh_from_db()
+    standing = standings([member]).by_member[member.pk]
+    [row] = person_rows([(member, standing)], request.user)
     context = {
         "person": member,
+        "row": row,
         "form": RoleForm(by=request.user, initial={"role": member.role}),
-        "refusal": _refusal(member, request.user),
+        "details": DetailsForm(instance=member),
+        "limits": LimitsForm(member=member),
+        "left": left_of(standing),
+        "refusal": refusal(member, request.user),
         "has_work": _has_work(member),
+        "has_second_factor": Authenticator.objects.filter(user=member).exists(),
+        "sessions": UserSession.objects.filter(user=member).count(),
         "invitation": member.accepted_invitations.select_related("created_by").first(),
     }
-    return render(request, "people/person.html", context | extra, status=status)
+    return render(request, "people/person.html", context | month_facts() | extra, status=status)
 
 
-def _refusal(member: Member, by: Member) -> str:
-    """Why this person may not be changed; empty if it is possible."""
+def refusal(member: Member, by: Member) -> str:
+    """Why role and access of this person may not be changed; empty if they may."""
     try:
         member.check_can_be_changed_by(by)
     except AccessError as error:
