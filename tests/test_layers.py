@@ -27,6 +27,7 @@ LAYERS: dict[str, set[str]] = {
         "generations.invisible_text",
         "generations.people",
         "generations.preview_widths",
+        "generations.reconciliation",
         "generations.requests",
         "generations.search",
         "generations.setup",  # which tests an API key: the one call of the upstream
@@ -40,6 +41,7 @@ LAYERS: dict[str, set[str]] = {
         "klingweb",  # its data folder, and what it accepts as an API key
     },
     "generations.estimates": {"generations.models"},
+    "generations.reconciliation": {"generations.models", "generations.requests"},
     "generations.requests": {
         "generations.engines.address_guard",
         "generations.engines.offer",

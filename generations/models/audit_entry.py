@@ -46,6 +46,7 @@ class AuditAction(models.TextChoices):
     DECLINED = "declined", _("Declined a request for more")
     CORRECTED = "corrected", _("Corrected the ledger")
     RECONCILED = "reconciled", _("Imported a gateway log")
+    DIFFERENCE_DECIDED = "difference", _("Decided a difference")
     KEY_CHANGED = "key-changed", _("Changed an API key")
     HELD = "held", _("Generation on hold")
     HOLD_ENDED = "hold-ended", _("Hold ended")

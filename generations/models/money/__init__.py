@@ -1,6 +1,8 @@
 """Money: prices, limits, periods and the ledger that explains every cent."""
 
 from .budget_warning import BudgetWarning
+from .comparison import ComparedMonth, Comparison
+from .gateway_log import GatewayLine, GatewayLog
 from .ledger import Allowance, LimitReached, Quote
 from .ledger_entry import LedgerEntry
 from .limit import Limit, Window
@@ -13,6 +15,10 @@ from .usage_day import UsageDay, UsageSum
 __all__ = [
     "Allowance",
     "BudgetWarning",
+    "ComparedMonth",
+    "Comparison",
+    "GatewayLine",
+    "GatewayLog",
     "LedgerEntry",
     "Limit",
     "LimitReached",

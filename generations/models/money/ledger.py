@@ -26,7 +26,7 @@ from generations.models.member import Member
 
 from .budget_warning import BudgetWarning
 from .ledger_entry import LedgerEntry
-from .limit import Limit, LimitValues
+from .limit import Limit, LimitValues, Window
 from .limit_request import LimitRequest
 from .period import COUNTERS, Period
 
@@ -322,6 +322,36 @@ def correct(generation_id: int, reservation: int, amount_e4: int, by: Member, re
             charged_e4=amount_e4 - charged,
         )
         rows.update(charged_e4=F("charged_e4") + amount_e4 - charged)
+
+
+def correct_charge(generation_id: int, amount_e4: int, by: Member, reason: str) -> int:
+    """Set what a generation was charged, over all its reservations. Return the difference.
+
+    The last reservation takes it; earlier ones only give back what the last one does not have.
+    Nothing is written where the amount is right already. Raises ValueError as `correct` does.
+    """
+    rows = apps.get_model("generations", "Generation")._default_manager.filter(pk=generation_id)
+    with transaction.atomic():
+        row = rows.select_for_update().values("charged_e4", "reservations").first()
+        if not row or row["charged_e4"] is None or not row["reservations"]:
+            raise ValueError("only a request that has ended can be corrected")
+        if amount_e4 < 0:
+            raise ValueError("a charge is never negative")
+        difference = rest = amount_e4 - row["charged_e4"]
+        for reservation in range(row["reservations"], 0, -1):
+            if rest:
+                charged = _charged(generation_id, reservation)
+                corrected = max(charged + rest, 0)
+                correct(generation_id, reservation, corrected, by, reason)
+                rest -= corrected - charged
+    return int(difference)
+
+
+def _charged(generation_id: int, reservation: int) -> int:
+    """What one reservation was charged, with its corrections."""
+    entries = LedgerEntry.objects.filter(generation_id=generation_id, reservation=reservation)
+    of_team = entries.filter(period__member=None, period__window=Window.MONTH)
+    return of_team.aggregate(total=Sum("charged_e4"))["total"] or 0
 
 
 def grant(

@@ -1,0 +1,1 @@
+"""The gateway's log against the ledger: reading a log, matching it, and what a person decides."""

@@ -1,0 +1,184 @@
+"""What a person decides about a difference. Each decision is one transaction, and happens once."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from generations import requests
+from generations.models import AuditAction, AuditEntry, Generation, Member, Status
+from generations.models.money import Comparison, ledger
+from generations.models.money.amounts import plain
+from generations.models.money.price import current_upstream
+from generations.requests import NotPossible
+
+from .comparing import compare
+
+Group, Decision = Comparison.Group, Comparison.Decision
+NEARBY = timedelta(minutes=30)  # of a line: an unconfirmed generation may be its cause
+MAX_UNCONFIRMED = 500
+
+
+@dataclass(frozen=True)
+class Seen:
+    """The amounts that the page showed: a decision about other ones is refused."""
+
+    billed_e4: int | None
+    recorded_e4: int | None
+
+
+def choices(row: Comparison) -> tuple[Decision, ...]:
+    """What may be decided about a row, the safest first."""
+    match row.group:
+        case Group.UNKNOWN:
+            watch = (Decision.WATCHED,) if row.task_id and not row.decision else ()
+            return (*watch, Decision.IGNORED)
+        case Group.MISSING | Group.DIFFERENT:
+            correct = (Decision.CORRECTED,) if (row.billed_e4 or 0) >= 0 else ()
+            return (*correct, Decision.KEPT)
+    return ()
+
+
+# --- suggestions ---------------------------------------------------------------------------------
+
+
+def suggestions(rows: Sequence[Comparison]) -> dict[int, Generation]:
+    """The unconfirmed or lost generation nearest to the time of each row with an unknown task."""
+    tasks = [row for row in rows if row.group == Group.UNKNOWN and row.task_id]
+    if not tasks:
+        return {}
+    found: dict[int, Generation] = {}
+    candidates = _candidates()
+    for row in tasks:
+        near = [each for each in candidates if abs(sent_at(each) - row.at) <= NEARBY]
+        if near and (row.billed_e4 or 0) > 0:
+            found[row.pk] = min(near, key=lambda each: abs(sent_at(each) - row.at))
+    return found
+
+
+def _candidates() -> list[Generation]:
+    """Generations that have no task, or one that the gateway does not find."""
+    is_lost = Q(status=Status.RUNNING, lost_at__isnull=False)
+    rows = Generation.objects.filter(
+        Q(status=Status.UNCONFIRMED) | is_lost, finished_at=None, upstream=current_upstream()
+    )
+    return list(rows.select_related("owner").order_by("-created_at", "-pk")[:MAX_UNCONFIRMED])
+
+
+def sent_at(generation: Generation) -> datetime:
+    """About when it was sent. `status_at` of an unconfirmed one is after its deadline."""
+    return generation.submitted_at or generation.created_at
+
+
+# --- decisions -----------------------------------------------------------------------------------
+
+
+def decide(pk: int, decision: Decision, by: Member, note: str, seen: Seen) -> None:
+    """Decide about a difference; a correction changes the ledger. Raises NotPossible."""
+    with transaction.atomic():
+        row = _undecided(pk, seen)
+        if decision not in choices(row):
+            raise NotPossible(_changed())
+        if decision == Decision.CORRECTED:
+            _correct(row, by, note)
+        else:
+            label = f"task {row.task_id}" if row.task_id else str(row)
+            after = {"decision": decision.value, "difference": plain(row.difference_e4)}
+            AuditEntry.objects.record(
+                AuditAction.DIFFERENCE_DECIDED, by, on=row, label=label, after=after, note=note
+            )
+        _record(row, decision, by, note)
+        compare(row.at, row.at)
+
+
+def assign(pk: int, by: Member, seen: Seen, generation_id: int, version: int) -> None:
+    """Enter the task ID of a row for an unconfirmed generation, which is tracked then.
+
+    Raises NotPossible.
+    """
+    with transaction.atomic():
+        row = _undecided(pk, seen)
+        generation = Generation.objects.filter(
+            pk=generation_id, upstream=current_upstream()
+        ).first()
+        if row.group != Group.UNKNOWN or not row.task_id or not generation:
+            raise NotPossible(_changed())
+        requests.enter_task_id(generation, by, version, row.task_id)
+        AuditEntry.objects.record(
+            AuditAction.TASK_ID_ENTERED,
+            by,
+            on=generation,
+            label=f"generation {generation.pk}",
+            after={"task_id": row.task_id},
+        )
+        key = f"g{generation.pk}"
+        if not Comparison.objects.filter(upstream=row.upstream, key=key).exists():
+            row.key, row.generation_id = key, generation.pk
+        _record(row, Decision.ASSIGNED, by, "")
+        compare(row.at, row.at)
+
+
+def _undecided(pk: int, seen: Seen) -> Comparison:
+    """Lock a row. Raises NotPossible if it was decided, or is not what the page showed."""
+    row = Comparison.objects.select_for_update().filter(pk=pk).first()
+    if row is None:
+        raise NotPossible(_changed())
+    if row.decision not in ("", Decision.WATCHED):
+        raise NotPossible(_("Already decided. Nothing was changed."))
+    if (row.billed_e4, row.recorded_e4) != (seen.billed_e4, seen.recorded_e4):
+        raise NotPossible(_changed())
+    return row
+
+
+def _correct(row: Comparison, by: Member, note: str) -> None:
+    """Charge what the gateway billed, unless the charge has changed since it was matched."""
+    locked = Generation.objects.select_for_update().filter(pk=row.generation_id)
+    charged = locked.values_list("charged_e4", flat=True).first()
+    if charged is None or charged != row.recorded_e4:
+        raise NotPossible(_changed())
+    correct(row.generation_id or 0, row.billed_e4 or 0, by, note, charged)
+
+
+def correct(generation_id: int, amount_e4: int, by: Member, note: str, seen_e4: int) -> None:
+    """Correct the charge of a generation. `seen_e4` is the charge that the page showed.
+
+    Raises NotPossible if it has changed, or cannot be corrected.
+    """
+    with transaction.atomic():
+        locked = Generation.objects.select_for_update().filter(pk=generation_id)
+        row = locked.values("charged_e4", "reservations").first()
+        if not row or row["charged_e4"] is None or not row["reservations"]:
+            raise NotPossible(_("Only a request that has ended and was counted can be corrected."))
+        if row["charged_e4"] != seen_e4:
+            raise NotPossible(_changed())
+        ledger.correct_charge(generation_id, amount_e4, by, note)
+        AuditEntry.objects.record(
+            AuditAction.CORRECTED,
+            by,
+            on=locked.get(),
+            label=f"generation {generation_id}",
+            before={"charged": plain(seen_e4)},
+            after={"charged": plain(amount_e4)},
+            note=note,
+        )
+
+
+def _record(row: Comparison, decision: Decision, by: Member, note: str) -> None:
+    row.decision, row.decided_by, row.decided_at = decision, by, timezone.now()
+    row.note = note[:300]
+    keeps_difference = decision in (Decision.IGNORED, Decision.KEPT)
+    row.accepted_e4 = row.difference_e4 if keeps_difference else 0
+    if decision == Decision.CORRECTED:
+        row.recorded_e4 = row.billed_e4 or 0
+        row.group = Group.MATCHED
+    row.save()
+
+
+def _changed() -> str:
+    return _(
+        "The amounts have changed since this page was opened. Nothing was changed. Look again."
+    )
