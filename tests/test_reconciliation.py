@@ -80,7 +80,7 @@ def seen(row: Comparison) -> Seen:
     return Seen(row.billed_e4, row.recorded_e4)
 
 
-def decide(key: str, decision: Decision, by: Member) -> Comparison:
+def decide(key: str, decision: Comparison.Decision, by: Member) -> Comparison:
     row = Comparison.objects.get(key=key)
     deciding.decide(row.pk, decision, by, "as the invoice says", seen(row))
     row.refresh_from_db()
@@ -142,9 +142,8 @@ def test_all_decided_ends_at_zero(month: dict[str, Generation], admin: Member) -
     assert (found.difference_e4, found.open, found.decided) == (0, 0, 5)
     assert found.accepted_e4 == 4800 - 4800  # ignored and kept
     charges = Generation.objects.in_bulk([row.pk for row in month.values()])
-    assert [charges[month[name].pk].charged_e4 for name in ("missing", "more", "less", "refund")] == [
-        0, 4800, 3600, 4800,
-    ]  # fmt: skip
+    names = ("missing", "more", "less", "refund")
+    assert [charges[month[name].pk].charged_e4 for name in names] == [0, 4800, 3600, 4800]
     assert ledger_check.differences() == []
     corrections = AuditEntry.objects.filter(action=AuditAction.CORRECTED)
     assert [each.note for each in corrections] == ["as the invoice says"] * 3

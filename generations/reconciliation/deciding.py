@@ -9,12 +9,11 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from generations import requests
 from generations.models import AuditAction, AuditEntry, Generation, Member, Status
 from generations.models.money import Comparison, ledger
 from generations.models.money.amounts import plain
 from generations.models.money.price import current_upstream
-from generations.requests import NotPossible
+from generations.requests import NotPossible, enter_task_id
 
 from .comparing import compare
 
@@ -31,7 +30,7 @@ class Seen:
     recorded_e4: int | None
 
 
-def choices(row: Comparison) -> tuple[Decision, ...]:
+def choices(row: Comparison) -> tuple[Comparison.Decision, ...]:
     """What may be decided about a row, the safest first."""
     match row.group:
         case Group.UNKNOWN:
@@ -77,7 +76,7 @@ def sent_at(generation: Generation) -> datetime:
 # --- decisions -----------------------------------------------------------------------------------
 
 
-def decide(pk: int, decision: Decision, by: Member, note: str, seen: Seen) -> None:
+def decide(pk: int, decision: Comparison.Decision, by: Member, note: str, seen: Seen) -> None:
     """Decide about a difference; a correction changes the ledger. Raises NotPossible."""
     with transaction.atomic():
         row = _undecided(pk, seen)
@@ -107,7 +106,7 @@ def assign(pk: int, by: Member, seen: Seen, generation_id: int, version: int) ->
         ).first()
         if row.group != Group.UNKNOWN or not row.task_id or not generation:
             raise NotPossible(_changed())
-        requests.enter_task_id(generation, by, version, row.task_id)
+        enter_task_id(generation, by, version, row.task_id)
         AuditEntry.objects.record(
             AuditAction.TASK_ID_ENTERED,
             by,
@@ -136,11 +135,12 @@ def _undecided(pk: int, seen: Seen) -> Comparison:
 
 def _correct(row: Comparison, by: Member, note: str) -> None:
     """Charge what the gateway billed, unless the charge has changed since it was matched."""
-    locked = Generation.objects.select_for_update().filter(pk=row.generation_id)
+    generation_id = row.generation_id or 0
+    locked = Generation.objects.select_for_update().filter(pk=generation_id)
     charged = locked.values_list("charged_e4", flat=True).first()
     if charged is None or charged != row.recorded_e4:
         raise NotPossible(_changed())
-    correct(row.generation_id or 0, row.billed_e4 or 0, by, note, charged)
+    correct(generation_id, row.billed_e4 or 0, by, note, charged)
 
 
 def correct(generation_id: int, amount_e4: int, by: Member, note: str, seen_e4: int) -> None:
@@ -167,7 +167,7 @@ def correct(generation_id: int, amount_e4: int, by: Member, note: str, seen_e4: 
         )
 
 
-def _record(row: Comparison, decision: Decision, by: Member, note: str) -> None:
+def _record(row: Comparison, decision: Comparison.Decision, by: Member, note: str) -> None:
     row.decision, row.decided_by, row.decided_at = decision, by, timezone.now()
     row.note = note[:300]
     keeps_difference = decision in (Decision.IGNORED, Decision.KEPT)
@@ -179,6 +179,4 @@ def _record(row: Comparison, decision: Decision, by: Member, note: str) -> None:
 
 
 def _changed() -> str:
-    return _(
-        "The amounts have changed since this page was opened. Nothing was changed. Look again."
-    )
+    return _("The amounts have changed meanwhile. Nothing was changed. Here is the current state.")

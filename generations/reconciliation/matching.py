@@ -130,9 +130,8 @@ def _by_time(units: Sequence[_Unit], charges: Sequence[Charge]) -> Mapping[int, 
         amount_e4, first = unit.amount_e4, unit.lines[0]
         if amount_e4 <= 0:
             continue  # a refund alone, or a task that was charged and refunded
-        near = times[
-            bisect_left(moments, first.at - NEARBY) : bisect_right(moments, first.at + NEARBY)
-        ]
+        start = bisect_left(moments, first.at - NEARBY)
+        near = times[start : bisect_right(moments, first.at + NEARBY)]
         for _at, index in near:
             if _is_candidate(first, amount_e4, charges[index]):
                 candidates.setdefault(number, []).append(index)
@@ -151,6 +150,6 @@ def _is_candidate(line: Line, amount_e4: int, charge: Charge) -> bool:
 
 
 def _is_same_model(one: str, other: str) -> bool:
-    """Whether the names may mean one model: a missing one, or that of any model, decides nothing."""
+    """Whether the names may mean one model: a missing name, or "*", decides nothing."""
     words = [re.sub(r"[\W_]", "", name.casefold()) for name in (one, other)]
     return not all(words) or words[0] == words[1]

@@ -91,7 +91,7 @@ def _sum(month: date, zone: ZoneInfo) -> Figures:
     )
     figures = Figures()
     for each in sums:
-        _add(figures, each)
+        _add(figures, dict(each))
     return figures
 
 

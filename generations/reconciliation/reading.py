@@ -46,7 +46,9 @@ def covered_spans() -> list[tuple[datetime, datetime]]:
     """The times that imported logs cover, in order; spans that overlap are one."""
     logs = GatewayLog.objects.filter(upstream=current_upstream(), imported_at__isnull=False)
     spans: list[tuple[datetime, datetime]] = []
-    for start, end in logs.order_by("starts_at").values_list("starts_at", "ends_at"):
+    for log in logs.order_by("starts_at").only("starts_at", "ends_at"):
+        start, end = log.starts_at, log.ends_at
+        assert start and end  # set by every import
         if spans and start <= spans[-1][1]:
             spans[-1] = (spans[-1][0], max(spans[-1][1], end))
         else:
@@ -118,7 +120,7 @@ def _amount(row: dict[str, Any]) -> int | None:
 
 def _models(generation_ids: Iterable[int]) -> dict[int, str]:
     return {
-        pk: model
+        pk or 0: model
         for some in batches(generation_ids)
         for pk, model in LedgerEntry.objects.filter(
             generation_id__in=some, kind=LedgerEntry.Kind.RESERVE
