@@ -60,6 +60,7 @@ NO_PAGES = {
     "mark-read", "invite", "invitations-csv", "enable-person", "revoke-invitation",
     "mail-invitations", "change-details", "end-sessions", "set-limit", "audit-log-csv",
     "usage-csv", "use-similar",
+    "match-again", "reconciliation-report", "decide-difference", "assign-task",
     # Without a query of their own, or only for visitors who are not signed in.
     # Before the team has finished rows; their queries are about the team alone.
     "setup", "setup-restart", "set-up-team",
@@ -343,8 +344,21 @@ def pages_of_admins(base: Base) -> list[str]:
     ]  # fmt: skip
     return [
         "/admin/queue/", *(address for name in pages_of_people(base).values() for address in name),
+        *(address for name in pages_of_reconciliation(base).values() for address in name),
         "/admin/", *(f"/admin/generations/{path}" for path in lists),
     ]  # fmt: skip
+
+
+def pages_of_reconciliation(base: Base) -> dict[str, list[str]]:
+    return {
+        "reconciliation": [
+            "/admin/reconciliation/", "/admin/reconciliation/?group=matched",
+            f"/admin/reconciliation/?month={base.start:%Y-%m}",
+        ],
+        "upload-log": ["/admin/reconciliation/upload/"],
+        "map-log": [f"/admin/reconciliation/logs/{base.draft.pk}/"],
+        "correct-charge": ["/admin/ledger/1/correct/"],
+    }  # fmt: skip
 
 
 def pages_of_people(base: Base) -> dict[str, list[str]]:
@@ -490,4 +504,5 @@ def test_no_query_grows_with_finished_rows(
 def test_every_page_is_measured(base: Base) -> None:
     names = {name for name in page_names(get_resolver().url_patterns) if ":" not in name}
     measured = pages(base).keys() | pages_of_people(base).keys() | {"queue"}
+    measured |= pages_of_reconciliation(base).keys()
     assert names == measured | NO_PAGES

@@ -249,9 +249,9 @@ def test_unknown_task_is_assigned_to_an_unconfirmed_generation(
     unconfirmed = make_generation(
         Status.UNCONFIRMED, owner=owner, created_at=at(118), attempt=1, reservations=1
     )
-    make_submission(unconfirmed)
+    make_submission(unconfirmed, sent_at=at(119))
     [suggested] = deciding.suggestions([row]).values()
-    assert suggested == unconfirmed
+    assert (suggested.generation, suggested.sent_at) == (unconfirmed, at(119))
     shown, version = seen(row), unconfirmed.version
     deciding.assign(row.pk, admin, shown, unconfirmed.pk, version)
     unconfirmed.refresh_from_db()

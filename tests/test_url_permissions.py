@@ -21,7 +21,7 @@ from generations.models import (
     Member,
     Status,
 )
-from generations.models.money import LimitRequest
+from generations.models.money import Comparison, GatewayLog, LimitRequest
 from generations.permissions import Role
 from tests.builders import make_generation, make_member, picture_ids
 from tests.conftest import client_for
@@ -65,6 +65,26 @@ VISITS: dict[str, list[Visit]] = {
     "audit-log-csv": [post("/admin/audit-log/csv", ADMINS)],
     "queue": [Visit("/admin/queue/", ADMINS), post("/admin/queue/", ADMINS, reason="Maintenance")],
     "resume-queue": [post("/admin/queue/resume", ADMINS)],
+    "reconciliation": [Visit("/admin/reconciliation/", ADMINS)],
+    "upload-log": [
+        Visit("/admin/reconciliation/upload/", ADMINS),
+        post("/admin/reconciliation/upload/", ADMINS, text="time,amount\n2026-11-24,1\n"),
+    ],
+    "map-log": [Visit("/admin/reconciliation/logs/{log}/", ADMINS)],
+    "match-again": [post("/admin/reconciliation/match", ADMINS)],
+    "reconciliation-report": [post("/admin/reconciliation/report", ADMINS)],
+    "decide-difference": [
+        post("/admin/reconciliation/{comparison}/decide", ADMINS, decision="ignored", note="x")
+    ],
+    "assign-task": [
+        post(
+            "/admin/reconciliation/{comparison}/assign", ADMINS, generation="{generation}", version="1"
+        )
+    ],
+    "correct-charge": [
+        Visit("/admin/ledger/{generation}/correct/", ADMINS),
+        post("/admin/ledger/{generation}/correct/", ADMINS, amount="1", note="x", seen="0"),
+    ],
     "similar": [Visit("/similar", SIGNED_IN)],
     "use-similar": [post("/similar/use", MAKERS, picture="{picture}")],
     "history": [Visit("/history/", SIGNED_IN)],
@@ -186,6 +206,10 @@ def ids(media_root: Any) -> dict[str, int]:
         "collection": collection.pk,
         "request": LimitRequest.objects.create(person=people["other"], images=1, reason="x").pk,
         "invitation": invitation.pk,
+        "log": GatewayLog.objects.create(imported_at=timezone.now(), ends_at=timezone.now()).pk,
+        "comparison": Comparison.objects.create(
+            key="t1", task_id="1", at=timezone.now(), group=Comparison.Group.UNKNOWN
+        ).pk,
     }
     return {name: person.pk for name, person in people.items()} | rows
 

@@ -122,6 +122,7 @@ class GenerationAdmin(MaskedAdmin):
         "polling_since",
     )
     unmasked_search_fields = ("upstream_task_id", "owner__username")
+    change_form_template = "admin/generation/change_form.html"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Generation]:
         return super().get_queryset(request).prefetch_related("pictures")

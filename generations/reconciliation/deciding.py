@@ -3,13 +3,21 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import OuterRef, Q, Subquery
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from generations.models import AuditAction, AuditEntry, Generation, Member, Status
+from generations.models import (
+    AuditAction,
+    AuditEntry,
+    Generation,
+    Member,
+    Status,
+    Submission,
+)
 from generations.models.money import Comparison, ledger
 from generations.models.money.amounts import plain
 from generations.models.money.price import current_upstream
@@ -45,32 +53,37 @@ def choices(row: Comparison) -> tuple[Comparison.Decision, ...]:
 # --- suggestions ---------------------------------------------------------------------------------
 
 
-def suggestions(rows: Sequence[Comparison]) -> dict[int, Generation]:
-    """The unconfirmed or lost generation nearest to the time of each row with an unknown task."""
-    tasks = [row for row in rows if row.group == Group.UNKNOWN and row.task_id]
-    if not tasks:
-        return {}
-    found: dict[int, Generation] = {}
-    candidates = _candidates()
-    for row in tasks:
-        near = [each for each in candidates if abs(sent_at(each) - row.at) <= NEARBY]
-        if near and (row.billed_e4 or 0) > 0:
-            found[row.pk] = min(near, key=lambda each: abs(sent_at(each) - row.at))
+@dataclass(frozen=True)
+class Suggestion:
+    """A generation without a known task, and when it was sent."""
+
+    generation: Generation
+    sent_at: datetime
+
+
+def suggestions(rows: Sequence[Comparison]) -> dict[int, Suggestion]:
+    """The unconfirmed or lost generation nearest to each row with an unknown task, by its key."""
+    billed = [row for row in rows if row.group == Group.UNKNOWN and row.task_id]
+    billed = [row for row in billed if (row.billed_e4 or 0) > 0]
+    candidates = _candidates() if billed else []
+    found = {}
+    for row in billed:
+        near = [each for each in candidates if abs(each.sent_at - row.at) <= NEARBY]
+        if near:
+            found[row.pk] = min(near, key=lambda each: abs(each.sent_at - row.at))
     return found
 
 
-def _candidates() -> list[Generation]:
+def _candidates() -> list[Suggestion]:
     """Generations that have no task, or one that the gateway does not find."""
     is_lost = Q(status=Status.RUNNING, lost_at__isnull=False)
     rows = Generation.objects.filter(
         Q(status=Status.UNCONFIRMED) | is_lost, finished_at=None, upstream=current_upstream()
     )
-    return list(rows.select_related("owner").order_by("-created_at", "-pk")[:MAX_UNCONFIRMED])
-
-
-def sent_at(generation: Generation) -> datetime:
-    """About when it was sent. `status_at` of an unconfirmed one is after its deadline."""
-    return generation.submitted_at or generation.created_at
+    last_sent = Submission.objects.filter(generation=OuterRef("pk")).order_by("-attempt")
+    newest = rows.select_related("owner").order_by("-created_at", "-pk")
+    sent = newest.annotate(last_sent_at=Subquery(last_sent.values("sent_at")[:1]))
+    return [Suggestion(row, row.last_sent_at or row.created_at) for row in sent[:MAX_UNCONFIRMED]]
 
 
 # --- decisions -----------------------------------------------------------------------------------

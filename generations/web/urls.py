@@ -14,7 +14,7 @@ from .account import (
     sessions,
     sign_in,
 )
-from .admin import audit_log, limits, overview
+from .admin import audit_log, correction, gateway_logs, limits, overview, reconciliation
 from .admin import limit_requests as admin_limit_requests
 from .cards import actions, changes, generation_page
 from .gallery import bulk, collections, compare, download, gallery, picture, trash
@@ -41,6 +41,14 @@ urlpatterns: list[URLPattern] = [
     path("admin/audit-log/csv", audit_log.audit_log_csv, name="audit-log-csv"),
     path("admin/queue/", queue.queue, name="queue"),
     path("admin/queue/resume", queue.resume, name="resume-queue"),
+    path("admin/reconciliation/", reconciliation.reconciliation, name="reconciliation"),
+    path("admin/reconciliation/upload/", gateway_logs.upload, name="upload-log"),
+    path("admin/reconciliation/logs/<int:pk>/", gateway_logs.map_columns, name="map-log"),
+    path("admin/reconciliation/match", reconciliation.match_again, name="match-again"),
+    path("admin/reconciliation/report", reconciliation.report, name="reconciliation-report"),
+    path("admin/reconciliation/<int:pk>/decide", reconciliation.decide, name="decide-difference"),
+    path("admin/reconciliation/<int:pk>/assign", reconciliation.assign, name="assign-task"),
+    path("admin/ledger/<int:pk>/correct/", correction.correct, name="correct-charge"),
     path("similar", similar.similar, name="similar"),
     path("similar/use", similar.use, name="use-similar"),
     path("history/", prompt_history.prompt_history, name="history"),

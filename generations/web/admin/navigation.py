@@ -64,6 +64,12 @@ GROUPS: tuple[tuple[str | Promise, tuple[Entry, ...]], ...] = (
             Entry(_("Limits"), "limits", Action.MANAGE_MONEY, ("set-limit",)),
             _rows(_("Prices"), "price", Action.MANAGE_MONEY),
             _rows(_("Ledger"), "ledgerentry", Action.MANAGE_MONEY),
+            Entry(
+                _("Reconciliation"),
+                "reconciliation",
+                Action.MANAGE_MONEY,
+                ("upload-log", "map-log", "decide-difference"),
+            ),
         ),
     ),
     (

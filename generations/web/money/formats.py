@@ -42,6 +42,11 @@ def format_number(amount_e4: int) -> str:
     return format_decimal(from_e4(amount_e4), locale=_locale(get_language() or "en"))
 
 
+def format_signed_money(amount_e4: int) -> str:
+    """Return 4800 as "+$0.48" and -4800 as "-$0.48"."""
+    return f"{'+' if amount_e4 > 0 else ''}{format_money(amount_e4)}"
+
+
 @lru_cache(maxsize=2000)
 def _format(amount_e4: int, currency: str, language: str) -> str:
     """Cached: pages repeat amounts, and Babel builds a pattern for each call."""
