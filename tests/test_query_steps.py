@@ -7,12 +7,14 @@ match a filter are either few and the oldest ones, the worst case for reading in
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
 import pytest
 from django.conf import settings as django_settings
+from django.core.files.base import ContentFile
 from django.db import connection, transaction
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
@@ -38,8 +40,18 @@ from generations.models import (
     durations,
     statistics,
 )
-from generations.models.money import BudgetWarning, LedgerEntry, Period, UsageDay, Window
+from generations.models.money import (
+    BudgetWarning,
+    ComparedMonth,
+    Comparison,
+    GatewayLog,
+    LedgerEntry,
+    Period,
+    UsageDay,
+    Window,
+)
 from generations.models.money.month import Month
+from generations.reconciliation.months import Figures
 from generations.worker import dispatch, fetch, lookup, poll, submit, tasks
 from tests.builders import make_admin, make_generation, make_member
 
@@ -92,6 +104,9 @@ class Base:
         self.start = timezone.now() - timedelta(days=300)
         self.busy_month = Month.current(Team.objects.current().zone).previous
         self.busy_days = self._busy_periods()
+        self.draft = GatewayLog.objects.create()
+        self.draft.file.save("draft.csv", ContentFile(b"time,amount\n2026-11-24,0.48\n"))
+        self._sum_up()
 
     def _busy_periods(self) -> list[Period]:
         """The last month of the team, and ten days of it."""
@@ -129,6 +144,7 @@ class Base:
         self._spend(numbers[::4])
         self._audit(numbers)
         self._fill_busy_days(numbers)
+        self._compare(rows)
         of_first = [each for each in pictures if each.generation.idempotency_key < f"{RARE:06}"]
         stored = [each for each in pictures if each.trashed_at is None]
         for member, marked in ((self.viewer, of_first), (self.collector, stored)):
@@ -243,6 +259,32 @@ class Base:
         tasks.roll_up_usage()
         assert UsageDay.objects.filter(period__in=self.busy_days, is_outdated=False).count() == 10
 
+    def _sum_up(self) -> None:
+        """The figures of the first two months, with all groups."""
+        figures = asdict(Figures(by_task=600, unknown=RARE, different=RARE, decided=RARE))
+        for days in (0, 31):
+            month = (self.start + timedelta(days=days)).date().replace(day=1)
+            ComparedMonth.objects.create(month=month, matched_at=timezone.now(), figures=figures)
+
+    def _compare(self, rows: Sequence[Generation]) -> None:
+        """Each row is in a log, and matched; of the first ones some are decided."""
+        group, decision = Comparison.Group, Comparison.Decision
+        Comparison.objects.bulk_create(
+            Comparison(
+                key=f"g{row.pk}",
+                at=row.created_at,
+                group=group.MATCHED if row.idempotency_key > f"{RARE:06}" else group.DIFFERENT,
+                decision=decision.KEPT if row.idempotency_key == "000001" else "",
+                decided_at=row.created_at,
+                generation_id=row.pk,
+                task_id=row.upstream_task_id,
+                billed_e4=4800,
+                recorded_e4=4800,
+                lines=1,
+            )
+            for row in rows
+        )
+
     def _pictures(self, row: Generation) -> Iterator[Picture]:
         if row.status != Status.SUCCEEDED:
             return
@@ -352,12 +394,14 @@ def pages_of_admins(base: Base) -> list[str]:
 def pages_of_reconciliation(base: Base) -> dict[str, list[str]]:
     return {
         "reconciliation": [
-            "/admin/reconciliation/", "/admin/reconciliation/?group=matched",
+            "/admin/reconciliation/",
             f"/admin/reconciliation/?month={base.start:%Y-%m}",
+            f"/admin/reconciliation/?month={base.start:%Y-%m}&group=matched",
+            f"/admin/reconciliation/?month={base.start:%Y-%m}&group=decided",
         ],
         "upload-log": ["/admin/reconciliation/upload/"],
         "map-log": [f"/admin/reconciliation/logs/{base.draft.pk}/"],
-        "correct-charge": ["/admin/ledger/1/correct/"],
+        "correct-charge": [f"/admin/ledger/{Generation.objects.earliest('pk').pk}/correct/"],
     }  # fmt: skip
 
 

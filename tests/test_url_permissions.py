@@ -78,7 +78,10 @@ VISITS: dict[str, list[Visit]] = {
     ],
     "assign-task": [
         post(
-            "/admin/reconciliation/{comparison}/assign", ADMINS, generation="{generation}", version="1"
+            "/admin/reconciliation/{comparison}/assign",
+            ADMINS,
+            generation="{generation}",
+            version="99",
         )
     ],
     "correct-charge": [
@@ -206,7 +209,9 @@ def ids(media_root: Any) -> dict[str, int]:
         "collection": collection.pk,
         "request": LimitRequest.objects.create(person=people["other"], images=1, reason="x").pk,
         "invitation": invitation.pk,
-        "log": GatewayLog.objects.create(imported_at=timezone.now(), ends_at=timezone.now()).pk,
+        "log": GatewayLog.objects.create(
+            imported_at=timezone.now(), starts_at=timezone.now(), ends_at=timezone.now()
+        ).pk,
         "comparison": Comparison.objects.create(
             key="t1", task_id="1", at=timezone.now(), group=Comparison.Group.UNKNOWN
         ).pk,

@@ -83,7 +83,8 @@ def _candidates() -> list[Suggestion]:
     last_sent = Submission.objects.filter(generation=OuterRef("pk")).order_by("-attempt")
     newest = rows.select_related("owner").order_by("-created_at", "-pk")
     sent = newest.annotate(last_sent_at=Subquery(last_sent.values("sent_at")[:1]))
-    return [Suggestion(row, row.last_sent_at or row.created_at) for row in sent[:MAX_UNCONFIRMED]]
+    found: list[Any] = list(sent[:MAX_UNCONFIRMED])
+    return [Suggestion(row, row.last_sent_at or row.created_at) for row in found]
 
 
 # --- decisions -----------------------------------------------------------------------------------

@@ -85,7 +85,7 @@ def _about(generation: Any) -> str:
         ngettext("%(n)d image", "%(n)d images", generation.n) % {"n": generation.n},
     ]
     missing = generation.n - generation.stored
-    if generation.is_final and 0 < missing:
+    if generation.is_final and missing > 0:
         parts.append(_("%(n)d missing") % {"n": missing})
     return ", ".join(parts)
 
