@@ -261,20 +261,20 @@ class Base:
 
     def _sum_up(self) -> None:
         """The figures of the first two months, with all groups."""
-        figures = asdict(Figures(by_task=600, unknown=RARE, different=RARE, decided=RARE))
+        figures = asdict(Figures(by_task=600, counts=dict.fromkeys(Comparison.Block, RARE)))
         for days in (0, 31):
             month = (self.start + timedelta(days=days)).date().replace(day=1)
             ComparedMonth.objects.create(month=month, matched_at=timezone.now(), figures=figures)
 
     def _compare(self, rows: Sequence[Generation]) -> None:
-        """Each row is in a log, and matched; of the first ones some are decided."""
-        group, decision = Comparison.Group, Comparison.Decision
+        """Each row is in a log, and matched; the first ones differ, and two are decided."""
         Comparison.objects.bulk_create(
             Comparison(
                 key=f"g{row.pk}",
                 at=row.created_at,
-                group=group.MATCHED if row.idempotency_key > f"{RARE:06}" else group.DIFFERENT,
-                decision=decision.KEPT if row.idempotency_key == "000001" else "",
+                group="different" if row.idempotency_key < f"{RARE:06}" else "matched",
+                decision="kept" if row.idempotency_key < "000002" else "",
+                block=_block(row.idempotency_key),
                 decided_at=row.created_at,
                 generation_id=row.pk,
                 task_id=row.upstream_task_id,
@@ -310,6 +310,12 @@ def base(monkeypatch: pytest.MonkeyPatch) -> Base:
             row.pictures.update(next_try_at=timezone.now())
     base.grow(FEW)
     return base
+
+
+def _block(key: str) -> str:
+    if key < "000002":
+        return "decided"
+    return "different" if key < f"{RARE:06}" else "matched"
 
 
 def forget_statistics() -> None:

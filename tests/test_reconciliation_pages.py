@@ -72,9 +72,8 @@ def test_month_from_upload_to_report(admin_client: Client, admin: Member, owner:
         admin_client.post(address, {**shown, "note": "invoice 11"})
     assert LedgerEntry.objects.filter(kind="correct").count() == 4  # one for each period
     assert ledger_check.differences() == []
-    report = b"".join(
-        admin_client.post("/admin/reconciliation/report", {"month": "2026-11"}).streaming_content
-    ).decode()
+    streamed: Any = admin_client.post("/admin/reconciliation/report", {"month": "2026-11"})
+    report = b"".join(streamed.streaming_content).decode()
     assert report.startswith("\ufeffGroup,Time,Task ID")
     assert len(report.splitlines()) == 4
     assert "invoice 11" in report

@@ -213,7 +213,7 @@ def ids(media_root: Any) -> dict[str, int]:
             imported_at=timezone.now(), starts_at=timezone.now(), ends_at=timezone.now()
         ).pk,
         "comparison": Comparison.objects.create(
-            key="t1", task_id="1", at=timezone.now(), group=Comparison.Group.UNKNOWN
+            key="t1", task_id="1", at=timezone.now(), group="unknown", block="unknown"
         ).pk,
     }
     return {name: person.pk for name, person in people.items()} | rows

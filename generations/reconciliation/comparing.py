@@ -76,7 +76,7 @@ def _comparison(pair: Pair, spans: Sequence[tuple[datetime, datetime]]) -> Compa
         assert charge
         if not recorded_e4 or not any(start < charge.at < end for start, end in spans):
             return None
-    return Comparison(
+    row = Comparison(
         upstream=current_upstream(),
         key=_key(pair),
         at=pair.at,
@@ -88,6 +88,8 @@ def _comparison(pair: Pair, spans: Sequence[tuple[datetime, datetime]]) -> Compa
         billed_e4=pair.billed_e4 if pair.lines else None,
         recorded_e4=recorded_e4,
     )
+    row.set_block()
+    return row
 
 
 def _key(pair: Pair) -> str:
@@ -130,7 +132,7 @@ def _write(found: dict[str, Comparison], since: datetime, until: datetime) -> se
     moments += [row.at for row in gone]
     for start in range(0, len(new), CHUNK):
         Comparison.objects.bulk_create(new[start : start + CHUNK], ignore_conflicts=True)
-    fields = [*MEASURED, *(name.removesuffix("_id") for name in DECIDED)]
+    fields = ["block", *MEASURED, *(name.removesuffix("_id") for name in DECIDED)]
     for start in range(0, len(changed), CHUNK):
         with transaction.atomic():
             Comparison.objects.bulk_update(changed[start : start + CHUNK], fields)
@@ -151,6 +153,7 @@ def _changed(row: Comparison, found: Comparison) -> Comparison:
         blank = Comparison()
         for name in DECIDED:
             setattr(row, name, getattr(blank, name))
+    row.set_block()
     return row
 
 

@@ -189,6 +189,7 @@ def _record(row: Comparison, decision: Comparison.Decision, by: Member, note: st
     if decision == Decision.CORRECTED:
         row.recorded_e4 = row.billed_e4 or 0
         row.group = Group.MATCHED
+    row.set_block()
     row.save()
 
 

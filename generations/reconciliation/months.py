@@ -1,7 +1,7 @@
 """The figures of a month: sums over its comparisons, kept so that a page reads one row."""
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -14,8 +14,10 @@ from generations.models.money import ComparedMonth, Comparison, Window
 from generations.models.money.period import boundaries
 from generations.models.money.price import current_upstream
 
-Group, Decision = Comparison.Group, Comparison.Decision
-OPEN_GROUPS = (Group.UNKNOWN, Group.MISSING, Group.DIFFERENT)
+Block, Group = Comparison.Block, Comparison.Group
+
+
+OPEN_BLOCKS = (Block.UNKNOWN, Block.MISSING, Block.DIFFERENT)
 
 
 @dataclass
@@ -30,14 +32,9 @@ class Figures:
     by_task: int = 0
     by_time: int = 0
     refunded: int = 0  # tasks that only the gateway knew, and refunded in full
-    progress: int = 0
     progress_e4: int = 0
     accepted_e4: int = 0  # what decisions left: ignored and kept
-    watched: int = 0
-    decided: int = 0
-    unknown: int = 0
-    missing: int = 0
-    different: int = 0
+    counts: dict[str, int] = field(default_factory=dict)  # by block
 
     @property
     def matched(self) -> int:
@@ -45,7 +42,7 @@ class Figures:
 
     @property
     def open(self) -> int:
-        return self.unknown + self.missing + self.different
+        return sum(self.counts.get(block, 0) for block in OPEN_BLOCKS)
 
 
 def of(moments: Iterable[datetime], zone: ZoneInfo) -> set[date]:
@@ -81,7 +78,7 @@ def update(changed: Iterable[date], at: datetime) -> None:
 
 
 def _sum(month: date, zone: ZoneInfo) -> Figures:
-    rows = comparisons(month, zone).order_by().values("group", "decision", "matched")
+    rows = comparisons(month, zone).order_by().values("group", "block", "matched")
     sums = rows.annotate(
         count=Count("pk"),
         billed=Coalesce(Sum("billed_e4"), 0),
@@ -96,25 +93,19 @@ def _sum(month: date, zone: ZoneInfo) -> Figures:
 
 
 def _add(figures: Figures, part: dict[str, Any]) -> None:
-    group, decision, count = part["group"], part["decision"], part["count"]
+    group, block, count = part["group"], part["block"], part["count"]
     difference = part["billed"] - part["recorded"]
     figures.billed_e4 += part["billed"]
     figures.recorded_e4 += part["recorded"]
     figures.lines += part["number_of_lines"]
     figures.charges += part["charges"]
+    figures.counts[block] = figures.counts.get(block, 0) + count
     if group == Group.MATCHED:
         name = {"task": "by_task", "time": "by_time"}.get(part["matched"], "refunded")
         setattr(figures, name, getattr(figures, name) + count)
     if group == Group.PROGRESS:
-        figures.progress += count
         figures.progress_e4 += difference
-    elif decision in ("", Decision.WATCHED):
-        figures.difference_e4 += difference
-    else:
+    elif block == Block.DECIDED:
         figures.accepted_e4 += difference
-    if decision == Decision.WATCHED:
-        figures.watched += count
-    elif decision:
-        figures.decided += count
-    elif group in OPEN_GROUPS:
-        setattr(figures, str(group), getattr(figures, str(group)) + count)
+    else:
+        figures.difference_e4 += difference

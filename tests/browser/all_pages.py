@@ -3,6 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
+from django.core.files.base import ContentFile
 from django.utils import timezone
 
 from generations.models import (
@@ -20,8 +21,17 @@ from generations.models import (
     UpstreamGate,
     bulk,
 )
-from generations.models.money import Limit, LimitRequest, Price, Window, ledger
+from generations.models.money import (
+    Comparison,
+    GatewayLog,
+    Limit,
+    LimitRequest,
+    Price,
+    Window,
+    ledger,
+)
 from generations.permissions import Role
+from generations.reconciliation import months
 from tests.builders import make_admin, make_generation, make_member, make_submission
 
 HOSTILE = (
@@ -79,6 +89,7 @@ def populate() -> Member:
     )
     UpstreamGate.for_engine().pause(admin, HOSTILE[0][:60])
     make_member(HOSTILE[0][:150], is_active=False, role=Role.VIEWER)
+    _import_log(admin)
     terms = InvitationTerms(Role.MEMBER, timezone.now() + timedelta(days=7), max_uses=5)
     Invitation.objects.invite(admin, terms, (HOSTILE[0][:254], HOSTILE[1], HOSTILE[3], ""))
     AuditEntry.objects.record(
@@ -109,6 +120,36 @@ def _spend(member: Member) -> None:
                 )
 
 
+def _import_log(admin: Member) -> None:
+    """A log with a row in each group, and a draft of another one."""
+    now = timezone.now()
+    for number, block in enumerate(Comparison.Block):
+        is_open = block.value in Comparison.Group.values
+        Comparison.objects.create(
+            key=f"t{number}",
+            at=now,
+            group=block if is_open else Comparison.Group.UNKNOWN,
+            block=block,
+            decision={"watched": "watched", "decided": "ignored"}.get(block, ""),
+            decided_by=admin,
+            decided_at=now,
+            note=HOSTILE[0][:300] if block == "decided" else "",
+            task_id=HOSTILE[0][:200],
+            generation_id=Generation.objects.latest("pk").pk if number == 2 else None,
+            billed_e4=None if block == "missing" else 4800,
+            recorded_e4=None if block == "unknown" else 123_456_789,
+            lines=1,
+        )
+    months.update([now.date().replace(day=1)], now)
+    spans = {"starts_at": now - timedelta(days=9), "ends_at": now}
+    GatewayLog.objects.create(name=HOSTILE[0][:200], by=admin, imported_at=now, lines=7, **spans)
+    draft = GatewayLog(name=HOSTILE[0][:200], by=admin)
+    header = f"time,amount,{HOSTILE[0]},{HOSTILE[1]}"
+    draft.file.save(
+        "draft.csv", ContentFile(f"{header}\n2026-11-24,0.48,{HOSTILE[0]},x\n".encode())
+    )
+
+
 def all_pages() -> dict[str, str]:
     """Return the address of each page, in each state, by a name."""
     first = Picture.objects.available()[0]
@@ -117,6 +158,8 @@ def all_pages() -> dict[str, str]:
     collection = Collection.objects.get()
     shown = [picture.pk for picture in Picture.objects.available()[:2]]
     disabled = Member.objects.get(is_active=False)
+    different = Comparison.objects.get(block="different")
+    draft = GatewayLog.objects.get(imported_at=None)
     member, _is_new = Member.objects.get_or_create(username=HOSTILE[0][:149])
     return {
         "studio": "/",
@@ -147,6 +190,11 @@ def all_pages() -> dict[str, str]:
         "audit log, filtered": "/admin/audit-log/?group=money&since=x",
         "queue": "/admin/queue/",
         "requests": "/admin/requests/",
+        "reconciliation": "/admin/reconciliation/",
+        "reconciliation, deciding": f"/admin/reconciliation/?decide={different.pk}&as=kept",
+        "upload a log": "/admin/reconciliation/upload/",
+        "columns of a log": f"/admin/reconciliation/logs/{draft.pk}/",
+        "correct a charge": f"/admin/ledger/{first.generation_id}/correct/",
         "people": "/admin/people/",
         "person": f"/admin/people/{member.pk}/",
         "person, disabled": f"/admin/people/{disabled.pk}/",

@@ -35,6 +35,17 @@ class Comparison(models.Model):
         KEPT = "kept", _("Kept")
         CORRECTED = "corrected", _("Corrected")
 
+    class Block(models.TextChoices):
+        """Where it is listed: its group, until it is decided."""
+
+        UNKNOWN = "unknown", _("Billed, not in klingweb")
+        MISSING = "missing", _("In klingweb, not billed")
+        DIFFERENT = "different", _("Different amount")
+        WATCHED = "watched", _("Watched")
+        PROGRESS = "progress", _("In progress")
+        DECIDED = "decided", _("Decided")
+        MATCHED = "matched", _("Matched")
+
     upstream = models.CharField(max_length=20, default=current_upstream)
     key = models.CharField(max_length=201)
     at = models.DateTimeField(help_text=_("Of the first line, else of the request."))
@@ -53,6 +64,7 @@ class Comparison(models.Model):
     accepted_e4 = models.BigIntegerField(
         default=0, help_text=_("The difference that the decision left.")
     )
+    block = models.CharField(max_length=10, choices=Block)
 
     class Meta:
         verbose_name = _("comparison")
@@ -61,20 +73,21 @@ class Comparison(models.Model):
             models.UniqueConstraint(fields=["upstream", "key"], name="comparison_key_uniq")
         ]
         indexes = [
-            models.Index(
-                fields=["upstream", "group", "decision", "-at", "-id"],
-                name="comparison_group_idx",
-            ),
-            models.Index(
-                fields=["upstream", "-at", "-id"],
-                name="comparison_decided_idx",
-                condition=~models.Q(decision=""),
-            ),
+            models.Index(fields=["upstream", "block", "-at", "-id"], name="comparison_block_idx"),
             models.Index(fields=["upstream", "at"], name="comparison_at_idx"),
         ]
 
     def __str__(self) -> str:
         return f"comparison {self.key}"
+
+    def set_block(self) -> None:
+        """Set the block, after the group or the decision has changed."""
+        if self.decision == self.Decision.WATCHED:
+            self.block = self.Block.WATCHED
+        elif self.decision:
+            self.block = self.Block.DECIDED
+        else:
+            self.block = self.Block(self.group)
 
     @property
     def difference_e4(self) -> int:

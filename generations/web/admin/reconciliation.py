@@ -1,7 +1,7 @@
 """Reconciliation: what the gateway billed beside the ledger, and what an admin decides about it."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -33,7 +33,7 @@ from .gateway_logs import month_page
 from .reconciliation_forms import AssignForm, ReasonForm
 from .reconciliation_rows import Row, rows_of
 
-Group, Decision = Comparison.Group, Comparison.Decision
+Blocks, Decision = Comparison.Block, Comparison.Decision
 PAGE_SIZE = 50
 MAX_LOGS = 20
 REPORT_BATCH = 500
@@ -109,66 +109,45 @@ def _logs(start: datetime, end: datetime) -> list[GatewayLog]:
 # --- the blocks ----------------------------------------------------------------------------------
 
 
-def _texts() -> dict[str, str]:
+def _texts() -> dict[Comparison.Block, str]:
+    """The blocks in their order, and what stands under their headings."""
     return {
-        Group.UNKNOWN: _("Tasks that the gateway charged for and that no generation here has."),
-        Group.MISSING: _("Charges recorded here that the log does not contain."),
-        Group.DIFFERENT: _("The gateway billed another amount than is recorded here."),
-        "watched": _("They stay in the difference until a later log refunds them."),
-        Group.PROGRESS: _("Billed, and charged here when the generation ends."),
-        "decided": "",
-        Group.MATCHED: "",
+        Blocks.UNKNOWN: _("Tasks that the gateway charged for and that no generation here has."),
+        Blocks.MISSING: _("Charges recorded here that the log does not contain."),
+        Blocks.DIFFERENT: _("The gateway billed another amount than is recorded here."),
+        Blocks.WATCHED: _("They stay in the difference until a later log refunds them."),
+        Blocks.PROGRESS: _("Billed, and charged here when the generation ends."),
+        Blocks.DECIDED: "",
+        Blocks.MATCHED: "",
     }
 
 
 def _blocks(
     request: MemberRequest, month: date, zone: ZoneInfo, figures: months.Figures
 ) -> list[Block]:
-    """The groups that have rows. With `?group=`, that one alone, from the key on."""
+    """The blocks that have rows. With `?group=`, that one alone, from the key on."""
     only, key = request.GET.get("group", ""), request.GET.get("before", "")
-    rows = months.comparisons(month, zone)
     blocks = []
     for name, text in _texts().items():
-        count = figures.matched if name == Group.MATCHED else getattr(figures, str(name))
+        count = figures.counts.get(name, 0)
         if not count or (only and name != only):
             continue
-        is_folded = name == Group.MATCHED and not only
-        found: list[Comparison] = []
-        next_key = ""
-        if not is_folded:
-            shown = _of_block(rows, str(name)).select_related("decided_by")
-            if only and key:
-                shown = shown.filter(before(key, "at"))
-            found, next_key = keyset_page(
-                shown.order_by("-at", "-pk"), lambda row: key_of(row, "at"), PAGE_SIZE
-            )
-        blocks.append(
-            Block(
-                str(name),
-                _title(str(name)),
-                count,
-                text,
-                tuple(rows_of(found)),
-                next_key,
-                is_folded,
-            )
-        )
+        block = Block(name.value, str(name.label), count, text)
+        if name == Blocks.MATCHED and not only:
+            block = replace(block, is_folded=True)
+        else:
+            rows = months.comparisons(month, zone).filter(block=name)
+            found, next_key = _page_of(rows, key if only else "", PAGE_SIZE)
+            block = replace(block, rows=tuple(rows_of(found)), next_key=next_key)
+        blocks.append(block)
     return blocks
 
 
-def _title(name: str) -> str:
-    titles = {"watched": _("Watched"), "decided": _("Decided")}
-    return titles.get(name) or str(Group(name).label)
-
-
-def _of_block(rows: QuerySet[Comparison], name: str) -> QuerySet[Comparison]:
-    if name == "watched":
-        return rows.filter(group=Group.UNKNOWN, decision=Decision.WATCHED)
-    if name == "decided":
-        return rows.exclude(decision="").exclude(decision=Decision.WATCHED)
-    if name in (Group.MATCHED, Group.PROGRESS):
-        return rows.filter(group=name)
-    return rows.filter(group=name, decision="")
+def _page_of(rows: QuerySet[Comparison], key: str, size: int) -> tuple[list[Comparison], str]:
+    """The rows from the key on, newest first, and the key of the next page."""
+    shown = rows.filter(before(key, "at")) if key else rows
+    ordered = shown.select_related("decided_by").order_by("-at", "-pk")
+    return keyset_page(ordered, lambda row: key_of(row, "at"), size)
 
 
 def _open_form(
@@ -275,9 +254,7 @@ def _report_rows(rows: QuerySet[Comparison]) -> Iterator[Row]:
     """Page by page, newest first, so that a large month needs little memory."""
     key = ""
     while True:
-        page = rows.filter(before(key, "at")) if key else rows
-        ordered = page.select_related("decided_by").order_by("-at", "-pk")
-        found, key = keyset_page(ordered, lambda row: key_of(row, "at"), REPORT_BATCH)
+        found, key = _page_of(rows, key, REPORT_BATCH)
         yield from rows_of(found)
         if not key:
             return
