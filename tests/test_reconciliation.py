@@ -228,6 +228,18 @@ def test_kept_difference_that_disappears_stays_decided(
     assert (row.group, row.decision) == (Group.MATCHED, Decision.KEPT)
 
 
+def test_kept_charge_that_is_given_back_later_is_no_difference(
+    month: dict[str, Generation], admin: Member
+) -> None:
+    row = decide(f"g{month['missing'].pk}", Decision.KEPT, admin)
+    assert figures().accepted_e4 == -4800
+    deciding.correct(month["missing"].pk, 0, admin, "after all", 4800)
+    compare(at(20), at(20))
+    row.refresh_from_db()
+    assert (row.decision, row.recorded_e4) == (Decision.KEPT, 0)
+    assert figures().accepted_e4 == 0
+
+
 def test_watched_task_counts_until_it_is_refunded(
     month: dict[str, Generation], admin: Member
 ) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
+from itertools import islice
 
 from django.db import transaction
 from django.utils import timezone
@@ -33,9 +34,9 @@ def compare(since: datetime, until: datetime) -> None:
     since, until = since - WRITTEN_MARGIN, until + WRITTEN_MARGIN
     spans = reading.covered_spans()
     found = {
-        row.key: row
+        _key(pair): pair
         for pair in pairs
-        if _is_between(pair, since, until) and (row := _comparison(pair, spans))
+        if _is_between(pair, since, until) and _is_listed(pair, spans)
     }
     touched = _write(found, since, until)
     months.update(touched, timezone.now())
@@ -69,27 +70,39 @@ def _is_between(pair: Pair, since: datetime, until: datetime) -> bool:
     return any(since <= at <= until for at in moments)
 
 
-def _comparison(pair: Pair, spans: Sequence[tuple[datetime, datetime]]) -> Comparison | None:
-    """The row of a pair. None for a charge that no log covers, and for one of nothing."""
-    charge, recorded_e4 = pair.charge, pair.charge.amount_e4 if pair.charge else None
-    if not pair.lines:
-        assert charge
-        if not recorded_e4 or not any(start < charge.at < end for start, end in spans):
-            return None
-    row = Comparison(
-        upstream=current_upstream(),
-        key=_key(pair),
-        at=pair.at,
-        group=_group(pair),
-        matched=str(pair.matched),
-        task_id=pair.task_id,
-        generation_id=charge.generation_id if charge else None,
-        lines=len(pair.lines),
-        billed_e4=pair.billed_e4 if pair.lines else None,
-        recorded_e4=recorded_e4,
-    )
+def _is_listed(pair: Pair, spans: Sequence[tuple[datetime, datetime]]) -> bool:
+    """False for a charge that no log covers, and for one of nothing."""
+    if pair.lines:
+        return True
+    assert pair.charge
+    is_covered = any(start < pair.charge.at < end for start, end in spans)
+    return is_covered and bool(pair.charge.amount_e4)
+
+
+def _comparison(key: str, pair: Pair) -> Comparison:
+    row = Comparison(upstream=current_upstream(), key=key)
+    _measure(row, pair)
     row.set_block()
     return row
+
+
+def _measure(row: Comparison, pair: Pair) -> bool:
+    """Set the columns that a match decides. False if they have these values already."""
+    values = (
+        pair.at,
+        _group(pair),
+        str(pair.matched),
+        pair.task_id,
+        pair.charge.generation_id if pair.charge else None,
+        len(pair.lines),
+        pair.billed_e4 if pair.lines else None,
+        pair.charge.amount_e4 if pair.charge else None,
+    )
+    if values == tuple(getattr(row, name) for name in MEASURED):
+        return False
+    for name, value in zip(MEASURED, values, strict=True):
+        setattr(row, name, value)
+    return True
 
 
 def _key(pair: Pair) -> str:
@@ -111,57 +124,60 @@ def _group(pair: Pair) -> str:
 # --- writing -------------------------------------------------------------------------------------
 
 
-def _write(found: dict[str, Comparison], since: datetime, until: datetime) -> set[date]:
-    """Insert, change and delete rows. Return the months whose sums have changed."""
+def _write(found: dict[str, Pair], since: datetime, until: datetime) -> set[date]:
+    """Insert, change and delete rows; empties `found`. Return the months that have changed.
+
+    Of the rows that stay as they are, none is kept in memory.
+    """
     own = Comparison.objects.filter(upstream=current_upstream())
-    stored = {row.key: row for row in own.filter(at__gte=since, at__lte=until).iterator()}
-    for some in reading.batches(found.keys() - stored.keys()):
-        stored |= {row.key: row for row in own.filter(key__in=some)}
-    new = [row for key, row in found.items() if key not in stored]
-    changed, moments = list[Comparison](), [row.at for row in new]
-    for key, row in stored.items():
-        if key in found and _differs(row, found[key]):
-            moments += [row.at, found[key].at]
-            changed.append(_changed(row, found[key]))
-    # What was refunded here and is in no log stays listed as decided.
-    gone = [
-        row
-        for key, row in stored.items()
-        if key not in found and (not row.decision or row.lines or _is_undecided(row))
-    ]
-    moments += [row.at for row in gone]
-    for start in range(0, len(new), CHUNK):
-        Comparison.objects.bulk_create(new[start : start + CHUNK], ignore_conflicts=True)
+    moments = [since + WRITTEN_MARGIN, until - WRITTEN_MARGIN]
+    changed, gone = list[Comparison](), list[int]()
+    for row in own.filter(at__gte=since, at__lte=until).iterator(chunk_size=CHUNK):
+        before, pair = row.at, found.pop(row.key, None)
+        if _measure(row, pair) if pair else _is_given_back(row):
+            changed.append(row)
+            moments += [before, row.at]
+        elif not pair and (row.lines or row.decision in ("", Decision.WATCHED)):
+            gone.append(row.pk)
+            moments.append(before)
+    for some in reading.batches(list(found)):
+        for row in own.filter(key__in=some):
+            moments.append(row.at)
+            _measure(row, found.pop(row.key))
+            changed.append(row)
+    moments += [pair.at for pair in found.values()]
+    _save(changed, gone)
+    new = (_comparison(key, pair) for key, pair in found.items())
+    while some_new := list(islice(new, CHUNK)):
+        Comparison.objects.bulk_create(some_new, ignore_conflicts=True)
+    return months.of(moments, Team.objects.current().zone)
+
+
+def _is_given_back(row: Comparison) -> bool:
+    """A charge that no log contains was kept, and corrected to nothing elsewhere since."""
+    if row.lines or row.decision != Decision.KEPT or not row.recorded_e4:
+        return False
+    row.recorded_e4, row.group = 0, Group.MATCHED
+    return True
+
+
+def _save(changed: Sequence[Comparison], gone: Sequence[int]) -> None:
+    """Write the changed rows. Decisions that do not hold any more are taken back."""
+    for row in changed:
+        if not _still_holds(row):
+            blank = Comparison()
+            for name in DECIDED:
+                setattr(row, name, getattr(blank, name))
+        row.set_block()
     fields = ["block", *MEASURED, *(name.removesuffix("_id") for name in DECIDED)]
     for start in range(0, len(changed), CHUNK):
         with transaction.atomic():
             Comparison.objects.bulk_update(changed[start : start + CHUNK], fields)
-    for some in reading.batches(row.pk for row in gone):
+    for some in reading.batches(gone):
         Comparison.objects.filter(pk__in=some).delete()
-    zone = Team.objects.current().zone
-    return months.of([*moments, since + WRITTEN_MARGIN, until - WRITTEN_MARGIN], zone)
-
-
-def _differs(row: Comparison, found: Comparison) -> bool:
-    return any(getattr(row, name) != getattr(found, name) for name in MEASURED)
-
-
-def _changed(row: Comparison, found: Comparison) -> Comparison:
-    for name in MEASURED:
-        setattr(row, name, getattr(found, name))
-    if not _still_holds(row):
-        blank = Comparison()
-        for name in DECIDED:
-            setattr(row, name, getattr(blank, name))
-    row.set_block()
-    return row
 
 
 def _still_holds(row: Comparison) -> bool:
     if row.decision == Decision.WATCHED:
         return row.group == Group.UNKNOWN
     return row.group == Group.PROGRESS or row.difference_e4 in (0, row.accepted_e4)
-
-
-def _is_undecided(row: Comparison) -> bool:
-    return row.decision in ("", Decision.WATCHED)
