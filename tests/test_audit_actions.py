@@ -54,7 +54,7 @@ KEY = "sk-a-key-that-nobody-may-see"
 # Recorded by parts of the admin that are still to come.
 NOT_YET = {
     "INVITED", "INVITATION_REVOKED", "LIMIT_CHANGED", "DISABLED", "ENABLED", "HANDED_OVER",
-    "PERSON_CHANGED", "GRANTED", "DECLINED", "RECONCILED", "HELD", "HOLD_ENDED", "QUEUE_CHANGED",
+    "PERSON_CHANGED", "GRANTED", "DECLINED", "HELD", "HOLD_ENDED", "QUEUE_CHANGED",
     "RETENTION_RUN", "TOKEN_CHANGED",
 }  # fmt: skip
 

@@ -225,7 +225,7 @@ def test_charge_is_corrected_with_a_reason(admin_client: Client, owner: Member) 
     assert ledger_check.differences() == []
     [entry] = AuditEntry.objects.filter(action=AuditAction.CORRECTED)
     assert (entry.before, entry.after, entry.note) == (
-        {"charged": "0.48"}, {"charged": "0.12"}, "a goodwill",
+        {"charged_e4": 4800}, {"charged_e4": 1200}, "a goodwill",
     )  # fmt: skip
 
 

@@ -19,7 +19,6 @@ from generations.models import (
     Submission,
 )
 from generations.models.money import Comparison, ledger
-from generations.models.money.amounts import plain
 from generations.models.money.price import current_upstream
 from generations.requests import NotPossible, enter_task_id
 
@@ -100,7 +99,7 @@ def decide(pk: int, decision: Comparison.Decision, by: Member, note: str, seen: 
             _correct(row, by, note)
         else:
             label = f"task {row.task_id}" if row.task_id else str(row)
-            after = {"decision": decision.value, "difference": plain(row.difference_e4)}
+            after = {"decision": decision.value, "difference_e4": row.difference_e4}
             AuditEntry.objects.record(
                 AuditAction.DIFFERENCE_DECIDED, by, on=row, label=label, after=after, note=note
             )
@@ -121,13 +120,6 @@ def assign(pk: int, by: Member, seen: Seen, generation_id: int, version: int) ->
         if row.group != Group.UNKNOWN or not row.task_id or not generation:
             raise NotPossible(_changed())
         enter_task_id(generation, by, version, row.task_id)
-        AuditEntry.objects.record(
-            AuditAction.TASK_ID_ENTERED,
-            by,
-            on=generation,
-            label=f"generation {generation.pk}",
-            after={"task_id": row.task_id},
-        )
         key = f"g{generation.pk}"
         if not Comparison.objects.filter(upstream=row.upstream, key=key).exists():
             row.key, row.generation_id = key, generation.pk
@@ -175,8 +167,8 @@ def correct(generation_id: int, amount_e4: int, by: Member, note: str, seen_e4: 
             by,
             on=locked.get(),
             label=f"generation {generation_id}",
-            before={"charged": plain(seen_e4)},
-            after={"charged": plain(amount_e4)},
+            before={"charged_e4": seen_e4},
+            after={"charged_e4": amount_e4},
             note=note,
         )
 

@@ -39,7 +39,10 @@ GROUPS: dict[str, tuple[str | Promise, frozenset[AuditAction]]] = {
     "money": (
         _("Money"),
         frozenset(
-            {A.LIMIT_CHANGED, A.PRICE_SET, A.GRANTED, A.DECLINED, A.CORRECTED, A.RECONCILED}
+            {
+                A.LIMIT_CHANGED, A.PRICE_SET, A.GRANTED, A.DECLINED, A.CORRECTED, A.RECONCILED,
+                A.DIFFERENCE_DECIDED,
+            }
         ),
     ),
     "generation": (

@@ -45,6 +45,7 @@ SENTENCES: dict[str, str | Promise] = {
     A.DECLINED: gettext_lazy("%(who)s declined the request of %(what)s"),
     A.CORRECTED: gettext_lazy("%(who)s corrected the ledger: %(what)s"),
     A.RECONCILED: gettext_lazy("%(who)s imported a gateway log: %(what)s"),
+    A.DIFFERENCE_DECIDED: gettext_lazy("%(who)s decided a difference: %(what)s"),
     A.KEY_CHANGED: gettext_lazy("%(who)s changed a key: %(what)s"),
     A.HELD: gettext_lazy("%(who)s put generation on hold"),
     A.HOLD_ENDED: gettext_lazy("%(who)s ended a hold of generation"),
