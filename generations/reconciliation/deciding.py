@@ -166,7 +166,6 @@ def correct(generation_id: int, amount_e4: int, by: Member, note: str, seen_e4: 
             AuditAction.CORRECTED,
             by,
             on=locked.get(),
-            label=f"generation {generation_id}",
             before={"charged_e4": seen_e4},
             after={"charged_e4": amount_e4},
             note=note,

@@ -9,23 +9,24 @@ from zoneinfo import ZoneInfo
 from django.contrib import messages
 from django.db.models import QuerySet
 from django.http import Http404, HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
 from django.utils.dateparse import parse_date
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
-from generations.csv_cells import BYTE_ORDER_MARK
+from generations.csv_cells import BYTE_ORDER_MARK, csv_lines
 from generations.models import AuditAction, AuditEntry, Team
 from generations.models.money import Comparison, GatewayLog
 from generations.models.money.amounts import plain
 from generations.models.money.price import current_upstream
-from generations.operations.csv_lines import csv_lines
 from generations.permissions import Action
 from generations.reconciliation import deciding, months
 from generations.reconciliation.comparing import compare
 from generations.reconciliation.deciding import Seen
 from generations.requests import NotPossible
+from generations.web.file_names import set_disposition
 from generations.web.keyset import before, key_of, keyset_page
 from generations.web.middleware.access import MemberRequest, requires
 
@@ -226,19 +227,20 @@ def match_again(request: MemberRequest) -> HttpResponse:
 
 @require_POST
 @requires(Action.MANAGE_MONEY)
-def report(request: MemberRequest) -> HttpResponse:
+def report(request: MemberRequest) -> HttpResponseBase:
     """All rows of the month as CSV."""
     zone = Team.objects.current().zone
     month = _month(request.POST.get("month", ""), zone)
     label = f"reconciliation of {month:%Y-%m}"
     AuditEntry.objects.record(AuditAction.EXPORTED, request.user, label=label)
     name = f"reconciliation-{month:%Y-%m}.csv"
-    response: Any = StreamingHttpResponse(
+    response = StreamingHttpResponse(
         _report_lines(months.comparisons(month, zone), zone),
         content_type="text/csv; charset=utf-8",
-        headers={"Content-Disposition": f'attachment; filename="{name}"'},
+        headers={"Cache-Control": "private, no-store"},
     )
-    return response  # type: ignore[no-any-return]
+    set_disposition(response, name, as_attachment=True)
+    return response
 
 
 def _report_lines(rows: QuerySet[Comparison], zone: ZoneInfo) -> Iterator[str]:
