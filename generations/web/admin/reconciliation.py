@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any
+from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 from django.contrib import messages
@@ -68,6 +69,7 @@ def _page(
     start, end = months.span(month, zone)
     figures = months.figures_of(month)
     blocks = _blocks(request, month, zone, figures) if figures else []
+    group = request.GET.get("group", "")
     _open_form(request, blocks, form, pk)
     context = {
         "month": month,
@@ -76,7 +78,8 @@ def _page(
         "next_month": end.strftime("%Y-%m") if end <= timezone.now() else "",
         "figures": figures,
         "blocks": blocks,
-        "group": request.GET.get("group", ""),
+        "group": group,
+        "group_query": f"&group={quote(group)}" if group else "",
         "logs": _logs(start, end),
         "is_deciding": any(row.opened for block in blocks for row in block.rows),
     }
