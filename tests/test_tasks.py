@@ -239,6 +239,7 @@ def test_schedules_are_created_once() -> None:
         "prune_expired_rows": "generations.worker.tasks.prune_expired_rows",
         "update_statistics": "generations.worker.tasks.update_statistics",
         "roll_up_usage": "generations.worker.tasks.roll_up_usage",
+        "check_ledger": "generations.operations.ledger_check.check_daily",
     }
 
 
