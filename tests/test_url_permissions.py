@@ -65,6 +65,8 @@ VISITS: dict[str, list[Visit]] = {
     "audit-log-csv": [post("/admin/audit-log/csv", ADMINS)],
     "queue": [Visit("/admin/queue/", ADMINS), post("/admin/queue/", ADMINS, reason="Maintenance")],
     "resume-queue": [post("/admin/queue/resume", ADMINS)],
+    "configure-queue": [post("/admin/queue/limits", ADMINS, limit="5", gap="0.5")],
+    "decide": [post("/admin/decide/{generation}/dismiss", ADMINS)],
     "similar": [Visit("/similar", SIGNED_IN)],
     "use-similar": [post("/similar/use", MAKERS, picture="{picture}")],
     "history": [Visit("/history/", SIGNED_IN)],

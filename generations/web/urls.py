@@ -14,7 +14,7 @@ from .account import (
     sessions,
     sign_in,
 )
-from .admin import audit_log, limits, overview
+from .admin import audit_log, decide, limits, overview
 from .admin import limit_requests as admin_limit_requests
 from .cards import actions, changes, generation_page
 from .gallery import bulk, collections, compare, download, gallery, picture, trash
@@ -41,6 +41,8 @@ urlpatterns: list[URLPattern] = [
     path("admin/audit-log/csv", audit_log.audit_log_csv, name="audit-log-csv"),
     path("admin/queue/", queue.queue, name="queue"),
     path("admin/queue/resume", queue.resume, name="resume-queue"),
+    path("admin/queue/limits", queue.configure, name="configure-queue"),
+    path("admin/decide/<int:pk>/<slug:action>", decide.decide, name="decide"),
     path("similar", similar.similar, name="similar"),
     path("similar/use", similar.use, name="use-similar"),
     path("history/", prompt_history.prompt_history, name="history"),
