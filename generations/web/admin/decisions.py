@@ -56,6 +56,11 @@ class GenerationDecision:
     def is_private(self) -> bool:
         return not self.prompt
 
+    @property
+    def is_task_id_primary(self) -> bool:
+        """Whether no button is safer than the task ID: this gateway can't be searched."""
+        return not any(button.is_primary for button in self.buttons)
+
 
 @dataclass(frozen=True)
 class Decisions:
@@ -80,7 +85,7 @@ def decisions_for(viewer: Member) -> Decisions:
     """Read what waits. Money is for those who may manage it."""
     may_pay = may(viewer, Action.MANAGE_MONEY)
     kinds = (doubtful.unconfirmed(), doubtful.lost(), doubtful.late_for_long())
-    downloads = list(doubtful.without_files(MAX_LISTED + 1).select_related("owner"))
+    downloads = list(doubtful.without_files(MAX_LISTED + 1))
     open_requests = LimitRequest.objects.open().order_by("pk")
     counts = count_up_to(MAX_COUNT + 1, [*kinds, open_requests])
     filled = [kind for count, kind in zip(counts, kinds, strict=False) if count]

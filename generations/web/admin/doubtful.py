@@ -21,6 +21,7 @@ LATE_NEEDS_DECISION = timedelta(hours=1)
 # Then the gateway has deleted the files.
 DOWNLOADABLE_FOR = timedelta(days=7)
 MAX_ROWS = 1000  # of which the amounts are added up
+MAX_LOST = 200  # images without a file that are looked at, the newest first
 
 
 @dataclass(frozen=True)
@@ -49,15 +50,11 @@ def late_for_long() -> GenerationQuerySet:
 
 def without_files(limit: int) -> GenerationQuerySet:
     """Up to `limit` recent generations with images that could not be downloaded."""
+    lost = Picture.objects.filter(NOT_STORED, state=Picture.State.LOST).order_by("-pk")
+    keys = set(lost.values_list("generation", flat=True)[:MAX_LOST])
     since = timezone.now() - DOWNLOADABLE_FOR
-    recent = Generation.objects.filter(created_at__gte=since).order_by("created_at", "pk")
-    first = recent.values_list("pk", flat=True).first()
-    if first is None:
-        return Generation.objects.none()
-    missing = Picture.objects.filter(NOT_STORED, state=Picture.State.LOST, generation__gte=first)
-    keys = missing.order_by("-generation").values_list("generation", flat=True).distinct()
-    rows = Generation.objects.for_current_upstream().filter(pk__in=list(keys[:limit]))
-    return rows.order_by("-pk")
+    rows = Generation.objects.for_current_upstream().filter(pk__in=keys, created_at__gte=since)
+    return rows.select_related("owner").order_by("-pk")[:limit]
 
 
 def _open(status: Status) -> GenerationQuerySet:
