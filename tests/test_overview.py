@@ -464,8 +464,13 @@ def test_system_names_every_part(admin_client: Client, settings: Settings) -> No
 
 
 def test_recent_changes_leave_out_sign_ins(admin_client: Client, admin: Member) -> None:
-    changed = {"before": {"money_e4": 1_000_000}, "after": {"money_e4": 1_200_000}}
-    AuditEntry.objects.record(AuditAction.LIMIT_CHANGED, admin, label="Yuki Sato", **changed)
+    AuditEntry.objects.record(
+        AuditAction.LIMIT_CHANGED,
+        admin,
+        label="Yuki Sato",
+        before={"money_e4": 1_000_000},
+        after={"money_e4": 1_200_000},
+    )
     for _number in range(20):
         AuditEntry.objects.record(AuditAction.SIGNED_IN, admin)
     page = page_of(admin_client)

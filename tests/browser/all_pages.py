@@ -20,7 +20,15 @@ from generations.models import (
     UpstreamGate,
     bulk,
 )
-from generations.models.money import Limit, LimitRequest, Price, Window, ledger
+from generations.models.money import (
+    CheckedLedger,
+    Limit,
+    LimitRequest,
+    Price,
+    RefusedKind,
+    Window,
+    ledger,
+)
 from generations.permissions import Role
 from tests.builders import make_admin, make_generation, make_member, make_submission
 
@@ -77,7 +85,16 @@ def populate() -> Member:
         decided_at=timezone.now(),
         until=timezone.now() + timedelta(days=3),
     )
-    UpstreamGate.for_engine().pause(admin, HOSTILE[0][:60])
+    RefusedKind.objects.create(
+        upstream="simulator", engine="other", model=HOSTILE[0][:60], last_at=timezone.now()
+    )
+    CheckedLedger.objects.store([HOSTILE[0]])
+    AuditEntry.objects.record(AuditAction.INVITED, admin, label=HOSTILE[0][:200], note=HOSTILE[0])
+    make_generation(owner=admin)
+    gate = UpstreamGate.for_engine()
+    gate.hold(UpstreamGate.HoldReason.ACCOUNT)
+    gate.clear()
+    gate.pause(admin, HOSTILE[0][:60])
     make_member(HOSTILE[0][:150], is_active=False, role=Role.VIEWER)
     terms = InvitationTerms(Role.MEMBER, timezone.now() + timedelta(days=7), max_uses=5)
     Invitation.objects.invite(admin, terms, (HOSTILE[0][:254], HOSTILE[1], HOSTILE[3], ""))
