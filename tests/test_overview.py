@@ -78,7 +78,7 @@ def decide(client: Client, row: Generation, action: str, **data: object) -> str:
 def test_state_says_whether_generation_works(admin_client: Client, admin: Member) -> None:
     assert "Not running: the worker has no heartbeat." in page_of(admin_client)
     Lease.record_heartbeat("worker")
-    assert "Running. The gateway has not been asked yet." in page_of(admin_client)
+    assert "Running. No request was sent since the start." in page_of(admin_client)
     gate = UpstreamGate.for_engine()
     UpstreamGate.objects.update(answered_at=timezone.now() - timedelta(seconds=4))
     assert re.search(

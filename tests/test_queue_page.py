@@ -266,7 +266,7 @@ def test_paused_page_still_shows_the_hold(admin_client: Client, admin: Member) -
 
 def test_wait_shows_when_sending_resumes(admin_client: Client) -> None:
     Lease.record_heartbeat("worker")
-    assert "Running. The gateway has not been asked yet." in page_of(admin_client)
+    assert "Running. No request was sent since the start." in page_of(admin_client)
     UpstreamGate.for_engine().stay_silent(3600)
     until, page = UpstreamGate.for_engine().silent_until, page_of(admin_client)
     assert "Kling is busy. Sending resumes at" in page

@@ -51,7 +51,7 @@ def _lamp_and_text(gate: UpstreamGate, heartbeat_at: datetime | None) -> tuple[s
     if gate.answered_at:
         age = ago(gate.answered_at)
         return "", _("Generating. Last answer from the gateway %(ago)s.") % {"ago": age}
-    return "", _("Running. The gateway has not been asked yet.")
+    return "", _("Running. No request was sent since the start.")
 
 
 def is_alive(heartbeat_at: datetime | None) -> bool:

@@ -66,7 +66,7 @@ def _gateway(gate: UpstreamGate) -> tuple[str, str]:
     times = newest.order_by("-pk").values_list("sent_at", "answered_at")[:SAMPLE]
     taken = [(answered - sent).total_seconds() for sent, answered in times if answered]
     if not taken:
-        return _("not asked yet"), "off"
+        return _("no request yet"), "off"
     seconds = number_format(median(taken), 2)
     return _("median answer %s s") % seconds, "amber" if gate.waits_until else ""
 
