@@ -182,4 +182,4 @@ def test_pauses_are_listed_with_who_ended_them(admin_client: Client, admin: Memb
     )
     page = page_of(admin_client)
     assert "<td>Paused: Lunch</td>" in page
-    assert f">{admin.username}</td>" in page
+    assert f"> {admin.username} </td>" in page
