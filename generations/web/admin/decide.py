@@ -7,13 +7,12 @@ their money, and sees nothing of their content.
 from typing import Any
 
 from django.contrib import messages
-from django.db import transaction
 from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
-from generations.models import AuditAction, AuditEntry, Generation
+from generations.models import Generation
 from generations.permissions import Action
 from generations.requests import ACTIONS as REQUEST_ACTIONS
 from generations.requests import NotPossible, TaskIdTaken
@@ -25,13 +24,6 @@ from generations.web.queue import queue_page
 from .decisions import ACTIONS, TASK_ID
 from .overview import overview_page
 
-AUDITED = {
-    "search": AuditAction.RECHECKED,
-    "recheck": AuditAction.RECHECKED,
-    "fetch-again": AuditAction.RECHECKED,
-    "dismiss": AuditAction.DISMISSED,
-    TASK_ID: AuditAction.TASK_ID_ENTERED,
-}
 PAGES = {"overview": overview_page, "queue": queue_page}
 
 
@@ -61,21 +53,11 @@ def decide(request: MemberRequest, pk: int, action: str) -> HttpResponse:
     return redirect(page)
 
 
-@transaction.atomic
 def _run(row: Generation, request: MemberRequest, action: str, form: TaskIdForm | None) -> None:
-    """The action and its audit entry, which names no prompt."""
+    """Run the action, which also records it in the audit log."""
     values = () if form is None else (form.cleaned_data["upstream_task_id"],)
-    before = row.get_status_display()
     REQUEST_ACTIONS[action](row, request.user, seen_version(request), *values)
     row.refresh_from_db()
-    AuditEntry.objects.record(
-        AUDITED[action],
-        request.user,
-        on=row,
-        label=_("generation %d") % row.pk,
-        before={"status": str(before)},
-        after={"status": str(row.get_status_display())},
-    )
 
 
 def _with_error(request: MemberRequest, page: str, pk: int, form: TaskIdForm) -> HttpResponse:
