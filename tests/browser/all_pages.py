@@ -17,6 +17,7 @@ from generations.models import (
     Picture,
     Quote,
     Status,
+    Team,
     UpstreamGate,
     bulk,
 )
@@ -85,6 +86,7 @@ def populate() -> Member:
         decided_at=timezone.now(),
         until=timezone.now() + timedelta(days=3),
     )
+    Team(unpriced=Team.Unpriced.REFUSE).save()
     RefusedKind.objects.create(
         upstream="simulator", engine="other", model=HOSTILE[0][:60], last_at=timezone.now()
     )
