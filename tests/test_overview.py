@@ -30,6 +30,7 @@ from generations.models.money.refused_kind import RefusedKind
 from generations.operations import ledger_check
 from generations.requests import ACTIONS, GenerationRequest, Unpriced, create
 from generations.web.admin import doubtful, figures
+from generations.web.admin.gate_state import ago
 from generations.web.admin.week import recovered_text, week
 from tests.builders import make_generation, make_submission
 from tests.conftest import client_for
@@ -93,6 +94,22 @@ def test_state_says_whether_generation_works(admin_client: Client, admin: Member
     assert "Paused: Lunch" in page
     assert 'id="resume"' in page
     assert 'id="pause"' not in page
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [
+        (0, "0 s ago"),
+        (59, "59 s ago"),
+        (60, "1 min ago"),
+        (3599, "59 min ago"),
+        (3600, "1 h ago"),
+        (47 * 3600, "47 h ago"),
+        (48 * 3600, "2 days ago"),
+    ],
+)
+def test_ago(seconds: int, expected: str) -> None:
+    assert ago(timezone.now() - timedelta(seconds=seconds + 0.1)) == expected
 
 
 def test_resume_from_the_overview_returns_there(admin_client: Client, admin: Member) -> None:

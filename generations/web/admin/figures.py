@@ -150,7 +150,7 @@ def errors_figure(now: datetime) -> Figure:
     total, errors, charged = counts["total"], counts["errors"], counts["charged"]
     if not total:
         return Figure("–", _("No requests."))
-    percent = number_format(errors * 100 / total, 1)
+    percent = number_format(errors * 100 / total, 1) if errors else "0"
     number = number_format(total)
     values = {"errors": errors, "total": f"{number}+" if total == MAX_REQUESTS else number}
     facts = _("%(errors)d of %(total)s requests") % values

@@ -5,12 +5,14 @@ from datetime import datetime, timedelta
 
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from generations.models import UpstreamGate
 from generations.web.cards.context import pause_id
-from generations.web.formats import format_datetime, format_duration, format_time_ago
+from generations.web.formats import format_datetime
 from generations.web.hold_messages import HOLD_MESSAGES
 
+MAX_HOURS = 48
 WORKER_TIMEOUT = timedelta(seconds=60)  # without a heartbeat, as in health.py
 
 
@@ -60,8 +62,13 @@ def is_alive(heartbeat_at: datetime | None) -> bool:
 
 
 def ago(moment: datetime) -> str:
-    """Return "4 s ago" in the first hour, then as `format_time_ago`."""
+    """Return "4 s ago", "12 min ago", "3 h ago" or "2 days ago", for the middle of a sentence."""
     seconds = max(int((timezone.now() - moment).total_seconds()), 0)
-    if seconds < 60:
-        return _("%(duration)s ago") % {"duration": format_duration(seconds)}
-    return format_time_ago(moment)
+    minutes, hours = seconds // 60, seconds // 3600
+    if not minutes:
+        return _("%d s ago") % seconds
+    if not hours:
+        return ngettext("%d min ago", "%d min ago", minutes) % minutes
+    if hours < MAX_HOURS:
+        return ngettext("%d h ago", "%d h ago", hours) % hours
+    return ngettext("%d day ago", "%d days ago", hours // 24) % (hours // 24)

@@ -22,6 +22,7 @@ from .gate_state import ago, is_alive
 from .hold_list import last_hold_text
 
 CACHE_SECONDS = 60
+MAX_MILLISECONDS = 100
 SAMPLE = 50  # rows of which a median or a mean is made
 LOW_BYTES, LOW_WEEKS = 10 * 2**30, 8
 CRITICAL_BYTES = 2**30
@@ -67,8 +68,14 @@ def _gateway(gate: UpstreamGate) -> tuple[str, str]:
     taken = [(answered - sent).total_seconds() for sent, answered in times if answered]
     if not taken:
         return _("no request yet"), "off"
-    seconds = number_format(median(taken), 2)
-    return _("median answer %s s") % seconds, "amber" if gate.waits_until else ""
+    return _("median answer %s") % _seconds(median(taken)), "amber" if gate.waits_until else ""
+
+
+def _seconds(duration: float) -> str:
+    """Return "0.21 s", or "12 ms" for less than a tenth of a second."""
+    if duration < MAX_MILLISECONDS / 1000:
+        return _("%d ms") % round(duration * 1000)
+    return _("%s s") % number_format(duration, 2)
 
 
 def _database_bytes() -> int:
