@@ -14,20 +14,18 @@ from .member import Member
 MIN_GAP = timedelta(minutes=1)
 
 
-def record_start(gate: models.Model, after: Mapping[str, Any], label: str) -> None:
-    """Record a hold, unless one was recorded within the last minute. `after` says what it is."""
+def record_start(gate: models.Model, hold: Mapping[str, Any], label: str) -> None:
+    """Record a hold, unless one was recorded within the last minute. `hold` says what it is."""
     newest = _newest(AuditAction.HELD)
     if newest is None or timezone.now() - newest.at > MIN_GAP:
-        AuditEntry.objects.record(AuditAction.HELD, None, on=gate, label=label, after=after)
+        AuditEntry.objects.record(AuditAction.HELD, None, on=gate, label=label, after=hold)
 
 
-def record_end(
-    gate: models.Model, before: Mapping[str, Any], label: str, by: Member | None
-) -> None:
+def record_end(gate: models.Model, hold: Mapping[str, Any], label: str, by: Member | None) -> None:
     """Record the end of a hold whose start was recorded. `by` ended it; None: a good answer."""
     started, ended = _newest(AuditAction.HELD), _newest(AuditAction.HOLD_ENDED)
     if started is not None and (ended is None or ended.pk < started.pk):
-        AuditEntry.objects.record(AuditAction.HOLD_ENDED, by, on=gate, label=label, before=before)
+        AuditEntry.objects.record(AuditAction.HOLD_ENDED, by, on=gate, label=label, after=hold)
 
 
 def _newest(action: AuditAction) -> AuditEntry | None:

@@ -234,7 +234,7 @@ class UpstreamGateBase(ConcurrencyLimit):
     def _hold_facts(self) -> dict[str, str]:
         """What the audit log says about a hold."""
         since = self.held_at.isoformat() if self.held_at else ""
-        return {"reason": self.hold_reason, "since": since}
+        return {"hold_reason": self.hold_reason, "since": since}
 
     def wait(self, seconds: float, *, is_busy: bool = True) -> None:
         """Submit nothing for that time; queued requests keep their order.

@@ -53,9 +53,9 @@ def _newest(action: AuditAction, limit: int = MAX_LISTED) -> list[AuditEntry]:
 
 def _hold(ended: AuditEntry) -> PastStop:
     """A hold from the entry of its end, which says when it began."""
-    reason = str(ended.before.get("reason", ""))
+    reason = str(ended.after.get("hold_reason", ""))
     label = dict(UpstreamGate.HoldReason.choices).get(reason, reason)
-    since = parse_datetime(str(ended.before.get("since", ""))) or ended.at
+    since = parse_datetime(str(ended.after.get("since", ""))) or ended.at
     return PastStop(str(label), since, ended.at, ended.by_name)
 
 
