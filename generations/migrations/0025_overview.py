@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('generations', '0029_audit_triggers'),
+        ('generations', '0026_usage'),
     ]
 
     operations = [
