@@ -295,9 +295,9 @@ def test_request_for_more_is_granted_from_the_overview(admin_client: Client, own
     Limit.objects.put(Limit.Scope.TEAM, Window.MONTH, money_e4=8_000_000)
     row = LimitRequest.objects.create(person=owner, amount_e4=200_000, reason="Review on Friday")
     page = page_of(admin_client)
-    assert f"{owner.name} wants $20.00:" in page
-    assert "Has $80.00 left of $80.00. The team has $800.00 left." in page
-    admin_client.post(f"/usage/requests/{row.pk}/grant", {"until": "month"})
+    assert f"{owner.name} wants $20.00 until" in page
+    assert "Has $80.00 left of $80.00." in page
+    admin_client.post(f"/admin/requests/{row.pk}/grant")
     assert "Nothing needs a decision." in page_of(admin_client)
 
 

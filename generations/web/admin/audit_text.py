@@ -304,7 +304,7 @@ _PAGES: dict[str, Callable[[str], str]] = {
     "upstreamgate": lambda _pk: reverse("queue"),
     "team": lambda pk: reverse("admin:generations_team_change", args=(pk,)),
     # A limit or a price may be gone or superseded: the list has what holds now.
-    "limit": _changelist("limit"),
+    "limit": lambda _pk: reverse("limits"),
     "price": _changelist("price"),
 }
 

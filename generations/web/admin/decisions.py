@@ -1,6 +1,6 @@
 """What needs a decision of an admin, and the buttons that decide about a generation."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import urlencode
@@ -13,7 +13,7 @@ from generations.engines.registry import OFFERS
 from generations.models import Generation, Member, Picture, Submission
 from generations.models.counting import count_up_to
 from generations.models.generation_queryset import prefetch_pictures
-from generations.models.money import Allowance, CheckedLedger, LimitRequest, RefusedKind, ledger
+from generations.models.money import CheckedLedger, LimitRequest, RefusedKind
 from generations.models.team import Team
 from generations.permissions import Action, may
 from generations.web.cards.messages import ACTION_MESSAGES
@@ -24,6 +24,7 @@ from generations.web.money.formats import format_money
 
 from . import doubtful
 from .gate_state import ago
+from .limit_requests import RequestDecision, request_decisions
 
 MAX_LISTED = 10  # of each kind on the overview
 # The safest first. Sending again costs money, so it is on the generation's own page.
@@ -70,15 +71,9 @@ class Decisions:
     ledger: CheckedLedger | None
     generations: list[GenerationDecision]
     more_generations: bool
-    requests: list["RequestDecision"]
+    requests: list[RequestDecision]
     more_requests: bool
     unpriced: list[RefusedKind]
-
-
-@dataclass(frozen=True)
-class RequestDecision:
-    request: LimitRequest
-    facts: str
 
 
 def decisions_for(viewer: Member) -> Decisions:
@@ -90,7 +85,7 @@ def decisions_for(viewer: Member) -> Decisions:
     counts = count_up_to(MAX_COUNT + 1, [*kinds, open_requests])
     filled = [kind for count, kind in zip(counts, kinds, strict=False) if count]
     rows = [row for kind in filled for row in kind.select_related("owner")[:MAX_LISTED]]
-    requests = list(open_requests.select_related("person")[:MAX_LISTED]) if may_pay else []
+    requests = request_decisions(MAX_LISTED) if may_pay else []
     unpriced = RefusedKind.objects.without_price() if may_pay and _are_refused() else []
     checked = CheckedLedger.objects.with_differences() if may_pay else None
     total = sum(counts[:3]) + len(downloads) + len(unpriced) + bool(checked)
@@ -99,7 +94,7 @@ def decisions_for(viewer: Member) -> Decisions:
         ledger=checked,
         generations=describe([*rows, *downloads[:MAX_LISTED]], viewer),
         more_generations=max(*counts[:3], len(downloads)) > MAX_LISTED,
-        requests=[RequestDecision(each, _request_facts(each)) for each in requests],
+        requests=requests,
         more_requests=may_pay and counts[3] > MAX_LISTED,
         unpriced=unpriced[:MAX_LISTED],
     )
@@ -172,26 +167,7 @@ def _facts(state: CardState, amount_e4: int, sent_at: datetime | None) -> str:
     return f"{text} {_('%s may have been charged.') % format_money(amount_e4)}"
 
 
-# --- requests for more, kinds without a price ----------------------------------------------------
-
-
-def _request_facts(request: LimitRequest) -> str:
-    """What the person and the team have left in the tightest period."""
-    allowances = ledger.allowances(request.person)
-    texts = (
-        _left(allowances, is_team=False, text=_("Has %(left)s left of %(limit)s.")),
-        _left(allowances, is_team=True, text=_("The team has %(left)s left.")),
-    )
-    return " ".join(filter(None, texts))
-
-
-def _left(allowances: Sequence[Allowance], *, is_team: bool, text: str) -> str:
-    own = [each for each in allowances if each.is_team is is_team and each.left_e4 is not None]
-    if not own:
-        return ""
-    tightest = min(own, key=lambda each: each.left_e4 or 0)
-    left, limit = tightest.left_e4 or 0, tightest.limit_e4 or 0
-    return text % {"left": format_money(left), "limit": format_money(limit)}
+# --- kinds without a price -----------------------------------------------------------------------
 
 
 def kind_label(kind: RefusedKind) -> str:
