@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from django.conf import settings
-
 from generations.models import Generation, Status, UpstreamGate, durations
 from generations.models.durations import DurationStats, Range
 
@@ -115,7 +113,7 @@ def _read_queue() -> dict[int, Range]:
     if not queued:
         return {}
     gate = UpstreamGate.current_or_none()
-    concurrency_limit = (gate and gate.concurrency_limit) or settings.CONCURRENCY_LIMIT
+    concurrency_limit = (gate or UpstreamGate()).current_limit
     in_flight = Generation.objects.for_current_upstream().filter(
         status__in=(Status.SUBMITTING, Status.RUNNING),
         finished_at=None,

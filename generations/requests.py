@@ -33,7 +33,7 @@ from generations.models import (
     TaskTaken,
     Team,
 )
-from generations.models.money import Price, PriceTable
+from generations.models.money import Price, PriceTable, RefusedKind
 from generations.permissions import Action, may
 from generations.worker import tasks
 
@@ -285,9 +285,10 @@ def create(
     columns = request.columns()
     try:
         quote = _accepted_quote(request.n, columns["params"], request.has_reference, seen_e4)
-    except (Unpriced, PriceChanged):
+    except (Unpriced, PriceChanged) as refusal:
         if existing := _existing(member, key, fingerprint):
             return existing
+        _count_unpriced(refusal)
         raise
     with transaction.atomic():
         if request.new_collection:
@@ -314,6 +315,12 @@ def _accepted_quote(
     if seen_e4 is not None and quote.unit_e4 is not None and quote.unit_e4 not in seen_e4:
         raise PriceChanged(quote)
     return quote
+
+
+def _count_unpriced(refusal: Unpriced | PriceChanged) -> None:
+    """Let the admins see which kind needs a price."""
+    if isinstance(refusal, Unpriced):
+        RefusedKind.objects.count_refusal(refusal.engine, refusal.key.model, refusal.key.option)
 
 
 def _existing(member: Member, key: str, fingerprint: str) -> Generation | None:
@@ -350,7 +357,6 @@ def cancel(generation: Generation, by: Member, version: int) -> None:
     raise NotPossible(_changed())
 
 
-@transaction.atomic
 def send_again(
     generation: Generation, by: Member, version: int, seen_e4: Container[int] | None = None
 ) -> None:
@@ -363,12 +369,17 @@ def send_again(
         raise NotPossible(_("Its owner can’t generate images. Hand the work over first."))
     if generation.upstream != settings.UPSTREAM_MODE:
         raise NotPossible(_("This request belongs to another gateway and can’t be sent now."))
-    quote = _accepted_quote(
-        generation.n, generation.params, generation.has_reference, seen_e4, generation.engine
-    )
-    _require(generation.send_again(by, version, quote))
-    _record(AuditAction.SENT_AGAIN, generation, by, after={"price_e4": quote.total_e4})
-    tasks.enqueue_submit()
+    try:
+        quote = _accepted_quote(
+            generation.n, generation.params, generation.has_reference, seen_e4, generation.engine
+        )
+    except Unpriced as refusal:
+        _count_unpriced(refusal)
+        raise
+    with transaction.atomic():
+        _require(generation.send_again(by, version, quote))
+        _record(AuditAction.SENT_AGAIN, generation, by, after={"price_e4": quote.total_e4})
+        tasks.enqueue_submit()
 
 
 @transaction.atomic

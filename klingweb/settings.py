@@ -1,5 +1,6 @@
 """Django settings, read from the environment. .env.example lists all variables."""
 
+import tomllib
 from logging import LogRecord
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ RENAMED_VARIABLES = {
 }
 OLD_VARIABLES_IN_USE = [old for old, new in RENAMED_VARIABLES.items() if env.rename(old, new)]
 
+VERSION: str = tomllib.loads((BASE_DIR / "pyproject.toml").read_text("utf-8"))["project"]["version"]
 DEBUG = env.boolean("KLINGWEB_DEBUG", default=False)
 
 # --- data and database -----------------------------------------------------------------------
@@ -435,5 +437,7 @@ LOGGING = {
     },
     "root": {"handlers": ["console"], "level": LOG_LEVEL},
 }
+# Variables with a value: the settings page shows what they set, and does not change it.
+VARIABLES_SET = frozenset(name for name in tuple(env.used) if env.text(name))
 # Probably typing errors, each with the nearest known name (generations/checks.py warns about them).
 UNKNOWN_VARIABLES = env.unknown()

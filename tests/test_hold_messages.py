@@ -5,7 +5,7 @@ from django.test import Client
 from django.utils.html import escape
 
 from generations.models import Member, UpstreamGate
-from generations.templatetags.holds import HOLD_MESSAGES
+from generations.web.hold_messages import HOLD_MESSAGES
 
 HoldReason = UpstreamGate.HoldReason
 

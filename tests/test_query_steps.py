@@ -68,7 +68,8 @@ MAX_GROWTH, TOLERANCE = 1.2, 1500  # steps
 NO_PAGES = {
     # Forms and requests of scripts that only accept POST.
     "account_logout", "action", "arrange", "bulk", "delete-collection", "delete-permanently",
-    "download", "enter-task-id", "resume-queue", "ask-for-more", "grant-more", "decline-more",
+    "download", "enter-task-id", "resume-queue", "configure-queue",
+    "decide", "ask-for-more", "grant-more", "decline-more",
     "mark-read", "invite", "invitations-csv", "enable-person", "revoke-invitation",
     "mail-invitations", "change-details", "end-sessions", "set-limit", "audit-log-csv",
     "usage-csv", "use-similar",

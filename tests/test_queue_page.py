@@ -50,7 +50,7 @@ def test_members_cannot_resume(owner_client: Client, admin: Member) -> None:
 
 
 def test_get_requests_change_nothing(admin_client: Client, admin: Member) -> None:
-    assert "Running. Members take turns." in page_of(admin_client)
+    assert "Not running: the worker has no heartbeat." in page_of(admin_client)
     assert not UpstreamGate.objects.exists()
     UpstreamGate.for_engine().pause(admin, "Lunch")
     assert admin_client.get("/admin/queue/resume").status_code == 405
@@ -265,12 +265,14 @@ def test_paused_page_still_shows_the_hold(admin_client: Client, admin: Member) -
 
 
 def test_wait_shows_when_sending_resumes(admin_client: Client) -> None:
-    assert "Kling is busy" not in page_of(admin_client)
+    Lease.record_heartbeat("worker")
+    assert "Running. No request was sent since the start." in page_of(admin_client)
     UpstreamGate.for_engine().stay_silent(3600)
     until, page = UpstreamGate.for_engine().silent_until, page_of(admin_client)
     assert "Kling is busy. Sending resumes at" in page
     assert fact("Sending resumes", f"{until:%-d %b, %H:%M:%S}") in page
     assert "Running." not in page
+    assert 'action="/admin/queue/resume"' in page
 
 
 def test_last_heartbeat_of_the_worker_is_shown(admin_client: Client) -> None:

@@ -239,6 +239,7 @@ def test_schedules_are_created_once() -> None:
         "prune_expired_rows": "generations.worker.tasks.prune_expired_rows",
         "update_statistics": "generations.worker.tasks.update_statistics",
         "roll_up_usage": "generations.worker.tasks.roll_up_usage",
+        "check_ledger": "generations.operations.ledger_check.check_daily",
     }
 
 
@@ -247,5 +248,5 @@ def test_schedules_of_an_earlier_release_are_removed() -> None:
     other = Schedule.objects.create(name="report", func="somewhere.else.report")
     tasks.create_schedules()
     names = set(Schedule.objects.values_list("name", flat=True))
-    daily = {"prune_expired_rows", "update_statistics"}
+    daily = {"prune_expired_rows", "update_statistics", "check_ledger"}
     assert names == {"heartbeat", "roll_up_usage", other.name} | daily

@@ -88,6 +88,8 @@ VISITS: dict[str, list[Visit]] = {
         Visit("/admin/ledger/{generation}/correct/", ADMINS),
         post("/admin/ledger/{generation}/correct/", ADMINS, amount="1", note="x", seen="0"),
     ],
+    "configure-queue": [post("/admin/queue/limits", ADMINS, limit="5", gap="0.5")],
+    "decide": [post("/admin/decide/{generation}/dismiss", ADMINS)],
     "similar": [Visit("/similar", SIGNED_IN)],
     "use-similar": [post("/similar/use", MAKERS, picture="{picture}")],
     "history": [Visit("/history/", SIGNED_IN)],

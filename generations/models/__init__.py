@@ -19,6 +19,7 @@ from .member import AccessError, LastOwner, Member, OwnAccess, OwnersOnly
 from .money import LimitReached, Quote
 from .picture import DuePicture, Picture
 from .process import is_dead
+from .recovered import Recovered
 from .reference_image import ReferenceImage
 from .status import Failure, Status
 from .submission import Submission
@@ -53,6 +54,7 @@ __all__ = [
     "OwnersOnly",
     "Picture",
     "Quote",
+    "Recovered",
     "ReferenceImage",
     "ReportSource",
     "SentRequest",

@@ -8,6 +8,9 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+LIMIT_VARIABLE = "KLINGWEB_CONCURRENCY_LIMIT"
+GAP_VARIABLE = "KLINGWEB_SUBMIT_GAP_SECONDS"
+
 
 class ConcurrencyLimit(models.Model):
     """A limit in images (the sum of n) that adapts to the upstream.
@@ -20,15 +23,47 @@ class ConcurrencyLimit(models.Model):
     GROWTH = 0.1  # share of the configured limit, a step
     NO_LIMIT = 1000  # images: a learned limit that has grown to this is removed
 
+    own_concurrency_limit = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        help_text=_("Images in progress at once, as an admin has set it. Empty: the default."),
+    )
+    own_submit_gap_seconds = models.FloatField(
+        null=True,
+        blank=True,
+        help_text=_("Seconds between two requests, as an admin has set it. Empty: the default."),
+    )
     concurrency_limit = models.PositiveIntegerField(
         null=True,
         blank=True,
-        help_text=_("Images in progress at once. Empty: the limit from the settings."),
+        help_text=_("The limit after a refusal, which grows again. Empty: none was refused."),
     )
     concurrency_limit_changed_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         abstract = True
+
+    @property
+    def configured_limit(self) -> int:
+        """The limit that was set, 0 for none: a variable of the environment wins."""
+        own = self.own_concurrency_limit
+        if own is None or LIMIT_VARIABLE in settings.VARIABLES_SET:
+            return int(settings.CONCURRENCY_LIMIT)
+        return own
+
+    @property
+    def submit_gap_seconds(self) -> float:
+        """The least time between two submits: a variable of the environment wins."""
+        own = self.own_submit_gap_seconds
+        if own is None or GAP_VARIABLE in settings.VARIABLES_SET:
+            return float(settings.SUBMIT_GAP_SECONDS)
+        return own
+
+    @property
+    def current_limit(self) -> int:
+        """The limit in force, 0 for none: the lower of what was set and what was learned."""
+        limits = [each for each in (self.configured_limit, self.concurrency_limit or 0) if each]
+        return min(limits, default=0)
 
     def shrink(self, accepted: int, sent_at: datetime) -> None:
         """Lower the limit: a request sent then was refused with `accepted` images in progress.
@@ -39,7 +74,7 @@ class ConcurrencyLimit(models.Model):
         now, changed_at = timezone.now(), self.concurrency_limit_changed_at
         if not accepted or (changed_at and sent_at <= changed_at):
             return
-        limit = self.concurrency_limit or settings.CONCURRENCY_LIMIT
+        limit = self.current_limit
         lower = int(limit * self.SHRINK_FACTOR) if limit else 0
         # The upstream still accepted what is in progress.
         lower = max(lower, accepted if not limit else min(accepted, limit - 1), 1)
@@ -50,7 +85,7 @@ class ConcurrencyLimit(models.Model):
 
         Raises the limit by the steps that are due. Call this with the row locked.
         """
-        configured = int(settings.CONCURRENCY_LIMIT)
+        configured = self.configured_limit
         if self.concurrency_limit is None or self.concurrency_limit_changed_at is None:
             return configured
         step_seconds = settings.CONCURRENCY_GROW_SECONDS
@@ -63,7 +98,7 @@ class ConcurrencyLimit(models.Model):
             else:
                 since = timedelta(seconds=steps * step_seconds)
                 self._set_limit(limit, self.concurrency_limit_changed_at + since)
-        return configured if self.concurrency_limit is None else self.concurrency_limit
+        return self.current_limit
 
     def _set_limit(self, limit: int | None, changed_at: datetime | None) -> None:
         changes: dict[str, Any] = {

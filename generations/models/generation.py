@@ -24,6 +24,7 @@ from .member import Member
 from .money import Quote, charging, ledger
 from .picture import Picture
 from .process import this_process
+from .recovered import Recovered
 from .status import Failure, Status
 from .submission import Submission
 from .transition import Transition, TransitionReason
@@ -267,12 +268,15 @@ class Generation(GenerationBase):
             if Picture.State.WANTED in states:
                 return False
             if stored := states.count(Picture.State.STORED):
-                return self._transition(
+                has_succeeded = self._transition(
                     Status.FETCHING,
                     Status.SUCCEEDED,
                     TransitionReason.STORED,
                     detail=f"{stored} of {self.n}",
                 )
+                if has_succeeded:
+                    Recovered.objects.record(self.pk, stored, self.charged_e4 or 0)
+                return has_succeeded
             reasons = self.pictures.exclude(reason="").values_list("reason", flat=True)
             return self._transition(
                 Status.FETCHING,

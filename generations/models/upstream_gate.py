@@ -171,9 +171,9 @@ class UpstreamGate(UpstreamGateBase):
             Q(paused_at=None), paused_at=timezone.now(), paused_by=by, pause_reason=reason[:300]
         )
 
-    def resume(self) -> None:
+    def resume(self, by: Member | None = None) -> None:
         """End a pause, a hold and every wait, and restore the concurrency limit."""
-        self.clear()
+        self.clear(by)
         self._set_limit(None, None)
         self._update(
             Q(),
@@ -183,6 +183,13 @@ class UpstreamGate(UpstreamGateBase):
             paused_by=None,
             pause_reason="",
         )
+
+    def configure(self, limit: int | None, gap_seconds: float | None) -> None:
+        """Set the concurrency limit and the gap between submits. None: as in the settings.
+
+        What was learned after a refusal stays: the upstream has not changed.
+        """
+        self._update(Q(), own_concurrency_limit=limit, own_submit_gap_seconds=gap_seconds)
 
     def forget_answers(self) -> None:
         """The next submits start one by one: the settings may have changed."""

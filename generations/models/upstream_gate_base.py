@@ -1,17 +1,19 @@
 """The columns of an upstream gate, and what starts and ends its waits and holds."""
 
 import random
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, Self
 
 from django.conf import settings
-from django.db import models
+from django.db import models, transaction
 from django.db.models import F, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from generations.engines import base
 
+from . import hold_history
 from .concurrency_limit import ConcurrencyLimit
 from .member import Member
 
@@ -195,8 +197,8 @@ class UpstreamGateBase(ConcurrencyLimit):
 
     # --- waits ----------------------------------------------------------------------------------
 
-    def clear(self) -> None:
-        """End waits and a hold: the upstream responded as it should."""
+    def clear(self, by: Member | None = None) -> None:
+        """End waits and a hold: the upstream responded as it should, or an admin ends them."""
         cleared: dict[str, Any] = {
             "submit_not_before": None,
             "refusals_in_a_row": 0,
@@ -218,7 +220,21 @@ class UpstreamGateBase(ConcurrencyLimit):
         if self.is_silent is False:
             cleared["silences_in_a_row"] = 0
         if any(getattr(self, name) != value for name, value in cleared.items()):
-            self._update(Q(), **cleared)
+            self._clear(cleared, by)
+
+    def _clear(self, cleared: Mapping[str, Any], by: Member | None) -> None:
+        """Write these columns. Of several processes that end a hold, one records it."""
+        hold, label = self._hold_facts(), str(self)
+        with transaction.atomic():
+            if self._update(Q(held_at__isnull=False), **cleared):
+                hold_history.record_end(self, hold, label, by)
+            else:
+                self._update(Q(), **cleared)
+
+    def _hold_facts(self) -> dict[str, str]:
+        """What the audit log says about a hold."""
+        since = self.held_at.isoformat() if self.held_at else ""
+        return {"hold_reason": self.hold_reason, "since": since}
 
     def wait(self, seconds: float, *, is_busy: bool = True) -> None:
         """Submit nothing for that time; queued requests keep their order.
@@ -293,17 +309,22 @@ class UpstreamGateBase(ConcurrencyLimit):
             if suspect_request is None
             else suspect_request not in self.suspect_requests[:1]
         )
-        self._update(Q(), hold_reason=str(reason), held_by=str(by), held_response=response[:2000])
-        if is_confirmed:
-            self._end_suspicion()
-        self._update(
-            Q(held_at=None),
-            held_at=now,
-            probe_at=now + self._probe_gap(0),
-            probes=0,
-            suspect_requests=[] if suspect_request is None else [suspect_request],
-            suspect_owner=suspect_owner,
-        )
+        with transaction.atomic():
+            self._update(
+                Q(), hold_reason=str(reason), held_by=str(by), held_response=response[:2000]
+            )
+            if is_confirmed:
+                self._end_suspicion()
+            is_new = self._update(
+                Q(held_at=None),
+                held_at=now,
+                probe_at=now + self._probe_gap(0),
+                probes=0,
+                suspect_requests=[] if suspect_request is None else [suspect_request],
+                suspect_owner=suspect_owner,
+            )
+            if is_new:
+                hold_history.record_start(self, self._hold_facts(), str(self))
 
     def probe(self, request: int | None = None) -> None:
         """Record that this request, or a query, tests the hold.

@@ -1,53 +1,12 @@
-"""What pages say about each reason for a hold."""
+"""What pages say about a hold."""
 
-from dataclasses import dataclass
 from typing import Any
 
 from django import template
-from django.utils.functional import Promise
-from django.utils.translation import gettext_lazy as _
+
+from generations.web.hold_messages import HOLD_MESSAGES, HoldMessage
 
 register = template.Library()
-
-RESUMES_WHEN_ACCEPTED = _("Generation resumes automatically when Kling accepts requests again.")
-
-
-@dataclass(frozen=True)
-class HoldMessage:
-    """The advice tells a member, or an admin, what ends the hold."""
-
-    headline: Promise
-    advice: Promise = RESUMES_WHEN_ACCEPTED
-    admin_advice: Promise = RESUMES_WHEN_ACCEPTED
-
-
-HOLD_MESSAGES = {
-    "account": HoldMessage(
-        _("Generation is on hold: the Kling account is empty."),
-        _("Generation resumes automatically after a top-up."),
-        _("Top up the account, then press Resume. Otherwise klingweb retries automatically."),
-    ),
-    "key": HoldMessage(
-        _("Generation is on hold: Kling rejects the API key."),
-        admin_advice=_("Check the API key. klingweb retries automatically."),
-    ),
-    "rights": HoldMessage(
-        _("Generation is on hold: the API key is not allowed to generate images."),
-        admin_advice=_("Check the permissions of the API key. klingweb retries automatically."),
-    ),
-    "address": HoldMessage(
-        _("Generation is on hold: Kling rejects the IP address of this server."),
-        admin_advice=_("Allow this address at the gateway. klingweb retries automatically."),
-    ),
-    "model": HoldMessage(
-        _("Generation is on hold: the gateway does not offer the model at the moment."),
-        admin_advice=_(
-            "Check at the gateway which models the key may use. klingweb retries automatically."
-        ),
-    ),
-    "busy": HoldMessage(_("Generation is on hold: Kling has been too busy for several minutes.")),
-    "unreached": HoldMessage(_("Generation is on hold: Kling is not responding correctly.")),
-}
 
 
 @register.filter

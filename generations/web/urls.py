@@ -14,7 +14,7 @@ from .account import (
     sessions,
     sign_in,
 )
-from .admin import audit_log, correction, gateway_logs, limits, overview, reconciliation
+from .admin import audit_log, correction, decide, gateway_logs, limits, overview, reconciliation
 from .admin import limit_requests as admin_limit_requests
 from .cards import actions, changes, generation_page
 from .gallery import bulk, collections, compare, download, gallery, picture, trash
@@ -49,6 +49,8 @@ urlpatterns: list[URLPattern] = [
     path("admin/reconciliation/<int:pk>/decide", reconciliation.decide, name="decide-difference"),
     path("admin/reconciliation/<int:pk>/assign", reconciliation.assign, name="assign-task"),
     path("admin/ledger/<int:pk>/correct/", correction.correct, name="correct-charge"),
+    path("admin/queue/limits", queue.configure, name="configure-queue"),
+    path("admin/decide/<int:pk>/<slug:action>", decide.decide, name="decide"),
     path("similar", similar.similar, name="similar"),
     path("similar/use", similar.use, name="use-similar"),
     path("history/", prompt_history.prompt_history, name="history"),

@@ -169,7 +169,7 @@ class Posts:
         for item in dispatch.claim_next(self._free(gate), except_owners=self._waiting_owners()):
             post = Post(item, time.monotonic())
             self.pending[self.pool.submit(self.client.submit, item.request)] = post
-            time.sleep(settings.SUBMIT_GAP_SECONDS)
+            time.sleep(gate.submit_gap_seconds)
 
     def _free(self, gate: UpstreamGate) -> int:
         slow = sum(post.is_slow for post in self.pending.values())

@@ -157,18 +157,24 @@ def create_schedules() -> None:
 
     Deletes schedules that an earlier release created under other names.
     """
+    every_minute = {"schedule_type": Schedule.MINUTES, "minutes": 1}
+    daily = {"schedule_type": Schedule.DAILY, "minutes": None}
     schedules = {
-        "heartbeat": {"schedule_type": Schedule.MINUTES, "minutes": 1},
-        "prune_expired_rows": {"schedule_type": Schedule.DAILY, "minutes": None},
-        "update_statistics": {"schedule_type": Schedule.DAILY, "minutes": None},
-        "roll_up_usage": {"schedule_type": Schedule.HOURLY, "minutes": None},
+        "heartbeat": {"func": f"{__name__}.heartbeat", **every_minute},
+        "prune_expired_rows": {"func": f"{__name__}.prune_expired_rows", **daily},
+        "update_statistics": {"func": f"{__name__}.update_statistics", **daily},
+        "roll_up_usage": {
+            "func": f"{__name__}.roll_up_usage",
+            "schedule_type": Schedule.HOURLY,
+            "minutes": None,
+        },
+        # By its name: operations import the worker, not the other way round.
+        "check_ledger": {"func": "generations.operations.ledger_check.check_daily", **daily},
     }
-    ours = Schedule.objects.filter(func__startswith="generations.worker.tasks.")
+    ours = Schedule.objects.filter(func__startswith="generations.")
     ours.exclude(name__in=schedules).delete()
-    for name, when in schedules.items():
-        Schedule.objects.update_or_create(
-            name=name, defaults={"func": f"generations.worker.tasks.{name}", **when}
-        )
+    for name, values in schedules.items():
+        Schedule.objects.update_or_create(name=name, defaults=values)
 
 
 def run_cluster() -> None:

@@ -18,15 +18,18 @@ from generations.models import (
     Picture,
     Quote,
     Status,
+    Team,
     UpstreamGate,
     bulk,
 )
 from generations.models.money import (
+    CheckedLedger,
     Comparison,
     GatewayLog,
     Limit,
     LimitRequest,
     Price,
+    RefusedKind,
     Window,
     ledger,
 )
@@ -87,7 +90,17 @@ def populate() -> Member:
         decided_at=timezone.now(),
         until=timezone.now() + timedelta(days=3),
     )
-    UpstreamGate.for_engine().pause(admin, HOSTILE[0][:60])
+    Team(unpriced=Team.Unpriced.REFUSE).save()
+    RefusedKind.objects.create(
+        upstream="simulator", engine="other", model=HOSTILE[0][:60], last_at=timezone.now()
+    )
+    CheckedLedger.objects.store([HOSTILE[0]])
+    AuditEntry.objects.record(AuditAction.INVITED, admin, label=HOSTILE[0][:200], note=HOSTILE[0])
+    make_generation(owner=admin)
+    gate = UpstreamGate.for_engine()
+    gate.hold(UpstreamGate.HoldReason.ACCOUNT)
+    gate.clear()
+    gate.pause(admin, HOSTILE[0][:60])
     make_member(HOSTILE[0][:150], is_active=False, role=Role.VIEWER)
     _import_log(admin)
     terms = InvitationTerms(Role.MEMBER, timezone.now() + timedelta(days=7), max_uses=5)

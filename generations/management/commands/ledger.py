@@ -81,7 +81,7 @@ def _rebuilt() -> int:
 
 def _compared(data: dict[str, Any], text: str) -> Report:
     """What the ledger does not explain; an error if there is anything."""
-    found = ledger_check.differences()
+    found = ledger_check.check()
     data = data | {"differences": [_described(each) for each in found]}
     if not found:
         return Report(data, text)

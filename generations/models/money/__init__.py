@@ -1,6 +1,7 @@
 """Money: prices, limits, periods and the ledger that explains every cent."""
 
 from .budget_warning import BudgetWarning
+from .checked_ledger import CheckedLedger
 from .comparison import ComparedMonth, Comparison
 from .gateway_log import GatewayLine, GatewayLog
 from .ledger import Allowance, LimitReached, Quote
@@ -9,12 +10,14 @@ from .limit import Limit, Window
 from .limit_request import LimitRequest
 from .period import Period
 from .price import Price, PriceTable
+from .refused_kind import RefusedKind
 from .reused_image import ReusedImage
 from .usage_day import UsageDay, UsageSum
 
 __all__ = [
     "Allowance",
     "BudgetWarning",
+    "CheckedLedger",
     "ComparedMonth",
     "Comparison",
     "GatewayLine",
@@ -27,6 +30,7 @@ __all__ = [
     "Price",
     "PriceTable",
     "Quote",
+    "RefusedKind",
     "ReusedImage",
     "UsageDay",
     "UsageSum",

@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
+from typing import Any
 
+from django.apps import apps
 from django.conf import settings
 from django.db import models, transaction
 from django.utils import timezone
@@ -112,6 +114,11 @@ class Price(models.Model):
     def __str__(self) -> str:
         kind = " ".join(filter(None, (self.engine, self.model, self.option)))
         return f"{kind}: {plain(self.amount_e4)}"
+
+    def save(self, *args: Any, **options: Any) -> None:
+        """Store it, and forget that kinds were refused which have a price now."""
+        super().save(*args, **options)
+        apps.get_model("generations", "RefusedKind").objects.forget_priced()
 
     def record(self, by: Member | None, note: str = "") -> None:
         """Record in the audit log that this price was set, and the one before it."""

@@ -11,7 +11,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from generations.models import AuditAction, AuditEntry, Member, Status
+from generations.models import AuditAction, AuditEntry, Member, Status, UpstreamGate
 from generations.models.money import Limit, Window
 from generations.permissions import Role
 from generations.web.formats import format_datetime
@@ -82,14 +82,27 @@ LABELS: dict[str, str | Promise] = {
     "valid_from": gettext_lazy("Valid from"),
 }
 # Values that name themselves, so that a sentence needs no label.
-PLAIN = {"money_e4", "price_e4", "role", "status", "last_four", "kind", "images", "valid_from"}
+PLAIN = {
+    "money_e4",
+    "price_e4",
+    "role",
+    "status",
+    "last_four",
+    "kind",
+    "images",
+    "valid_from",
+    "hold_reason",
+}
 # The values that tell what changed; the others only say where.
 FACTS: dict[str, tuple[str, ...]] = {
     A.LIMIT_CHANGED: ("money_e4", "images"),
     A.PRICE_SET: ("price_e4",),
+    A.HELD: ("hold_reason",),
+    A.HOLD_ENDED: ("hold_reason",),
 }
 CHOICES: dict[str, Any] = {
     "role": Role, "status": Status, "window": Window, "scope": Limit.Scope,
+    "hold_reason": UpstreamGate.HoldReason,
 }  # fmt: skip
 
 
@@ -292,7 +305,7 @@ _PAGES: dict[str, Callable[[str], str]] = {
     "upstreamgate": lambda _pk: reverse("queue"),
     "team": lambda pk: reverse("admin:generations_team_change", args=(pk,)),
     # A limit or a price may be gone or superseded: the list has what holds now.
-    "limit": _changelist("limit"),
+    "limit": lambda _pk: reverse("limits"),
     "price": _changelist("price"),
 }
 

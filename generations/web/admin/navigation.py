@@ -46,7 +46,7 @@ GROUPS: tuple[tuple[str | Promise, tuple[Entry, ...]], ...] = (
     (
         "",
         (
-            Entry(_("Overview"), "overview", Action.OPEN_ADMIN),
+            Entry(_("Overview"), "overview", Action.OPEN_ADMIN, ("decide",)),
             Entry(_("Usage"), "usage", Action.MANAGE_MONEY),
         ),
     ),
@@ -75,7 +75,7 @@ GROUPS: tuple[tuple[str | Promise, tuple[Entry, ...]], ...] = (
     (
         _("Generation"),
         (
-            Entry(_("Queue"), "queue", Action.MANAGE_QUEUE),
+            Entry(_("Queue"), "queue", Action.MANAGE_QUEUE, ("configure-queue",)),
             _rows(_("Generations"), "generation"),
             _rows(_("Images"), "picture"),
         ),

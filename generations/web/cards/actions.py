@@ -39,7 +39,7 @@ def run_action(request: MemberRequest, pk: int, action: str) -> HttpResponse:
     if action == "send-again" and "seen_prices" in request.POST:
         options["seen_e4"] = parse_seen_prices(request.POST["seen_prices"])
     try:
-        ACTIONS[action](generation, request.user, _seen_version(request), **options)
+        ACTIONS[action](generation, request.user, seen_version(request), **options)
     except NotPossible as error:
         return _respond(request, pk, error.reason)
     except LimitReached as refusal:
@@ -59,7 +59,7 @@ def enter_task_id(request: MemberRequest, pk: int) -> HttpResponse:
     if form.is_valid():
         task_id = form.cleaned_data["upstream_task_id"]
         try:
-            ACTIONS["enter-task-id"](generation, request.user, _seen_version(request), task_id)
+            ACTIONS["enter-task-id"](generation, request.user, seen_version(request), task_id)
         except TaskIdTaken as error:
             form.add_error("upstream_task_id", error.reason)
         except NotPossible as error:
@@ -79,7 +79,7 @@ def _respond(request: MemberRequest, pk: int, notice: str = "") -> HttpResponse:
     return redirect("generation", pk=pk)
 
 
-def _seen_version(request: MemberRequest) -> int:
+def seen_version(request: MemberRequest) -> int:
     """The version that the card showed; 0, which no row has, when it cannot be read."""
     try:
         return int(request.POST.get("version", ""))
