@@ -27,6 +27,7 @@ from generations.models import (
 )
 from generations.models.money import CheckedLedger, Limit, LimitRequest, Period, Price, Window
 from generations.models.money.refused_kind import RefusedKind
+from generations.models.money.usage import pace_e4
 from generations.operations import ledger_check
 from generations.requests import ACTIONS, GenerationRequest, Unpriced, create
 from generations.web.admin import doubtful, figures
@@ -395,7 +396,7 @@ START, END = datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 12, 1, tzinfo=UTC
 )
 def test_forecast_needs_a_day(hours: int, expected: int) -> None:
     now = START + timedelta(hours=hours)
-    assert figures.forecast(10_000, START, END, now) == expected
+    assert pace_e4(10_000, START, END, now) == expected
 
 
 def test_budget_that_will_not_last_says_until_when() -> None:

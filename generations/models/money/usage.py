@@ -8,7 +8,7 @@ others from the ledger.
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -133,7 +133,13 @@ def forecast_e4(figures: Figures, month: Month) -> int | None:
     (start, end), now = month.boundaries, timezone.now()
     if not start + MIN_ELAPSED_FOR_FORECAST <= now < end:
         return None
-    return round(figures.used_e4 * ((end - start) / (now - start)))
+    return pace_e4(figures.used_e4, start, end, now)
+
+
+def pace_e4(used_e4: int, start: datetime, end: datetime, now: datetime) -> int:
+    """What a period costs if the rest of it is like its beginning, of a day at least."""
+    elapsed = max(now - start, min(MIN_ELAPSED_FOR_FORECAST, end - start))
+    return round(used_e4 * ((end - start) / elapsed))
 
 
 class _Source:

@@ -14,6 +14,7 @@ from generations.models import Generation, Status, Team, UpstreamGate
 from generations.models.money import Limit, Period, Window
 from generations.models.money.amounts import E4
 from generations.models.money.period import boundaries
+from generations.models.money.usage import pace_e4
 from generations.web.counts import Count, counts_of
 from generations.web.money.formats import format_money
 
@@ -48,7 +49,7 @@ def spent(now: datetime) -> Spent:
     period = _month(now)
     start, end = boundaries(Window.MONTH, now, zone)
     used_e4 = period.used_e4 if period else 0
-    forecast_e4 = forecast(used_e4, start, end, now)
+    forecast_e4 = pace_e4(used_e4, start, end, now)
     limit = Limit.objects.filter(scope=Limit.Scope.TEAM, window=Window.MONTH).first()
     budget_e4 = limit.money_e4 if limit else None
     charged_e4 = period.charged_e4 if period else 0
@@ -72,12 +73,6 @@ def _month(now: datetime) -> Period | None:
     )
     newest = rows.order_by("-starts_at").first()
     return newest if newest and newest.ends_at > now else None
-
-
-def forecast(used_e4: int, start: datetime, end: datetime, now: datetime) -> int:
-    """What the month costs if the rest of it is like its beginning, of a day at least."""
-    elapsed = max(now - start, min(timedelta(days=1), end - start))
-    return round(used_e4 * ((end - start) / elapsed))
 
 
 def _budget_text(
