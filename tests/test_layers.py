@@ -86,10 +86,17 @@ LAYERS: dict[str, set[str]] = {
         "generations.amount_field",
         "generations.engines.registry",
         "generations.models",
+        "generations.operations",  # the price table as CSV
         "generations.people",
         "generations.permissions",
+        "generations.search",
+        "generations.web",
     },
-    "generations.templatetags": {"generations.permissions", "generations.web"},
+    "generations.templatetags": {
+        "generations.admin",
+        "generations.permissions",
+        "generations.web",
+    },
     "generations.operations": {
         "generations.csv_cells",
         "generations.engines.offer",

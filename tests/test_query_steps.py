@@ -16,6 +16,7 @@ import pytest
 from django.conf import settings as django_settings
 from django.core.files.base import ContentFile
 from django.db import connection, transaction
+from django.db.models import Model
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils import timezone
@@ -204,8 +205,14 @@ class Base:
         )
 
     def _spend(self, numbers: Sequence[int]) -> None:
-        """Days with an entry each, far in the past, and warnings that were read."""
+        """Days with an entry each, far in the past, and warnings that were read.
+
+        The entries of the team are in one month.
+        """
         now = timezone.now()
+        team, _is_new = Period.objects.get_or_create(
+            member=None, window=Window.MONTH, starts_at=self.start, defaults={"ends_at": now}
+        )
         for member in (None, self.viewer):
             periods = Period.objects.bulk_create(
                 Period(
@@ -219,9 +226,10 @@ class Base:
             )
             LedgerEntry.objects.bulk_create(
                 LedgerEntry(
-                    kind="charge",
+                    at=self.start + timedelta(minutes=number),
+                    kind="correct" if number < RARE else "charge",
                     key=f"g{number}.r1.end",
-                    period=period,
+                    period=period if member else team,
                     upstream=period.upstream,
                     generation_id=number,
                     person=self.viewer,
@@ -302,7 +310,6 @@ class Base:
 def base(monkeypatch: pytest.MonkeyPatch) -> Base:
     monkeypatch.setattr("generations.models.counting.MAX_SORTED_ROWS", MAX_SORTED)
     monkeypatch.setattr("generations.web.counts.MAX_COUNT", MAX_SORTED)
-    monkeypatch.setattr("generations.admin.base.MAX_LISTED_ROWS", 2 * MAX_SORTED)
     monkeypatch.setattr("generations.web.admin.audit_filter.MAX_LOOKED_AT", MAX_SORTED)
     base = Base()
     for status in (Status.QUEUED, Status.RUNNING, Status.UNCONFIRMED, Status.FETCHING):
@@ -384,17 +391,43 @@ def pages(base: Base) -> dict[str, list[str]]:
 
 
 def pages_of_admins(base: Base) -> list[str]:
-    """Not the search of the admin: it looks for any part of a text, and so reads every row."""
-    lists = [
-        "generation/", "generation/?p=2", "generation/?o=-7", "generation/?status=failed",
-        "picture/", "picture/?p=2", "picture/?not_stored=1", "tag/", "collection/",
-        "upstreamgate/", "price/", "ledgerentry/", "period/", "limitrequest/",
-        "team/",
-    ]  # fmt: skip
+    """Lists with each filter, kinds of search, and a later page; then the page of one row."""
+    middle = Generation.objects.get(idempotency_key=f"{FEW // 2:06}")
+    picture, person = middle.pictures.all()[0], base.people[3].pk
+    entry, period = LedgerEntry.objects.all()[0], LedgerEntry.objects.all()[0].period_id
+    today = "at__gte=2000-01-01+00%3A00%3A00%2B00%3A00&at__lt=2100-01-01+00%3A00%3A00%2B00%3A00"
+    created = today.replace("at__", "created_at__")
+    lists = {
+        "generation": [
+            f"?p={_key(middle)}", "?status__exact=failed", "?status__exact=running",
+            "?status__exact=succeeded", "?failure=policy", "?failure=files", f"?person={person}",
+            f"?person={person}&status__exact=failed", f"?person={person}&status__exact=canceled",
+            "?failure=policy&status__exact=succeeded", f"?{created}", f"?{created}&failure=policy",
+            "?q=ammonite", "?q=pear", "?q=zzz", f"?q={middle.pk}", "?q=old-7", "?q=viewer",
+            "?q=pear&status__exact=failed", "?q=ammonite&status__exact=succeeded",
+            f"?q=pear&person={person}", "?q=viewer&status__exact=running",
+        ],
+        "picture": [
+            f"?p={picture.pk}", "?state=not-stored", "?state=trashed", "?q=ammonite", "?q=pear",
+            "?q=zzz", f"?q={middle.pk}", f"?q={'0' * 64}", f"?q={'1' * 64}",
+            "?q=pear&state=trashed",
+        ],
+        "ledgerentry": [
+            "?period=all", f"?p={_key(entry, 'at')}", f"?p={_key(entry, 'at')}&period=all",
+            "?kind__exact=correct", "?kind__exact=charge", "?kind__exact=grant",
+            f"?person={base.viewer.pk}", f"?person={person}", f"?period={period}", f"?{today}",
+            f"?kind__exact=correct&person={base.viewer.pk}",
+            f"?kind__exact=charge&period={period}", f"?{today}&kind__exact=correct", "?q=7",
+        ],
+        "upstreamgate": [], "price": [], "team": [],
+    }  # fmt: skip
+    rows = {"generation": middle, "picture": picture, "ledgerentry": entry}
     return [
         "/admin/queue/", *(address for name in pages_of_people(base).values() for address in name),
         *(address for name in pages_of_reconciliation(base).values() for address in name),
-        "/admin/", *(f"/admin/generations/{path}" for path in lists),
+        "/admin/", "/admin/diagnostics/",
+        *(f"/admin/generations/{name}/{query}" for name in lists for query in ("", *lists[name])),
+        *(f"/admin/generations/{name}/{row.pk}/change/" for name, row in rows.items()),
     ]  # fmt: skip
 
 
@@ -479,10 +512,10 @@ def reserve_and_release() -> None:
     assert row.cancel(member, row.version)
 
 
-def _key(row: Generation) -> str:
+def _key(row: Model, field: str = "created_at") -> str:
     from generations.web.keyset import key_of
 
-    return key_of(row)
+    return key_of(row, field)
 
 
 # --- measuring -----------------------------------------------------------------------------------
@@ -554,6 +587,6 @@ def test_no_query_grows_with_finished_rows(
 
 def test_every_page_is_measured(base: Base) -> None:
     names = {name for name in page_names(get_resolver().url_patterns) if ":" not in name}
-    measured = pages(base).keys() | pages_of_people(base).keys() | {"queue"}
+    measured = pages(base).keys() | pages_of_people(base).keys() | {"queue", "diagnostics"}
     measured |= pages_of_reconciliation(base).keys()
     assert names == measured | NO_PAGES

@@ -63,6 +63,7 @@ VISITS: dict[str, list[Visit]] = {
     "overview": [Visit("/admin/", ADMINS)],
     "audit-log": [Visit("/admin/audit-log/", ADMINS)],
     "audit-log-csv": [post("/admin/audit-log/csv", ADMINS)],
+    "diagnostics": [Visit("/admin/diagnostics/", ADMINS)],
     "queue": [Visit("/admin/queue/", ADMINS), post("/admin/queue/", ADMINS, reason="Maintenance")],
     "resume-queue": [post("/admin/queue/resume", ADMINS)],
     "reconciliation": [Visit("/admin/reconciliation/", ADMINS)],
@@ -280,7 +281,7 @@ def admin_urls() -> Iterator[str]:
     for each in admin.site._registry:
         base = f"/admin/{each._meta.app_label}/{each._meta.model_name}/"
         yield from (base, f"{base}add/", *(f"{base}1/{page}/" for page in ADMIN_PAGES))
-    yield "/admin/generations/"
+    yield from (f"/admin/generations/price/{page}/" for page in ("import", "export"))
 
 
 ADMIN_PAGES = ("change", "delete", "history")

@@ -3,21 +3,50 @@
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
-from django.utils.html import format_html_join
+from django.utils.html import format_html, format_html_join
+from django.utils.text import Truncator
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from generations.models import Generation, Picture, Submission, Transition
+from generations.models import Generation, Member, Picture, Status, Submission, Transition
+from generations.search import SearchQuery
+from generations.web.money.formats import format_money
 
-from .base import MaskedAdmin, MaskedInline
+from .base import number_column
+from .filters import DateFilter, FailureFilter, PersonFilter
+from .keyset_list import row_id
+from .masking import MaskedAdmin, MaskedInline
 from .pictures import thumbnail_html
 
 MAX_PROMPT_CHARACTERS = 80  # in the list
+MAX_THUMBNAILS = 4
+GENERATION_LABELS = {
+    "owner": _("person"),
+    "n": _("images"),
+    "created_at": _("created"),
+    "is_private": _("private"),
+    "reference_url": _("reference URL"),
+    "image_fidelity": _("similarity"),
+    "params": _("further settings"),
+    "unit_price_e4": _("price of an image"),
+    "charged_e4": _("charged"),
+    "status_at": _("since"),
+    "finished_at": _("finished"),
+    "attempt": _("attempts"),
+    "upstream_task_id": _("task ID"),
+    "submitted_at": _("sent"),
+    "accepted_at": _("accepted"),
+    "next_poll_at": _("next poll"),
+    "late_at": _("late since"),
+    "lost_at": _("lost since"),
+}
 
 
 class PictureInline(MaskedInline):
     model = Picture
+    verbose_name_plural = _("images")
     fields = (
         "index",
         "image",
@@ -69,24 +98,27 @@ class TransitionInline(MaskedInline):
 @admin.register(Generation)
 class GenerationAdmin(MaskedAdmin):
     list_display = (
-        "id",
+        "number",
         "short_prompt",
         "owner",
-        "status",
+        "state",
         "n",
-        "aspect_ratio",
+        "charged",
         "created_at",
         "thumbnails",
     )
-    list_filter = ("status", "failure", "owner", "created_at")
-    ordering = ("-created_at", "-pk")  # an index of each filter has this order
-    search_fields = ("prompt", "upstream_task_id", "owner__username")
+    list_filter = ("status", FailureFilter, PersonFilter, ("created_at", DateFilter))
+    labels = GENERATION_LABELS
+    search_fields = ("search_text",)  # shows the field; `find_unmasked` and `find_masked` search
+    search_help_text = _("Words, ID, task ID or user name")
     list_select_related = ("owner",)
     list_per_page = 50
     inlines = (PictureInline, SubmissionInline, TransitionInline)
-    owner_path, private_path = "owner", "is_private"
     unmasked_fields = (
         "id",
+        "number",
+        "state",
+        "charged",
         "owner",
         "idempotency_key",
         "created_at",
@@ -121,18 +153,95 @@ class GenerationAdmin(MaskedAdmin):
         "lost_at",
         "polling_since",
     )
-    unmasked_search_fields = ("upstream_task_id", "owner__username")
     change_form_template = "admin/generation/change_form.html"
+    field_groups = (
+        (
+            _("Request"),
+            (
+                "private", "prompt", "negative_prompt", "owner", "created_at", "n", "aspect_ratio",
+                "reference", "reference_url", "image_fidelity", "remix_of", "collection", "params",
+                "is_private", "upstream", "engine", "idempotency_key", "request_fingerprint",
+            ),
+        ),
+        (
+            _("State"),
+            (
+                "status", "status_at", "finished_at", "failure", "failure_message", "attempt",
+                "version", "submit_not_before", "postponements", "postponed_since", "held_at",
+                "waits_for_room_since",
+            ),
+        ),
+        (_("Money"), ("unit_price_e4", "reservations", "charged_e4")),
+        (
+            _("Task"),
+            (
+                "upstream_task_id", "submitted_at", "accepted_at", "next_poll_at", "polls",
+                "poll_failures", "results_without_images", "first_not_found_at", "late_at",
+                "lost_at", "polling_since", "last_response",
+            ),
+        ),
+    )  # fmt: skip
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Generation]:
         return super().get_queryset(request).prefetch_related("pictures")
 
+    def hidden_rows(self, request: HttpRequest) -> Q:
+        return Q(is_private=True) & ~Q(owner=request.user)
+
+    def find_unmasked(self, text: str) -> Q | None:
+        """Find a row by its ID or its task's, or all of a person by the whole user name."""
+        named = Q(upstream_task_id=text)
+        if (key := row_id(text)) is not None:
+            named |= Q(pk=key)
+        if keys := list(Generation.objects.filter(named).values_list("pk", flat=True)):
+            return Q(pk__in=keys)
+        person = Member.objects.filter(username__iexact=text).first()
+        return Q(owner=person) if person else None
+
+    def find_masked(self, rows: Any, text: str) -> tuple[QuerySet[Any], list[int] | None]:
+        """Find prompts by their words, as the gallery does."""
+        query = SearchQuery.parse(text)
+        keys = query.few_keys()
+        return (query.filter(rows), None) if keys is None else (rows, keys)
+
+    def row_title(self, generation: Generation) -> str:
+        return gettext("generation %(id)s") % {"id": generation.pk}
+
+    @admin.display(description=_("generation"))
+    def number(self, generation: Any) -> str:
+        return str(generation.pk)
+
     @admin.display(description=_("prompt"))
     def short_prompt(self, generation: Any) -> str:
-        return str(generation.prompt[:MAX_PROMPT_CHARACTERS])
+        return Truncator(generation.prompt).chars(MAX_PROMPT_CHARACTERS)
 
-    @admin.display(description=_("images"))
+    @admin.display(description=_("state"))
+    def state(self, generation: Any) -> str:
+        """A lamp stands beside a state in which a person waits for it, or it for a person."""
+        is_amber = generation.is_late or generation.is_lost
+        if is_amber or generation.status == Status.UNCONFIRMED:
+            return _lamp("lamp amber", generation.get_status_display())
+        if generation.is_live:
+            return _lamp("lamp", generation.get_status_display())
+        return str(generation.get_status_display())
+
+    @number_column(_("charged"))
+    def charged(self, generation: Any) -> str | None:
+        e4 = generation.charged_e4
+        return None if e4 is None else format_money(e4)
+
+    @admin.display(description=_("preview"))
     def thumbnails(self, generation: Any) -> str:
-        return format_html_join(
-            " ", "{}", ((thumbnail_html(each),) for each in generation.pictures.all())
+        stored = [each for each in generation.pictures.all() if each.is_stored]
+        if not stored:
+            return ""
+        shown = format_html_join(
+            "", "{}", ((thumbnail_html(each),) for each in stored[:MAX_THUMBNAILS])
         )
+        more = len(stored) - MAX_THUMBNAILS
+        rest = format_html("<span>+{}</span>", more) if more > 0 else ""
+        return format_html('<span class="thumbs">{}{}</span>', shown, rest)
+
+
+def _lamp(css_class: str, word: str) -> str:
+    return format_html('<span class="{}" aria-hidden="true"></span>{}', css_class, word)

@@ -1,21 +1,20 @@
-"""Queue: the state of the upstream gate, read-only. /admin/queue/ pauses and resumes it."""
+"""The gates as they are stored, read-only. /admin/queue/ pauses and resumes."""
 
 from django.contrib import admin
+from django.utils.translation import gettext_lazy as _
 
 from generations.models import UpstreamGate
 
-from .base import ReadOnlyMixin
+from .base import ListAdmin, ReadOnlyMixin
 
 
 @admin.register(UpstreamGate)
-class UpstreamGateAdmin(ReadOnlyMixin, admin.ModelAdmin):
+class UpstreamGateAdmin(ReadOnlyMixin, ListAdmin):
+    list_title = _("Gates")
     list_display = (
         "__str__",
         "hold_reason",
         "held_at",
-        "probe_at",
-        "submit_not_before",
-        "silent_until",
         "busy_reason",
         "concurrency_limit",
         "paused_at",

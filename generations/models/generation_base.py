@@ -214,6 +214,13 @@ class GenerationBase(models.Model):
                 condition=Q(finished_at__isnull=True),
             ),
             models.Index(
+                "failure",
+                F("created_at").desc(),
+                F("id").desc(),
+                name="generation_failure_created_idx",
+                condition=~Q(failure=""),
+            ),
+            models.Index(
                 "aspect_ratio",
                 F("created_at").desc(),
                 F("id").desc(),

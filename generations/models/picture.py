@@ -226,6 +226,7 @@ class Picture(models.Model):
         ]
         indexes = [
             models.Index(fields=["id"], name="picture_not_stored_idx", condition=NOT_STORED),
+            models.Index(fields=["sha256"], name="picture_sha256_idx"),  # search of the admin
             models.Index(
                 fields=["next_try_at"],
                 name="picture_next_try_at_idx",

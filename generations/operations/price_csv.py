@@ -13,7 +13,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from generations.csv_cells import csv_lines
-from generations.models import Team
+from generations.models import Member, Team
 from generations.models.money import Price
 from generations.models.money.amounts import plain
 
@@ -56,8 +56,18 @@ def export() -> Iterator[str]:
 
 def load(path: str) -> Imported:
     """Store the prices of a file: all of them, or none. Raises OperationError."""
-    lines = list(_lines(_read_text(Path(path))))
-    loader = _Loader(timezone.now(), Team.objects.current().zone)
+    try:
+        with Path(path).open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise OperationError(f"{path} cannot be read: {error.strerror}.") from None
+    return load_content(content, path)
+
+
+def load_content(content: bytes, name: str, by: Member | None = None) -> Imported:
+    """`load` the bytes of a file with this name. `by` is None for a command."""
+    lines = list(_lines(_text(content, name)))
+    loader = _Loader(timezone.now(), Team.objects.current().zone, by)
     with transaction.atomic():
         for number, cells in lines:
             loader.add(number, cells)
@@ -77,8 +87,8 @@ def _refused(lines: int, errors: list[tuple[int, str]]) -> OperationError:
 class _Loader:
     """Stores line after line, and collects the errors of those that cannot be used."""
 
-    def __init__(self, now: datetime, zone: ZoneInfo) -> None:
-        self.now, self.zone = now, zone
+    def __init__(self, now: datetime, zone: ZoneInfo, by: Member | None) -> None:
+        self.now, self.zone, self.by = now, zone, by
         self.imported = Imported()
         self.errors: list[tuple[int, str]] = []
         self._seen: dict[tuple[Any, ...], tuple[int, int]] = {}  # line and amount of each price
@@ -95,7 +105,7 @@ class _Loader:
     def _store(self, number: int, cells: Cells) -> None:
         new = prices.read(zone=self.zone, **cells)
         self._check_earlier_lines(number, new)
-        _price, is_new = prices.put(new, self.now)
+        _price, is_new = prices.put(new, self.now, self.by)
         self.imported.added += is_new
         self.imported.unchanged += not is_new
         if note := prices.note_if_unused(new):
@@ -111,18 +121,13 @@ class _Loader:
 # --- reading the file ----------------------------------------------------------------------------
 
 
-def _read_text(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise OperationError(f"{path} cannot be read: {error.strerror}.") from None
+def _text(content: bytes, name: str) -> str:
     if len(content) > MAX_BYTES:
-        raise OperationError(f"{path} has more than {MAX_BYTES // 1_000_000} MB.")
+        raise OperationError(f"{name} has more than {MAX_BYTES // 1_000_000} MB.")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise OperationError(f"{path} is not text in UTF-8. Save it as “CSV UTF-8”.") from None
+        raise OperationError(f"{name} is not text in UTF-8. Save it as “CSV UTF-8”.") from None
 
 
 def _lines(text: str) -> Iterator[tuple[int, Cells | str]]:

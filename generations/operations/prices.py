@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from generations.engines.offer import PriceKey
 from generations.engines.registry import OFFERS
-from generations.models import Team
+from generations.models import Member, Team
 from generations.models.money import Price
 from generations.models.money.amounts import AmountError, parse_e4, plain
 from generations.models.money.price import ANY, current_upstream
@@ -78,16 +78,22 @@ def _check_name(what: str, name: str) -> None:
         )
 
 
-def put(new: NewPrice, now: datetime | None = None) -> tuple[Price, bool]:
+def put(
+    new: NewPrice, now: datetime | None = None, by: Member | None = None
+) -> tuple[Price, bool]:
     """Store a price; False if the same one is stored. Raises OperationError.
 
-    Without `valid_from` a price that is in force already is not stored again.
+    `by` is None for a command. Without `valid_from` a price that is in force already is not stored again.
     """
     now = now or timezone.now()
     if new.valid_from is None and (current := _in_force(new, now)):
         return current, False
     price, created = Price.objects.put(
-        new.kind, new.amount_e4, None, valid_from=new.valid_from or now, note=COMMAND
+        new.kind,
+        new.amount_e4,
+        by,
+        valid_from=new.valid_from or now,
+        note="" if by else COMMAND,
     )
     if price.amount_e4 != new.amount_e4:
         since = formatted(price.valid_from, Team.objects.current().zone)

@@ -14,7 +14,16 @@ from .account import (
     sessions,
     sign_in,
 )
-from .admin import audit_log, correction, decide, gateway_logs, limits, overview, reconciliation
+from .admin import (
+    audit_log,
+    correction,
+    decide,
+    diagnostics,
+    gateway_logs,
+    limits,
+    overview,
+    reconciliation,
+)
 from .admin import limit_requests as admin_limit_requests
 from .cards import actions, changes, generation_page
 from .gallery import bulk, collections, compare, download, gallery, picture, trash
@@ -39,6 +48,9 @@ urlpatterns: list[URLPattern] = [
     path("admin/limits/<slug:slug>/", limits.set_limit, name="set-limit"),
     path("admin/audit-log/", audit_log.audit_log, name="audit-log"),
     path("admin/audit-log/csv", audit_log.audit_log_csv, name="audit-log-csv"),
+    path("admin/diagnostics/", diagnostics.diagnostics, name="diagnostics"),
+    path("admin/django_q/", diagnostics.models_of_tasks),
+    path("admin/generations/", diagnostics.models_of_klingweb),
     path("admin/queue/", queue.queue, name="queue"),
     path("admin/queue/resume", queue.resume, name="resume-queue"),
     path("admin/reconciliation/", reconciliation.reconciliation, name="reconciliation"),

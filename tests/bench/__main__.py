@@ -16,7 +16,7 @@ import psycopg
 
 from tests.bench.bare_script import BareScript
 from tests.bench.fair import fair
-from tests.bench.gallery import gallery
+from tests.bench.gallery import admin, gallery
 from tests.bench.in_flight import in_flight
 from tests.bench.lighthouse import lighthouse
 from tests.bench.mix import FAULT_PERCENT, mix
@@ -35,12 +35,21 @@ IDLE_SECONDS = 30
 IN_FLIGHT = [100, 1_000, 5_000, 10_000]
 SOAK_MINUTES = 10
 GALLERY_ROWS = [1_000, 100_000]
-DEFAULT_SECTIONS = ["requests", "submits", "in-flight", "fair", "money", "gallery", "lighthouse"]
+DEFAULT_SECTIONS = [
+    "requests",
+    "submits",
+    "in-flight",
+    "fair",
+    "money",
+    "gallery",
+    "admin",
+    "lighthouse",
+]
 
 
 def main() -> None:
     """`tests.bench [requests] [submits] [in-flight [N]] [soak [N]] [fair [N]] [mix [N]]
-    [money] [gallery [N]] [lighthouse]`
+    [money] [gallery [N]] [admin [N]] [lighthouse]`
 
     N is the number of tasks in flight, of minutes, of a fault, of requests with a fault in
     percent, or of generations; several are possible.
@@ -69,6 +78,8 @@ def main() -> None:
                 press_to_card(another)
         if "gallery" in sections:
             gallery(numbers or GALLERY_ROWS, **settings)
+        if "admin" in sections:
+            admin(numbers or GALLERY_ROWS, **settings)
         if "lighthouse" in sections:
             lighthouse()
 

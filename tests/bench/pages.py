@@ -35,24 +35,28 @@ STEPS_A_CALL = 10
 
 
 def main() -> None:
+    member = Member.objects.get(username="sample-chen")
+    _print_plans(member)
+    measure_all(member, list(_pages(member)))
+    _print_offset_cost()
+
+
+def measure_all(member: Member, pages: list[tuple[str, str]]) -> None:
+    """Print the cost of each page (name, URL), with the planner's statistics and without."""
     settings.ALLOWED_HOSTS = ["*"]
     call_command(collectstatic.Command(), interactive=False, verbosity=0)
-    member = Member.objects.get(username="sample-chen")
     client = Client()
     client.force_login(member)
     rows = Generation.objects.count()
     print(f"\n{rows:,} generations, {Picture.objects.count():,} pictures")
     print(f"{HEADINGS[0]:<24}" + "".join(f"{heading:>9}" for heading in HEADINGS[1:]))
-    pages = list(_pages(member))
     for name, url in pages:
         _measure(client, name, url)
-    _print_plans(member)
     if connection.vendor == "sqlite":
         _forget_statistics()
         print("the same without the planner's statistics")
         for name, url in pages:
             _measure(client, name, url)
-    _print_offset_cost()
 
 
 def _pages(member: Member) -> Iterator[tuple[str, str]]:

@@ -35,6 +35,7 @@ from generations.models.money import (
 )
 from generations.permissions import Role
 from generations.reconciliation import months
+from tests.browser.admin_pages import admin_pages, populate_admin
 from tests.builders import make_admin, make_generation, make_member, make_submission
 
 HOSTILE = (
@@ -114,6 +115,7 @@ def populate() -> Member:
         note=HOSTILE[3],
     )
     AuditEntry.objects.record(AuditAction.PAUSED, None, note=HOSTILE[0][:300])
+    populate_admin(admin, HOSTILE[0])
     return admin
 
 
@@ -224,4 +226,5 @@ def all_pages() -> dict[str, str]:
         "failed": f"/generations/{failed.pk}/",
         "unconfirmed": f"/generations/{unconfirmed.pk}/",
         "not found": "/pictures/999999/",
+        **admin_pages(),
     }

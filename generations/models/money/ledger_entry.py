@@ -55,6 +55,10 @@ class LedgerEntry(models.Model):
         indexes = [
             models.Index(fields=["generation_id"], name="ledgerentry_generation_idx"),
             models.Index(fields=["period", "at"], name="ledgerentry_period_at_idx"),
+            # Of the list in the admin: newest first, of all, a kind or a person.
+            models.Index(fields=["-at", "-id"], name="ledgerentry_at_idx"),
+            models.Index(fields=["kind", "-at", "-id"], name="ledgerentry_kind_at_idx"),
+            models.Index(fields=["person", "-at", "-id"], name="ledgerentry_person_at_idx"),
         ]
 
     def __str__(self) -> str:

@@ -26,11 +26,20 @@ class Entry:
 
 def _rows(label: str | Promise, model: str, action: Action = Action.OPEN_ADMIN) -> Entry:
     """The pages of Django's admin for one model."""
-    names = ("add", "change", "delete", "history")
-    prefix = f"generations_{model}_"
-    return Entry(label, f"admin:{prefix}changelist", action, tuple(prefix + name for name in names))
+    return Entry(
+        label, f"admin:generations_{model}_changelist", action, _pages("generations", model)
+    )
 
 
+def _pages(app: str, *models: str) -> tuple[str, ...]:
+    pages = ("changelist", "add", "change", "delete", "history", "import")
+    return tuple(f"{app}_{model}_{page}" for model in models for page in pages)
+
+
+DIAGNOSTIC_PAGES = (
+    *_pages("django_q", "schedule", "ormq", "success", "failure"),
+    *_pages("generations", "upstreamgate"),
+)
 PEOPLE_PAGES = (
     "person",
     "change-details",
@@ -84,12 +93,7 @@ GROUPS: tuple[tuple[str | Promise, tuple[Entry, ...]], ...] = (
         _("System"),
         (
             Entry(_("Audit log"), "audit-log", Action.OPEN_ADMIN),
-            Entry(
-                _("Diagnostics"),
-                "admin:django_q_schedule_changelist",
-                Action.OPEN_ADMIN,
-                ("django_q_ormq_changelist", "django_q_success_changelist"),
-            ),
+            Entry(_("Diagnostics"), "diagnostics", Action.OPEN_ADMIN, DIAGNOSTIC_PAGES),
         ),
     ),
 )

@@ -1,0 +1,114 @@
+"""The table of a list of the admin: its columns and cells, without Django's markup around them."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.contrib.admin.options import BaseModelAdmin
+from django.contrib.admin.templatetags.admin_list import result_headers
+from django.contrib.admin.templatetags.admin_urls import add_preserved_filters
+from django.contrib.admin.utils import display_for_field, display_for_value, lookup_field
+from django.contrib.admin.views.main import ChangeList
+from django.core.exceptions import FieldDoesNotExist, ObjectDoesNotExist
+from django.db import models
+from django.utils.text import capfirst
+from django.utils.translation import gettext
+
+_NUMBERS = (models.IntegerField, models.FloatField, models.DecimalField)
+
+
+@dataclass(frozen=True)
+class Column:
+    """`sort_url` is empty where the column cannot be sorted; `direction` as in `aria-sort`."""
+
+    name: str
+    label: Any
+    is_number: bool
+    sort_url: str = ""
+    direction: str = ""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """`url` is that of the row's page, in the columns that link to it."""
+
+    column: Column
+    content: Any
+    url: str = ""
+    is_empty: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    columns: Sequence[Column]
+    rows: Sequence[Sequence[Cell]]
+
+
+def table_of(cl: ChangeList) -> Table:
+    columns = [_column(cl, *each) for each in zip(cl.list_display, result_headers(cl), strict=True)]
+    return Table(columns, [list(_cells(cl, columns, row)) for row in cl.result_list])
+
+
+def is_number(page: "BaseModelAdmin[Any]", name: Any) -> bool:
+    """Whether a column of this page is right-aligned: a number, or a method marked as one."""
+    if callable(name):
+        return bool(getattr(name, "is_number", False))
+    if hasattr(page, name):
+        return bool(getattr(getattr(page, name), "is_number", False))
+    try:
+        field = page.model._meta.get_field(name)
+    except FieldDoesNotExist:
+        return bool(getattr(getattr(page.model, name, None), "is_number", False))
+    is_key = isinstance(field, (models.AutoField, models.ForeignKey))
+    return isinstance(field, _NUMBERS) and not is_key and not field.choices
+
+
+def label_of(page: Any, name: str, default: Any) -> Any:
+    """Return the label of a column or field: the page's own (`ListAdmin.labels`), or Django's."""
+    return getattr(page, "labels", {}).get(name, default)
+
+
+def value_text(field: "models.Field[Any, Any] | None", value: Any, empty: str) -> Any:
+    """Return a value of this field as text. Yes and no are words, not icons."""
+    if isinstance(value, bool):
+        return gettext("Yes") if value else gettext("No")
+    if field is None:
+        return display_for_value(value, empty)
+    return display_for_field(value, field, empty)
+
+
+def _column(cl: ChangeList, name: Any, header: dict[str, Any]) -> Column:
+    is_sorted = header.get("sorted", False)
+    column_name = name.__name__ if callable(name) else name
+    return Column(
+        name=column_name,
+        label=capfirst(label_of(cl.model_admin, column_name, header["text"])),
+        is_number=is_number(cl.model_admin, name),
+        sort_url=header["url_primary"] if header["sortable"] else "",
+        direction=("ascending" if header["ascending"] else "descending") if is_sorted else "",
+    )
+
+
+def _cells(cl: ChangeList, columns: Sequence[Column], row: models.Model) -> Iterator[Cell]:
+    url = add_preserved_filters(
+        {"preserved_filters": cl.preserved_filters, "opts": cl.opts}, cl.url_for_result(row)
+    )
+    links: Any = cl.list_display_links
+    for name, column in zip(cl.list_display, columns, strict=True):
+        is_link = bool(links) and name in links
+        content = _content(cl, name, row)
+        is_empty = content == cl.model_admin.get_empty_value_display()
+        yield Cell(column, content, url if is_link else "", is_empty)
+
+
+def _content(cl: ChangeList, name: Any, row: models.Model) -> Any:
+    empty = cl.model_admin.get_empty_value_display()
+    try:
+        field, attribute, value = lookup_field(name, row, cl.model_admin)
+    except ObjectDoesNotExist:
+        return empty
+    empty = getattr(attribute, "empty_value_display", empty)
+    if field is not None and field.many_to_one:
+        related = getattr(row, field.name)
+        return empty if related is None else related
+    return value_text(field, value, empty)
