@@ -4,7 +4,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from generations.models import Member, Status, Team, UpstreamGate
+from generations.models import Status, Team, UpstreamGate
 from generations.models.money import Price
 from tests.builders import make_generation
 

@@ -36,7 +36,6 @@ WRITERS = {
     "generations/operations/demo_data.py: add_price": "Price",
     "generations/operations/limits.py: change": "Limit",
     "generations/operations/prices.py: put": "Price",
-    "generations/web/admin/limits.py: set_limit": "Limit",
     "generations/setup/team.py: _set_price": "Price",
     "generations/setup/team.py: _store": "Limit",
     "generations/web/admin/limits.py: set_limit": "Limit",

@@ -78,12 +78,11 @@ def _check_name(what: str, name: str) -> None:
         )
 
 
-def put(
-    new: NewPrice, now: datetime | None = None, by: Member | None = None
-) -> tuple[Price, bool]:
+def put(new: NewPrice, now: datetime | None = None, by: Member | None = None) -> tuple[Price, bool]:
     """Store a price; False if the same one is stored. Raises OperationError.
 
-    `by` is None for a command. Without `valid_from` a price that is in force already is not stored again.
+    `by` is None for a command. Without `valid_from` a price that is in force already is not stored
+    again.
     """
     now = now or timezone.now()
     if new.valid_from is None and (current := _in_force(new, now)):
