@@ -244,13 +244,16 @@ class Base:
 
     def _fill_busy_days(self, numbers: Sequence[int]) -> None:
         """More entries on the same days. The job rolls them up."""
+        month = Period.objects.get(
+            member=None, window=Window.MONTH, starts_at=self.busy_month.boundaries[0]
+        )
         for day, period in enumerate(self.busy_days):
             LedgerEntry.objects.bulk_create(
                 LedgerEntry(
                     at=period.starts_at + timedelta(minutes=number % 1000),
                     kind="charge",
                     key=f"busy{number}",
-                    period=period,
+                    period=counted,
                     upstream=period.upstream,
                     generation_id=number,
                     engine="kling",
@@ -260,6 +263,7 @@ class Base:
                     charged_images=1,
                 )
                 for number in numbers[day::10]
+                for counted in (period, month)
             )
             amount = len(numbers[day::10])
             period.charged_e4 += 100 * amount
