@@ -116,6 +116,12 @@ def test_unknown_person_is_not_found(admin_client: Client, person: str) -> None:
 
 
 def test_links_keep_month_and_scope(admin_client: Client, owner: Member) -> None:
+    assert 'rel="prev"' not in page(admin_client, month="2026-10")  # nothing was spent before
+    Period.objects.create(
+        window=Window.MONTH,
+        starts_at=datetime(2026, 9, 1, tzinfo=UTC),
+        ends_at=datetime(2026, 10, 1, tzinfo=UTC),
+    )
     text = page(admin_client, month="2026-10", person=str(owner.pk))
     assert f'href="/usage/?month=2026-09&amp;person={owner.pk}" rel="prev"' in text
     assert f'href="/usage/?month=2026-11&amp;person={owner.pk}" rel="next"' in text

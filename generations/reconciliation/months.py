@@ -67,6 +67,13 @@ def figures_of(month: date) -> Figures | None:
     return Figures(**row.figures) if row else None
 
 
+def beside(month: date) -> tuple[date | None, date | None]:
+    """The nearest months before and after this one that a log was compared with."""
+    days = ComparedMonth.objects.filter(upstream=current_upstream()).values_list("month", flat=True)
+    before = days.filter(month__lt=month).order_by("-month").first()
+    return before, days.filter(month__gt=month).order_by("month").first()
+
+
 def update(changed: Iterable[date], at: datetime) -> None:
     """Sum up these months again."""
     zone = Team.objects.current().zone

@@ -90,6 +90,11 @@ class PeriodQuerySet(models.QuerySet["Period"]):
                     found[key, str(window)] = row
         return found
 
+    def exists_before(self, at: datetime) -> bool:
+        """Whether the team has a month that began before this moment."""
+        months = self.filter(upstream=current_upstream(), member=None, window=Window.MONTH)
+        return months.filter(starts_at__lt=at).exists()
+
     def _around(self, member: Member, at: datetime) -> dict[tuple[bool, str], "Period"]:
         """The periods around `at` that exist. A union: each half has an index of its own."""
         since, now = (connection.ops.adapt_datetimefield_value(t) for t in (at - MAX_LENGTH, at))

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Any
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
@@ -67,6 +67,7 @@ def _page(
     zone = Team.objects.current().zone
     month = _month(request.GET.get("month") or request.POST.get("month", ""), zone)
     start, end = months.span(month, zone)
+    previous, following = months.beside(month)
     figures = months.figures_of(month)
     blocks = _blocks(request, month, zone, figures) if figures else []
     group = request.GET.get("group", "")
@@ -74,8 +75,8 @@ def _page(
     context = {
         "month": month,
         "month_key": f"{month:%Y-%m}",
-        "previous_month": (start - timedelta(days=1)).strftime("%Y-%m"),
-        "next_month": end.strftime("%Y-%m") if end <= timezone.now() else "",
+        "previous_month": previous,
+        "next_month": following,
         "figures": figures,
         "blocks": blocks,
         "group": group,

@@ -16,7 +16,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from generations.csv_cells import BYTE_ORDER_MARK, escape
 from generations.models import AuditAction, AuditEntry, Member, Team
-from generations.models.money import Allowance, BudgetWarning, ledger
+from generations.models.money import Allowance, BudgetWarning, Period, ledger
 from generations.models.money.month import Month
 from generations.permissions import Action, may
 from generations.web.ids import parse_id
@@ -54,11 +54,12 @@ def usage_page(
     is_admin = may(member, Action.MANAGE_MONEY)
     following = scope.month.next
     has_next = following.boundaries[0] <= timezone.now()
+    has_previous = Period.objects.exists_before(scope.month.boundaries[0])
     allowances = ledger.allowances(scope.person or member)
     context = month_context(scope, allowances) | {
         "layout": "admin/_layout.html" if is_admin else "money/_layout.html",
         "is_admin": is_admin,
-        "previous_url": scope.url(month=str(scope.month.previous)),
+        "previous_url": scope.url(month=str(scope.month.previous)) if has_previous else "",
         "next_url": scope.url(month=str(following)) if has_next else "",
         "team_url": scope.url(mine="", person=""),
         "own_url": scope.url(mine="1", person=""),
