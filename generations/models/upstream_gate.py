@@ -114,7 +114,7 @@ class UpstreamGate(UpstreamGateBase):
         return gates
 
     @classmethod
-    def current_or_none(cls, engine: str = DEFAULT_ENGINE) -> Self | None:
+    def current_or_none(cls, engine: str = DEFAULT_ENGINE) -> "UpstreamGate | None":
         """Return the gate, or None before its first use. For pages: creates nothing."""
         gates = {gate.api_key_id: gate for gate in cls.of_engine(engine)}
         keys = ApiKey.objects.in_order()
