@@ -55,6 +55,8 @@ class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
         fingerprint = fingerprint_of(key)
         if self.active().exclude(slot=slot).filter(fingerprint=fingerprint).exists():
             raise KeyInOtherSlot
+        if slot != ApiKey.Slot.FIRST and key == settings.UPSTREAM_KEY:
+            raise KeyInOtherSlot
         self.active().filter(slot=slot).exclude(fingerprint=fingerprint).update(
             removed_at=timezone.now(), removed_by=by
         )

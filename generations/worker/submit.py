@@ -253,6 +253,7 @@ def sweep() -> None:
     A response that arrives later still counts. Queued rows of people who may not spend any more
     are canceled (T14).
     """
+    UpstreamGate.for_engine()  # pages create none, but show the hold without a usable key
     for gate in UpstreamGate.of_engine():
         gate.clamp_to_clock()
     ApiKey.objects.read_again()

@@ -133,7 +133,7 @@ def take_back(item: PreparedSubmission) -> None:
     """T4 of a row that was certainly not sent, because its key was replaced meanwhile."""
     with transaction.atomic():
         _record_submission(item, Submission.Outcome.POSTPONED, "Not sent: the key was replaced.")
-        item.generation.mark_postponed(item.submission, TransitionReason.NOT_REACHED)
+        item.generation.mark_postponed(item.submission, TransitionReason.KEY_REPLACED)
 
 
 def _gate(item: PreparedSubmission) -> UpstreamGate:

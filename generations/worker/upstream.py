@@ -41,8 +41,8 @@ class TaskQueries:
     """Queries for a task, with the key that it was sent with.
 
     A key that was replaced is often revoked, too, while the new one belongs to the same account. So
-    where the old one is refused or erased, those in use are asked. That they do not know the task
-    proves nothing: they may belong to another account.
+    where the old one is refused, erased or gone from the environment, those in use are asked. That
+    they do not know the task proves nothing: they may belong to another account.
     """
 
     def __init__(self, own: Engine | None, others: list[Engine]) -> None:
@@ -50,12 +50,12 @@ class TaskQueries:
 
     def task(self, upstream_task_id: str) -> Task:
         """See `Engine.task`. Thread-safe."""
-        refusal: EngineError = Unanswered("the API key of this task was erased")
+        refusal: EngineError = Unanswered("the API key of this task is gone, and no other knows it")
         if self._own is not None:
             try:
                 return self._own.task(upstream_task_id)
             except OnHold as error:
-                if error.reason is not HoldReason.KEY:
+                if error.reason not in (HoldReason.KEY, HoldReason.RIGHTS):
                     raise
                 refusal = error
         for other in self._others:
@@ -96,31 +96,23 @@ class Clients:
     def for_queries(self, api_key: int | None) -> TaskQueries | None:
         """What to query the tasks with that were sent with this key; None: nothing for now."""
         self._reload()
-        if api_key is None:
-            own = self._client(self._resolve_none())
-            return TaskQueries(own, []) if own else None
-        row, own = self._rows.get(api_key), self._client(api_key)
-        if row is None or (own is None and row.encrypted):
+        row, own = self._rows.get(api_key or 0), self._client(api_key)
+        if own is None and row is not None and row.encrypted:
             return None  # unreadable for now: another key would know nothing of its tasks
-        others = [] if row.is_active else [self._client(key) for key in self._in_order]
+        is_in_use = own is not None and (row is None or row.is_active)
+        others = [] if is_in_use else [self._client(key) for key in self._in_order]
         known = [other for other in others if other is not None]
         return TaskQueries(own, known) if own or known else None
 
     def for_lookups(self, api_key: int | None) -> Engine | None:
         """The client of the key alone: only its account proves that a task does not exist."""
         self._reload()
-        return self._client(self._resolve_none() if api_key is None else api_key)
+        return self._client(api_key)
 
     def without_client(self) -> set[int | None]:
         """The keys whose tasks cannot be queried for now."""
         self._reload()
         return {key for key in (None, *self._rows) if self.for_queries(key) is None}
-
-    def _resolve_none(self) -> int | None:
-        """The environment's key; else, where it was removed from there, the first key in use."""
-        if None in self._in_order or not self._in_order:
-            return None
-        return self._in_order[0]
 
     def _reload(self) -> None:
         if time.monotonic() < self._reload_at:

@@ -263,6 +263,10 @@ def _keys(gate: UpstreamGate | None, forms_of: dict[ApiKey.Slot, KeyForm | None]
                 form=forms_of.get(slot),
             )
         )
+    unused = active.get(ApiKey.Slot.FIRST) if _is_fixed(ApiKey.Slot.FIRST) else None
+    if unused:
+        label = gettext("Key entered in the browser")
+        lines.append(KeyLine("", label, unused, None, sent.get(unused.pk, 0)))
     replaced = ApiKey.objects.filter(pk__in=[key for key in sent if key]).exclude(removed_at=None)
     lines += [
         KeyLine("", gettext("Replaced key"), row, gates.get(row.pk), sent[row.pk])
