@@ -28,9 +28,7 @@ class Command(ActionCommand):
         try:
             done = rotate()
         except (OSError, SettingError) as error:
-            raise OperationError(
-                f"Nothing is lost, but the rotation did not end: {error}"
-            ) from None
+            raise OperationError(f"The rotation did not end. Run it again: {error}") from None
         text = f"{done.rows} API keys were encrypted again."
         if done.unreadable:
             text += f" Not readable, and left as they were: {', '.join(done.unreadable)}."
