@@ -44,7 +44,7 @@ def installation(gateway: Simulator, tmp_path: Path) -> Iterator[Installation]:
         watchdog_heartbeat_seconds=1,
         log_level="DEBUG",
     ) as installation:
-        installation.manage("migrate", "--verbosity", "0")
+        folder.mkdir(mode=0o700)
         data_folder.old_upstream_key_file(folder).write_text(OLD)
         installation.prepare()
         installation.manage("shell", "-c", OWNER)
@@ -158,9 +158,10 @@ def test_kill_right_after_the_change_loses_nothing(
 def test_wrong_encryption_key_is_said_and_sends_nothing(
     gateway: Simulator, installation: Installation
 ) -> None:
+    gateway.settings(seconds=(20, 20))
     boss = open_as_owner(installation)
     generate(boss, 2)
-    wait_until(lambda: len(gateway.tasks()) == 2, what="both are sent")
+    wait_until(lambda: installation.statuses() == {"running": 2}, what="both run")
     installation.kill("worker")
     installation.environment["KLINGWEB_ENCRYPTION_KEY"] = new_key()
     start(installation, "worker")
