@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 
 from django.conf import settings
 from django.db import transaction
-from django.utils.translation import gettext as _
 
 from generations.models import (
     DEFAULT_ENGINE,
