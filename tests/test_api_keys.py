@@ -152,7 +152,7 @@ def test_changes_are_in_the_audit_log_by_the_last_four(live: Settings, boss: Mem
     put(NEW, by=boss)
     api_key.remove(FIRST, boss)
     entries = list(AuditEntry.objects.order_by("pk").values_list("before", "after", "by_name"))
-    old, new = ({"slot": "first", "last_four": four} for four in ("1111", "2222"))
+    old, new = ({"last_four": f"…{four}"} for four in ("1111", "2222"))
     assert entries == [({}, old, "boss"), (old, new, "boss"), (new, {}, "boss")]
     with connection.cursor() as cursor:
         cursor.execute("SELECT * FROM generations_auditentry")

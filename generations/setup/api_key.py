@@ -160,7 +160,7 @@ def _record(
 
 
 def _described(row: ApiKey | None) -> dict[str, str]:
-    return {"slot": row.slot, "last_four": row.last_four} if row else {}
+    return {"last_four": f"…{row.last_four}"} if row else {}
 
 
 # --- the start -----------------------------------------------------------------------------------
