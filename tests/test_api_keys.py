@@ -309,6 +309,15 @@ def test_rotation_has_four_steps(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("two_keys")
+def test_old_encryption_key_stays_while_a_row_needs_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(ApiKey, "save", lambda *_arguments, **_options: None)
+        key_rotation.rotate()
+    assert len(encryption.keys()) == 2
+    assert stored_keys() == [OLD, SPARE]
+
+
+@pytest.mark.usefixtures("two_keys")
 def test_rotation_leaves_what_it_cannot_read(live: Settings) -> None:
     right = lose_encryption_key(live)
     put(NEW)
