@@ -95,8 +95,10 @@ class UpstreamGate(UpstreamGateBase):
         gate = same.filter(api_key=api_key).first()
         if gate is not None:
             return gate
-        names = ("paused_at", "paused_by_id", "pause_reason")
-        names += ("own_concurrency_limit", "own_submit_gap_seconds")
+        names = [
+            *("paused_at", "paused_by_id", "pause_reason"),
+            *("own_concurrency_limit", "own_submit_gap_seconds"),
+        ]
         shared = same.order_by(F("paused_at").desc(nulls_last=True), "-pk").values(*names).first()
         return cls.objects.get_or_create(
             upstream=settings.UPSTREAM_MODE,
