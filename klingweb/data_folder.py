@@ -8,7 +8,7 @@ from pathlib import Path
 
 from django.core.management.utils import get_random_secret_key
 
-from klingweb.environment import API_KEY, SettingError
+from klingweb.environment import API_KEY, ENCRYPTION_KEY, SettingError
 
 FOLDER_MODE, FILE_MODE = 0o700, 0o600
 OPEN_TO_OTHERS = stat.S_IRWXG | stat.S_IRWXO
@@ -92,14 +92,14 @@ def _create(path: Path, text: str) -> None:
             os.link(file.name, path)
 
 
-def upstream_key_file(folder: Path) -> Path:
-    """Where the set-up page stores the API key."""
+def old_upstream_key_file(folder: Path) -> Path:
+    """Where earlier releases stored the API key, which is now encrypted in the database."""
     return folder / "upstream-key"
 
 
-def stored_upstream_key(folder: Path) -> str:
-    """Return the API key that the set-up page has stored; empty if there is none."""
-    path = upstream_key_file(folder)
+def old_upstream_key(folder: Path) -> str:
+    """Return the API key that an earlier release has stored; empty if there is none."""
+    path = old_upstream_key_file(folder)
     try:
         key = private_file(path).read_text("ascii").strip() if path.exists() else ""
     except (OSError, UnicodeDecodeError):
@@ -107,6 +107,46 @@ def stored_upstream_key(folder: Path) -> str:
     if not API_KEY.fullmatch(key):
         raise SettingError(f"The file {path} contains no API key: delete it, or write one into it.")
     return key
+
+
+def gateway_mark(folder: Path) -> Path:
+    """A file that says that an API key is stored in the database, which settings cannot read."""
+    return folder / "uses-gateway"
+
+
+def uses_gateway(folder: Path) -> bool:
+    """Whether an API key was entered: then the demo is over, also after its removal."""
+    return gateway_mark(folder).exists() or bool(old_upstream_key(folder))
+
+
+def encryption_key_file(folder: Path) -> Path:
+    return folder / "encryption-key"
+
+
+def encryption_keys(folder: Path) -> list[str]:
+    """Return the keys that encrypt the stored API keys, the newest first; empty without the file.
+
+    Raises SettingError.
+    """
+    path = encryption_key_file(folder)
+    try:
+        keys = private_file(path).read_text("ascii").split() if path.exists() else []
+    except (OSError, UnicodeDecodeError):
+        raise SettingError(f"The file {path} cannot be read: restore it from a backup.") from None
+    if not all(map(ENCRYPTION_KEY.fullmatch, keys)):
+        raise SettingError(f"The file {path} has no valid key: restore it from a backup.")
+    return keys
+
+
+def create_encryption_key(folder: Path, key: str) -> None:
+    """Store the first key, unless another process has just done so. Raises OSError."""
+    _create(encryption_key_file(folder), key)
+    _sync(folder)
+
+
+def write_encryption_keys(folder: Path, keys: list[str]) -> None:
+    """Replace all keys at once, durably. Raises OSError."""
+    write_private(encryption_key_file(folder), "\n".join(keys))
 
 
 def write_private(path: Path, text: str) -> None:
@@ -121,3 +161,13 @@ def write_private(path: Path, text: str) -> None:
         except BaseException:
             new.unlink()
             raise
+    _sync(path.parent)
+
+
+def _sync(folder: Path) -> None:
+    """Make new names in the folder durable."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -39,6 +39,7 @@ POSTGRES_URL = re.compile(
     re.VERBOSE,
 )
 API_KEY = re.compile(r"[!#-&(-~]*")  # can be sent in a header, and has no quotes
+ENCRYPTION_KEY = re.compile(r"[A-Za-z0-9_-]{43}=")  # 32 bytes in URL-safe Base64
 # smtp encrypts with STARTTLS, smtps from the first byte, smtp+plain never.
 MAIL_URL = re.compile(
     r"""(?P<scheme>smtp|smtps|smtp\+plain)://
@@ -213,6 +214,15 @@ class Environment:
                 "key alone, without a comment behind it."
             )
         return key
+
+    def encryption_keys(self, name: str) -> list[str]:
+        """Return the keys, separated by commas, the newest first; empty if none is set."""
+        keys = [key.strip() for key in self.secret(name).split(",") if key.strip()]
+        if not all(map(ENCRYPTION_KEY.fullmatch, keys)):
+            raise SettingError(
+                f"{name} is not an encryption key: make one with `manage.py keys generate`."
+            )
+        return keys
 
     def range(self, name: str, default: str, minimum: float, maximum: float) -> str:
         """Return two numbers with a dash between them, or one number."""

@@ -3,7 +3,7 @@
 import re
 import threading
 import time
-from logging import WARNING, Filter, LogRecord
+from logging import WARNING, Filter, Formatter, LogRecord
 
 REPEAT_SECONDS = 60.0
 MAX_REMEMBERED = 500
@@ -41,11 +41,32 @@ class RepeatedLines(Filter):
         return True
 
 
+MIN_SECRET_CHARACTERS = 8  # the simulator's key is shorter, and may be part of a word
+_secrets: set[str] = set()
+
+
+def remember_secret(text: str) -> None:
+    """Mask this text in the log of this process from now on."""
+    if len(text) >= MIN_SECRET_CHARACTERS:
+        _secrets.add(text)
+
+
 class MaskedSecrets(Filter):
-    """Masks the secret of a link, wherever a line names the path of a request."""
+    """Masks API keys, also in tracebacks, and the secret of a link in the path of a request."""
 
     def filter(self, record: LogRecord) -> bool:
+        if record.exc_info and not record.exc_text and _secrets:
+            record.exc_text = _mask(Formatter().formatException(record.exc_info))
         message = record.getMessage()
-        if "/invitations/" in message or "/accounts/reset/" in message:
-            record.msg, record.args = _SECRET_IN_PATH.sub(r"\1***", message), ()
+        masked = _mask(message)
+        if "/invitations/" in masked or "/accounts/reset/" in masked:
+            masked = _SECRET_IN_PATH.sub(r"\1***", masked)
+        if masked != message:
+            record.msg, record.args = masked, ()
         return True
+
+
+def _mask(text: str) -> str:
+    for secret in tuple(_secrets):
+        text = text.replace(secret, "***")
+    return text

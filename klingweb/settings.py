@@ -40,6 +40,9 @@ DATA_DIR = data_folder.prepare(
 )
 SECRET_KEY = env.secret("KLINGWEB_SECRET_KEY") or data_folder.stored_secret_key(DATA_DIR)
 
+# They encrypt API keys in the database. Empty: the keys in the data folder (encryption.py).
+ENCRYPTION_KEYS = env.encryption_keys("KLINGWEB_ENCRYPTION_KEY")
+
 SQLITE_TIMEOUT_SECONDS = env.number("KLINGWEB_SQLITE_TIMEOUT_SECONDS", 20, 0, 600)
 DATABASES: dict[str, dict[str, Any]] = {
     "default": env.postgres("KLINGWEB_DATABASE_URL")
@@ -94,9 +97,10 @@ CONTENT_SECURITY_POLICY = {
 
 # --- the upstream ----------------------------------------------------------------------------
 
-# Else the key that was entered on the set-up page.
-UPSTREAM_KEY = env.api_key("KLINGWEB_UPSTREAM_KEY") or data_folder.stored_upstream_key(DATA_DIR)
-DEMO = not UPSTREAM_KEY  # without a key, the built-in simulator runs on this machine
+# The first key, where it is set. Else the database has the keys (generations/models/api_key.py).
+UPSTREAM_KEY = env.api_key("KLINGWEB_UPSTREAM_KEY")
+# Without a key, the built-in simulator runs on this machine.
+DEMO = not UPSTREAM_KEY and not data_folder.uses_gateway(DATA_DIR)
 UPSTREAM_MODE = "simulator" if DEMO else "live"  # worker and pages only use rows of this mode
 SIMULATOR_PORT = env.port("KLINGWEB_SIMULATOR_PORT", 8799)
 SIMULATOR_KEY = "demo"

@@ -29,10 +29,11 @@ from generations.models import (
 )
 from generations.models.money import Price
 from generations.permissions import Role
-from generations.setup import api_key, team
+from generations.setup import team
 from generations.setup.team import TeamSetup
 from generations.web.cards.context import pause_id
 from generations.web.middleware import session_limits
+from klingweb import data_folder
 from tests.builders import PASSWORD, make_generation, make_member, make_submission, picture_ids
 from tests.commands import run
 from tests.conftest import client_for
@@ -292,12 +293,13 @@ def test_first_start(settings: Settings, tmp_path: Path) -> None:
 
 
 def test_key_that_cannot_be_stored_is_not_recorded(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch, owner: Member
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner: Member
 ) -> None:
-    def fail(_key: str) -> None:
+    def fail(*_arguments: object) -> None:
         raise OSError
 
-    monkeypatch.setattr(api_key, "store", fail)
+    settings.DATA_DIR = tmp_path
+    monkeypatch.setattr(data_folder, "create_encryption_key", fail)
     with pytest.raises(OSError):
         team.change(TeamSetup("Pear & Sons", "UTC", "EUR", None, api_key=KEY), owner)
     assert not AuditEntry.objects.exists()

@@ -404,7 +404,7 @@ def test_empty_secret_key_file_is_named(monkeypatch: pytest.MonkeyPatch, tmp_pat
     assert "secret-key is empty: delete it" in error_of(monkeypatch)
 
 
-def test_key_of_the_set_up_page_is_used_unless_the_variable_has_one(
+def test_stored_key_ends_the_demo_unless_the_variable_has_one(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     demo = read(monkeypatch)
@@ -413,10 +413,23 @@ def test_key_of_the_set_up_page_is_used_unless_the_variable_has_one(
     path.write_text("sk-stored\n")
     path.chmod(0o644)
     live = read(monkeypatch, KLINGWEB_UPSTREAM_KEY="")
-    assert (live["DEMO"], live["UPSTREAM_KEY"]) == (False, "sk-stored")
+    assert (live["DEMO"], live["UPSTREAM_KEY"]) == (False, "")  # the start takes it over
     assert live["UPSTREAM_URL"] == demo["GATEWAY_URL"] == "https://api.yescale.io"
     assert mode_of(path) == 0o600
     assert read(monkeypatch, KLINGWEB_UPSTREAM_KEY="sk-env")["UPSTREAM_KEY"] == "sk-env"
+    path.unlink()
+    assert read(monkeypatch, KLINGWEB_UPSTREAM_KEY="")["DEMO"]
+    (tmp_path / "data/uses-gateway").touch()
+    assert not read(monkeypatch, KLINGWEB_UPSTREAM_KEY="")["DEMO"]
+
+
+def test_encryption_keys_are_checked_and_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    new, old = "n" * 43 + "=", "o" * 43 + "="
+    settings = read(monkeypatch, KLINGWEB_ENCRYPTION_KEY=f"{new}, {old}")
+    assert settings["ENCRYPTION_KEYS"] == [new, old]
+    error = error_of(monkeypatch, KLINGWEB_ENCRYPTION_KEY=f"{new},{old[:-1]}")
+    assert error.startswith("KLINGWEB_ENCRYPTION_KEY is not an encryption key")
+    assert old[:-1] not in error
 
 
 @pytest.mark.parametrize("content", [b"two words", SECRET.encode() + b"\xff", b'"quoted"'])

@@ -33,7 +33,9 @@ LAYERS: dict[str, set[str]] = {
         "generations.setup",  # which tests an API key: the one call of the upstream
         "generations.worker.tasks",
     },
+    "generations.encryption": {"klingweb"},  # the data folder, which has its keys
     "generations.setup": {
+        "generations.encryption",
         "generations.engines",
         "generations.engines.base",
         "generations.models",
@@ -53,6 +55,7 @@ LAYERS: dict[str, set[str]] = {
     },
     "generations.worker.tasks": {"generations.worker", "generations.models"},
     "generations.worker": {
+        "generations.encryption",
         "generations.worker.tasks",
         "generations.displayed",
         "generations.models",
@@ -70,7 +73,11 @@ LAYERS: dict[str, set[str]] = {
     "generations.preview_widths": set(),
     "generations.invisible_text": set(),
     "generations.search": {"generations.models"},
-    "generations.models": {"generations.engines.base", "generations.permissions"},
+    "generations.models": {
+        "generations.encryption",
+        "generations.engines.base",
+        "generations.permissions",
+    },
     "generations.permissions": set(),
     "generations.engines.base": set(),
     "generations.engines.address_guard": set(),
@@ -99,6 +106,7 @@ LAYERS: dict[str, set[str]] = {
     },
     "generations.operations": {
         "generations.csv_cells",
+        "generations.encryption",
         "generations.engines.offer",
         "generations.engines.registry",
         "generations.models",
@@ -109,6 +117,7 @@ LAYERS: dict[str, set[str]] = {
     "generations.database_errors": set(),
     "generations.management": {
         "generations.database_errors",
+        "generations.encryption",
         "generations.models",
         "generations.operations",
         "generations.permissions",

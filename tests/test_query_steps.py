@@ -75,6 +75,7 @@ NO_PAGES = {
     "mail-invitations", "change-details", "end-sessions", "set-limit", "audit-log-csv",
     "usage-csv", "use-similar",
     "match-again", "reconciliation-report", "decide-difference", "assign-task",
+    "put-key", "test-key", "remove-key",
     # Without a query of their own, or only for visitors who are not signed in.
     # Before the team has finished rows; their queries are about the team alone.
     "setup", "setup-restart", "set-up-team",
@@ -427,7 +428,8 @@ def pages_of_admins(base: Base) -> list[str]:
     }  # fmt: skip
     rows = {"generation": middle, "picture": picture, "ledgerentry": entry}
     return [
-        "/admin/queue/", *(address for name in pages_of_people(base).values() for address in name),
+        "/admin/queue/", "/admin/keys/",
+        *(address for name in pages_of_people(base).values() for address in name),
         *(address for name in pages_of_reconciliation(base).values() for address in name),
         "/admin/", "/admin/diagnostics/",
         *(f"/admin/generations/{name}/{query}" for name in lists for query in ("", *lists[name])),
@@ -591,6 +593,6 @@ def test_no_query_grows_with_finished_rows(
 
 def test_every_page_is_measured(base: Base) -> None:
     names = {name for name in page_names(get_resolver().url_patterns) if ":" not in name}
-    measured = pages(base).keys() | pages_of_people(base).keys() | {"queue", "diagnostics"}
+    measured = pages(base).keys() | pages_of_people(base).keys() | {"queue", "diagnostics", "keys"}
     measured |= pages_of_reconciliation(base).keys()
     assert names == measured | NO_PAGES

@@ -12,7 +12,6 @@ from generations.management.commands import run
 from generations.models import Member, Status
 from generations.permissions import Role
 from generations.processes import web_server
-from generations.setup import api_key
 from generations.setup import code as setup_code
 from klingweb import data_folder
 from tests.builders import make_admin, make_generation, make_member
@@ -110,20 +109,11 @@ def test_key_entered_in_the_demo_restarts_after_a_moment(
     command, now = run.Command(stdout=StringIO()), [1000.0]
     monkeypatch.setattr("time.monotonic", lambda: now[0])
     assert not command._must_restart()
-    api_key.store("sk-entered")
+    data_folder.gateway_mark(settings.DATA_DIR).touch()
     assert not command._must_restart()
     now[0] += run.RESTART_SECONDS
     assert command._must_restart()
     assert command.stdout.getvalue().count("An API key was entered") == 1
-    assert "sk-entered" not in command.stdout.getvalue()
-
-
-@pytest.mark.parametrize("content", [" \n", "no key"])
-def test_file_without_a_key_does_not_restart_again_and_again(
-    settings: Settings, content: str
-) -> None:
-    data_folder.upstream_key_file(settings.DATA_DIR).write_text(content)
-    assert not run.Command()._must_restart()
 
 
 def test_second_run_on_one_data_folder_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

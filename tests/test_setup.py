@@ -15,7 +15,7 @@ from django.db import connection
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries, Settings
 
-from generations.models import Member, Team
+from generations.models import ApiKey, Member, Team
 from generations.models.money import Limit, Price, Window
 from generations.permissions import Role
 from generations.setup import api_key, team
@@ -65,8 +65,10 @@ def error_beside(page: str, field: str) -> str:
     return page.partition(f'id="{field}-error">')[2].partition("</p>")[0]
 
 
-def key_file(settings: Settings) -> Path:
-    return data_folder.upstream_key_file(settings.DATA_DIR)
+def stored_key() -> str:
+    """The key that is used from the next start on; "" if there is none."""
+    row = ApiKey.objects.active().first()
+    return row.decrypt() if row else ""
 
 
 # --- the page ------------------------------------------------------------------------------------
@@ -365,7 +367,7 @@ def test_the_second_changes_nothing(settings: Settings) -> None:
     assert Member.objects.get().username == "first"
     assert Team.objects.get().name == "First"
     assert not Limit.objects.exists()
-    assert not key_file(settings).exists()
+    assert not stored_key()
 
 
 # --- the API key ---------------------------------------------------------------------------------
@@ -382,6 +384,7 @@ def with_key(code: str, key: str = KEY) -> dict[str, Any]:
     return data(code, api_key=key, without_key="")
 
 
+@pytest.mark.django_db(transaction=True)
 def test_key_is_tested_by_a_free_query_and_stored_privately(
     client: Client,
     code: str,
@@ -394,9 +397,11 @@ def test_key_is_tested_by_a_free_query_and_stored_privately(
     assert response.redirect_chain == [("/setup/restart/", 303)]
     assert "klingweb restarts to use the key" in response.content.decode()
     assert [each["kind"] for each in gateway.requests()] == ["query"]
-    path = key_file(settings)
-    assert path.read_text() == KEY
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stored_key() == KEY
+    assert KEY not in ApiKey.objects.get().encrypted
+    for path in settings.DATA_DIR.iterdir():
+        assert KEY.encode() not in path.read_bytes()
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert KEY not in caplog.text
     assert KEY not in response.content.decode()
     settings.DEMO = False  # as after the restart
@@ -412,7 +417,7 @@ def test_refused_key_is_said_beside_the_field_and_not_sent_back(
     assert "The gateway refused this key." in error_beside(page, "api_key")
     assert "sk-another-key" not in page
     assert "Enter the key again" in page
-    assert not key_file(settings).exists()
+    assert not stored_key()
     assert not Member.objects.exists()
 
 
@@ -447,7 +452,7 @@ def test_each_answer_of_the_gateway_has_clear_words(
     assert response.status_code == 422
     assert error in error_beside(page, "api_key")
     assert KEY not in page
-    assert not key_file(settings).exists()
+    assert not stored_key()
 
 
 def test_key_of_an_empty_account_is_stored(client: Client, code: str, settings: Settings) -> None:
@@ -455,7 +460,7 @@ def test_key_of_an_empty_account_is_stored(client: Client, code: str, settings: 
     with ScriptedServer(answer) as server:
         settings.GATEWAY_URL = server.url
         assert client.post(URL, with_key(code)).status_code == 303
-    assert key_file(settings).read_text() == KEY
+    assert stored_key() == KEY
 
 
 def test_gateway_that_never_ends_its_answer_is_given_up(
@@ -489,7 +494,7 @@ def test_key_is_not_tested_while_other_fields_have_errors(
 
 def test_without_a_key_none_is_stored(client: Client, code: str, settings: Settings) -> None:
     client.post(URL, data(code, api_key="ignored"))
-    assert not key_file(settings).exists()
+    assert not stored_key()
 
 
 def test_configured_key_is_neither_asked_for_nor_shown(
@@ -500,7 +505,7 @@ def test_configured_key_is_neither_asked_for_nor_shown(
     assert "api_key" not in page
     assert KEY not in page
     assert client.post(URL, data(code, api_key="sk-other")).status_code == 303
-    assert not key_file(settings).exists()
+    assert not stored_key()
 
 
 def test_key_that_cannot_be_stored_undoes_everything(
@@ -509,7 +514,7 @@ def test_key_that_cannot_be_stored_undoes_everything(
     def full(*_arguments: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(data_folder, "write_private", full)
+    monkeypatch.setattr(data_folder, "create_encryption_key", full)
     response = client.post(URL, with_key(code))
     assert response.status_code == 422
     assert "nothing was saved" in error_beside(response.content.decode(), "api_key")
@@ -525,6 +530,7 @@ def demo_owner() -> Client:
     return client_for(make_member("admin", role=Role.OWNER))
 
 
+@pytest.mark.django_db(transaction=True)
 def test_owner_of_the_demo_sets_up_the_team_without_a_code(
     demo_owner: Client, gateway: Simulator, settings: Settings
 ) -> None:
@@ -534,7 +540,7 @@ def test_owner_of_the_demo_sets_up_the_team_without_a_code(
     assert 'name="password"' not in page
     response = demo_owner.post(OWN_URL, with_key(""))
     assert (response.status_code, response["Location"]) == (303, "/setup/restart/")
-    assert key_file(settings).read_text() == KEY
+    assert stored_key() == KEY
     assert Team.objects.get().name == "Pear & Sons"
     assert Limit.objects.get().by == Member.objects.get()
     assert Member.objects.get().username == "admin"
@@ -548,7 +554,7 @@ def test_owner_form_shows_what_is_stored_and_keeps_the_demo(
     page = demo_owner.get(OWN_URL).content.decode()
     for shown in ('value="Pear &amp; Sons"', 'value="250.5"', '"Asia/Ho_Chi_Minh" selected'):
         assert shown in page
-    assert not key_file(settings).exists()
+    assert not stored_key()
     assert demo_owner.get("/setup/restart/")["Location"] == "/"
 
 

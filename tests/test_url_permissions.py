@@ -91,6 +91,10 @@ VISITS: dict[str, list[Visit]] = {
     ],
     "configure-queue": [post("/admin/queue/limits", ADMINS, limit="5", gap="0.5")],
     "decide": [post("/admin/decide/{generation}/dismiss", ADMINS)],
+    "keys": [Visit("/admin/keys/", ADMINS)],
+    "put-key": [post("/admin/keys/first/put", frozenset({"owner"}), api_key="no key")],
+    "test-key": [Visit("/admin/keys/unknown/test", frozenset(), "post")],  # 404 for owners
+    "remove-key": [Visit("/admin/keys/unknown/remove", frozenset(), "post")],
     "similar": [Visit("/similar", SIGNED_IN)],
     "use-similar": [post("/similar/use", MAKERS, picture="{picture}")],
     "history": [Visit("/history/", SIGNED_IN)],

@@ -34,6 +34,7 @@ class HoldReason(StrEnum):
     ADDRESS = "address"
     MODEL = "model"  # set by the gate: the gateway has no channel for the model, for minutes
     BUSY = "busy"  # set by the gate: 429 for minutes, without a known reason
+    NO_KEY = "no-key"  # set by the gate: no API key can be used
     UNREACHED = "unreached"  # set by the gate: several submits without a readable response
 
 

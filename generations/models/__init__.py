@@ -3,6 +3,7 @@
 from generations.engines.base import MAX_TASK_ID_CHARACTERS
 
 from . import password_reset
+from .api_key import ApiKey, KeyInOtherSlot
 from .audit_entry import AuditAction, AuditEntry
 from .collection import Collection, CollectionItem
 from .favourite import Favourite
@@ -34,6 +35,7 @@ __all__ = [
     "MAX_TASK_ID_CHARACTERS",
     "AccessError",
     "AlreadyInvited",
+    "ApiKey",
     "AuditAction",
     "AuditEntry",
     "Collection",
@@ -45,6 +47,7 @@ __all__ = [
     "Invitation",
     "InvitationNotUsable",
     "InvitationTerms",
+    "KeyInOtherSlot",
     "LastOwner",
     "Lease",
     "LimitReached",

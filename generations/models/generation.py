@@ -77,8 +77,13 @@ class Generation(GenerationBase):
 
     # --- transitions by the worker ---------------------------------------------------------------
 
-    def mark_submitting(self, deadline_seconds: float) -> Submission | None:
-        """T1, before the connection is opened. None if the row is no longer queued."""
+    def mark_submitting(
+        self, deadline_seconds: float, api_key: int | None = None
+    ) -> Submission | None:
+        """T1, before the connection is opened. None if the row is no longer queued.
+
+        `api_key` is the row of the key that it will be sent with; None: the environment's.
+        """
         now = timezone.now()
         deadline_at = now + timedelta(seconds=deadline_seconds)
         with transaction.atomic():
@@ -88,6 +93,7 @@ class Generation(GenerationBase):
                 TransitionReason.SENT,
                 condition=Q(attempt=self.attempt),
                 attempt=self.attempt + 1,
+                api_key=api_key,
                 waits_for_room_since=None,
                 # Set only if the request carries `external_id`: see `mark_unconfirmed`.
                 next_poll_at=deadline_at if settings.UPSTREAM_LOOKUP else None,
@@ -95,7 +101,11 @@ class Generation(GenerationBase):
                 return None
             Member.objects.filter(pk=self.owner_id).update(last_submitted_at=now)
             return self.submissions.create(
-                attempt=self.attempt, sent_at=now, deadline_at=deadline_at, holder=this_process()
+                attempt=self.attempt,
+                sent_at=now,
+                deadline_at=deadline_at,
+                holder=this_process(),
+                api_key_id=api_key,
             )
 
     def mark_running(
@@ -456,7 +466,8 @@ class Generation(GenerationBase):
 
     def claim_task_id(self, upstream_task_id: str) -> None:
         """Lock the task id until the transaction ends. Raises `TaskTaken`."""
-        UpstreamGate.for_engine(self.engine).lock()
+        UpstreamGate.for_key(self.api_key_id, self.engine)  # so that there is one to lock
+        UpstreamGate.lock_all(self.engine)
         same_task = Q(upstream_task_id=upstream_task_id)
         others = Generation.objects.filter(same_task, upstream=self.upstream).exclude(pk=self.pk)
         other_submissions = Submission.objects.filter(

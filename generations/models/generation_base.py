@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from generations.engines.base import MAX_TASK_ID_CHARACTERS
 
+from .api_key import ApiKey
 from .generation_queryset import BaseGenerationQuerySet
 from .member import Member
 from .picture import Picture
@@ -151,6 +152,18 @@ class GenerationBase(models.Model):
     )
 
     # The upstream task
+    api_key = models.ForeignKey(
+        ApiKey,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        db_index=False,
+        help_text=_(
+            "What it was last sent with: only this account knows the task. Empty: the key from "
+            "the environment."
+        ),
+    )
     upstream_task_id = models.CharField(
         max_length=MAX_TASK_ID_CHARACTERS, blank=True, default="", db_index=True
     )

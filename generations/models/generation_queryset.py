@@ -42,6 +42,7 @@ POLL_COLUMNS = (
     "reference_id",
     "upstream",
     "engine",
+    "api_key_id",
     "n",
 )
 
@@ -157,19 +158,24 @@ class BaseGenerationQuerySet(models.QuerySet[Row]):
             submit_not_before=None, version=F("version") + 1
         )
 
-    def images_in_flight(self, engine: str = DEFAULT_ENGINE) -> int:
+    def images_in_flight(self, engine: str = DEFAULT_ENGINE, sent_with: Q | None = None) -> int:
         """Images that the upstream generates or may be generating now: the sum of `n`."""
-        return sum(self.images_in_flight_by_owner(engine).values())
+        return sum(self.images_in_flight_by_owner(engine, sent_with).values())
 
-    def images_in_flight_by_owner(self, engine: str = DEFAULT_ENGINE) -> dict[int, int]:
-        """Images in flight by the key of their owner. Late tasks do not count: see `mark_late`."""
+    def images_in_flight_by_owner(
+        self, engine: str = DEFAULT_ENGINE, sent_with: Q | None = None
+    ) -> dict[int, int]:
+        """Images in flight by the key of their owner. Late tasks do not count: see `mark_late`.
+
+        `sent_with`: only those of some API keys.
+        """
         recent = Q(status_at__gt=timezone.now() - UNCONFIRMED_IN_FLIGHT)
         in_flight = (
             Q(status=Status.SUBMITTING)
             | Q(status=Status.RUNNING, lost_at=None, late_at=None)
             | Q(recent, status=Status.UNCONFIRMED)
         )
-        rows = self.for_engine(engine).filter(in_flight, finished_at=None)
+        rows = self.for_engine(engine).filter(in_flight, sent_with or Q(), finished_at=None)
         return dict(rows.order_by().values_list("owner").annotate(images=Sum("n")))
 
     def request(self, *, owner: Member, key: str, quote: Quote, **columns: Any) -> tuple[Row, bool]:
@@ -289,15 +295,24 @@ class BaseGenerationQuerySet(models.QuerySet[Row]):
         engine: str = DEFAULT_ENGINE,
         *,
         except_owners: Collection[int] = (),
+        except_keys: Collection[int | None] = (),
     ) -> list[Row]:
         """Lease up to `limit` running or dismissed rows whose poll is due, oldest first.
+
+        Leaves out rows of these people, and those that were sent with these API keys.
 
         `next_poll_at` is both schedule and lease: rows claimed by a process that died become due
         again without further action. `reschedule` writes only if the value set here is unchanged.
         """
         now = timezone.now()
         lease_end = now + timedelta(seconds=lease_seconds)
-        owners = "".join(f" AND owner_id <> {int(owner)}" for owner in except_owners)
+        others = "".join(f" AND owner_id <> {int(owner)}" for owner in except_owners)
+        others += "".join(
+            " AND api_key_id IS NOT NULL"
+            if key is None
+            else f" AND (api_key_id IS NULL OR api_key_id <> {int(key)})"
+            for key in except_keys
+        )
         skip_locked = "FOR UPDATE SKIP LOCKED" if connection.vendor == "postgresql" else ""
         with transaction.atomic():
             return list(
@@ -305,7 +320,7 @@ class BaseGenerationQuerySet(models.QuerySet[Row]):
                     f"""UPDATE generations_generation SET next_poll_at = %s WHERE id IN (
                             SELECT id FROM generations_generation
                             WHERE status IN ('running', 'abandoned') AND next_poll_at <= %s
-                                AND upstream = %s AND engine = %s{owners}
+                                AND upstream = %s AND engine = %s{others}
                             ORDER BY next_poll_at LIMIT %s {skip_locked})
                         RETURNING {", ".join(POLL_COLUMNS)}""",  # noqa: S608
                     [
@@ -353,14 +368,22 @@ class BaseGenerationQuerySet(models.QuerySet[Row]):
             status=Status.UNCONFIRMED, next_poll_at__lte=timezone.now()
         )
 
-    def claim_lookups(self, limit: int, lease_seconds: float) -> list[Row]:
+    def not_sent_with(self, keys: Collection[int | None]) -> Self:
+        """Rows that were last sent with another API key than these."""
+        stored = [key for key in keys if key is not None]
+        rows = self.filter(Q(api_key=None) | ~Q(api_key__in=stored)) if stored else self
+        return rows.filter(api_key__isnull=False) if None in keys else rows
+
+    def claim_lookups(
+        self, limit: int, lease_seconds: float, except_keys: Collection[int | None] = ()
+    ) -> list[Row]:
         """Lease up to `limit` rows that are due for lookup, oldest first.
 
         `Generation.reschedule_lookup` writes only if the `next_poll_at` set here is unchanged.
         """
         lease_end = timezone.now() + timedelta(seconds=lease_seconds)
         with transaction.atomic():
-            due = self.due_for_lookup().order_by("next_poll_at", "pk")
+            due = self.due_for_lookup().not_sent_with(except_keys).order_by("next_poll_at", "pk")
             locked = due.select_for_update(skip_locked=True)
             pks = list(locked.values_list("pk", flat=True)[:limit])
             self.filter(pk__in=pks).update(next_poll_at=lease_end)

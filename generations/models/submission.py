@@ -6,6 +6,8 @@ from django.utils.translation import gettext_lazy as _
 
 from generations.engines.base import MAX_TASK_ID_CHARACTERS
 
+from .api_key import ApiKey
+
 
 class SubmissionQuerySet(models.QuerySet["Submission"]):
     def record_task_id(self, upstream_task_id: str) -> None:
@@ -30,6 +32,14 @@ class Submission(models.Model):
 
     generation = models.ForeignKey("Generation", models.CASCADE, related_name="submissions")
     attempt = models.PositiveIntegerField()
+    api_key = models.ForeignKey(
+        ApiKey,
+        models.PROTECT,
+        null=True,
+        related_name="+",
+        db_index=False,
+        help_text=_("What it was sent with. Empty: the key from the environment."),
+    )
     sent_at = models.DateTimeField(default=timezone.now)
     deadline_at = models.DateTimeField(help_text=_("The sender stops waiting for an answer then."))
     holder = models.CharField(max_length=200, help_text=_("The process that sends the request."))

@@ -20,6 +20,14 @@ class TeamManager(models.Manager["Team"]):
         """Return the row, or the defaults if nothing was set up yet."""
         return self.first() or Team()
 
+    def lock(self) -> "Team":
+        """Create the row if needed, and lock it until the end of the transaction.
+
+        SQLite has no row locks, and needs none: its transactions are IMMEDIATE.
+        """
+        self.get_or_create(pk=1)
+        return self.select_for_update().get(pk=1)
+
 
 class Team(models.Model):
     class Unpriced(models.TextChoices):

@@ -15,6 +15,7 @@ class TransitionReason(models.TextChoices):
     ACCEPTED = "accepted", _("Accepted by Kling")
     REFUSED = "refused", _("Refused by Kling")
     NEVER_SENT = "never-sent", _("Not sent: the reference image is missing")
+    KEY_REPLACED = "key-replaced", _("Not sent: the API key was replaced. Queued again")
     NOT_REACHED = "not-reached", _("Not sent: Kling could not be reached. Queued again")
     BUSY = "busy", _("Not accepted: Kling was busy. Queued again")
     NO_CHANNEL = "no-channel", _("Not accepted: the gateway has no channel. Queued again")

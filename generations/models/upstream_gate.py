@@ -1,8 +1,8 @@
-"""Whether requests may be sent upstream now, and why not: one row per upstream and image engine."""
+"""Whether requests may be sent upstream now, and why not: one row per engine and API key."""
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Self
+from typing import Any, Self, TypeVar
 
 from django.conf import settings
 from django.db import models
@@ -13,8 +13,11 @@ from django.utils.translation import gettext_lazy as _
 from generations.engines import base
 from generations.engines.base import BusyReason
 
+from .api_key import ApiKey
 from .member import Member
 from .upstream_gate_base import DEFAULT_ENGINE, ReportSource, UpstreamGateBase
+
+Gate = TypeVar("Gate", bound=UpstreamGateBase)
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,7 @@ class SentRequest:
 
 
 class UpstreamGate(UpstreamGateBase):
-    """Decides whether a request may be sent to one engine of the upstream now, and why not.
+    """Decides whether a request may be sent to one engine with one API key now, and why not.
 
     Combines a concurrency limit, a rate limit (`silent_until`, `submit_not_before`), a circuit
     breaker (a hold, with its reason and next probe) and a pause set by an admin.
@@ -43,23 +46,100 @@ class UpstreamGate(UpstreamGateBase):
         verbose_name_plural = _("upstream gates")
         constraints = [
             models.UniqueConstraint(
-                fields=["upstream", "engine"], name="upstreamgate_upstream_engine_uniq"
-            )
+                fields=["upstream", "engine", "api_key"], name="upstreamgate_api_key_uniq"
+            ),
+            models.UniqueConstraint(
+                fields=["upstream", "engine"],
+                condition=Q(api_key=None),
+                name="upstreamgate_upstream_engine_uniq",
+            ),
         ]
 
     def __str__(self) -> str:
         state = str(self.get_hold_reason_display()) if self.is_held else str(_("open"))
         return f"{self.engine} ({self.upstream}): {state}"
 
-    @classmethod
-    def for_engine(cls, engine: str = DEFAULT_ENGINE) -> Self:
-        """Return the gate of this engine at the current upstream. Creates the row."""
-        return cls.objects.get_or_create(upstream=settings.UPSTREAM_MODE, engine=engine)[0]
+    # --- which gate ------------------------------------------------------------------------------
 
     @classmethod
-    def current_or_none(cls, engine: str = DEFAULT_ENGINE) -> Self | None:
+    def for_engine(cls, engine: str = DEFAULT_ENGINE) -> Self:
+        """Return the gate of the key that new requests use. Creates the row.
+
+        Without a usable key, it is a gate on hold for that.
+        """
+        gates = cls._in_order(engine)
+        if gates:
+            return _preferred(gates)
+        gate = cls.for_key(None, engine)
+        if gate.hold_reason != cls.HoldReason.NO_KEY:
+            gate.hold(cls.HoldReason.NO_KEY)
+        return gate
+
+    @classmethod
+    def in_turn(cls, engine: str = DEFAULT_ENGINE) -> list[Self]:
+        """The gates to submit through, in this order; empty without a usable key.
+
+        That of the reserve follows only while the first is on hold for its key or account: then
+        the first may still be tested, and gets the requests again when its hold has ended.
+        """
+        gates = cls._in_order(engine)
+        return gates if gates and gates[0].hold_reason in cls.REASONS_OF_KEY else gates[:1]
+
+    @classmethod
+    def for_key(cls, api_key: int | None, engine: str = DEFAULT_ENGINE) -> Self:
+        """Return the gate of this key at the current upstream. Creates the row.
+
+        Pause, limit and gap are those of the engine, so a new gate takes them over.
+        """
+        same = cls.objects.filter(upstream=settings.UPSTREAM_MODE, engine=engine)
+        gate = same.filter(api_key=api_key).first()
+        if gate is not None:
+            return gate
+        names = [
+            *("paused_at", "paused_by_id", "pause_reason"),
+            *("own_concurrency_limit", "own_submit_gap_seconds"),
+        ]
+        shared = same.order_by(F("paused_at").desc(nulls_last=True), "-pk").values(*names).first()
+        return cls.objects.get_or_create(
+            upstream=settings.UPSTREAM_MODE,
+            engine=engine,
+            api_key_id=api_key,
+            defaults=shared or {},
+        )[0]
+
+    @classmethod
+    def _in_order(cls, engine: str) -> list[Self]:
+        gates = [cls.for_key(key, engine) for key in ApiKey.objects.in_order()]
+        for gate in gates:
+            if gate.hold_reason == cls.HoldReason.NO_KEY:
+                gate.clear()  # the environment has one again
+        return gates
+
+    @classmethod
+    def current_or_none(cls, engine: str = DEFAULT_ENGINE) -> "UpstreamGate | None":
         """Return the gate, or None before its first use. For pages: creates nothing."""
-        return cls.objects.filter(upstream=settings.UPSTREAM_MODE, engine=engine).first()
+        gates = {gate.api_key_id: gate for gate in cls.of_engine(engine)}
+        keys = ApiKey.objects.in_order()
+        in_order = [gates[key] for key in keys if key in gates]
+        if not keys or not in_order:
+            return gates.get(None) if not keys else None
+        return _preferred(in_order)
+
+    @classmethod
+    def of_engine(cls, engine: str = DEFAULT_ENGINE) -> "models.QuerySet[UpstreamGate]":
+        """The gates of all keys of this engine at the current upstream."""
+        return cls._default_manager.filter(upstream=settings.UPSTREAM_MODE, engine=engine)
+
+    @classmethod
+    def lock_all(cls, engine: str = DEFAULT_ENGINE) -> "list[UpstreamGate]":
+        """Lock the gates of all keys, always in the same order, until the transaction ends."""
+        return list(cls.of_engine(engine).order_by("pk").select_for_update(of=("self",)))
+
+    @classmethod
+    def silent_keys(cls, engine: str = DEFAULT_ENGINE) -> set[int | None]:
+        """The keys for which a Retry-After is in effect."""
+        silent = cls.of_engine(engine).filter(silent_until__gt=timezone.now())
+        return set(silent.values_list("api_key", flat=True))
 
     # --- outcomes of calls: only these start or end a wait, a silence or a hold ------------------
 
@@ -166,13 +246,24 @@ class UpstreamGate(UpstreamGateBase):
     # --- admins ---------------------------------------------------------------------------------
 
     def pause(self, by: Member, reason: str) -> bool:
-        """Stop submits, but not polls. Return False when already paused."""
-        return self._update(
-            Q(paused_at=None), paused_at=timezone.now(), paused_by=by, pause_reason=reason[:300]
-        )
+        """Stop submits with all keys, but not polls. Return False when already paused."""
+        pause: dict[str, Any] = {
+            "paused_at": timezone.now(),
+            "paused_by": by,
+            "pause_reason": reason[:300],
+        }
+        if not self._update(Q(paused_at=None), **pause):
+            return False
+        self.of_engine(self.engine).filter(paused_at=None).update(**pause)
+        return True
 
     def resume(self, by: Member | None = None) -> None:
-        """End a pause, a hold and every wait, and restore the concurrency limit."""
+        """End a pause, a hold and every wait of all keys, and restore the concurrency limits."""
+        for gate in self.of_engine(self.engine).exclude(pk=self.pk):
+            gate._resume_alone(by)
+        self._resume_alone(by)
+
+    def _resume_alone(self, by: Member | None) -> None:
         self.clear(by)
         self._set_limit(None, None)
         self._update(
@@ -189,11 +280,22 @@ class UpstreamGate(UpstreamGateBase):
 
         What was learned after a refusal stays: the upstream has not changed.
         """
-        self._update(Q(), own_concurrency_limit=limit, own_submit_gap_seconds=gap_seconds)
+        self.of_engine(self.engine).update(
+            own_concurrency_limit=limit, own_submit_gap_seconds=gap_seconds
+        )
+        self.refresh_from_db()
 
     def forget_answers(self) -> None:
         """The next submits start one by one: the settings may have changed."""
         self._update(Q(), answered_at=None)
+
+
+def _preferred(gates: "list[Gate]") -> "Gate":
+    """Return the first, or the reserve while only the first is on hold for its key or account."""
+    first, *reserve = gates
+    if first.hold_reason in first.REASONS_OF_KEY and reserve and not reserve[0].is_held:
+        return reserve[0]
+    return first
 
 
 def _response_of(error: Exception) -> str:

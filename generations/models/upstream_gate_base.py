@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from generations.engines import base
 
 from . import hold_history
+from .api_key import ApiKey
 from .concurrency_limit import ConcurrencyLimit
 from .member import Member
 
@@ -42,6 +43,7 @@ class UpstreamGateBase(ConcurrencyLimit):
         RIGHTS = base.HoldReason.RIGHTS.value, _("The API key lacks a permission")
         ADDRESS = base.HoldReason.ADDRESS.value, _("This server's IP address is rejected")
         MODEL = base.HoldReason.MODEL.value, _("The gateway has no channel for the model")
+        NO_KEY = base.HoldReason.NO_KEY.value, _("No API key can be used")
         BUSY = base.HoldReason.BUSY.value, _("The upstream has been too busy for minutes")
         UNREACHED = base.HoldReason.UNREACHED.value, _("The upstream sends no valid responses")
 
@@ -58,6 +60,8 @@ class UpstreamGateBase(ConcurrencyLimit):
         {HoldReason.UNREACHED, HoldReason.KEY, HoldReason.ADDRESS}
     )
     REASONS_ENDED_BY_QUERIES = frozenset({HoldReason.KEY, HoldReason.ADDRESS})
+    # About the key or its account: another key may work.
+    REASONS_OF_KEY = frozenset({HoldReason.ACCOUNT, HoldReason.KEY, HoldReason.RIGHTS})
 
     MAX_FIRST_SILENCE = timedelta(minutes=1)  # longer only when the upstream repeats its demand
     MAX_SILENCE = timedelta(hours=1)
@@ -72,6 +76,14 @@ class UpstreamGateBase(ConcurrencyLimit):
 
     upstream = models.CharField(max_length=20, help_text=_("As in Generation.upstream."))
     engine = models.CharField(max_length=20, default=DEFAULT_ENGINE)
+    api_key = models.ForeignKey(
+        ApiKey,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        help_text=_("Empty: the key from the environment, or no key."),
+    )
     answered_at = models.DateTimeField(
         null=True, blank=True, help_text=_("When the last submit with a good answer was sent.")
     )

@@ -33,7 +33,8 @@ def run_cluster_alone() -> None:
     """Run the cluster without a watchdog; each of its processes dies with its parent."""
     os.register_at_fork(after_in_child=die_with_parent)
     tasks.create_schedules()
-    UpstreamGate.for_engine().forget_answers()
+    for gate in UpstreamGate.of_engine():
+        gate.forget_answers()
     tasks.run_cluster()
 
 

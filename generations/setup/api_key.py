@@ -1,15 +1,20 @@
-"""Tests an API key at the gateway, free of charge, and stores it.
+"""Tests an API key at the gateway, free of charge, and stores, replaces and removes it.
 
 The web layer never calls the upstream, with this one exception: the person who enters a key waits
-for the answer, and no row exists yet that a worker could read.
+for the answer.
 """
 
-from contextlib import closing
+import logging
+from contextlib import closing, suppress
 from uuid import uuid4
 
 from django.conf import settings
+from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from generations.encryption import CannotDecrypt
 from generations.engines import kling
 from generations.engines.base import (
     EngineError,
@@ -20,12 +25,26 @@ from generations.engines.base import (
     Unanswered,
 )
 from generations.engines.gateway import Gateway
+from generations.models import (
+    ApiKey,
+    AuditAction,
+    AuditEntry,
+    Generation,
+    KeyInOtherSlot,
+    Member,
+    Team,
+    UpstreamGate,
+)
 from klingweb import data_folder
 from klingweb.environment import API_KEY, SettingError
+from klingweb.log_filters import remember_secret
+
+logger = logging.getLogger(__name__)
 
 QUERY_SECONDS = 8.0  # the whole call
 CONNECT_SECONDS = 5.0
 MAX_KEY_CHARACTERS = 500
+STORAGE_ERRORS = (OSError, SettingError, KeyInOtherSlot)
 
 
 class KeyProblem(Exception):
@@ -37,6 +56,7 @@ def check(key: str) -> None:
 
     An empty account is no problem of the key: the queue page reports it. Raises KeyProblem.
     """
+    remember_secret(key)
     if not API_KEY.fullmatch(key):
         raise KeyProblem(_("An API key has no spaces, quotes or accents. Paste the key alone."))
     gateway = Gateway(
@@ -76,14 +96,129 @@ def _problem(error: EngineError) -> str:
     ) % {"status": error.http_status}
 
 
+# --- stored keys ---------------------------------------------------------------------------------
+
+
 def is_stored() -> bool:
-    """Whether a key waits for the restart that uses it, or is in use."""
+    """Whether a key was entered: it waits for the restart that ends the demo, or is in use."""
+    return data_folder.gateway_mark(settings.DATA_DIR).exists()
+
+
+def put(slot: ApiKey.Slot, key: str, by: Member | None) -> ApiKey:
+    """Store a key, encrypted, in place of the one in this slot. No restart is needed.
+
+    Raises KeyInOtherSlot, OSError or SettingError; then nothing is changed.
+    """
+    with transaction.atomic():
+        old = _lock(slot)
+        row = ApiKey.objects.put(slot, key, by)
+        if not settings.DEMO:
+            UpstreamGate.for_key(row.pk)  # now, so that it takes over a pause
+        _record(row, by, before=_described(old), after=_described(row))
+        transaction.on_commit(_mark)
+    logger.info("%s was stored by %s", row, by)
+    return row
+
+
+def remove(slot: ApiKey.Slot, by: Member) -> None:
+    """Send nothing more with the key in this slot. Its open tasks are still queried with it."""
+    with transaction.atomic():
+        row = _lock(slot)
+        if row is None:
+            return
+        ApiKey.objects.filter(pk=row.pk).update(removed_at=timezone.now(), removed_by=by)
+        _record(row, by, before=_described(row), after={})
+        if not settings.DEMO:
+            UpstreamGate.for_engine()  # without another key, generation is on hold for that
+    logger.info("%s was removed by %s", row, by)
+
+
+def check_stored(row: ApiKey) -> None:
+    """Test a stored key. Raises KeyProblem."""
+    key = ""
+    with suppress(CannotDecrypt):
+        key = row.decrypt()
+    if not key:
+        raise KeyProblem(_("This key cannot be read: the encryption key does not fit."))
+    check(key)
+
+
+def _lock(slot: ApiKey.Slot) -> ApiKey | None:
+    """Exclude other changes, and claims of the worker, and return the key in this slot."""
+    Team.objects.lock()
+    UpstreamGate.lock_all()
+    return ApiKey.objects.active().filter(slot=slot).first()
+
+
+def _record(
+    row: ApiKey, by: Member | None, *, before: dict[str, str], after: dict[str, str]
+) -> None:
+    ApiKey.objects.erase_unused()
+    AuditEntry.objects.record(
+        AuditAction.KEY_CHANGED, by, on=row, label=str(row), before=before, after=after
+    )
+
+
+def _described(row: ApiKey | None) -> dict[str, str]:
+    return {"last_four": f"…{row.last_four}"} if row else {}
+
+
+# --- the start -----------------------------------------------------------------------------------
+
+
+def prepare() -> str:
+    """At a start: take over what an earlier start or release has left behind.
+
+    Returns a sentence about keys that cannot be read; else "". Raises OSError or SettingError.
+    """
+    _take_over_old_file()
+    if ApiKey.objects.active().exists():
+        _mark()
+    unreadable = ApiKey.objects.check_readable()
+    if not unreadable:
+        return ""
+    return (
+        f"The encryption key does not fit the stored API keys ({', '.join(map(str, unreadable))}), "
+        "so nothing is sent with them, and nothing is lost. Put back the right "
+        f"{_source_of_encryption_key()}, or enter the API keys again in the browser."
+    )
+
+
+def _source_of_encryption_key() -> str:
+    if settings.ENCRYPTION_KEYS:
+        return "KLINGWEB_ENCRYPTION_KEY"
+    return str(data_folder.encryption_key_file(settings.DATA_DIR))
+
+
+def _take_over_old_file() -> None:
+    """Encrypt the key that an earlier release stored in a file; then delete the file.
+
+    Open generations were sent with it, unless the environment has a key, which wins.
+    """
+    key = data_folder.old_upstream_key(settings.DATA_DIR)
+    if not key:
+        return
+    with transaction.atomic():
+        if _lock(ApiKey.Slot.FIRST) is None:
+            row = ApiKey.objects.put(ApiKey.Slot.FIRST, key, None)
+            _record(row, None, before={}, after=_described(row))
+            if not settings.UPSTREAM_KEY:
+                open_rows = Generation.objects.filter(
+                    Q(finished_at=None) | Q(next_poll_at__isnull=False),
+                    api_key=None,
+                    upstream=Generation.Upstream.LIVE,
+                )
+                open_rows.update(api_key=row)
+    _mark()
+    data_folder.old_upstream_key_file(settings.DATA_DIR).unlink(missing_ok=True)
+
+
+def _mark() -> None:
+    """Let `klingweb/settings.py`, which cannot read the database, know that there is a key.
+
+    If it fails, the next start tries again.
+    """
     try:
-        return bool(data_folder.stored_upstream_key(settings.DATA_DIR))
-    except SettingError:
-        return False
-
-
-def store(key: str) -> None:
-    """`klingweb/settings.py` reads it at the next start. Raises OSError."""
-    data_folder.write_private(data_folder.upstream_key_file(settings.DATA_DIR), key)
+        data_folder.gateway_mark(settings.DATA_DIR).touch(mode=data_folder.FILE_MODE)
+    except OSError:
+        logger.exception("The demo goes on, because the data folder cannot be written to")

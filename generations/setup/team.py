@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 
 from django.conf import settings
 from django.db import transaction
-from django.utils.translation import gettext as _
 
 from generations.models import (
     DEFAULT_ENGINE,
+    ApiKey,
     AuditAction,
     AuditEntry,
     Generation,
@@ -57,13 +57,13 @@ def person_exists() -> bool:
 
 
 def create_owner(owner: Member, setup: TeamSetup) -> None:
-    """Save the first person as the owner, and the team. Raises AlreadySetUp, or OSError (the key).
+    """Save the first person as the owner, and the team. Raises AlreadySetUp, or as `api_key.put`.
 
     Of several calls at once, in any process, exactly one succeeds. The caller has set the name
     and the password, whose hash takes too long for a transaction.
     """
     with transaction.atomic():
-        team = _locked_team()
+        team = Team.objects.lock()
         if Member.objects.exists():
             raise AlreadySetUp
         owner.role = Role.OWNER
@@ -78,19 +78,10 @@ def create_owner(owner: Member, setup: TeamSetup) -> None:
 
 
 def change(setup: TeamSetup, by: Member) -> None:
-    """Store what an owner has entered after the demo. Raises OSError (the key)."""
+    """Store what an owner has entered after the demo. Raises as `api_key.put`."""
     with transaction.atomic():
-        _store(_locked_team(), setup, by)
+        _store(Team.objects.lock(), setup, by)
     logger.info("%s set up the team", by)
-
-
-def _locked_team() -> Team:
-    """Create the row if needed, and lock it until the end of the transaction.
-
-    SQLite has no row locks, and needs none: its transactions are IMMEDIATE.
-    """
-    Team.objects.get_or_create(pk=1)
-    return Team.objects.select_for_update().get(pk=1)
 
 
 def _store(team: Team, setup: TeamSetup, by: Member) -> None:
@@ -103,11 +94,7 @@ def _store(team: Team, setup: TeamSetup, by: Member) -> None:
     if setup.price_e4 is not None:
         _set_price(setup.price_e4, by, is_live=bool(setup.api_key) or not settings.DEMO)
     if setup.api_key:
-        last_four = f"…{setup.api_key[-4:]}"
-        AuditEntry.objects.record(
-            AuditAction.KEY_CHANGED, by, label=_("API key"), after={"last_four": last_four}
-        )
-        api_key.store(setup.api_key)  # last: an error undoes the rest
+        api_key.put(ApiKey.Slot.FIRST, setup.api_key, by)  # last: an error undoes the rest
 
 
 def _set_price(amount_e4: int, by: Member, *, is_live: bool) -> None:

@@ -41,6 +41,11 @@ HOLD_MESSAGES = {
             "Check at the gateway which models the key may use. klingweb retries automatically."
         ),
     ),
+    "no-key": HoldMessage(
+        _("Generation is on hold: no API key can be used."),
+        _("Generation resumes automatically with a key. Ask an owner to enter one."),
+        _("An owner enters a key on the page Engines and keys. Then generation resumes."),
+    ),
     "busy": HoldMessage(_("Generation is on hold: Kling has been too busy for several minutes.")),
     "unreached": HoldMessage(_("Generation is on hold: Kling is not responding correctly.")),
 }

@@ -141,6 +141,7 @@ def resume(request: MemberRequest) -> HttpResponse:
     `pause` is the `pause_id` from the page. A newer pause, which the admin has not seen, stays.
     """
     with transaction.atomic():
+        UpstreamGate.lock_all()
         gate = UpstreamGate.for_engine().lock()
         pause = pause_id(gate)
         is_same = not pause or request.POST.get("pause") == pause

@@ -2,17 +2,19 @@
 
 import base64
 import logging
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Self
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from generations.engines.base import ImageRequest
 from generations.models import (
+    ApiKey,
     Failure,
     Generation,
     Member,
@@ -44,13 +46,29 @@ class PreparedSubmission:
 def has_candidates(within_seconds: float = 0) -> bool:
     """Whether a queued request may be submitted within this time, as far as the gate decides."""
     at = timezone.now() + timedelta(seconds=within_seconds)
-    gate = UpstreamGate.for_engine()
-    return gate.can_submit(at) and _candidates(gate, at).exists()
+    return any(
+        gate.can_submit(at) and _candidates(gate, at).exists() for gate in UpstreamGate.in_turn()
+    )
 
 
-def claim_next(limit: int, *, except_owners: Collection[int] = ()) -> list[PreparedSubmission]:
-    """Move up to `limit` rows to `submitting`, in queue order, as far as the gate allows."""
-    gate, now = UpstreamGate.for_engine(), timezone.now()
+def claim_next(
+    limit: int, *, except_owners: Collection[int] = (), gates: Iterable[UpstreamGate] | None = None
+) -> list[PreparedSubmission]:
+    """Move up to `limit` rows to `submitting`, in queue order, as far as the gate allows.
+
+    `gates` are tried in this order, by default those of the keys in turn. All rows are for the same
+    one: see `Submission.api_key`.
+    """
+    for gate in UpstreamGate.in_turn() if gates is None else gates:
+        if claimed := _claim_through(gate, limit, except_owners):
+            return claimed
+    return []
+
+
+def _claim_through(
+    gate: UpstreamGate, limit: int, except_owners: Collection[int]
+) -> list[PreparedSubmission]:
+    now = timezone.now()
     if limit <= 0 or not gate.can_submit(now):
         return []
     choice = _choose(_candidates(gate, now).exclude(owner__in=except_owners), gate, limit)
@@ -79,7 +97,8 @@ class Room:
 
     @classmethod
     def left_by(cls, gate: UpstreamGate) -> Self:
-        return cls(gate.grow(), Generation.objects.images_in_flight_by_owner())
+        sent = Generation.objects.images_in_flight_by_owner(sent_with=sent_in_slot_of(gate))
+        return cls(gate.grow(), sent)
 
     @property
     def free(self) -> int | None:
@@ -163,6 +182,21 @@ def _choose(queue: GenerationQuerySet, gate: UpstreamGate, limit: int) -> Choice
     return choice
 
 
+def sent_in_slot_of(gate: UpstreamGate) -> Q:
+    """Generations that count towards the limit of this gate.
+
+    A key that replaced another one is probably of the same account, whose tasks go on. The reserve
+    is of another account.
+    """
+    slots = dict(ApiKey.objects.values_list("pk", "slot")) if not settings.DEMO else {}
+    first = ApiKey.Slot.FIRST
+    own = slots.get(gate.api_key_id or 0, first)
+    others = [key for key, slot in slots.items() if slot != own]
+    if own != first:
+        return Q(api_key__in=[key for key, slot in slots.items() if slot == own])
+    return Q(api_key=None) | ~Q(api_key__in=others) if others else Q()
+
+
 def members_in_doubt() -> set[int]:
     """Members whose last request was not answered. They send one at a time: each may be charged."""
     return set(Member.objects.filter(unanswered_in_a_row__gt=0).values_list("pk", flat=True))
@@ -214,7 +248,8 @@ def _prepare_all(generations: list[Generation]) -> list[PreparedRow]:
 
 
 def _claim(prepared: list[PreparedRow], gate: UpstreamGate) -> list[PreparedSubmission]:
-    if not gate.can_submit(timezone.now()):
+    """Under the lock of the gate, which a change of its key takes too."""
+    if not gate.can_submit(timezone.now()) or not ApiKey.objects.is_usable(gate.api_key_id):
         return []
     room = Room.left_by(gate)
     claimed: list[PreparedSubmission] = []
@@ -222,7 +257,7 @@ def _claim(prepared: list[PreparedRow], gate: UpstreamGate) -> list[PreparedSubm
         if not room.fits(generation):
             continue
         submission = generation.mark_submitting(
-            settings.SUBMIT_DEADLINE_SECONDS + SWEEP_MARGIN_SECONDS
+            settings.SUBMIT_DEADLINE_SECONDS + SWEEP_MARGIN_SECONDS, gate.api_key_id
         )
         if submission is None:
             continue

@@ -12,7 +12,7 @@ from generations.engines import http_client
 from generations.engines.deadline import Deadline
 from generations.models import DEFAULT_ENGINE, Picture
 
-from .upstream import make_client
+from .upstream import Clients, TaskQueries
 
 DOWNLOAD_SECONDS = 60.0
 MAX_BYTES = 60 * 1024 * 1024
@@ -38,6 +38,7 @@ class Transfer:
     def __init__(self, picture: Picture) -> None:
         self.picture = picture
         self.has_new_url = False
+        self.queries: TaskQueries | None = None  # set before `query_new_url`
         self.body: IO[bytes] | None = None
         self._waits_since: float | None = None  # on the monotonic clock; None outside of calls
 
@@ -72,17 +73,17 @@ class Transfer:
 
 
 class Downloader:
-    """A guarded session for files, and a client for new URLs; shared by threads."""
+    """A guarded session for files, and the clients for new URLs; shared by threads."""
 
     def __init__(self, pool_size: int) -> None:
-        self.client = make_client()
+        self.clients = Clients()
         # Only the simulator's own address may be plain http or local.
         is_local = host_of(settings.UPSTREAM_URL) in {"127.0.0.1", "localhost", "::1"}
         origin = settings.UPSTREAM_URL if is_local else ""
         self.session = http_client.session(pool_size=pool_size, guarded=True, allow_origin=origin)
 
     def close(self) -> None:
-        self.client.close()
+        self.clients.close()
         self.session.close()
 
     def download(self, transfer: Transfer) -> None:
@@ -115,12 +116,17 @@ class Downloader:
             raise DownloadFailed(f"the file host failed: {type(error).__name__}") from error
 
     def query_new_url(self, transfer: Transfer) -> str:
-        """Ask the upstream for the picture's current URL. Raises `EngineError`."""
+        """Ask the upstream for the picture's current URL. Raises `EngineError`.
+
+        The transfer has the client of the key that its generation was sent with.
+        """
         picture = transfer.picture
         generation = picture.generation
         if (generation.engine, generation.upstream) != (DEFAULT_ENGINE, settings.UPSTREAM_MODE):
             raise DownloadFailed(f"no new URL: no client for {generation}")
-        urls = self.client.task(generation.upstream_task_id).image_urls
+        if transfer.queries is None:
+            raise DownloadFailed("no new URL: the API key of its task cannot be used")
+        urls = transfer.queries.task(generation.upstream_task_id).image_urls
         if picture.index >= len(urls):
             raise DownloadFailed("the upstream no longer lists this image")
         return urls[picture.index]

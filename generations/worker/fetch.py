@@ -164,14 +164,14 @@ class Transfers:
             _retry_or_lose(transfer.picture, error)
             return True
         except EngineError as error:
-            _record_query(error)
+            _record_query(transfer.picture, error)
             _retry_or_wait(transfer.picture, DownloadFailed(f"no new URL: {error.message}"))
             return True
         if step is _process:
             _record_stored(transfer.picture, result)
             return True
         if step == self.downloader.query_new_url:
-            _record_query(None)
+            _record_query(transfer.picture, None)
             transfer.use_new_url(result)
             self._call(transfer, self.downloader.download)
         else:
@@ -180,10 +180,17 @@ class Transfers:
 
     def _query_new_url(self, transfer: Transfer, error: UrlExpired) -> bool:
         """Ask the upstream for a new URL, unless a Retry-After is in effect."""
-        gate = UpstreamGate.for_engine()
+        generation = transfer.picture.generation
+        gate = UpstreamGate.for_key(generation.api_key_id)
         if gate.is_silent:
             _wait_for_silence(transfer.picture, gate, error)
             return True
+        if generation.upstream == settings.UPSTREAM_MODE:
+            transfer.queries = self.downloader.clients.for_queries(generation.api_key_id)
+            if transfer.queries is None:  # its key cannot be read, until someone mends that
+                reason = "no new URL: its API key cannot be read"
+                transfer.picture.try_later(INTERNAL_ERROR_RETRY_SECONDS, reason, is_a_try=False)
+                return True
         self._call(transfer, self.downloader.query_new_url)
         return False
 
@@ -227,13 +234,13 @@ def _lose(picture: Picture, reason: str) -> None:
         picture.generation.finish_if_complete()
 
 
-def _record_query(error: EngineError | None) -> None:
-    UpstreamGate.for_engine().report(error, source=ReportSource.FETCH)
+def _record_query(picture: Picture, error: EngineError | None) -> None:
+    UpstreamGate.for_key(picture.generation.api_key_id).report(error, source=ReportSource.FETCH)
 
 
 def _retry_or_wait(picture: Picture, error: DownloadFailed) -> None:
     """A refusal that silences the whole key does not count as a try of this picture."""
-    gate = UpstreamGate.for_engine()
+    gate = UpstreamGate.for_key(picture.generation.api_key_id)
     if gate.is_silent:
         _wait_for_silence(picture, gate, error)
     else:

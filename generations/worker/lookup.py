@@ -7,7 +7,7 @@ known to find our ids: new tasks are "not found" for a while, and some upstreams
 
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import closing
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ from generations.models import (
 )
 
 from .lease import LeasedLoop
-from .upstream import make_client
+from .upstream import Clients
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +42,7 @@ RESULT_WAIT_SECONDS = 0.05
 MAX_GAP_SECONDS = 1800.0
 # How far the upstream's clock may differ from ours. Lists are read that much further back.
 MAX_CLOCK_DIFFERENCE = timedelta(minutes=10)
+KEY_IS_MISSING = Unanswered("the API key was erased or cannot be read")
 NO_PROOF = Unanswered("not found, but the upstream may not know our ids at all")
 
 
@@ -64,7 +65,8 @@ T = TypeVar("T")
 
 def has_work() -> bool:
     """Whether lookups are due, and no Retry-After of the upstream is in effect."""
-    return Generation.objects.due_for_lookup().exists() and not UpstreamGate.for_engine().is_silent
+    due = Generation.objects.due_for_lookup()
+    return due.exists() and due.not_sent_with(UpstreamGate.silent_keys()).exists()
 
 
 def run(loop: LeasedLoop) -> None:
@@ -74,57 +76,73 @@ def run(loop: LeasedLoop) -> None:
     if not has_work():
         return
     with (
-        closing(make_client()) as client,
+        closing(Clients()) as clients,
         ThreadPoolExecutor(THREADS, "lookup") as pool,
     ):
-        batch = LookupBatch(client, pool, loop)
+        batch = LookupBatch(clients, pool, loop)
         while loop.should_continue() and has_work():
-            batch.process()
+            if not batch.process():
+                return
 
 
 @dataclass
 class LookupBatch:
     """The lookups of one run: threads send the queries, the main thread writes to rows."""
 
-    client: Engine
+    clients: Clients
     pool: ThreadPoolExecutor
     loop: LeasedLoop
 
-    def process(self) -> None:
-        """Claim one batch of rows, look them up, and record the results."""
+    def process(self) -> bool:
+        """Claim one batch of rows, look them up, and record the results. False: none was due."""
         uses_list = settings.UPSTREAM_LOOKUP == "list"
         limit = MAX_ROWS_PER_LIST if uses_list else THREADS - 1
-        claimed = Generation.objects.claim_lookups(limit, ROW_LEASE_SECONDS)
-        sent = [(row, row.submissions.get(attempt=row.attempt)) for row in claimed]
-        if not sent:
-            return
-        results = self._look_up_in_list(sent) if uses_list else self._look_up_by_id(sent)
+        keys = UpstreamGate.silent_keys() | self.clients.without_client()
+        claimed = Generation.objects.claim_lookups(limit, ROW_LEASE_SECONDS, keys)
+        sent_with: dict[int | None, list[SentRow]] = {}
+        for row in claimed:
+            submission = row.submissions.get(attempt=row.attempt)
+            sent_with.setdefault(submission.api_key_id, []).append((row, submission))
+        for api_key, sent in sent_with.items():
+            self._look_up(api_key, sent, uses_list=uses_list)
+        if claimed:
+            self.loop.wake_up("poll")
+        return bool(claimed)
+
+    def _look_up(self, api_key: int | None, sent: list[SentRow], *, uses_list: bool) -> None:
+        """Look up rows that were sent with the same key: another account knows none of them."""
+        client = self.clients.for_lookups(api_key)
+        results: Sequence[LookupResult] = [KEY_IS_MISSING] * len(sent)
+        if client is not None:
+            look_up = self._look_up_in_list if uses_list else self._look_up_by_id
+            results = look_up(client, api_key, sent)
         for (generation, submission), result in zip(sent, results, strict=True):
             try:
                 _record(generation, submission, result)
             except Exception:
                 logger.exception("Could not record the lookup result of %s", generation)
         errors = [result for result in results if isinstance(result, EngineError)]
-        UpstreamGate.for_engine().report(*errors, source=ReportSource.LOOKUP)
-        self.loop.wake_up("poll")
+        UpstreamGate.for_key(api_key).report(*errors, source=ReportSource.LOOKUP)
 
-    def _look_up_by_id(self, sent: list[SentRow]) -> list[LookupResult]:
+    def _look_up_by_id(
+        self, client: Engine, api_key: int | None, sent: list[SentRow]
+    ) -> list[LookupResult]:
         """Send one query for each row, and one for a task that exists.
 
         The latter shows whether the upstream finds our ids: some find none.
         """
         ids = [generation.external_id for generation, _submission in sent]
-        existing = _last_accepted_ids()
-        responses = self._query_all([partial(self.client.find, each) for each in [*ids, *existing]])
+        existing = _last_accepted_ids(api_key)
+        responses = self._query_all([partial(client.find, each) for each in [*ids, *existing]])
         finds_our_ids = any(isinstance(response, str) for response in responses)
         return [_result_of(response, finds_our_ids) for response in responses[: len(sent)]]
 
-    def _look_up_in_list(self, sent: list[SentRow]) -> list[LookupResult]:
+    def _look_up_in_list(
+        self, client: Engine, _api_key: int | None, sent: list[SentRow]
+    ) -> list[LookupResult]:
         """Read one list for all rows. Without external ids in it, absence proves nothing."""
         oldest = min(submission.sent_at for _generation, submission in sent)
-        (listing,) = self._query_all(
-            [partial(self.client.list_tasks, oldest - MAX_CLOCK_DIFFERENCE)]
-        )
+        (listing,) = self._query_all([partial(client.list_tasks, oldest - MAX_CLOCK_DIFFERENCE)])
         if isinstance(listing, Exception):
             return [listing] * len(sent)
         results: list[LookupResult] = []
@@ -153,10 +171,11 @@ def _result_or_error(query: Callable[[], T]) -> T | Exception:
         return error
 
 
-def _last_accepted_ids() -> list[str]:
-    """Return our id of the last request that the upstream accepted; empty if there is none."""
+def _last_accepted_ids(api_key: int | None) -> list[str]:
+    """Return our id of the last request that was accepted with this key; empty if there is none."""
     accepted = Submission.objects.filter(
         outcome=Submission.Outcome.ACCEPTED,
+        api_key=api_key,
         generation__upstream=settings.UPSTREAM_MODE,
         generation__engine=DEFAULT_ENGINE,
     )

@@ -20,7 +20,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from generations.engines.base import Engine, EngineError, State, Task, TaskNotFound
+from generations.engines.base import EngineError, State, Task, TaskNotFound
 from generations.models import (
     Failure,
     Generation,
@@ -34,7 +34,7 @@ from generations.models.status import POLLED
 
 from .lease import LeasedLoop
 from .poll_schedule import next_poll
-from .upstream import make_client
+from .upstream import Clients, TaskQueries
 
 logger = logging.getLogger(__name__)
 
@@ -90,10 +90,10 @@ def run(loop: LeasedLoop) -> None:
     if loop.previous_holder_died:
         Generation.objects.reset_claims(ROW_LEASE_SECONDS)
     with (
-        closing(make_client()) as client,
+        closing(Clients()) as clients,
         ThreadPoolExecutor(settings.POLL_THREADS, "poll") as pool,
     ):
-        polls = Polls(client, pool)
+        polls = Polls(clients, pool)
         while True:
             ends_at = time.monotonic() + ROUND_SECONDS
             if loop.should_continue():
@@ -119,6 +119,7 @@ class PendingPoll:
 
     generation: Generation
     claimed_at: datetime
+    client: TaskQueries
     started_at: float | None = None  # None: it waits for a thread
 
     def seconds(self) -> float:
@@ -130,7 +131,7 @@ class PendingPoll:
 class Polls:
     """The polls of one run: started and recorded here, sent by threads."""
 
-    client: Engine
+    clients: Clients
     pool: ThreadPoolExecutor
     concurrency: "PollConcurrency" = field(default_factory=lambda: PollConcurrency())
     # Rows claimed in addition to one for each thread: at most as many as were polled in the last
@@ -147,7 +148,7 @@ class Polls:
         return len(self.pending)
 
     def start(self) -> None:
-        """Claim due rows for the threads, unless a Retry-After is in effect.
+        """Claim due rows for the threads, unless a Retry-After is in effect for their key.
 
         A query that hangs costs a thread, but takes no turn from the others. A member with many
         of them waits until some have ended.
@@ -155,14 +156,19 @@ class Polls:
         slow = self._slow_polls_by_owner()
         threads = min(self.concurrency.limit() + slow.total(), settings.POLL_THREADS)
         limit = threads + self.ahead - self.in_flight
-        if limit > 0 and not UpstreamGate.for_engine().is_silent:
+        if limit > 0:
+            keys = UpstreamGate.silent_keys() | self.clients.without_client()
             owners = [owner for owner, count in slow.items() if count >= MAX_SLOW_POLLS]
             for generation in Generation.objects.claim_due(
-                limit, ROW_LEASE_SECONDS, except_owners=owners
+                limit, ROW_LEASE_SECONDS, except_owners=owners, except_keys=keys
             ):
                 claimed_at = generation.next_poll_at
+                client = self.clients.for_queries(generation.api_key_id)
                 assert claimed_at is not None
-                poll = self.pending[generation.pk] = PendingPoll(generation, claimed_at)
+                if client is None:
+                    continue  # since a moment ago; its lease ends by itself
+                poll = PendingPoll(generation, claimed_at, client)
+                self.pending[generation.pk] = poll
                 self.waiting.append(poll)
         self.threads = {thread for thread in self.threads if not thread.done()}
         for _thread in range(min(threads - len(self.threads), len(self.waiting))):
@@ -201,7 +207,7 @@ class Polls:
             outcome: Outcome
             poll.started_at = started_at = time.monotonic()
             try:
-                outcome = self.client.task(poll.generation.upstream_task_id)
+                outcome = poll.client.task(poll.generation.upstream_task_id)
             except Exception as error:
                 outcome = error
             seconds = time.monotonic() - started_at
@@ -227,10 +233,7 @@ class Polls:
             finished = _record_finished(others)
             scheduled = [_record(each) for each in others if each.generation.pk not in finished]
             Generation.objects.reschedule(row for row in scheduled if row)
-            UpstreamGate.for_engine().report(
-                *(None if isinstance(each.outcome, Task) else each.outcome for each in results),
-                source=ReportSource.POLL,
-            )
+            _report(results)
         for each in failed:
             _record_failed(each)
         return bool(finished) or any(each.generation.status == Status.FETCHING for each in results)
@@ -284,6 +287,16 @@ class PollConcurrency:
         share = (processor_seconds - self.processor_seconds) / (now - self.measured_at)
         self.measured_at, self.processor_seconds = now, processor_seconds
         return share
+
+
+def _report(results: list[PollResult]) -> None:
+    """Tell each key's gate about the queries with it."""
+    outcomes: dict[int | None, list[Exception | None]] = {}
+    for each in results:
+        of_key = outcomes.setdefault(each.generation.api_key_id, [])
+        of_key.append(None if isinstance(each.outcome, Task) else each.outcome)
+    for api_key in sorted(outcomes, key=lambda key: key or 0):  # locks, always in the same order
+        UpstreamGate.for_key(api_key).report(*outcomes[api_key], source=ReportSource.POLL)
 
 
 def _record_finished(results: list[PollResult]) -> set[int]:

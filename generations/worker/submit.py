@@ -14,8 +14,8 @@ from datetime import timedelta
 from django.conf import settings
 from django.utils import timezone
 
+from generations.encryption import CannotDecrypt
 from generations.engines.base import (
-    Engine,
     EngineError,
     NotSent,
     OnHold,
@@ -25,6 +25,7 @@ from generations.engines.base import (
     TaskNotFound,
 )
 from generations.models import (
+    ApiKey,
     Generation,
     ReportSource,
     Status,
@@ -37,7 +38,7 @@ from generations.models import (
 from . import dispatch, submit_outcomes
 from .dispatch import PreparedSubmission
 from .lease import LeasedLoop
-from .upstream import make_client
+from .upstream import Clients
 
 logger = logging.getLogger(__name__)
 
@@ -62,8 +63,9 @@ def has_work() -> bool:
 def _has_hold_to_test() -> bool:
     """Whether a query may end a hold now or soon, so that no request is needed for that."""
     soon = timezone.now() + timedelta(seconds=OPENS_SOON_SECONDS)
-    gate = UpstreamGate.for_engine()
-    return gate.is_ended_by_queries and gate.can_submit(soon)
+    return any(
+        gate.is_ended_by_queries and gate.can_submit(soon) for gate in UpstreamGate.in_turn()
+    )
 
 
 def run(loop: LeasedLoop) -> None:
@@ -73,15 +75,15 @@ def run(loop: LeasedLoop) -> None:
     run starts at once.
     """
     with (
-        closing(make_client()) as client,
+        closing(Clients()) as clients,
         ThreadPoolExecutor(2 * settings.SUBMIT_THREADS, "submit") as pool,
     ):
-        if not _passes_free_query(client):
-            return
-        posts, is_tested = Posts(client, pool), True
+        for gate in _gates_to_query():
+            _query(gate, clients)
+        posts, is_tested = Posts(clients, pool), True
         try:
             while loop.should_continue() and (posts.pending or has_work()):
-                must_query = _must_query_first()
+                must_query = bool(_gates_to_query())
                 is_tested = is_tested and must_query
                 if must_query and not is_tested:
                     break
@@ -102,32 +104,32 @@ def run(loop: LeasedLoop) -> None:
         loop.wake_up("poll")
 
 
-def _must_query_first() -> bool:
-    """Whether the next run should test a hold, which began in this one, with a query."""
-    gate = UpstreamGate.for_engine()
-    return gate.hold_reason in gate.REASONS_TESTED_BY_QUERIES and gate.can_submit(timezone.now())
+def _gates_to_query() -> list[UpstreamGate]:
+    """The gates whose hold should be tested with a query before a POST is risked."""
+    now = timezone.now()
+    return [
+        gate
+        for gate in UpstreamGate.in_turn()
+        if gate.hold_reason in gate.REASONS_TESTED_BY_QUERIES and gate.can_submit(now)
+    ]
 
 
-def _passes_free_query(client: Engine) -> bool:
-    """Test a hold with a query, where a query can show the problem, before a POST is risked.
+def _query(gate: UpstreamGate, clients: Clients) -> None:
+    """Test a hold with a query, which can show the problem and costs nothing.
 
-    With an empty queue a good response ends a hold that a query has started; otherwise one row
-    tests it.
+    If it fails, the next test is later. With an empty queue a good response ends a hold that a
+    query has started; otherwise one row tests it.
     """
-    if not _must_query_first():
-        return True
-    gate = UpstreamGate.for_engine()
     try:
-        client.task(UNKNOWN_TASK_ID)
+        clients.for_submit(gate.api_key_id).task(UNKNOWN_TASK_ID)
     except TaskNotFound:
         pass
-    except EngineError as error:
+    except (EngineError, CannotDecrypt) as error:
         logger.warning("The hold continues: %s", error)
         gate.probe()
-        return False
+        return
     if not dispatch.has_candidates():
         gate.report(None, source=ReportSource.POLL)
-    return True
 
 
 @dataclass(frozen=True)
@@ -154,10 +156,11 @@ class Posts:
     room from them, and a member has only a few slow ones.
     """
 
-    def __init__(self, client: Engine, pool: ThreadPoolExecutor) -> None:
-        self.client, self.pool = client, pool
+    def __init__(self, clients: Clients, pool: ThreadPoolExecutor) -> None:
+        self.clients, self.pool = clients, pool
         self.pending: dict[Future[Task], Post] = {}
-        self.max_fresh = max(settings.SUBMIT_THREADS // 2, 1) if self._gate.is_answering else 1
+        self.gate: int | None = None  # the last one used
+        self.max_fresh = 1
 
     @property
     def _gate(self) -> UpstreamGate:
@@ -166,10 +169,30 @@ class Posts:
     def start(self) -> None:
         """Claim rows and send them in threads."""
         gate = self._gate
-        for item in dispatch.claim_next(self._free(gate), except_owners=self._waiting_owners()):
+        if gate.pk != self.gate:  # another key: begin anew
+            self.gate = gate.pk
+            self.max_fresh = max(settings.SUBMIT_THREADS // 2, 1) if gate.is_answering else 1
+        readable = [gate for gate in UpstreamGate.in_turn() if self._can_read(gate)]
+        claimed = dispatch.claim_next(
+            self._free(gate), except_owners=self._waiting_owners(), gates=readable
+        )
+        for number, item in enumerate(claimed):
+            api_key = item.submission.api_key_id
+            if number and not ApiKey.objects.is_usable(api_key):
+                submit_outcomes.take_back(item)  # replaced while the rows before were sent
+                continue
             post = Post(item, time.monotonic())
-            self.pending[self.pool.submit(self.client.submit, item.request)] = post
+            client = self.clients.for_submit(api_key)
+            self.pending[self.pool.submit(client.submit, item.request)] = post
             time.sleep(gate.submit_gap_seconds)
+
+    def _can_read(self, gate: UpstreamGate) -> bool:
+        """Whether the key is readable, before a row is claimed for it."""
+        try:
+            self.clients.for_submit(gate.api_key_id)
+        except CannotDecrypt:
+            return False
+        return True
 
     def _free(self, gate: UpstreamGate) -> int:
         slow = sum(post.is_slow for post in self.pending.values())
@@ -230,7 +253,10 @@ def sweep() -> None:
     A response that arrives later still counts. Queued rows of people who may not spend any more
     are canceled (T14).
     """
-    UpstreamGate.for_engine().clamp_to_clock()
+    UpstreamGate.for_engine()  # pages create none, but show the hold without a usable key
+    for gate in UpstreamGate.of_engine():
+        gate.clamp_to_clock()
+    ApiKey.objects.read_again()
     Generation.objects.queued_without_permission().cancel_queued(by=None)
     sent = Submission.objects.filter(
         outcome=Submission.Outcome.SENT, generation__status=Status.SUBMITTING

@@ -32,7 +32,7 @@ from generations.models import (
     UpstreamGate,
 )
 
-from .dispatch import PreparedSubmission
+from .dispatch import PreparedSubmission, sent_in_slot_of
 from .poll_schedule import first_poll
 
 logger = logging.getLogger(__name__)
@@ -76,7 +76,7 @@ def _record_task(item: PreparedSubmission, task: Task) -> None:
                 upstream_task_id=task.upstream_task_id,
             )
             is_running = generation.mark_running(submission, task.upstream_task_id, first_poll())
-            UpstreamGate.for_engine().report_submit(None, _sent(item))
+            _gate(item).report_submit(None, _sent(item))
             _reset_unanswered(generation.owner_id)
     except TaskTaken as taken:
         logger.error("%s: %s", generation, taken)
@@ -91,12 +91,13 @@ def _record_error(item: PreparedSubmission, error: EngineError) -> None:
         error = Unanswered(error.message, error.http_status, error.code, error.response)
     generation, submission = item.generation, item.submission
     with transaction.atomic():
-        sent, gate = _sent(item), UpstreamGate.for_engine()
+        sent, gate = _sent(item), _gate(item)
         if isinstance(error, SlowDown) and not _were_others_accepted(
             gate, generation.postponed_since
         ):
-            sent = replace(sent, images_in_flight=Generation.objects.images_in_flight())
-        if isinstance(error, OnHold) and _were_others_accepted(gate, generation.held_at):
+            in_flight = Generation.objects.images_in_flight(sent_with=sent_in_slot_of(gate))
+            sent = replace(sent, images_in_flight=in_flight)
+        if isinstance(error, OnHold) and _were_others_accepted(gate, _held_at(item)):
             # Others were accepted meanwhile, so this says nothing about the key.
             _record_response(item, Submission.Outcome.REFUSED, error)
             reason = TransitionReason.AT_FAULT
@@ -126,6 +127,29 @@ def _record_error(item: PreparedSubmission, error: EngineError) -> None:
                 reason = TransitionReason.TASK_ID_TAKEN if is_taken else TransitionReason.NO_ANSWER
                 generation.mark_unconfirmed(submission, reason)
                 _count_unanswered(generation.owner_id)
+
+
+def take_back(item: PreparedSubmission) -> None:
+    """T4 of a row that was certainly not sent, because its key was replaced meanwhile."""
+    with transaction.atomic():
+        _record_submission(item, Submission.Outcome.POSTPONED, "Not sent: the key was replaced.")
+        item.generation.mark_postponed(item.submission, TransitionReason.KEY_REPLACED)
+
+
+def _gate(item: PreparedSubmission) -> UpstreamGate:
+    """The gate of the key that it was sent with, which may have been replaced meanwhile."""
+    return UpstreamGate.for_key(item.submission.api_key_id)
+
+
+def _held_at(item: PreparedSubmission) -> datetime | None:
+    """When this request put the same key on hold; another key's hold says nothing about it."""
+    held_at = item.generation.held_at
+    if held_at is None:
+        return None
+    before = item.generation.submissions.filter(attempt__lt=item.submission.attempt)
+    last = before.order_by("attempt").last()
+    is_same = last is not None and last.api_key_id == item.submission.api_key_id
+    return held_at if is_same else None
 
 
 def _sent(item: PreparedSubmission) -> SentRequest:

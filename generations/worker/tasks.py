@@ -18,7 +18,7 @@ from django_q.models import OrmQ, Schedule  # noqa: TID251
 from django_q.models import Task as QueueTask  # noqa: TID251
 from django_q.tasks import async_task  # noqa: TID251
 
-from generations.models import Lease, statistics
+from generations.models import ApiKey, Lease, statistics
 from generations.models.money import usage_day
 
 from . import fetch as fetch_loop
@@ -73,12 +73,13 @@ def heartbeat() -> None:
 
 
 def prune_expired_rows() -> None:
-    """Daily: delete finished tasks of django-q2 and expired sessions."""
+    """Daily: delete finished tasks of django-q2, expired sessions and keys that nothing needs."""
     now = timezone.now()
     QueueTask.objects.filter(stopped__lt=now - QUEUE_TASK_RETENTION).delete()
     Session.objects.filter(expire_date__lt=now).delete()
     of_row = Session.objects.filter(session_key=OuterRef("session_key"))
     UserSession.objects.filter(~Exists(of_row)).delete()
+    ApiKey.objects.erase_unused()
 
 
 def update_statistics() -> None:

@@ -63,7 +63,7 @@ class Backend:
         limit = self.settings.concurrency_limit
         return bool(limit) and self.tasks.images_in_progress(time.time()) + n > limit
 
-    def create_task(self, body: Json, active: ActiveScenario) -> Task:
+    def create_task(self, body: Json, active: ActiveScenario, account: int) -> Task:
         """Create and store the task of a valid request body."""
         scenario = active.scenario
         low, high = self.settings.seconds
@@ -83,6 +83,7 @@ class Backend:
             external_task_id=body.get("external_task_id", ""),
             scenario=active.name,
             params=active.params,
+            account=account,
         )
         self.tasks.add(task)
         self._start_drawing(task)
@@ -116,10 +117,12 @@ class Backend:
                 task.cached_responses[state, host] = body
         return body
 
-    def list_tasks(self, page: int, size: int, host: str) -> list[TaskSnapshot]:
+    def list_tasks(self, page: int, size: int, host: str, account: int) -> list[TaskSnapshot]:
         """Return one page of tasks, newest first. Tasks that a query does not find are absent."""
         now = time.time()
-        tasks = self.tasks.page(page, size, lambda task: not self._is_hidden(task, now))
+        tasks = self.tasks.page(
+            page, size, lambda task: task.account == account and not self._is_hidden(task, now)
+        )
         return [self._snapshot(task, task.state(now), host) for task in tasks]
 
     def _is_hidden(self, task: Task, now: float) -> bool:
@@ -191,6 +194,7 @@ class Backend:
             "state": task.state(time.time()),
             "polls": task.polls,
             "done_at": task.done_at,
+            "account": task.account,
         }
 
     def stats(self) -> Json:

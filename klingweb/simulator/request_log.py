@@ -13,9 +13,9 @@ MAX_ENTRIES = 200_000
 class LogEntry:
     """One request.
 
-    `monotonic` and `wall` are the clocks on arrival, in seconds; `authorization` is whether
-    that header was sent. `status` is None until the response, and 0 if the connection was closed
-    without one.
+    `monotonic` and `wall` are the clocks on arrival, in seconds; `authorization` is whether that
+    header was sent, and `account` whose key it had, None for an unknown one. `status` is None until
+    the response, and 0 if the connection was closed without one.
     """
 
     index: int
@@ -24,6 +24,7 @@ class LogEntry:
     kind: str
     task_id: str
     authorization: bool
+    account: int | None
     remote_port: int
     prompt: str = ""
     scenario: str = ""
@@ -44,7 +45,7 @@ class RequestLog:
         self.statuses: Counter[int] = Counter()
 
     def log_request(
-        self, kind: str, task_id: str, authorization: bool, remote_port: int
+        self, kind: str, task_id: str, authorization: bool, account: int | None, remote_port: int
     ) -> LogEntry:
         """Add a request on its arrival; `log_response` adds the status later."""
         entry = LogEntry(
@@ -54,6 +55,7 @@ class RequestLog:
             kind,
             task_id,
             authorization,
+            account,
             remote_port,
         )
         self._entries.append(entry)

@@ -65,7 +65,12 @@ class Server:
         peer = request.transport.get_extra_info("peername") if request.transport else None
         has_key = "Authorization" in request.headers
         port = peer[1] if peer else 0
-        return self._backend.request_log.log_request(kind, task_id, has_key, port)
+        account = self._account(request)
+        return self._backend.request_log.log_request(kind, task_id, has_key, account, port)
+
+    def _account(self, request: web.BaseRequest) -> int | None:
+        token = request.headers.get("Authorization", "")
+        return self._backend.settings.account_of(token.removeprefix("Bearer "))
 
     def _ok(self, entry: LogEntry, body: bytes, headers: Mapping[str, str] = _JSON) -> web.Response:
         self._backend.request_log.log_response(entry, 200)
@@ -83,10 +88,9 @@ class Server:
         return await respond(request, canned, headers)
 
     def _authentication_error(self, request: web.BaseRequest) -> CannedResponse | None:
-        token = request.headers.get("Authorization")
-        if token == f"Bearer {self._backend.settings.key}":
+        if self._account(request) is not None:
             return None
-        return gateway.INVALID_TOKEN if token else gateway.NO_TOKEN
+        return gateway.INVALID_TOKEN if "Authorization" in request.headers else gateway.NO_TOKEN
 
     async def _query(self, request: web.BaseRequest, task_id: str) -> web.StreamResponse:
         entry = self._log_request(request, "query", task_id)
@@ -97,7 +101,7 @@ class Server:
         if error:
             return await self._respond(request, entry, error)
         task = backend.tasks.get(task_id)
-        if task is None:
+        if task is None or task.account != entry.account:
             return await self._respond(request, entry, gateway.TASK_NOT_FOUND)
         response = backend.query_response(task, request.headers.get("Host", ""))
         if isinstance(response, bytes):
@@ -120,7 +124,10 @@ class Server:
             message = "pageNum must be 1 to 1000, pageSize 1 to 500"
             return await self._respond(request, entry, kling_error(1201, message))
         host = request.headers.get("Host", "")
-        tasks = [formats.task_json(task) for task in self._backend.list_tasks(page, size, host)]
+        tasks = [
+            formats.task_json(task)
+            for task in self._backend.list_tasks(page, size, host, entry.account or 0)
+        ]
         content = formats.envelope(tasks, responses.new_request_id())
         return self._ok(entry, json.dumps(content).encode())
 
@@ -156,12 +163,14 @@ class Server:
         half = backend.settings.submit_seconds / 2  # the task is created halfway
         await asyncio.sleep(half)
         refusal = backend.scenario_queue.refusal(active, entry.prompt)
+        if entry.account in backend.settings.empty_accounts:
+            refusal = gateway.ACCOUNT_EMPTY
         if refusal is None and backend.exceeds_limit(body.get("n", 1)):
             refusal = kling_error(1303)
         if refusal and not active.number("accepted"):
             await asyncio.sleep(half)
             return await self._respond(request, entry, refusal, active.number("retry_after"))
-        task = backend.create_task(body, active)
+        task = backend.create_task(body, active, entry.account or 0)
         entry.task_id = task.task_id
         await asyncio.sleep(half + active.number("answer_seconds"))
         if refusal:

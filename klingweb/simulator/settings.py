@@ -1,6 +1,7 @@
 """Settings that can change while the simulator runs."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 
@@ -8,9 +9,10 @@ from typing import Any
 class Settings:
     """Durations are in seconds.
 
-    `key` is the only accepted API key. `seconds` is the shortest and the longest duration of a
-    task. `submit_seconds` and `query_seconds` are response times. `concurrency_limit` is the
-    number of images in progress at once; 0 means no limit.
+    `key` is the accepted API key, of account 0; `other_keys` are others, by key, with the number of
+    their account. The accounts in `empty_accounts` accept no submits. `seconds` is the shortest and
+    the longest duration of a task. `submit_seconds` and `query_seconds` are response times.
+    `concurrency_limit` is the number of images in progress at once; 0 means no limit.
     """
 
     key: str = "demo"
@@ -18,6 +20,12 @@ class Settings:
     submit_seconds: float = 0.05
     query_seconds: float = 0.0
     concurrency_limit: int = 0
+    other_keys: Mapping[str, int] = field(default_factory=dict)
+    empty_accounts: tuple[int, ...] = ()
+
+    def account_of(self, key: str) -> int | None:
+        """Return the account of a key; None if the key is not accepted."""
+        return 0 if key == self.key else self.other_keys.get(key)
 
     def updated(self, values: dict[str, Any]) -> "Settings":
         """Return a copy with other values; raises ValueError or TypeError if one is invalid."""
@@ -29,4 +37,6 @@ class Settings:
             submit_seconds=float(merged.submit_seconds),
             query_seconds=float(merged.query_seconds),
             concurrency_limit=int(merged.concurrency_limit),
+            other_keys={str(key): int(account) for key, account in merged.other_keys.items()},
+            empty_accounts=tuple(int(account) for account in merged.empty_accounts),
         )

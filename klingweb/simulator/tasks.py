@@ -25,7 +25,8 @@ class Task:
     to the end, None for a task that never ends. `fails_with` is the reason of a failure, None
     for a task that succeeds. A task succeeds no earlier than `drawn_at`, when its last picture
     was drawn. `polls`, `successes_reported` and `downloads` count responses; `downloads` is by
-    image index. `cached_responses` holds query responses by state and host.
+    image index. Only keys of its `account` find it. `cached_responses` holds query responses by
+    state and host.
     """
 
     task_id: str
@@ -40,6 +41,7 @@ class Task:
     external_task_id: str = ""
     scenario: str = "normal"
     params: dict[str, Parameter] = field(default_factory=dict)
+    account: int = 0
     drawn_at: float | None = None
     polls: int = 0
     successes_reported: int = 0

@@ -210,6 +210,7 @@ def all_pages() -> dict[str, str]:
         "upload a log": "/admin/reconciliation/upload/",
         "columns of a log": f"/admin/reconciliation/logs/{draft.pk}/",
         "correct a charge": f"/admin/ledger/{first.generation_id}/correct/",
+        "engines and keys": "/admin/keys/",
         "people": "/admin/people/",
         "person": f"/admin/people/{member.pk}/",
         "person, disabled": f"/admin/people/{disabled.pk}/",

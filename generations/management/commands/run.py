@@ -35,6 +35,7 @@ from generations.processes.supervisor import ManagedProcess, keep_running, stop_
 from generations.processes.watchdog import Watchdog
 from generations.setup import api_key
 from generations.setup import code as setup_code
+from klingweb.environment import SettingError
 
 from . import web
 
@@ -99,6 +100,8 @@ class Command(BaseCommand):
         if prepared["error"]:
             raise CommandError(prepared["error"])
         self.is_first_start, self.first_step = prepared["is_first_start"], prepared["first_step"]
+        if prepared["key_problem"]:
+            self.stderr.write(prepared["key_problem"])
 
     def _processes(self) -> list[ManagedProcess]:
         return [ManagedProcess("the worker", Watchdog().run), *web.processes()]
@@ -134,6 +137,7 @@ def _prepare() -> dict[str, Any]:
         if not append_only.is_protected(connection):  # a copy of the database may lack triggers
             append_only.protect(connection)
         is_first_start = not Member.objects.admins().exists()
+        key_problem = api_key.prepare()
         first_step = _first_step()
         if settings.DEMO:
             demo_data.add_price()
@@ -145,7 +149,14 @@ def _prepare() -> dict[str, Any]:
         return {"error": explain(error)}
     except OSError as error:
         return {"error": _explain_os_error(error)}
-    return {"error": "", "is_first_start": is_first_start, "first_step": first_step}
+    except SettingError as error:
+        return {"error": str(error)}
+    return {
+        "error": "",
+        "is_first_start": is_first_start,
+        "first_step": first_step,
+        "key_problem": key_problem,
+    }
 
 
 def _explain_os_error(error: OSError) -> str:

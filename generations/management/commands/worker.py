@@ -1,8 +1,12 @@
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import Error as DatabaseError
+from django.db import connection
 
 from generations.processes.watchdog import Watchdog, run_cluster_alone
+from generations.setup import api_key
+from klingweb.environment import SettingError
 
 
 class Command(BaseCommand):
@@ -14,7 +18,19 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
+        self._prepare_keys()
         if options["unwatched"]:
             run_cluster_alone()
         else:
             Watchdog().run()
+
+    def _prepare_keys(self) -> None:
+        """As `manage.py run` does, which starts the worker in another way."""
+        try:
+            if problem := api_key.prepare():
+                self.stderr.write(problem)
+        except (OSError, SettingError) as error:
+            raise CommandError(str(error)) from error
+        except DatabaseError:
+            pass  # the watchdog waits for the database
+        connection.close()  # its processes open their own

@@ -85,6 +85,7 @@ GROUPS: tuple[tuple[str | Promise, tuple[Entry, ...]], ...] = (
         _("Generation"),
         (
             Entry(_("Queue"), "queue", Action.MANAGE_QUEUE, ("configure-queue",)),
+            Entry(_("Engines and keys"), "keys", Action.OPEN_ADMIN, ("put-key",)),
             _rows(_("Generations"), "generation"),
             _rows(_("Images"), "picture"),
         ),

@@ -55,7 +55,7 @@ def first_start(request: HttpRequest) -> HttpResponse:
             team.create_owner(owner, form.setup())
         except team.AlreadySetUp:
             return _closed(request)
-        except OSError:
+        except api_key.STORAGE_ERRORS:
             _add_storage_error(form)
         else:
             get_adapter().login(request, owner)
@@ -77,7 +77,7 @@ def own_team(request: MemberRequest) -> HttpResponse:
     if form.is_valid():
         try:
             team.change(form.setup(), request.user)
-        except OSError:
+        except api_key.STORAGE_ERRORS:
             _add_storage_error(form)
         else:
             return _done(request)

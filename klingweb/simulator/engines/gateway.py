@@ -36,6 +36,7 @@ DASHBOARD = CannedResponse(
 )
 NO_TOKEN = openai_error(401, "No token provided")
 INVALID_TOKEN = openai_error(401, "Invalid token")
+ACCOUNT_EMPTY = openai_error(403, "The quota is not enough", code="insufficient_user_quota")
 INVALID_JSON = openai_error(400, "Invalid request: the body is not a JSON object")
 INVALID_URL = openai_error(404, "Invalid URL", error_type="invalid_request_error")
 TASK_NOT_FOUND = task_error(400, "task_not_exist", "task_not_exist")
