@@ -435,5 +435,7 @@ LOGGING = {
     },
     "root": {"handlers": ["console"], "level": LOG_LEVEL},
 }
+# Variables with a value: the settings page shows what they set, and does not change it.
+VARIABLES_SET = frozenset(name for name in tuple(env.used) if env.text(name))
 # Probably typing errors, each with the nearest known name (generations/checks.py warns about them).
 UNKNOWN_VARIABLES = env.unknown()

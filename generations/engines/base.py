@@ -57,7 +57,8 @@ class State(StrEnum):
 class ImageRequest:
     """An image request. `image` is a URL or bare Base64.
 
-    `external_id` is our own id of the request, under which the upstream may find it later.
+    `external_id` is our own id of the request, under which the upstream may find it later. `profile`
+    replaces the client's.
     `params` holds the fields of the engine's offer, `extended` others that it knows.
     """
 
@@ -68,6 +69,7 @@ class ImageRequest:
     image: str = field(default="", repr=False)
     image_fidelity: float | None = None
     external_id: str = ""
+    profile: str = ""
     params: Mapping[str, Any] = field(default_factory=dict)
     extended: Mapping[str, Any] = field(default_factory=dict)
 

@@ -2,7 +2,7 @@
 
 from generations.engines.base import MAX_TASK_ID_CHARACTERS
 
-from . import password_reset
+from . import house_rules, password_reset, team_settings
 from .audit_entry import AuditAction, AuditEntry
 from .collection import Collection, CollectionItem
 from .favourite import Favourite
@@ -20,6 +20,7 @@ from .money import LimitReached, Quote
 from .picture import DuePicture, Picture
 from .process import is_dead
 from .reference_image import ReferenceImage
+from .setting import Setting
 from .status import Failure, Status
 from .submission import Submission
 from .tag import Tag
@@ -56,6 +57,7 @@ __all__ = [
     "ReferenceImage",
     "ReportSource",
     "SentRequest",
+    "Setting",
     "Status",
     "Submission",
     "Tag",
@@ -64,6 +66,8 @@ __all__ = [
     "Transition",
     "TransitionReason",
     "UpstreamGate",
+    "house_rules",
     "is_dead",
     "password_reset",
+    "team_settings",
 ]

@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from generations.permissions import Action, Scope, scope_of
 
+from . import team_settings
 from .favourite import Favourite
 from .file_names import random_file_name
 from .member import Member
@@ -20,7 +21,6 @@ from .process import is_dead, this_process
 from .tag import Tag
 
 NOT_STORED = ~Q(state="stored") & ~Q(state="deleted")
-TRASH_DAYS = 30  # how long members can restore their pictures from the trash
 
 
 def _generation_visible_to(member: Member) -> Q:
@@ -61,7 +61,7 @@ class PictureQuerySet(models.QuerySet["Picture"]):
         trashed = self.changeable_by(member).filter(trashed_at__isnull=False)
         if scope_of(member, Action.CHANGE) == Scope.ALL:
             return trashed
-        return trashed.filter(trashed_at__gt=timezone.now() - timedelta(days=TRASH_DAYS))
+        return trashed.filter(trashed_at__gt=timezone.now() - timedelta(days=team_settings.current().trash_days))
 
     def trash(self, by: Member) -> list[int]:
         """Move to the trash. Return the keys of the pictures that changed."""
