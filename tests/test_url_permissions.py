@@ -60,6 +60,11 @@ VISITS: dict[str, list[Visit]] = {
     "action": [post("/generations/{generation}/dismiss/", OWN)],
     "overview": [Visit("/admin/", ADMINS)],
     "queue": [Visit("/admin/queue/", ADMINS), post("/admin/queue/", ADMINS, reason="Maintenance")],
+    "team-settings": [
+        Visit("/admin/settings/", ADMINS),
+        post("/admin/settings/", ADMINS, section="trash"),
+    ],
+    "test-prompt": [post("/admin/settings/test", ADMINS, test="A pear")],
     "resume-queue": [post("/admin/queue/resume", ADMINS)],
     "similar": [Visit("/similar", SIGNED_IN)],
     "history": [Visit("/history/", SIGNED_IN)],

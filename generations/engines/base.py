@@ -57,9 +57,9 @@ class State(StrEnum):
 class ImageRequest:
     """An image request. `image` is a URL or bare Base64.
 
-    `external_id` is our own id of the request, under which the upstream may find it later. `profile`
-    replaces the client's.
-    `params` holds the fields of the engine's offer, `extended` others that it knows.
+    `external_id` is our own id of the request, under which the upstream may find it later.
+    `profile` replaces the client's. `params` holds the fields of the engine's offer, `extended`
+    others that it knows.
     """
 
     prompt: str

@@ -61,7 +61,8 @@ class PictureQuerySet(models.QuerySet["Picture"]):
         trashed = self.changeable_by(member).filter(trashed_at__isnull=False)
         if scope_of(member, Action.CHANGE) == Scope.ALL:
             return trashed
-        return trashed.filter(trashed_at__gt=timezone.now() - timedelta(days=team_settings.current().trash_days))
+        days = team_settings.current().trash_days
+        return trashed.filter(trashed_at__gt=timezone.now() - timedelta(days=days))
 
     def trash(self, by: Member) -> list[int]:
         """Move to the trash. Return the keys of the pictures that changed."""

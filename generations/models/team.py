@@ -83,7 +83,7 @@ class Team(models.Model):
 
     @property
     def unpriced_rule(self) -> str:
-        """The environment wins over the team’s own rule."""
+        """The environment wins over the team's own rule."""
         if "KLINGWEB_UNPRICED" in settings.VARIABLES_SET:
             return str(settings.UNPRICED)
         return self.unpriced or str(settings.UNPRICED)

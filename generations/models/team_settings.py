@@ -55,9 +55,7 @@ class Definition(Generic[Value]):
     def __get__(self, instance: None, owner: type) -> "Definition[Value]": ...
     @overload
     def __get__(self, instance: "TeamSettings", owner: type) -> Value: ...
-    def __get__(
-        self, instance: "TeamSettings | None", owner: type
-    ) -> "Definition[Value] | Value":
+    def __get__(self, instance: "TeamSettings | None", owner: type) -> "Definition[Value] | Value":
         return self if instance is None else self.value_in(instance.stored)
 
     @property
@@ -247,7 +245,7 @@ class TeamSettings:
     )
     upstream_profile = Choice(
         gettext_lazy("Request fields"),
-        gettext_lazy("Extended fields, such as the resolution, are not in YEScale’s documentation."),
+        gettext_lazy("Extended fields, such as the resolution, are not in the gateway’s list."),
         variable="UPSTREAM_PROFILE",
         choices=(
             ("documented", gettext_lazy("Documented")),
@@ -331,8 +329,7 @@ class TeamColumns:
     time_zone = TimeZone(
         gettext_lazy("Time zone"),
         gettext_lazy("Days and months of limits begin at midnight there."),
-        variable="",
-        fallback="UTC",
+        fallback=settings.TIME_ZONE,
         column="time_zone",
         max_characters=40,
         is_required=True,
@@ -353,6 +350,8 @@ class TeamColumns:
     )
 
 
+PROMPT_LENGTHS = ("prompt_suffix", "prompt_prefix", "prompt_characters")  # these share the room
+
 REGISTRY: dict[str, Definition[Any]] = {
     name: each
     for owner in (TeamSettings, TeamColumns)
@@ -361,7 +360,7 @@ REGISTRY: dict[str, Definition[Any]] = {
 }
 
 
-# --- reading ---------------------------------------------------------------------------------------
+# --- reading -------------------------------------------------------------------------------------
 
 
 class Cache:
@@ -394,7 +393,19 @@ def stored_values() -> dict[str, Any]:
     return stored
 
 
-# --- changing --------------------------------------------------------------------------------------
+# --- changing ------------------------------------------------------------------------------------
+
+
+def conflicts(values: Mapping[str, Any]) -> dict[str, str]:
+    """Why these values do not fit each other and the stored ones, by the name of the setting."""
+    stored = stored_values()
+    now = TeamSettings(stored | dict(values))
+    added = len(house_rules.add_texts("", now.prompt_prefix, now.prompt_suffix))
+    if added < now.prompt_characters:
+        return {}
+    name = next((each for each in PROMPT_LENGTHS if each in values), "")
+    message = _("The added text and the prompt share %(limit)d characters: leave room for both.")
+    return {name: message % {"limit": now.prompt_characters}} if name else {}
 
 
 class SettingConflict(Exception):

@@ -15,7 +15,7 @@ from .account import (
     sessions,
     sign_in,
 )
-from .admin import overview
+from .admin import overview, settings_page
 from .cards import actions, changes, generation_page
 from .gallery import bulk, collections, compare, download, gallery, picture, trash
 from .money import limit_requests, usage
@@ -34,6 +34,8 @@ urlpatterns: list[URLPattern] = [
     path("generations/<int:pk>/enter-task-id/", actions.enter_task_id, name="enter-task-id"),
     path("generations/<int:pk>/<slug:action>/", actions.run_action, name="action"),
     path("admin/", overview.overview, name="overview"),
+    path("admin/settings/", settings_page.settings_page, name="team-settings"),
+    path("admin/settings/test", settings_page.test_prompt, name="test-prompt"),
     path("admin/queue/", queue.queue, name="queue"),
     path("admin/queue/resume", queue.resume, name="resume-queue"),
     path("similar", similar.similar, name="similar"),

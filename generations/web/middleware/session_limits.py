@@ -99,7 +99,7 @@ def _within_limits(rows: QuerySet[Any]) -> QuerySet[Any]:
 
 
 def _set_cookie_age(request: HttpRequest) -> None:
-    """Let the cookie live as long as sessions may now. Writes only after a change of the setting."""
+    """Let the cookie live as long as a session may. Writes only after a change of the setting."""
     days = team_settings.current().session_days or COOKIE_DAYS_WITHOUT_LIMIT
     if request.session.get_expiry_age() != days * DAY:
         request.session.set_expiry(days * DAY)
