@@ -64,6 +64,8 @@ VISITS: dict[str, list[Visit]] = {
         Visit("/admin/settings/", ADMINS),
         post("/admin/settings/", ADMINS, section="trash"),
     ],
+    "retention": [Visit("/admin/retention/", ADMINS), post("/admin/retention/", ADMINS)],
+    "run-retention": [post("/admin/retention/run", ADMINS, version="1")],
     "test-prompt": [post("/admin/settings/test", ADMINS, test="A pear")],
     "resume-queue": [post("/admin/queue/resume", ADMINS)],
     "similar": [Visit("/similar", SIGNED_IN)],

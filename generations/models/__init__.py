@@ -20,6 +20,7 @@ from .money import LimitReached, Quote
 from .picture import DuePicture, Picture
 from .process import is_dead
 from .reference_image import ReferenceImage
+from .retention import RetentionRule, RetentionRun
 from .setting import Setting
 from .status import Failure, Status
 from .submission import Submission
@@ -56,6 +57,8 @@ __all__ = [
     "Quote",
     "ReferenceImage",
     "ReportSource",
+    "RetentionRule",
+    "RetentionRun",
     "SentRequest",
     "Setting",
     "Status",

@@ -71,7 +71,10 @@ class PictureQuerySet(models.QuerySet["Picture"]):
 
     def restore(self, by: Member) -> list[int]:
         """Take out of the trash. Return the keys of the pictures that changed."""
-        return self._set_trashed(self.in_trash(by), trashed_at=None, trashed_by=None)
+        now = timezone.now()
+        return self._set_trashed(
+            self.in_trash(by), trashed_at=None, trashed_by=None, restored_at=now
+        )
 
     @staticmethod
     def _set_trashed(pictures: "PictureQuerySet", **changes: Any) -> list[int]:
@@ -200,6 +203,10 @@ class Picture(models.Model):
     trashed_at = models.DateTimeField(null=True, blank=True)
     trashed_by = models.ForeignKey(Member, models.SET_NULL, null=True, blank=True, related_name="+")
 
+    restored_at = models.DateTimeField(
+        null=True, blank=True, help_text=_("When it last left the trash.")
+    )
+
     objects = PictureQuerySet.as_manager()
 
     class Meta:
@@ -219,6 +226,11 @@ class Picture(models.Model):
                 fields=["next_try_at"],
                 name="picture_next_try_at_idx",
                 condition=Q(next_try_at__isnull=False),
+            ),
+            models.Index(
+                fields=["stored_at"],
+                name="picture_by_age_idx",
+                condition=Q(trashed_at__isnull=True),
             ),
             models.Index(
                 fields=["trashed_at"],

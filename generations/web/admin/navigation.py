@@ -65,6 +65,7 @@ GROUPS: tuple[tuple[str | Promise, tuple[Entry, ...]], ...] = (
         _("System"),
         (
             Entry(_("Settings"), "team-settings", Action.CHANGE_SETTINGS, ("test-prompt",)),
+            Entry(_("Retention"), "retention", Action.CHANGE_SETTINGS),
             Entry(
                 _("Diagnostics"),
                 "admin:django_q_schedule_changelist",
