@@ -54,7 +54,7 @@ NO_PAGES = {
     "account_logout", "action", "arrange", "bulk", "delete-collection", "delete-permanently",
     "download", "enter-task-id", "resume-queue", "ask-for-more", "grant-more", "decline-more",
     "mark-read", "invite", "invitations-csv", "enable-person", "revoke-invitation",
-    "mail-invitations", "test-prompt", "run-retention",
+    "mail-invitations", "test-prompt", "start-drill", "run-retention",
     # Without a query of their own, or only for visitors who are not signed in.
     # Before the team has finished rows; their queries are about the team alone.
     "setup", "setup-restart", "set-up-team",
@@ -286,6 +286,7 @@ def pages_of_people(base: Base) -> dict[str, list[str]]:
         "overview": ["/admin/"],
         "team-settings": ["/admin/settings/"],
         "retention": ["/admin/retention/"],
+        "drills": ["/admin/drills/"],
         "person": [person],
         "disable-person": [f"{person}disable/"],
         "hand-over": [f"{person}hand-over/"],

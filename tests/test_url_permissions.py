@@ -66,6 +66,8 @@ VISITS: dict[str, list[Visit]] = {
     ],
     "retention": [Visit("/admin/retention/", ADMINS), post("/admin/retention/", ADMINS)],
     "run-retention": [post("/admin/retention/run", ADMINS, version="1")],
+    "drills": [Visit("/admin/drills/", ADMINS)],
+    "start-drill": [post("/admin/drills/refused", ADMINS)],
     "test-prompt": [post("/admin/settings/test", ADMINS, test="A pear")],
     "resume-queue": [post("/admin/queue/resume", ADMINS)],
     "similar": [Visit("/similar", SIGNED_IN)],

@@ -17,6 +17,7 @@ from . import team_settings
 from .audit_entry import AuditAction, AuditEntry
 from .collection import CollectionItem
 from .favourite import Favourite
+from .generation import Generation
 from .member import Member
 from .picture import Picture, PictureQuerySet
 from .status import FINAL
@@ -230,15 +231,17 @@ def candidates(rule: RetentionRule | RetentionRun, at: datetime) -> PictureQuery
     The age of an image that was restored from the trash begins anew.
     """
     before = at - timedelta(days=rule.days)
+    # A subquery instead of a join: SQLite without statistics would begin with all generations.
+    generations = Generation.objects.filter(pk=OuterRef("generation"), status__in=FINAL)
+    if rule.keeps_private:
+        generations = generations.filter(is_private=False)
     pictures = Picture.objects.available().filter(
         Q(restored_at=None) | Q(restored_at__lt=before),
+        Exists(generations),
         stored_at__lt=before,
-        generation__status__in=FINAL,
     )
     if rule.keeps_favourites:
         pictures = pictures.filter(~Exists(Favourite.objects.filter(picture=OuterRef("pk"))))
     if rule.keeps_collections:
         pictures = pictures.filter(~Exists(CollectionItem.objects.filter(picture=OuterRef("pk"))))
-    if rule.keeps_private:
-        pictures = pictures.filter(generation__is_private=False)
     return pictures.order_by("stored_at", "pk")

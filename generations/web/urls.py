@@ -15,7 +15,7 @@ from .account import (
     sessions,
     sign_in,
 )
-from .admin import overview, retention, settings_page
+from .admin import drills, overview, retention, settings_page
 from .cards import actions, changes, generation_page
 from .gallery import bulk, collections, compare, download, gallery, picture, trash
 from .money import limit_requests, usage
@@ -38,6 +38,8 @@ urlpatterns: list[URLPattern] = [
     path("admin/settings/test", settings_page.test_prompt, name="test-prompt"),
     path("admin/retention/", retention.retention, name="retention"),
     path("admin/retention/run", retention.run_retention, name="run-retention"),
+    path("admin/drills/", drills.drills, name="drills"),
+    path("admin/drills/<slug:slug>", drills.start_drill, name="start-drill"),
     path("admin/queue/", queue.queue, name="queue"),
     path("admin/queue/resume", queue.resume, name="resume-queue"),
     path("similar", similar.similar, name="similar"),

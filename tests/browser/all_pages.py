@@ -101,6 +101,7 @@ def all_pages() -> dict[str, str]:
         "confirm": "/settings/confirm/",
         "overview": "/admin/",
         "queue": "/admin/queue/",
+        "fault drills": "/admin/drills/",
         "retention": "/admin/retention/",
         "settings of the team": "/admin/settings/",
         "people": "/admin/people/",

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
+from django.conf import settings
 from django.http import HttpRequest
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
@@ -21,6 +22,7 @@ class Entry:
     action: Action
     also: tuple[str, ...] = ()
     count: int = 0
+    is_of_demo: bool = False
     is_current: bool = False
 
 
@@ -57,6 +59,7 @@ GROUPS: tuple[tuple[str | Promise, tuple[Entry, ...]], ...] = (
         _("Generation"),
         (
             Entry(_("Queue"), "queue", Action.MANAGE_QUEUE),
+            Entry(_("Fault drills"), "drills", Action.MANAGE_QUEUE, is_of_demo=True),
             _rows(_("Generations"), "generation"),
             _rows(_("Images"), "picture"),
         ),
@@ -91,7 +94,7 @@ def groups_for(request: HttpRequest) -> Iterator[tuple[Any, list[Entry]]]:
                 is_current=current in (entry.url_name.removeprefix("admin:"), *entry.also),
             )
             for entry in entries
-            if may(member, entry.action)
+            if may(member, entry.action) and (settings.DEMO or not entry.is_of_demo)
         ]
         if shown:
             yield heading, shown

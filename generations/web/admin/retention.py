@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST
 
-from generations.models import Member, RetentionRule, RetentionRun, team_settings
+from generations.models import Member, Picture, RetentionRule, RetentionRun, team_settings
 from generations.models.retention import RuleChanged, RunInProgress, candidates
 from generations.permissions import Action
 from generations.web.middleware.access import MemberRequest, requires
@@ -84,22 +84,31 @@ class DryRun:
 def dry_run(rule: RetentionRule, viewer: Member) -> DryRun:
     """Sum up the candidates, in a bounded number of rows. Writes nothing."""
     found = candidates(rule, timezone.now())
-    columns = ("size_bytes", "generation__owner_id", "generation__is_private", "stored_at")
+    columns = (
+        "pk", "size_bytes", "generation__owner_id", "generation__is_private", "stored_at",
+    )  # fmt: skip
     rows = list(found.values_list(*columns)[: MAX_COUNTED + 1])
     result = DryRun(is_more=len(rows) > MAX_COUNTED)
     shares: dict[int, PersonShare] = defaultdict(lambda: PersonShare(""))
-    for size, owner, is_private, _at in rows[:MAX_COUNTED]:
+    shown: list[int] = []
+    for pk, size, owner, is_private, _at in rows[:MAX_COUNTED]:
         result.images += 1
         result.size_bytes += size or 0
-        result.hidden += bool(is_private and owner != viewer.pk)
+        if is_private and owner != viewer.pk:
+            result.hidden += 1
+        elif len(shown) < MAX_PREVIEWS:
+            shown.append(pk)
         shares[owner].images += 1
         shares[owner].size_bytes += size or 0
-    result.oldest = rows[0][3] if rows else None
+    result.oldest = rows[0][-1] if rows else None
     for member in Member.objects.filter(pk__in=shares):
         shares[member.pk].name = member.name
     result.people = sorted(shares.values(), key=lambda share: (-share.images, share.name))
-    shown = found.visible_to(viewer).select_related("generation__owner")[:MAX_PREVIEWS]
-    result.tiles = [Tile.of(picture, picture.generation, viewer) for picture in shown]
+    pictures = Picture.objects.visible_to(viewer).filter(pk__in=shown).order_by("stored_at", "pk")
+    result.tiles = [
+        Tile.of(picture, picture.generation, viewer)
+        for picture in pictures.select_related("generation__owner")
+    ]
     return result
 
 
