@@ -59,7 +59,6 @@ GROUPS: tuple[tuple[str | Promise, tuple[Entry, ...]], ...] = (
         _("Generation"),
         (
             Entry(_("Queue"), "queue", Action.MANAGE_QUEUE),
-            Entry(_("Fault drills"), "drills", Action.MANAGE_QUEUE, is_of_demo=True),
             _rows(_("Generations"), "generation"),
             _rows(_("Images"), "picture"),
         ),
@@ -69,6 +68,7 @@ GROUPS: tuple[tuple[str | Promise, tuple[Entry, ...]], ...] = (
         (
             Entry(_("Settings"), "team-settings", Action.CHANGE_SETTINGS, ("test-prompt",)),
             Entry(_("Retention"), "retention", Action.CHANGE_SETTINGS),
+            Entry(_("Fault drills"), "drills", Action.MANAGE_QUEUE, is_of_demo=True),
             Entry(
                 _("Diagnostics"),
                 "admin:django_q_schedule_changelist",
