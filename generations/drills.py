@@ -72,7 +72,7 @@ DRILLS = (
     Drill(
         "slow",
         _("Slow answer"),
-        _("The gateway answers after 15 seconds. Other requests pass it, and nothing is sent again."),
+        _("The gateway answers after 15 seconds. Others pass it, and nothing is sent again."),
         scenario="answer-late",
         params={"answer_seconds": 15},
     ),

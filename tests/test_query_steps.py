@@ -271,7 +271,6 @@ def pages_of_admins(base: Base) -> list[str]:
         "generation/", "generation/?p=2", "generation/?o=-7", "generation/?status=failed",
         "picture/", "picture/?p=2", "picture/?not_stored=1", "member/", "tag/", "collection/",
         "upstreamgate/", "price/", "limit/", "ledgerentry/", "period/", "limitrequest/",
-        "team/",
     ]  # fmt: skip
     return [
         "/admin/queue/", *(address for name in pages_of_people(base).values() for address in name),

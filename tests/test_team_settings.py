@@ -27,6 +27,8 @@ from generations.models import (
 from generations.models.money import Price
 from generations.models.team_settings import REGISTRY, Change, SettingConflict
 from generations.requests import GenerationRequest, InvalidRequest, NotPossible, create, send_again
+from generations.setup.team import TeamSetup
+from generations.setup.team import change as change_team
 from generations.worker import dispatch
 from tests.builders import make_admin, make_generation, make_member, make_submission
 from tests.conftest import client_for
@@ -125,6 +127,12 @@ def test_change_is_recorded(admin: Member) -> None:
     )  # fmt: skip
     assert (entry.before, entry.after) == ({"value": 86400}, {"value": 3600})
     assert (entries["currency"].before, Team.objects.get().currency) == ({"value": "USD"}, "EUR")
+
+
+def test_what_an_owner_enters_on_the_page_of_the_team_is_recorded(owner: Member) -> None:
+    change_team(TeamSetup("Atelier", "UTC", "EUR", month_money_e4=None), owner)
+    changed = {entry.target_id: entry.after["value"] for entry in AuditEntry.objects.all()}
+    assert changed == {"team_name": "Atelier", "currency": "EUR"}
 
 
 def test_equal_value_changes_nothing(admin: Member) -> None:

@@ -10,7 +10,6 @@ from django.utils.translation import gettext_lazy
 
 from generations.amount_field import AmountField
 from generations.engines.registry import OFFERS
-from generations.models import Team
 from generations.models.money import LedgerEntry, Limit, LimitRequest, Period, Price
 from generations.models.money.amounts import plain
 from generations.models.money.price import current_upstream
@@ -164,22 +163,3 @@ class LedgerEntryAdmin(CountersAdmin):
     )  # fmt: skip
     list_filter = ("kind",)
     list_select_related = ("period__member", "person", "by")
-
-
-@admin.register(Team)
-class TeamAdmin(MoneyAdmin):
-    """The one row of the team."""
-
-    fields = ("name", "currency", "time_zone", "unpriced", "charged_images")
-    list_display = ("name", "currency", "time_zone", "unpriced", "charged_images")
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return self._may(request) and not Team.objects.exists()
-
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
-        """Name, currency and time zone are the owner's, as on the page of the team."""
-        is_owner = request.user.is_authenticated and may(request.user, Action.SET_UP_TEAM)
-        return () if is_owner else ("name", "currency", "time_zone")
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False

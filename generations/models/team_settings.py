@@ -447,18 +447,23 @@ def change(changes: Iterable[Change], by: Member) -> list[str]:
             if not _same(before, each.seen):
                 raise SettingConflict(each.name, before)
             _store(definition, each.value, team, by)
-            AuditEntry.objects.record(
-                AuditAction.SETTING_CHANGED,
-                by,
-                on=Setting(name=each.name),
-                label=str(definition.label),
-                before={"value": before},
-                after={"value": each.value},
-            )
+            record(each.name, before, each.value, by)
             changed.append(each.name)
         transaction.on_commit(forget)  # if this was a part of a larger transaction
     forget()
     return changed
+
+
+def record(name: str, before: Any, after: Any, by: Member) -> None:
+    """Append a change to the audit log, which is the history of the setting."""
+    AuditEntry.objects.record(
+        AuditAction.SETTING_CHANGED,
+        by,
+        on=Setting(name=name),
+        label=str(REGISTRY[name].label),
+        before={"value": before},
+        after={"value": after},
+    )
 
 
 def _same(one: Any, other: Any) -> bool:

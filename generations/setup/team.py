@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from django.conf import settings
 from django.db import transaction
 
-from generations.models import DEFAULT_ENGINE, Generation, Member, Team
+from generations.models import DEFAULT_ENGINE, Generation, Member, Team, team_settings
 from generations.models.money import Limit, Price, Window
 from generations.models.money.price import ANY
 from generations.permissions import Role
@@ -81,7 +81,15 @@ def _locked_team() -> Team:
 
 
 def _store(team: Team, setup: TeamSetup, by: Member) -> None:
-    team.name, team.time_zone, team.currency = setup.name, setup.time_zone, setup.currency
+    entered = {
+        "team_name": ("name", setup.name),
+        "time_zone": ("time_zone", setup.time_zone),
+        "currency": ("currency", setup.currency),
+    }
+    for setting, (column, value) in entered.items():
+        if (before := getattr(team, column)) != value:
+            setattr(team, column, value)
+            team_settings.record(setting, before, value, by)
     team.save(update_fields=["name", "time_zone", "currency"])
     Limit.objects.put(Limit.Scope.TEAM, Window.MONTH, money_e4=setup.month_money_e4, by=by)
     if setup.price_e4 is not None:
