@@ -74,7 +74,7 @@ def test_lost_connection_is_not_sent_again(priced: Simulator, admin: Member) -> 
 def test_slow_answer_is_paid_once(
     priced: Simulator, admin: Member, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(drills.BY_SLUG["slow"].params, "answer_seconds", 0.5)  # type: ignore[arg-type]
+    monkeypatch.setitem(drills.BY_SLUG["slow"].params, "answer_seconds", 0.5)
     start(BY_SLUG["slow"], admin)
     run_worker()
     assert [each["scenario"] for each in priced.requests("submit")] == ["answer-late"]
@@ -91,7 +91,10 @@ def test_refused_request_costs_nothing(priced: Simulator, admin: Member) -> None
 
 def test_empty_account_holds_and_then_pays_once(priced: Simulator, admin: Member) -> None:
     start(BY_SLUG["empty-account"], admin)
-    held = lambda: UpstreamGate.for_engine().is_held  # noqa: E731
+
+    def held() -> bool:
+        return UpstreamGate.for_engine().is_held
+
     run_worker(held, "the gate is on hold")
     assert counts(only_run(admin)) == (1, 1, 0, 0, 0)
     make_probe_due()
