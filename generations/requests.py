@@ -32,6 +32,8 @@ from generations.models import (
     Status,
     TaskTaken,
     Team,
+    house_rules,
+    team_settings,
 )
 from generations.models.money import Price, PriceTable, RefusedKind
 from generations.permissions import Action, may
@@ -90,14 +92,16 @@ class TaskIdTaken(NotPossible):
 
 
 def character_limit(limit: int | str) -> int:
-    """Return a limit of the offer as a number; a string names a setting."""
-    number: int = getattr(settings, limit) if isinstance(limit, str) else limit
+    """Return a limit of the offer as a number; a string names a setting of the team."""
+    if isinstance(limit, int):
+        return limit
+    number: int = getattr(team_settings.current(), limit)
     return number
 
 
 def offered_fields(offer: Offer | None = None) -> tuple[Field, ...]:
     """Return the extra fields that the upstream profile of this install has."""
-    return (offer or offer_for()).fields_for(settings.UPSTREAM_PROFILE)
+    return (offer or offer_for()).fields_for(team_settings.current().upstream_profile)
 
 
 def with_defaults(params: Mapping[str, Any]) -> dict[str, Any]:
@@ -117,6 +121,35 @@ def reference_url_error(url: str) -> str:
     if not address_guard.is_internal_url(url):
         return ""
     return _("This address is inside a private network. Use one that is open to the internet.")
+
+
+# --- house rules ---------------------------------------------------------------------------------
+
+
+def sent_prompt(prompt: str) -> str:
+    """The prompt with the texts that the team adds; "" if it adds none.
+
+    Frozen in the row: a request and its retry send the same text.
+    """
+    rules = team_settings.current()
+    if not (rules.prompt_prefix or rules.prompt_suffix):
+        return ""
+    return house_rules.add_texts(prompt, rules.prompt_prefix, rules.prompt_suffix)
+
+
+def added_characters() -> int:
+    """By how many characters the team's texts lengthen each prompt."""
+    return len(sent_prompt(""))
+
+
+def refused_word_error(prompt: str) -> str:
+    """Why the team does not send this prompt; empty if it does."""
+    word = house_rules.refused_word(prompt, team_settings.current().refused_words)
+    if not word:
+        return ""
+    return _("Your team does not use “%(word)s” in prompts. Nothing was sent or charged.") % {
+        "word": word
+    }
 
 
 # --- requests ------------------------------------------------------------------------------------
@@ -167,17 +200,21 @@ class GenerationRequest:
     def _text_errors(self, offer: Offer) -> dict[str, str]:
         errors = {}
         limits = {"prompt": offer.prompt_limit, "negative_prompt": offer.negative_prompt_limit}
+        added = {"prompt": added_characters()}
         for name, limit in limits.items():
             text, most = getattr(self, name), character_limit(limit)
+            length = len(text) + added.get(name, 0)
             if "\0" in text:
                 errors[name] = _("Null characters are not allowed.")
-            if len(text) > most:
+            if length > most:
                 errors[name] = _("Too long: %(length)d of %(limit)d characters.") % {
-                    "length": len(text),
+                    "length": length,
                     "limit": most,
                 }
         if is_blank(self.prompt):
             errors["prompt"] = _("Describe the image first.")
+        elif error := refused_word_error(self.prompt):
+            errors["prompt"] = error
         if self.negative_prompt and self.has_reference:
             errors["negative_prompt"] = _(
                 "Not available with a reference image. Remove one of the two."
@@ -282,7 +319,7 @@ def create(
     if errors := request.errors():
         raise InvalidRequest(errors)
     fingerprint = request.fingerprint()
-    columns = request.columns()
+    columns = request.columns() | {"sent_prompt": sent_prompt(request.prompt)}
     try:
         quote = _accepted_quote(request.n, columns["params"], request.has_reference, seen_e4)
     except (Unpriced, PriceChanged) as refusal:
@@ -367,6 +404,8 @@ def send_again(
     _require_permission(by, Action.GENERATE)
     if not may(generation.owner, Action.GENERATE):
         raise NotPossible(_("Its owner can’t generate images. Hand the work over first."))
+    if error := refused_word_error(generation.prompt):
+        raise NotPossible(error)
     if generation.upstream != settings.UPSTREAM_MODE:
         raise NotPossible(_("This request belongs to another gateway and can’t be sent now."))
     try:

@@ -181,12 +181,12 @@ WATCHDOG_HEARTBEAT_SECONDS = env.number("KLINGWEB_WATCHDOG_HEARTBEAT_SECONDS", 1
 WATCHDOG_TIMEOUT_SECONDS = env.number("KLINGWEB_WATCHDOG_TIMEOUT_SECONDS", 30, 1, 3600)
 
 # See docs/decisions/0002. `retry` must be far above `timeout`, or tasks run twice. Workers:
-# one per loop (submit, poll, fetch, lookup), three for the last slow calls of loops that released
-# their lease early (submits, polls, downloads), and one for the next wake-up.
+# one per loop (submit, poll, fetch, lookup, retention), three for the last slow calls of loops that
+# released their lease early (submits, polls, downloads), and one for the next wake-up.
 Q_CLUSTER: dict[str, Any] = {
     "name": "klingweb",
     "orm": "default",
-    "workers": 7 + POLL_LOOPS,
+    "workers": 8 + POLL_LOOPS,
     "queue_limit": 1,
     "bulk": 1,
     "poll": 0.2,

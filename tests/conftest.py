@@ -15,7 +15,7 @@ from pytest_django import DjangoDbBlocker, Settings
 from generations import estimates
 from generations.engines import kling, registry
 from generations.engines.offer import Field
-from generations.models import Member, append_only
+from generations.models import Member, append_only, team_settings
 from generations.setup.team import Cache as first_start_cache
 from generations.web.middleware import session_limits
 from tests import worker_driver
@@ -146,6 +146,9 @@ def paper(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> Field:
 def _clear_caches() -> None:
     """Values cached in this process must not reach the next test."""
     estimates.clear_caches()
+    # Known: nothing is stored. `change` and `forget` end this.
+    team_settings.Cache.settings = team_settings.TeamSettings({})
+    team_settings.Cache.loaded_at = float("inf")
     session_limits.forget_checks()
     caches["local"].clear()
 

@@ -4,7 +4,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from generations.models import Status, Team, UpstreamGate
+from generations.models import Status, UpstreamGate
 from generations.models.money import Price
 from tests.builders import make_generation
 
@@ -68,11 +68,3 @@ def test_price_saved_twice_is_an_error_beside_its_field(admin_client: Client) ->
     assert [admin_client.post(url, data).status_code for _press in range(2)] == [302, 200]
     assert Price.objects.get().amount_e4 == 300
     assert admin_client.post(url, data | {"amount_e4": "-1"}).status_code == 200
-
-
-def test_currency_and_time_zone_are_the_owners(admin_client: Client) -> None:
-    Team(currency="EUR").save()
-    data = {"currency": "credits", "time_zone": "Asia/Tokyo", "charged_images": "requested"}
-    assert admin_client.post("/admin/generations/team/1/change/", data).status_code == 302
-    team = Team.objects.get()
-    assert (team.currency, team.time_zone, team.charged_images) == ("EUR", "UTC", "requested")

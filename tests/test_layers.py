@@ -19,6 +19,7 @@ LAYERS: dict[str, set[str]] = {
         "generations.csv_cells",
         "generations.displayed",
         "generations.database_errors",
+        "generations.drills",
         "generations.engines.offer",
         "generations.engines.registry",
         "generations.models",
@@ -52,6 +53,11 @@ LAYERS: dict[str, set[str]] = {
         "generations.models",
         "generations.permissions",
         "generations.worker.tasks",
+    },
+    "generations.drills": {
+        "generations.engines.registry",
+        "generations.models",
+        "generations.requests",
     },
     "generations.worker.tasks": {"generations.worker", "generations.models"},
     "generations.worker": {

@@ -76,6 +76,7 @@ NO_PAGES = {
     "usage-csv", "use-similar",
     "match-again", "reconciliation-report", "decide-difference", "assign-task",
     "put-key", "test-key", "remove-key",
+    "test-prompt", "start-drill", "run-retention",
     # Without a query of their own, or only for visitors who are not signed in.
     # Before the team has finished rows; their queries are about the team alone.
     "setup", "setup-restart", "set-up-team",
@@ -459,6 +460,9 @@ def pages_of_people(base: Base) -> dict[str, list[str]]:
         "overview": ["/admin/"],
         "limits": ["/admin/limits/"],
         "audit-log": [f"/admin/audit-log/{query}" for query in _audit_queries(base)],
+        "team-settings": ["/admin/settings/"],
+        "retention": ["/admin/retention/"],
+        "drills": ["/admin/drills/"],
         "person": [person],
         "person-limits": [f"{person}limits/"],
         "create-reset-link": [f"{person}reset-link/"],

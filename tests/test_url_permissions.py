@@ -65,6 +65,15 @@ VISITS: dict[str, list[Visit]] = {
     "audit-log-csv": [post("/admin/audit-log/csv", ADMINS)],
     "diagnostics": [Visit("/admin/diagnostics/", ADMINS)],
     "queue": [Visit("/admin/queue/", ADMINS), post("/admin/queue/", ADMINS, reason="Maintenance")],
+    "team-settings": [
+        Visit("/admin/settings/", ADMINS),
+        post("/admin/settings/", ADMINS, section="trash"),
+    ],
+    "retention": [Visit("/admin/retention/", ADMINS), post("/admin/retention/", ADMINS)],
+    "run-retention": [post("/admin/retention/run", ADMINS, version="1")],
+    "drills": [Visit("/admin/drills/", ADMINS)],
+    "start-drill": [post("/admin/drills/refused", ADMINS)],
+    "test-prompt": [post("/admin/settings/test", ADMINS, test="A pear")],
     "resume-queue": [post("/admin/queue/resume", ADMINS)],
     "reconciliation": [Visit("/admin/reconciliation/", ADMINS)],
     "upload-log": [

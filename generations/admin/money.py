@@ -3,15 +3,14 @@
 from typing import Any
 
 from django import forms
-from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.db import models
 from django.http import HttpRequest
 
-from generations.models import AuditAction, Member, Team
+from generations.models import Member
 from generations.permissions import Action, may
 
-from .base import AuditedMixin, ListAdmin
+from .base import ListAdmin
 
 
 class MomentInput(forms.DateTimeInput):
@@ -59,24 +58,3 @@ class MoneyAdmin(ListAdmin):
         if hasattr(obj, "by"):
             obj.by = request.user
         super().save_model(request, obj, form, change)
-
-
-@admin.register(Team)
-class TeamAdmin(AuditedMixin, MoneyAdmin):
-    """The one row of the team."""
-
-    audit_action = AuditAction.SETTING_CHANGED
-
-    fields = ("name", "currency", "time_zone", "unpriced", "charged_images")
-    list_display = ("name", "currency", "time_zone", "unpriced", "charged_images")
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return self.may(request) and not Team.objects.exists()
-
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
-        """Name, currency and time zone are the owner's, as on the page of the team."""
-        is_owner = request.user.is_authenticated and may(request.user, Action.SET_UP_TEAM)
-        return () if is_owner else ("name", "currency", "time_zone")
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False

@@ -59,7 +59,8 @@ class ImageRequest:
     """An image request. `image` is a URL or bare Base64.
 
     `external_id` is our own id of the request, under which the upstream may find it later.
-    `params` holds the fields of the engine's offer, `extended` others that it knows.
+    `profile` replaces the client's. `params` holds the fields of the engine's offer, `extended`
+    others that it knows.
     """
 
     prompt: str
@@ -69,6 +70,7 @@ class ImageRequest:
     image: str = field(default="", repr=False)
     image_fidelity: float | None = None
     external_id: str = ""
+    profile: str = ""
     params: Mapping[str, Any] = field(default_factory=dict)
     extended: Mapping[str, Any] = field(default_factory=dict)
 

@@ -139,7 +139,7 @@ class Client:
 
     def submit(self, request: ImageRequest) -> Task:
         """Send one paid POST, without retry. Raises any error of `base` but `TaskNotFound`."""
-        body = request_body(request, self._profile)
+        body = request_body(request, request.profile or self._profile)
         response = self._gateway.post(PATH, body)
         return _read_submit(response, names_model="model_name" in body)
 
@@ -378,8 +378,8 @@ OFFER = Offer(
     ),
     default_aspect_ratio="3:2",
     max_images=9,
-    prompt_limit="PROMPT_CHARACTERS",
-    negative_prompt_limit="NEGATIVE_PROMPT_CHARACTERS",
+    prompt_limit="prompt_characters",
+    negative_prompt_limit="negative_prompt_characters",
     reference=ReferenceRules(
         types={"JPEG": "image/jpeg", "PNG": "image/png"},
         max_bytes=10 * 1024 * 1024,  # notes 2.5, as the next two

@@ -75,7 +75,7 @@ class Offer:
     aspect_ratios: tuple[AspectRatio, ...]  # in the order of the form
     default_aspect_ratio: str
     max_images: int  # a request
-    prompt_limit: int | str  # characters; a string names the setting that holds the number
+    prompt_limit: int | str  # characters; a string names the team's setting that holds the number
     negative_prompt_limit: int | str
     reference: ReferenceRules
     price_key: Callable[[Mapping[str, Any], bool], PriceKey]  # of params, and with a reference?

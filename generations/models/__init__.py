@@ -2,7 +2,7 @@
 
 from generations.engines.base import MAX_TASK_ID_CHARACTERS
 
-from . import password_reset
+from . import house_rules, password_reset, team_settings
 from .api_key import ApiKey, KeyInOtherSlot
 from .audit_entry import AuditAction, AuditEntry
 from .collection import Collection, CollectionItem
@@ -22,6 +22,8 @@ from .picture import DuePicture, Picture
 from .process import is_dead
 from .recovered import Recovered
 from .reference_image import ReferenceImage
+from .retention import RetentionRule, RetentionRun
+from .setting import Setting
 from .status import Failure, Status
 from .submission import Submission
 from .tag import Tag
@@ -60,7 +62,10 @@ __all__ = [
     "Recovered",
     "ReferenceImage",
     "ReportSource",
+    "RetentionRule",
+    "RetentionRun",
     "SentRequest",
+    "Setting",
     "Status",
     "Submission",
     "Tag",
@@ -69,6 +74,8 @@ __all__ = [
     "Transition",
     "TransitionReason",
     "UpstreamGate",
+    "house_rules",
     "is_dead",
     "password_reset",
+    "team_settings",
 ]

@@ -71,6 +71,11 @@ class GenerationBase(models.Model):
     )
     engine = models.CharField(max_length=20, default=DEFAULT_ENGINE)
     prompt = models.TextField()
+    sent_prompt = models.TextField(
+        blank=True,
+        default="",
+        help_text=_("The prompt as sent, if the team’s settings added to it."),
+    )
     negative_prompt = models.TextField(blank=True, default="")
     aspect_ratio = models.CharField(max_length=8)
     n = models.PositiveSmallIntegerField(default=1)

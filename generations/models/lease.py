@@ -7,7 +7,7 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from .process import is_dead, this_process
+from .process import is_dead, kill, this_process
 
 
 class Lease(models.Model):
@@ -52,6 +52,12 @@ class Lease(models.Model):
             return False
         is_expired = lease.expires_at is not None and lease.expires_at < timezone.now()
         return is_expired or is_dead(lease.holder)
+
+    @classmethod
+    def kill_holder(cls, name: str) -> bool:
+        """Kill the process that holds this lease now, if it runs here. For drills of the demo."""
+        lease = cls.objects.filter(name=name, expires_at__gt=timezone.now()).first()
+        return lease is not None and kill(lease.holder)
 
     @classmethod
     def give_back(cls, name: str) -> None:

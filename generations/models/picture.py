@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from generations.permissions import Action, Scope, scope_of
 
+from . import team_settings
 from .audit_entry import AuditAction, AuditEntry
 from .favourite import Favourite
 from .file_names import random_file_name
@@ -22,7 +23,6 @@ from .tag import Tag
 
 NOT_STORED = ~Q(state="stored") & ~Q(state="deleted")
 MAX_RECORDED_IDS = 100  # in one entry of the audit log
-TRASH_DAYS = 30  # how long members can restore their pictures from the trash
 
 
 def _generation_visible_to(member: Member) -> Q:
@@ -69,7 +69,8 @@ class PictureQuerySet(models.QuerySet["Picture"]):
         trashed = self.changeable_by(member).filter(trashed_at__isnull=False)
         if scope_of(member, Action.CHANGE) == Scope.ALL:
             return trashed
-        return trashed.filter(trashed_at__gt=timezone.now() - timedelta(days=TRASH_DAYS))
+        days = team_settings.current().trash_days
+        return trashed.filter(trashed_at__gt=timezone.now() - timedelta(days=days))
 
     def trash(self, by: Member) -> list[int]:
         """Move to the trash. Return the keys of the pictures that changed."""
@@ -78,7 +79,10 @@ class PictureQuerySet(models.QuerySet["Picture"]):
 
     def restore(self, by: Member) -> list[int]:
         """Take out of the trash. Return the keys of the pictures that changed."""
-        return self._set_trashed(self.in_trash(by), trashed_at=None, trashed_by=None)
+        now = timezone.now()
+        return self._set_trashed(
+            self.in_trash(by), trashed_at=None, trashed_by=None, restored_at=now
+        )
 
     @staticmethod
     def _set_trashed(pictures: "PictureQuerySet", **changes: Any) -> list[int]:
@@ -211,6 +215,10 @@ class Picture(models.Model):
     trashed_at = models.DateTimeField(null=True, blank=True)
     trashed_by = models.ForeignKey(Member, models.SET_NULL, null=True, blank=True, related_name="+")
 
+    restored_at = models.DateTimeField(
+        null=True, blank=True, help_text=_("When it last left the trash.")
+    )
+
     objects = PictureQuerySet.as_manager()
 
     class Meta:
@@ -231,6 +239,11 @@ class Picture(models.Model):
                 fields=["next_try_at"],
                 name="picture_next_try_at_idx",
                 condition=Q(next_try_at__isnull=False),
+            ),
+            models.Index(
+                fields=["stored_at"],
+                name="picture_by_age_idx",
+                condition=Q(trashed_at__isnull=True),
             ),
             models.Index(
                 fields=["trashed_at"],

@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import signal
 import socket
 from functools import lru_cache
 from pathlib import Path
@@ -68,6 +69,25 @@ def is_dead(holder: str) -> bool:
     if process is None or not this_place().has_processes_of(process.place):
         return False
     return _started(process.pid) != process.started and not _is_hidden(process.pid)
+
+
+def kill(holder: str) -> bool:
+    """Kill this process at once, as a crash would. False if it is not certainly one that runs here.
+
+    Never the calling process. A process id that is used again has another start time.
+    """
+    process = ProcessId.parse(holder)
+    if process is None or process.pid == os.getpid():
+        return False
+    if not this_place().has_processes_of(process.place):
+        return False
+    if not process.started or _started(process.pid) != process.started:
+        return False
+    try:
+        os.kill(process.pid, signal.SIGKILL)
+    except OSError:
+        return False
+    return True
 
 
 @lru_cache(maxsize=1)

@@ -57,7 +57,7 @@ class Team(models.Model):
         choices=Unpriced,
         blank=True,
         default="",
-        help_text=_("Empty: as in KLINGWEB_UNPRICED."),
+        help_text=_("Empty: the default. KLINGWEB_UNPRICED in the environment wins."),
     )
     charged_images = models.CharField(
         max_length=10, choices=ChargedImages, default=ChargedImages.LISTED
@@ -91,4 +91,7 @@ class Team(models.Model):
 
     @property
     def unpriced_rule(self) -> str:
+        """The environment wins over the team's own rule."""
+        if "KLINGWEB_UNPRICED" in settings.VARIABLES_SET:
+            return str(settings.UNPRICED)
         return self.unpriced or str(settings.UNPRICED)

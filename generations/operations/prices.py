@@ -7,12 +7,11 @@ from datetime import datetime
 from itertools import product
 from zoneinfo import ZoneInfo
 
-from django.conf import settings
 from django.utils import timezone
 
 from generations.engines.offer import PriceKey
 from generations.engines.registry import OFFERS
-from generations.models import Member, Team
+from generations.models import Member, Team, team_settings
 from generations.models.money import Price
 from generations.models.money.amounts import AmountError, parse_e4, plain
 from generations.models.money.price import ANY, current_upstream
@@ -125,7 +124,7 @@ def note_if_unused(new: NewPrice) -> str:
 def _price_keys(engine: str) -> set[PriceKey]:
     """What the prices of all possible requests depend on."""
     offer = OFFERS[engine]
-    fields = offer.fields_for(settings.UPSTREAM_PROFILE)
+    fields = offer.fields_for(team_settings.current().upstream_profile)
     names = [field.name for field in fields]
     return {
         offer.price_key(dict(zip(names, values, strict=True)), has_reference)

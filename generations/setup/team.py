@@ -15,6 +15,7 @@ from generations.models import (
     Generation,
     Member,
     Team,
+    team_settings,
 )
 from generations.models.money import Limit, Price, Window
 from generations.models.money.price import ANY
@@ -23,8 +24,6 @@ from generations.permissions import Role
 from . import api_key, code
 
 logger = logging.getLogger(__name__)
-
-TEAM_COLUMNS = ("name", "time_zone", "currency")
 
 
 @dataclass(frozen=True)
@@ -85,11 +84,16 @@ def change(setup: TeamSetup, by: Member) -> None:
 
 
 def _store(team: Team, setup: TeamSetup, by: Member) -> None:
-    before = {name: getattr(team, name) for name in TEAM_COLUMNS}
-    team.name, team.time_zone, team.currency = setup.name, setup.time_zone, setup.currency
-    team.save(update_fields=TEAM_COLUMNS)
-    after = {name: getattr(team, name) for name in TEAM_COLUMNS}
-    AuditEntry.objects.record(AuditAction.SETTING_CHANGED, by, on=team, before=before, after=after)
+    entered = {
+        "team_name": ("name", setup.name),
+        "time_zone": ("time_zone", setup.time_zone),
+        "currency": ("currency", setup.currency),
+    }
+    for setting, (column, value) in entered.items():
+        if (before := getattr(team, column)) != value:
+            setattr(team, column, value)
+            team_settings.record(setting, before, value, by)
+    team.save(update_fields=["name", "time_zone", "currency"])
     Limit.objects.put(Limit.Scope.TEAM, Window.MONTH, money_e4=setup.month_money_e4, by=by)
     if setup.price_e4 is not None:
         _set_price(setup.price_e4, by, is_live=bool(setup.api_key) or not settings.DEMO)

@@ -19,11 +19,14 @@ from .admin import (
     correction,
     decide,
     diagnostics,
+    drills,
     gateway_logs,
     keys,
     limits,
     overview,
     reconciliation,
+    retention,
+    settings_page,
 )
 from .admin import limit_requests as admin_limit_requests
 from .cards import actions, changes, generation_page
@@ -52,6 +55,12 @@ urlpatterns: list[URLPattern] = [
     path("admin/diagnostics/", diagnostics.diagnostics, name="diagnostics"),
     path("admin/django_q/", diagnostics.models_of_tasks),
     path("admin/generations/", diagnostics.models_of_klingweb),
+    path("admin/settings/", settings_page.settings_page, name="team-settings"),
+    path("admin/settings/test", settings_page.test_prompt, name="test-prompt"),
+    path("admin/retention/", retention.retention, name="retention"),
+    path("admin/retention/run", retention.run_retention, name="run-retention"),
+    path("admin/drills/", drills.drills, name="drills"),
+    path("admin/drills/<slug:slug>", drills.start_drill, name="start-drill"),
     path("admin/queue/", queue.queue, name="queue"),
     path("admin/queue/resume", queue.resume, name="resume-queue"),
     path("admin/reconciliation/", reconciliation.reconciliation, name="reconciliation"),

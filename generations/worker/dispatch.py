@@ -21,6 +21,7 @@ from generations.models import (
     Submission,
     TransitionReason,
     UpstreamGate,
+    team_settings,
 )
 from generations.models.generation import GenerationQuerySet
 
@@ -288,12 +289,13 @@ def _prepare(generation: Generation) -> ImageRequest:
         with generation.reference.file.open("rb") as file:
             image = base64.b64encode(file.read()).decode("ascii")
     return ImageRequest(
-        prompt=generation.prompt,
+        prompt=generation.sent_prompt or generation.prompt,
         negative_prompt=generation.negative_prompt,
         n=generation.n,
         aspect_ratio=generation.aspect_ratio,
         image=image,
         image_fidelity=generation.image_fidelity,
         external_id=generation.external_id if settings.UPSTREAM_LOOKUP else "",
+        profile=team_settings.current().upstream_profile,
         params=generation.params,
     )

@@ -29,6 +29,7 @@ from generations.models import (
     TransitionReason,
     UpstreamGate,
     durations,
+    team_settings,
 )
 from generations.models.status import POLLED
 
@@ -377,16 +378,18 @@ def _apply(generation: Generation, claimed_at: datetime, outcome: Outcome) -> Sc
 def _schedule_next_poll(
     generation: Generation, claimed_at: datetime, failures: int
 ) -> ScheduledPoll | None:
-    """Return when to poll again, or mark the generation lost after `WATCH_SECONDS`."""
+    """Return when to poll again, or mark the generation lost after the watch time."""
     age = _age_seconds(generation)
     polled_for = timezone.now() - (generation.polling_since or generation.created_at)
     # A minimum of polls too, so that a clock that jumps ahead by a day ends nothing.
-    min_polls = settings.WATCH_SECONDS / max(settings.POLL_SECONDS) / 2
-    if polled_for.total_seconds() > settings.WATCH_SECONDS and generation.polls >= min_polls:
+    watch_seconds = team_settings.current().watch_seconds
+    min_polls = watch_seconds / max(settings.POLL_SECONDS) / 2
+    if polled_for.total_seconds() > watch_seconds and generation.polls >= min_polls:
         generation.mark_lost(TransitionReason.WATCH_EXPIRED)
         return None
     if generation.late_at is None and age > max(
-        settings.LATE_SECONDS, settings.LATE_FACTOR * durations.stats_for(generation).p90
+        settings.LATE_SECONDS,
+        team_settings.current().late_factor * durations.stats_for(generation).p90,
     ):
         generation.mark_late()
     next_poll_at = timezone.now() + timedelta(seconds=next_poll(age, failures))

@@ -1,7 +1,7 @@
 """All uses of django-q2: its entry points, enqueue functions, schedules and cluster.
 
-A task only starts a loop, which then reads the rows. Four loops (submit, poll, fetch, lookup) run
-under leases, so that one worker process is always free for the next wake-up.
+A task only starts a loop, which then reads the rows. Five loops (submit, poll, fetch, lookup,
+retention) run under leases, so that one worker process is always free for the next wake-up.
 """
 
 import signal
@@ -24,6 +24,7 @@ from generations.models.money import usage_day
 from . import fetch as fetch_loop
 from . import lookup as lookup_loop
 from . import poll as poll_loop
+from . import retention as retention_loop
 from . import submit as submit_loop
 from .lease import LeasedLoop, stopping
 
@@ -32,6 +33,7 @@ LOOPS: dict[str, ModuleType] = {
     "poll": poll_loop,
     "fetch": fetch_loop,
     "lookup": lookup_loop,
+    "retention": retention_loop,
 }
 # Lease names by loop. Several poll loops share the rows, also across machines.
 LEASES = {name: [name] for name in LOOPS}
@@ -59,6 +61,10 @@ def fetch(lease_name: str = "fetch") -> None:
 
 def lookup(lease_name: str = "lookup") -> None:
     _run_loop("lookup", lease_name)
+
+
+def retention(lease_name: str = "retention") -> None:
+    _run_loop("retention", lease_name)
 
 
 def heartbeat() -> None:
@@ -121,6 +127,10 @@ def enqueue_fetch() -> None:
 
 def enqueue_lookup() -> None:
     wake_up("lookup")
+
+
+def enqueue_retention() -> None:
+    wake_up("retention")
 
 
 def enqueue_poll_if_stale() -> None:

@@ -35,16 +35,17 @@ class ControlApi:
         self, call: str, request: web.BaseRequest, query: dict[str, list[str]]
     ) -> dict[str, Any] | list[dict[str, Any]]:
         backend = self._backend
+        text = query.get("match", [""])[0]
         match call:
             case "GET scenarios":
                 return DESCRIPTIONS
             case "GET stats":
                 return backend.stats()
             case "GET tasks":
-                return [backend.describe(task) for task in backend.tasks]
+                return [backend.describe(task) for task in backend.tasks if text in task.prompt]
             case "GET requests":
                 since = int(query.get("since", ["0"])[0])
-                return backend.request_log.since(since, query.get("kind", [None])[0])
+                return backend.request_log.since(since, query.get("kind", [None])[0], text)
             case "POST reset":
                 backend.reset()
             case "POST scenario":

@@ -72,10 +72,13 @@ class RequestLog:
         """The number of entries that were deleted because the log was full."""
         return sum(self.kinds.values()) - len(self._entries)
 
-    def since(self, index: int, kind: str | None) -> list[dict[str, Any]]:
-        """Return the entries from `index` on, oldest first, of one kind or of all."""
+    def since(self, index: int, kind: str | None, match: str = "") -> list[dict[str, Any]]:
+        """Return the entries from `index` on, oldest first, of one kind or of all.
+
+        `match` is a text that their prompt must contain.
+        """
         return [
             {name: getattr(entry, name) for name in _FIELD_NAMES}
             for entry in self._entries
-            if entry.index >= index and kind in (None, entry.kind)
+            if entry.index >= index and kind in (None, entry.kind) and match in entry.prompt
         ]

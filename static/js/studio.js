@@ -16,10 +16,15 @@ function promptLength() {
   return isBlank(text) ? 0 : [...text].length; // code points, as the server counts
 }
 
+/** With the text that the team adds to each prompt; 0 without a prompt. */
+function sentLength() {
+  return promptLength() && promptLength() + Number(byId("prompt-count").dataset.added);
+}
+
 function showPromptLength() {
   const counter = byId("prompt-count");
-  counter.textContent = counter.dataset.label.replace("%n", promptLength());
-  counter.classList.toggle("is-over-limit", promptLength() > Number(counter.dataset.limit));
+  counter.textContent = counter.dataset.label.replace("%n", sentLength());
+  counter.classList.toggle("is-over-limit", sentLength() > Number(counter.dataset.limit));
 }
 
 /** The label with the price of the selected number and options, all of which the server wrote. */
@@ -115,7 +120,7 @@ function clearAllErrors() {
 }
 
 function isPromptValid() {
-  return promptLength() > 0 && promptLength() <= Number(byId("prompt-count").dataset.limit);
+  return sentLength() > 0 && sentLength() <= Number(byId("prompt-count").dataset.limit);
 }
 
 function clearErrorsOf(name) {

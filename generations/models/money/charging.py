@@ -6,6 +6,7 @@ from django.apps import apps
 from django.conf import settings
 from django.db.models import F
 
+from generations.models import team_settings
 from generations.models.status import Status
 from generations.models.team import Team
 from generations.models.transition import Transition, TransitionReason
@@ -58,7 +59,7 @@ def _charged_images(pk: int, n: int, from_status: Status, to_status: Status) -> 
         case (_, Status.CANCELED) | (Status.SUBMITTING | Status.UNCONFIRMED, Status.FAILED):
             return 0  # T14, T3, T7: nothing was accepted
         case (Status.RUNNING, Status.FAILED):  # T11
-            return n if settings.FAILED_IS_CHARGED == "yes" else 0
+            return n if team_settings.current().failed_is_charged == "yes" else 0
         case (Status.FETCHING, _):  # T12: images were generated, whether or not they were stored
             is_listed = Team.objects.current().charged_images == Team.ChargedImages.LISTED
             return min(_listed_images(pk), n) if is_listed else n

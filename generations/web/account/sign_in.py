@@ -14,7 +14,7 @@ from django.shortcuts import render, resolve_url
 from django.utils.decorators import method_decorator
 from django.utils.http import url_has_allowed_host_and_scheme
 
-from generations.models import AuditAction, AuditEntry, Member
+from generations.models import AuditAction, AuditEntry, Member, team_settings
 from generations.permissions import Action
 from generations.web.middleware.access import MemberRequest, requires
 
@@ -50,7 +50,11 @@ class SignIn(LoginView):  # type: ignore[misc]
     def get_context_data(self, **context: Any) -> dict[str, Any]:
         full: dict[str, Any] = super().get_context_data(**context)
         provider = settings.OIDC_NAME if settings.OIDC_URL else ""
-        return full | {"provider": provider, "can_mail": bool(settings.MAIL)}
+        return full | {
+            "provider": provider,
+            "can_mail": bool(settings.MAIL),
+            "sign_in_text": team_settings.current().sign_in_text,
+        }
 
     def form_invalid(self, form: SignInForm) -> HttpResponse:
         """Show the form again; 429 when no further try is allowed yet."""

@@ -303,7 +303,7 @@ _PAGES: dict[str, Callable[[str], str]] = {
     "picture": lambda pk: reverse("picture", args=(pk,)),
     "invitation": lambda _pk: reverse("people"),
     "upstreamgate": lambda _pk: reverse("queue"),
-    "team": lambda pk: reverse("admin:generations_team_change", args=(pk,)),
+    "team": lambda pk: reverse("team-settings"),
     # A limit or a price may be gone or superseded: the list has what holds now.
     "limit": lambda _pk: reverse("limits"),
     "price": _changelist("price"),

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
+from django.conf import settings
 from django.http import HttpRequest
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
@@ -21,6 +22,7 @@ class Entry:
     action: Action
     also: tuple[str, ...] = ()
     count: int = 0
+    is_of_demo: bool = False
     is_current: bool = False
 
 
@@ -94,6 +96,9 @@ GROUPS: tuple[tuple[str | Promise, tuple[Entry, ...]], ...] = (
         _("System"),
         (
             Entry(_("Audit log"), "audit-log", Action.OPEN_ADMIN),
+            Entry(_("Settings"), "team-settings", Action.CHANGE_SETTINGS, ("test-prompt",)),
+            Entry(_("Retention"), "retention", Action.CHANGE_SETTINGS),
+            Entry(_("Fault drills"), "drills", Action.MANAGE_QUEUE, is_of_demo=True),
             Entry(_("Diagnostics"), "diagnostics", Action.OPEN_ADMIN, DIAGNOSTIC_PAGES),
         ),
     ),
@@ -114,7 +119,7 @@ def groups_for(request: HttpRequest) -> Iterator[tuple[Any, list[Entry]]]:
                 is_current=current in (entry.url_name.removeprefix("admin:"), *entry.also),
             )
             for entry in entries
-            if may(member, entry.action)
+            if may(member, entry.action) and (settings.DEMO or not entry.is_of_demo)
         ]
         if shown:
             yield heading, shown

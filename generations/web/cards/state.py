@@ -18,6 +18,7 @@ from generations.models import (
     Submission,
     Transition,
     TransitionReason,
+    team_settings,
 )
 from generations.permissions import Action, may
 from generations.web.formats import format_datetime, format_duration
@@ -229,7 +230,7 @@ class CardState:
     @property
     def _charge_of_failure(self) -> Charge:
         known = {"yes": Charge.FAILURE_CHARGED, "no": Charge.FAILURE_FREE}
-        return known.get(settings.FAILED_IS_CHARGED, Charge.UNKNOWN)
+        return known.get(team_settings.current().failed_is_charged, Charge.UNKNOWN)
 
     # --- the actions -----------------------------------------------------------------------------
 

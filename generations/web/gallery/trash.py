@@ -10,8 +10,8 @@ from django.utils import timezone
 from django.utils.translation import gettext, ngettext
 from django.views.decorators.http import require_POST, require_safe
 
-from generations.models import Member, Picture
-from generations.models.picture import TRASH_DAYS, PictureQuerySet
+from generations.models import Member, Picture, team_settings
+from generations.models.picture import PictureQuerySet
 from generations.permissions import Action
 from generations.web.keyset import before, key_of, keyset_page
 from generations.web.middleware.access import MemberRequest, requires
@@ -32,7 +32,7 @@ class TrashedPicture:
     def restorable_until(self) -> datetime:
         """The end of the owner's time. Admins can restore a picture at any time."""
         assert self.picture.trashed_at
-        return self.picture.trashed_at + timedelta(days=TRASH_DAYS)
+        return self.picture.trashed_at + timedelta(days=team_settings.current().trash_days)
 
     @property
     def is_expired(self) -> bool:
@@ -49,7 +49,7 @@ def trash(request: MemberRequest) -> HttpResponse:
         "trashed": _trashed_pictures(page, request.user),
         "older": older,
         "is_first": "before" not in request.GET,
-        "days": TRASH_DAYS,
+        "days": team_settings.current().trash_days,
     }
     return render(request, "trash/trash.html", context)
 

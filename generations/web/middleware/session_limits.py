@@ -7,7 +7,6 @@ from datetime import timedelta
 from typing import Any
 
 from allauth.usersessions.models import UserSession
-from django.conf import settings
 from django.contrib.auth import logout
 from django.db import DatabaseError
 from django.db.models import QuerySet
@@ -16,12 +15,14 @@ from django.http.response import HttpResponseBase
 from django.utils import timezone
 from django.utils.translation import gettext
 
-from generations.models import AuditAction, AuditEntry, Member
+from generations.models import AuditAction, AuditEntry, Member, team_settings
 
 logger = logging.getLogger(__name__)
 
 CHECK_SECONDS = 300  # a process looks at the row of a session no more often
 MAX_REMEMBERED = 10_000
+DAY = 24 * 3600  # seconds
+COOKIE_DAYS_WITHOUT_LIMIT = 400  # browsers keep no cookie for longer
 
 # (session key, whether the request was automatic) -> time.monotonic() of the last look
 _checked: dict[tuple[str, bool], float] = {}
@@ -63,6 +64,7 @@ class SessionLimits:
             )
         else:
             _remember(look)
+            _set_cookie_age(request)
 
 
 def _is_over(request: HttpRequest, member: Member, key: str, is_automatic: bool) -> bool:
@@ -95,12 +97,20 @@ def _is_automatic(request: HttpRequest) -> bool:
 
 
 def _within_limits(rows: QuerySet[Any]) -> QuerySet[Any]:
-    days, hours = settings.SESSION_DAYS, settings.SESSION_IDLE_HOURS
+    limits = team_settings.current()
+    days, hours = limits.session_days, limits.session_idle_hours
     if days:
         rows = rows.filter(created_at__gt=timezone.now() - timedelta(days=days))
     if hours:
         rows = rows.filter(last_seen_at__gt=timezone.now() - timedelta(hours=hours))
     return rows
+
+
+def _set_cookie_age(request: HttpRequest) -> None:
+    """Let the cookie live as long as a session may. Writes only after a change of the setting."""
+    days = team_settings.current().session_days or COOKIE_DAYS_WITHOUT_LIMIT
+    if request.session.get_expiry_age() != days * DAY:
+        request.session.set_expiry(days * DAY)
 
 
 def _remember(look: tuple[str, bool]) -> None:

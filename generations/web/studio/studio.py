@@ -21,14 +21,23 @@ from django_htmx.http import reswap, retarget
 
 from generations.engines.offer import Field
 from generations.engines.registry import offer_for
-from generations.models import Collection, Generation, LimitReached, Picture, ReferenceImage
+from generations.models import (
+    Collection,
+    Generation,
+    LimitReached,
+    Picture,
+    ReferenceImage,
+    team_settings,
+)
 from generations.permissions import Action, may
 from generations.requests import (
     PriceChanged,
     Unpriced,
+    added_characters,
     character_limit,
     create,
     offered_fields,
+    sent_prompt,
     with_defaults,
 )
 from generations.web.cards.card import Card
@@ -141,6 +150,7 @@ def _page(
         "older": older,
         "examples": EXAMPLES,
         "is_demo": settings.DEMO,
+        "studio_text": team_settings.current().studio_text,
         "notices": notices_of(request.user),
     }
     return render(request, "studio/studio.html", context, status=status)
@@ -179,6 +189,8 @@ def _composer(form: GenerationForm) -> dict[str, Any]:
         "nonce": _nonce(form),
         "options_open": _has_options(form),
         "prompt_limit": character_limit(offer.prompt_limit),
+        "added_characters": added_characters(),
+        "prompt_as_sent": sent_prompt("…"),
         "reference_rules": offer.reference,
         "reference_changes": form.reference_changes,
         "accepted_files": normalization.ACCEPT,
