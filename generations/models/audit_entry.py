@@ -62,7 +62,6 @@ class AuditAction(models.TextChoices):
     EXPORTED = "exported", _("Exported data")
     SETTING_CHANGED = "setting-changed", _("Changed a setting")
     RETENTION_RUN = "retention-run", _("Ran the retention rules")
-    TOKEN_CHANGED = "token-changed", _("Changed an API token")
     DEMO_CHANGED = "demo-changed", _("Changed the demo")
 
 

@@ -57,7 +57,7 @@ GROUPS: dict[str, tuple[str | Promise, frozenset[AuditAction]]] = {
     "settings": (
         _("Keys and settings"),
         frozenset(
-            {A.KEY_CHANGED, A.SETTING_CHANGED, A.RETENTION_RUN, A.TOKEN_CHANGED, A.DEMO_CHANGED}
+            {A.KEY_CHANGED, A.SETTING_CHANGED, A.RETENTION_RUN, A.DEMO_CHANGED}
         ),
     ),
     "files": (_("Files"), frozenset({A.DELETED_PERMANENTLY, A.DOWNLOADED, A.EXPORTED})),

@@ -61,7 +61,6 @@ SENTENCES: dict[str, str | Promise] = {
     A.EXPORTED: gettext_lazy("%(who)s exported %(what)s"),
     A.SETTING_CHANGED: gettext_lazy("%(who)s changed settings: %(what)s"),
     A.RETENTION_RUN: gettext_lazy("%(who)s ran the retention rules"),
-    A.TOKEN_CHANGED: gettext_lazy("%(who)s changed an API token: %(what)s"),
     A.DEMO_CHANGED: gettext_lazy("%(who)s changed the demo data"),
 }
 # What people do to their own account.
