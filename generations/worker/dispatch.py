@@ -296,6 +296,7 @@ def _prepare(generation: Generation) -> ImageRequest:
         image=image,
         image_fidelity=generation.image_fidelity,
         external_id=generation.external_id if settings.UPSTREAM_LOOKUP else "",
-        profile=team_settings.current().upstream_profile,
+        # Fields that it was priced with are sent, whatever the setting says since.
+        profile="extended" if generation.params else team_settings.current().upstream_profile,
         params=generation.params,
     )
