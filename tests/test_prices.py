@@ -222,7 +222,7 @@ def test_refusal_says_what_is_left_and_offers_what_fits(
     assert "$0.30 of $0.30 is left; the request costs $0.48." in page
     assert "Nothing was sent or charged." in page
     assert 'name="n_instead" value="2">Generate 2 images · $0.24' in page
-    assert 'href="/usage/#ask"' in page
+    assert 'href="/usage/?mine=1#ask"' in page
     assert "A harbour</textarea>" in page
     owner_client.post("/", form_data(n="4", n_instead="2", prompt="A harbour"), headers=HTMX)
     assert owner.generations.get().n == 2

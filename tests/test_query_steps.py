@@ -425,7 +425,7 @@ def pages_of_admins(base: Base) -> list[str]:
             f"?kind__exact=correct&person={base.viewer.pk}",
             f"?kind__exact=charge&period={period}", f"?{today}&kind__exact=correct", "?q=7",
         ],
-        "upstreamgate": [], "price": [], "team": [],
+        "upstreamgate": [], "price": [],
     }  # fmt: skip
     rows = {"generation": middle, "picture": picture, "ledgerentry": entry}
     return [
