@@ -13,7 +13,7 @@ def grant_what_was_asked_for(apps, schema_editor):
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('generations', '0029_audit_triggers'),
+        ('generations', '0023_audit_triggers'),
     ]
 
     operations = [

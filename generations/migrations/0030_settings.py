@@ -9,7 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('generations', '0028_keys'),
+        ('generations', '0029_keys'),
     ]
 
     operations = [

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('generations', '0025_overview'),
+        ('generations', '0027_overview'),
     ]
 
     operations = [

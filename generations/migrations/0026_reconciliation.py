@@ -10,7 +10,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('generations', '0026_usage'),
+        ('generations', '0025_usage'),
     ]
 
     operations = [

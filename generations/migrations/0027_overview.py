@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('generations', '0027_reconciliation'),
+        ('generations', '0026_reconciliation'),
     ]
 
     operations = [

@@ -9,7 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('generations', '0023_look'),
+        ('generations', '0028_admin_lists'),
     ]
 
     operations = [
