@@ -10,6 +10,7 @@ from django.template.loader import render_to_string
 from django.utils import timezone, translation
 
 from generations.models import (
+    ApiKey,
     Collection,
     Favourite,
     Generation,
@@ -78,6 +79,8 @@ def other_key(row: Generation, field: "models.Field[Any, Any]") -> int:
         return row.owner_id
     if field.related_model is Collection:
         return Collection.objects.create(name="Summer", created_by=row.owner).pk
+    if field.related_model is ApiKey:
+        return ApiKey.objects.create(slot=ApiKey.Slot.FIRST, fingerprint="x").pk
     assert field.related_model is ReferenceImage
     size = {"width": 300, "height": 300, "size_bytes": 1}
     return ReferenceImage.objects.create(owner=row.owner, file="a.png", name="a", **size).pk

@@ -63,7 +63,7 @@ def open_people(context: BrowserContext) -> Page:
     expect(page.get_by_role("heading", name="Overview")).to_be_visible()
     if page.viewport_size and page.viewport_size["width"] < 1040:
         page.locator(".side-menu > summary").click()
-    page.get_by_role("link", name="People").click()
+    page.get_by_role("link", name="People", exact=True).click()
     expect(page.get_by_role("heading", name="People", exact=True)).to_be_visible()
     return page
 
