@@ -92,7 +92,10 @@ def test_start_is_prepared_in_a_process_of_its_own(monkeypatch: pytest.MonkeyPat
     ours = os.getpid()
 
     def prepare() -> dict[str, object]:
-        return {"error": "", "is_first_start": os.getpid() != ours, "first_step": "a hint"}
+        is_child = os.getpid() != ours
+        return {
+            "error": "", "is_first_start": is_child, "first_step": "a hint", "key_problem": "",
+        }  # fmt: skip
 
     monkeypatch.setattr(run, "_prepare", prepare)
     command = run.Command()
