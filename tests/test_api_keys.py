@@ -29,6 +29,7 @@ from generations.models import (
     Generation,
     KeyInOtherSlot,
     Member,
+    Quote,
     SentRequest,
     Status,
     TransitionReason,
@@ -41,7 +42,7 @@ from generations.worker import dispatch, submit, submit_outcomes
 from generations.worker.upstream import Clients, TaskQueries
 from klingweb import data_folder, log_filters
 from tests import commands
-from tests.builders import make_generation, make_member
+from tests.builders import make_generation, make_member, store_picture
 from tests.simulator import Simulator
 from tests.worker_driver import make_probe_due, run_loops, run_worker
 
@@ -480,7 +481,7 @@ def test_row_that_was_claimed_but_not_sent_is_queued_again(gateway: Simulator) -
     put(OLD)
     row = make_generation()
     [item] = dispatch.claim_next(1)
-    submit_outcomes.take_back(item)
+    submit_outcomes.take_back(item, TransitionReason.KEY_REPLACED)
     row.refresh_from_db()
     assert (row.status, row.submissions.get().outcome) == (Status.QUEUED, "postponed")
     assert row.transitions.latest("pk").reason == TransitionReason.KEY_REPLACED
@@ -713,3 +714,62 @@ def test_rotation_that_cannot_write_says_so(
     monkeypatch.setattr(data_folder, "write_encryption_keys", full)
     assert "The rotation did not end." in commands.refusal("keys", "rotate")
     assert stored_keys() == [OLD, SPARE]
+
+
+# --- attempts with the keys of two accounts ------------------------------------------------------
+
+
+@pytest.fixture
+def sent_twice(gateway: Simulator, boss: Member, live: Settings) -> Generation:
+    """Accepted with one key, without an answer; then sent again with another key, in doubt too."""
+    put(OLD)
+    gateway.scenario("cut-after-accept")
+    quote = Quote("kling", "kling-v1", "", 500, 1)
+    row, _is_new = Generation.objects.request(
+        owner=boss, key="k", quote=quote, prompt="one", aspect_ratio="1:1"
+    )
+    run_loops("submit")
+    put(NEW)
+    gateway.scenario("normal")
+    Member.objects.update(submit_not_before=None, unanswered_in_a_row=0)
+    row.refresh_from_db()
+    assert row.status == Status.UNCONFIRMED
+    row.send_again(boss, row.version, quote)
+    return row
+
+
+def test_key_of_an_earlier_attempt_in_doubt_is_kept(sent_twice: Generation) -> None:
+    [_item] = dispatch.claim_next(1)
+    assert ApiKey.objects.erase_unused() == 0
+    assert all(ApiKey.objects.values_list("encrypted", flat=True))
+
+
+def test_lookup_in_one_account_proves_nothing_about_another(
+    sent_twice: Generation, gateway: Simulator, live: Settings
+) -> None:
+    live.UPSTREAM_LOOKUP, live.LOOKUP_SECONDS = "reference", (0.01, 0.01)
+    known = make_generation(prompt="two")
+    Member.objects.update(submit_not_before=None, unanswered_in_a_row=0)
+    [item, other] = sorted(dispatch.claim_next(2), key=lambda each: each.generation.pk)
+    assert other.generation.pk == known.pk
+    item.generation.mark_unconfirmed(item.submission, TransitionReason.WORKER_DIED)
+    for _round in range(6):
+        rows = Generation.objects.filter(pk=sent_twice.pk, status=Status.UNCONFIRMED)
+        rows.update(next_poll_at=timezone.now())
+        run_loops("lookup")
+    assert status_of(sent_twice) == Status.UNCONFIRMED
+
+
+@pytest.mark.usefixtures("media_root")
+def test_task_of_an_earlier_account_is_charged_too(sent_twice: Generation, live: Settings) -> None:
+    live.UPSTREAM_LOOKUP = "reference"
+    [item] = dispatch.claim_next(1)
+    item.generation.claim_task_id("task-b")
+    item.generation.mark_running(item.submission, "task-b", 1.0)
+    sent_twice.refresh_from_db()
+    sent_twice.mark_fetching(["https://files.example/1.png"])
+    store_picture(sent_twice.pictures.get())
+    sent_twice.refresh_from_db()
+    sent_twice.finish_if_complete()
+    sent_twice.refresh_from_db()
+    assert (sent_twice.status, sent_twice.charged_e4) == (Status.SUCCEEDED, 1000)

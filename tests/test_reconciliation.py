@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -10,7 +11,7 @@ from django.db import connection
 from generations.models import AuditAction, AuditEntry, Generation, Member, Quote, Status
 from generations.models.money import Comparison, GatewayLine, GatewayLog, LedgerEntry, ledger
 from generations.operations import ledger_check
-from generations.reconciliation import deciding, months
+from generations.reconciliation import comparing, deciding, months
 from generations.reconciliation.columns import ColumnMapping
 from generations.reconciliation.comparing import compare
 from generations.reconciliation.deciding import Seen
@@ -354,3 +355,21 @@ class _Counter:
     def __call__(self, execute: object, *arguments: object) -> object:
         self.statements += 1
         return execute(*arguments)  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("decision", [Comparison.Decision.KEPT, Comparison.Decision.CORRECTED])
+def test_decision_made_while_a_log_is_matched_stays(
+    owner: Member, admin: Member, monkeypatch: pytest.MonkeyPatch, decision: Comparison.Decision
+) -> None:
+    row = charged(owner, 1, "t1")
+    load(admin, [(0, "t0", "0.10"), (1, "t1", "0.36"), (50, "t9", "0.1")])
+    save = comparing._save
+
+    def decide_first(*arguments: Any) -> None:
+        if not Comparison.objects.get(key=f"g{row.pk}").decision:
+            decide(f"g{row.pk}", decision, admin)
+        save(*arguments)
+
+    monkeypatch.setattr(comparing, "_save", decide_first)
+    load(admin, [(2, "t1", "0.02")])
+    assert Comparison.objects.get(key=f"g{row.pk}").decision == decision

@@ -44,8 +44,11 @@ def old(days: int = 400, **columns: Any) -> Generation:
 
 
 def set_rule(by: Member, **values: Any) -> RetentionRule:
+    """Change the rule, as if two days ago: a new one does not run on its first day."""
     rule = RetentionRule.objects.current()
-    return RetentionRule.change(by, rule.version, rule.as_values() | values)
+    rule = RetentionRule.change(by, rule.version, rule.as_values() | values)
+    RetentionRule.objects.update(changed_at=timezone.now() - timedelta(days=2))
+    return rule
 
 
 def start(by: Member) -> RetentionRun:
@@ -299,7 +302,7 @@ def test_dry_run_is_bounded(
 def test_rule_is_saved_without_moving_anything(admin_client: Client) -> None:
     old()
     response = admin_client.post(URL, rule_data(days="30", is_daily="on"), follow=True)
-    assert "Saved. Nothing has moved yet." in response.content.decode()
+    assert "Saved. Nothing moves or is deleted before tomorrow." in response.content.decode()
     rule = RetentionRule.objects.get()
     assert (rule.days, rule.is_daily, rule.keeps_favourites) == (30, True, True)
     assert not trashed()
@@ -338,3 +341,11 @@ def test_page_of_a_run_in_progress_offers_no_second_run(
     page = admin_client.get(URL).content.decode()
     assert "In progress" in page
     assert "Run: move these images" not in page
+
+
+def test_new_rule_does_not_run_on_its_first_day(admin: Member) -> None:
+    set_rule(admin, is_daily=True, delete_after_days=30)
+    assert RetentionRun.objects.is_daily_due()
+    rule = RetentionRule.objects.current()
+    RetentionRule.change(admin, rule.version, rule.as_values() | {"days": 100})
+    assert not RetentionRun.objects.is_daily_due()

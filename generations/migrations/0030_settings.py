@@ -24,6 +24,7 @@ class Migration(migrations.Migration):
                 ('is_daily', models.BooleanField(default=False)),
                 ('delete_after_days', models.PositiveIntegerField(default=0, help_text='Days in the trash. 0: never.')),
                 ('version', models.PositiveIntegerField(default=1)),
+                ('changed_at', models.DateTimeField(default=django.utils.timezone.now)),
             ],
             options={
                 'verbose_name': 'retention rule',

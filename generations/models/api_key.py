@@ -95,8 +95,15 @@ class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
         wanted = apps.get_model("generations", "Picture")._default_manager.filter(
             state="wanted", generation__api_key=OuterRef("pk")
         )
+        # An earlier attempt in doubt: an admin may still enter the ID of its task.
+        in_doubt = apps.get_model("generations", "Submission")._default_manager.filter(
+            api_key=OuterRef("pk"),
+            outcome__in=("sent", "unanswered"),
+            generation__finished_at=None,
+        )
         removed = self.filter(removed_at__isnull=False).exclude(encrypted="")
-        return removed.filter(~is_needed, ~Exists(wanted)).update(encrypted="")
+        unused = removed.filter(~is_needed, ~Exists(wanted), ~Exists(in_doubt))
+        return unused.update(encrypted="")
 
 
 class ApiKey(models.Model):

@@ -97,9 +97,11 @@ class PictureQuerySet(models.QuerySet["Picture"]):
 
         A file that another picture uses too is not deleted. `by` None: the system.
         """
-        pictures = list(self.filter(state=Picture.State.STORED, trashed_at__isnull=False))
-        names = {name for picture in pictures for name in picture.file_names}
         with transaction.atomic():
+            # Locked, so that a picture restored meanwhile stays.
+            trashed = self.filter(state=Picture.State.STORED, trashed_at__isnull=False)
+            pictures = list(trashed.select_for_update(of=("self",)))
+            names = {name for picture in pictures for name in picture.file_names}
             self.model.objects.filter(pk__in=[picture.pk for picture in pictures]).update(
                 state=Picture.State.DELETED, file="", preview="", thumbnail=""
             )

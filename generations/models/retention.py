@@ -51,6 +51,7 @@ class RetentionRule(models.Model):
         default=0, help_text=_("Days in the trash. 0: never.")
     )
     version = models.PositiveIntegerField(default=1)
+    changed_at = models.DateTimeField(default=timezone.now)
 
     RULE_FIELDS = ("days", "keeps_favourites", "keeps_collections", "keeps_private")
     FIELDS = (*RULE_FIELDS, "is_daily", "delete_after_days")
@@ -84,6 +85,7 @@ class RetentionRule(models.Model):
                 for name in changed:
                     setattr(rule, name, values[name])
                 rule.version += 1
+                rule.changed_at = timezone.now()
                 rule.save()
                 AuditEntry.objects.record(
                     AuditAction.SETTING_CHANGED,
@@ -116,10 +118,12 @@ class RetentionRunManager(models.Manager["RetentionRun"]):
             return self.create(by=by, **_frozen(rule), delete_after_days=0)
 
     def is_daily_due(self) -> bool:
-        rule = RetentionRule.objects.current()
+        rule, since = RetentionRule.objects.current(), timezone.now() - DAILY
         if not (rule.is_daily or rule.delete_after_days):
             return False
-        return not self.filter(by=None, started_at__gt=timezone.now() - DAILY).exists()
+        if rule.pk is None or rule.changed_at > since:
+            return False  # time to look at what the new rule does
+        return not self.filter(by=None, started_at__gt=since).exists()
 
     def start_daily(self) -> "RetentionRun | None":
         """Start the run of this day, unless one has started or is in progress."""
@@ -192,7 +196,7 @@ class RetentionRun(models.Model):
             trashed = trashed.filter(Q(trashed_at__gt=self.passed_at) | is_same_moment)
         keys = list(trashed.order_by("trashed_at", "pk").values_list("trashed_at", "pk")[:limit])
         if keys:
-            deleted = Picture.objects.filter(pk__in=[pk for _at, pk in keys]).delete_permanently()
+            deleted = trashed.filter(pk__in=[pk for _at, pk in keys]).delete_permanently()
             self._count(deleted_images=deleted, passed_at=keys[-1][0], passed_pk=keys[-1][1])
         return len(keys)
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, Self, TypeVar
 
 from django.conf import settings
-from django.db import models
+from django.db import models, transaction
 from django.db.models import F, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -252,9 +252,11 @@ class UpstreamGate(UpstreamGateBase):
             "paused_by": by,
             "pause_reason": reason[:300],
         }
-        if not self._update(Q(paused_at=None), **pause):
-            return False
-        self.of_engine(self.engine).filter(paused_at=None).update(**pause)
+        with transaction.atomic():
+            self.lock_all(self.engine)
+            if not self._update(Q(paused_at=None), **pause):
+                return False
+            self.of_engine(self.engine).filter(paused_at=None).update(**pause)
         return True
 
     def resume(self, by: Member | None = None) -> None:
@@ -280,9 +282,11 @@ class UpstreamGate(UpstreamGateBase):
 
         What was learned after a refusal stays: the upstream has not changed.
         """
-        self.of_engine(self.engine).update(
-            own_concurrency_limit=limit, own_submit_gap_seconds=gap_seconds
-        )
+        with transaction.atomic():
+            self.lock_all(self.engine)
+            self.of_engine(self.engine).update(
+                own_concurrency_limit=limit, own_submit_gap_seconds=gap_seconds
+            )
         self.refresh_from_db()
 
     def forget_answers(self) -> None:

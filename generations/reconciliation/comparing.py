@@ -163,18 +163,29 @@ def _is_given_back(row: Comparison) -> bool:
 
 def _save(changed: Sequence[Comparison], gone: Sequence[int]) -> None:
     """Write the changed rows. Decisions that do not hold any more are taken back."""
-    for row in changed:
-        if not _still_holds(row):
-            blank = Comparison()
-            for name in DECIDED:
-                setattr(row, name, getattr(blank, name))
-        row.set_block()
     fields = ["block", *MEASURED, *(name.removesuffix("_id") for name in DECIDED)]
     for start in range(0, len(changed), CHUNK):
+        rows = changed[start : start + CHUNK]
         with transaction.atomic():
-            Comparison.objects.bulk_update(changed[start : start + CHUNK], fields)
+            locked = Comparison.objects.select_for_update().in_bulk([row.pk for row in rows])
+            # A row decided since it was read stays as it was decided, until the next match.
+            rows = [row for row in rows if _is_as_decided(row, locked.get(row.pk))]
+            for row in rows:
+                if not _still_holds(row):
+                    blank = Comparison()
+                    for name in DECIDED:
+                        setattr(row, name, getattr(blank, name))
+                row.set_block()
+            Comparison.objects.bulk_update(rows, fields)
     for some in reading.batches(gone):
         Comparison.objects.filter(pk__in=some).delete()
+
+
+def _is_as_decided(row: Comparison, stored: Comparison | None) -> bool:
+    """Whether the stored row has the decision that was read."""
+    return stored is not None and all(
+        getattr(row, name) == getattr(stored, name) for name in DECIDED
+    )
 
 
 def _still_holds(row: Comparison) -> bool:

@@ -52,6 +52,12 @@ def has_candidates(within_seconds: float = 0) -> bool:
     )
 
 
+def was_sent_within(seconds: float) -> bool:
+    """Whether the last request was sent less than this time ago, by any process."""
+    last = Submission.objects.order_by("-pk").values_list("sent_at", flat=True).first()
+    return last is not None and timezone.now() - last < timedelta(seconds=seconds)
+
+
 def claim_next(
     limit: int, *, except_owners: Collection[int] = (), gates: Iterable[UpstreamGate] | None = None
 ) -> list[PreparedSubmission]:

@@ -117,6 +117,8 @@ class LookupBatch:
             look_up = self._look_up_in_list if uses_list else self._look_up_by_id
             results = look_up(client, api_key, sent)
         for (generation, submission), result in zip(sent, results, strict=True):
+            if isinstance(result, NotFound) and _may_be_elsewhere(generation, api_key):
+                result = NO_PROOF
             try:
                 _record(generation, submission, result)
             except Exception:
@@ -162,6 +164,13 @@ class LookupBatch:
             _done, pending = wait(pending, RESULT_WAIT_SECONDS, FIRST_COMPLETED)
             self.loop.renew()
         return [future.result() for future in futures]
+
+
+def _may_be_elsewhere(generation: Generation, api_key: int | None) -> bool:
+    """Whether an earlier attempt with another key, perhaps of another account, is in doubt."""
+    in_doubt = (Submission.Outcome.SENT, Submission.Outcome.UNANSWERED)
+    others = generation.submissions.filter(outcome__in=in_doubt).exclude(api_key=api_key)
+    return others.exists()
 
 
 def _result_or_error(query: Callable[[], T]) -> T | Exception:

@@ -296,8 +296,9 @@ def _report(results: list[PollResult]) -> None:
     for each in results:
         of_key = outcomes.setdefault(each.generation.api_key_id, [])
         of_key.append(None if isinstance(each.outcome, Task) else each.outcome)
-    for api_key in sorted(outcomes, key=lambda key: key or 0):  # locks, always in the same order
-        UpstreamGate.for_key(api_key).report(*outcomes[api_key], source=ReportSource.POLL)
+    gates = [UpstreamGate.for_key(api_key) for api_key in outcomes]
+    for gate in sorted(gates, key=lambda gate: gate.pk):  # locks, in the order of `lock_all`
+        gate.report(*outcomes[gate.api_key_id], source=ReportSource.POLL)
 
 
 def _record_finished(results: list[PollResult]) -> set[int]:

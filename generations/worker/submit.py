@@ -46,6 +46,7 @@ logger = logging.getLogger(__name__)
 LOOP_SECONDS = 180.0
 TIMEOUT_SECONDS = int(LOOP_SECONDS + settings.SUBMIT_DEADLINE_SECONDS + 30)
 RESPONSE_WAIT_SECONDS = 0.1
+BATCH_GAP_SECONDS = 0.2  # with a longer gap between submits, rows are claimed one at a time
 OPENS_SOON_SECONDS = 10.0
 SLOW_SECONDS = 3.0  # most POSTs are answered sooner
 MAX_SLOW_POSTS = 4  # of one member
@@ -172,19 +173,32 @@ class Posts:
         if gate.pk != self.gate:  # another key: begin anew
             self.gate = gate.pk
             self.max_fresh = max(settings.SUBMIT_THREADS // 2, 1) if gate.is_answering else 1
+        free, gap = self._free(gate), gate.submit_gap_seconds
+        if gap > BATCH_GAP_SECONDS:
+            # One row at a time: those of a batch would wait as claimed rows, past their deadline,
+            # and unaware of a pause.
+            free = 0 if dispatch.was_sent_within(gap) else min(free, 1)
         readable = [gate for gate in UpstreamGate.in_turn() if self._can_read(gate)]
-        claimed = dispatch.claim_next(
-            self._free(gate), except_owners=self._waiting_owners(), gates=readable
-        )
-        for number, item in enumerate(claimed):
-            api_key = item.submission.api_key_id
-            if number and not ApiKey.objects.is_usable(api_key):
-                submit_outcomes.take_back(item)  # replaced while the rows before were sent
-                continue
-            post = Post(item, time.monotonic())
-            client = self.clients.for_submit(api_key)
-            self.pending[self.pool.submit(client.submit, item.request)] = post
-            time.sleep(gate.submit_gap_seconds)
+        claimed = dispatch.claim_next(free, except_owners=self._waiting_owners(), gates=readable)
+        handled = 0
+        try:
+            for item in claimed:
+                is_usable = not handled or ApiKey.objects.is_usable(item.submission.api_key_id)
+                handled += 1  # before the POST: from here on it may have been sent
+                if is_usable:
+                    self._post(item)
+                    time.sleep(min(gap, BATCH_GAP_SECONDS))
+                else:
+                    submit_outcomes.take_back(item, TransitionReason.KEY_REPLACED)
+        except Exception:
+            for item in claimed[handled:]:  # certainly not sent
+                submit_outcomes.take_back(item, TransitionReason.NOT_REACHED)
+            raise
+
+    def _post(self, item: PreparedSubmission) -> None:
+        post = Post(item, time.monotonic())
+        client = self.clients.for_submit(item.submission.api_key_id)
+        self.pending[self.pool.submit(client.submit, item.request)] = post
 
     def _can_read(self, gate: UpstreamGate) -> bool:
         """Whether the key is readable, before a row is claimed for it."""

@@ -129,11 +129,11 @@ def _record_error(item: PreparedSubmission, error: EngineError) -> None:
                 _count_unanswered(generation.owner_id)
 
 
-def take_back(item: PreparedSubmission) -> None:
-    """T4 of a row that was certainly not sent, because its key was replaced meanwhile."""
+def take_back(item: PreparedSubmission, reason: TransitionReason) -> None:
+    """T4 of a claimed row that was certainly not sent."""
     with transaction.atomic():
-        _record_submission(item, Submission.Outcome.POSTPONED, "Not sent: the key was replaced.")
-        item.generation.mark_postponed(item.submission, TransitionReason.KEY_REPLACED)
+        _record_submission(item, Submission.Outcome.POSTPONED, str(reason.label))
+        item.generation.mark_postponed(item.submission, reason)
 
 
 def _gate(item: PreparedSubmission) -> UpstreamGate:

@@ -29,9 +29,12 @@ def end_reservations(
         images = _charged_images(pk, n, from_status, to_status)
         if charged_e4 is None:
             # An earlier attempt that was never confirmed may have been charged as well. Where the
-            # upstream knows our id, all attempts are one task.
-            is_one_task = bool(settings.UPSTREAM_LOOKUP) and (
-                images > 0 or reason == TransitionReason.NOT_FOUND
+            # upstream knows our id, all attempts are one task: those with one key, since another
+            # key may belong to another account.
+            is_one_task = (
+                bool(settings.UPSTREAM_LOOKUP)
+                and (images > 0 or reason == TransitionReason.NOT_FOUND)
+                and (last == 1 or _has_one_key(pk))
             )
             earlier = 0 if is_one_task else n
             parts = [ledger.end(pk, each, earlier, "unconfirmed") for each in range(1, last)]
@@ -64,6 +67,12 @@ def _charged_images(pk: int, n: int, from_status: Status, to_status: Status) -> 
             is_listed = Team.objects.current().charged_images == Team.ChargedImages.LISTED
             return min(_listed_images(pk), n) if is_listed else n
     return n  # T9: dismissed, and perhaps charged
+
+
+def _has_one_key(pk: int) -> bool:
+    """Whether all attempts of this generation were sent with the same API key."""
+    sent = apps.get_model("generations", "Submission")._default_manager.filter(generation=pk)
+    return len(set(sent.values_list("api_key", flat=True))) < 2
 
 
 def _was_dismissed(pk: int) -> bool:

@@ -126,7 +126,7 @@ def retention(request: MemberRequest) -> HttpResponse:
     except RuleChanged:
         messages.error(request, _changed())
     else:
-        messages.success(request, _("Saved. Nothing has moved yet."))
+        messages.success(request, _("Saved. Nothing moves or is deleted before tomorrow."))
     return redirect("retention")
 
 
