@@ -358,7 +358,7 @@ class _Counter:
 
 
 @pytest.mark.parametrize("decision", [Comparison.Decision.KEPT, Comparison.Decision.CORRECTED])
-def test_decision_made_while_a_log_is_matched_stays(
+def test_decision_made_while_a_log_is_matched_leaves_true_figures(
     owner: Member, admin: Member, monkeypatch: pytest.MonkeyPatch, decision: Comparison.Decision
 ) -> None:
     row = charged(owner, 1, "t1")
@@ -372,4 +372,9 @@ def test_decision_made_while_a_log_is_matched_stays(
 
     monkeypatch.setattr(comparing, "_save", decide_first)
     load(admin, [(2, "t1", "0.02")])
-    assert Comparison.objects.get(key=f"g{row.pk}").decision == decision
+    row.refresh_from_db()
+    comparison = Comparison.objects.get(key=f"g{row.pk}")
+    assert (comparison.billed_e4, comparison.recorded_e4) == (3800, row.charged_e4)
+    decide(comparison.key, Comparison.Decision.CORRECTED, admin)  # not refused as outdated
+    row.refresh_from_db()
+    assert row.charged_e4 == 3800

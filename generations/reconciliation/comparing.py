@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from itertools import islice
+from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
@@ -23,6 +24,8 @@ MEASURED = (
 )  # fmt: skip
 DECIDED = ("decision", "decided_by_id", "decided_at", "note", "accepted_e4")
 Group, Decision = Comparison.Group, Comparison.Decision
+Values = tuple[Any, ...]  # of the columns `MEASURED` and `DECIDED`
+Changed = tuple[Comparison, Values]  # a row to write, and its values when it was read
 
 
 def compare(since: datetime, until: datetime) -> None:
@@ -131,11 +134,11 @@ def _write(found: dict[str, Pair], since: datetime, until: datetime) -> set[date
     """
     own = Comparison.objects.filter(upstream=current_upstream())
     moments = [since + WRITTEN_MARGIN, until - WRITTEN_MARGIN]
-    changed, gone = list[Comparison](), list[int]()
+    changed, gone = list[Changed](), list[int]()
     for row in own.filter(at__gte=since, at__lte=until).iterator(chunk_size=CHUNK):
-        before, pair = row.at, found.pop(row.key, None)
+        before, pair, as_read = row.at, found.pop(row.key, None), _values(row)
         if _measure(row, pair) if pair else _is_given_back(row):
-            changed.append(row)
+            changed.append((row, as_read))
             moments += [before, row.at]
         elif not pair and (row.lines or row.decision in ("", Decision.WATCHED)):
             gone.append(row.pk)
@@ -143,8 +146,9 @@ def _write(found: dict[str, Pair], since: datetime, until: datetime) -> set[date
     for some in reading.batches(list(found)):
         for row in own.filter(key__in=some):
             moments.append(row.at)
+            as_read = _values(row)
             _measure(row, found.pop(row.key))
-            changed.append(row)
+            changed.append((row, as_read))
     moments += [pair.at for pair in found.values()]
     _save(changed, gone)
     new = (_comparison(key, pair) for key, pair in found.items())
@@ -161,15 +165,17 @@ def _is_given_back(row: Comparison) -> bool:
     return True
 
 
-def _save(changed: Sequence[Comparison], gone: Sequence[int]) -> None:
+def _save(changed: Sequence[Changed], gone: Sequence[int]) -> None:
     """Write the changed rows. Decisions that do not hold any more are taken back."""
     fields = ["block", *MEASURED, *(name.removesuffix("_id") for name in DECIDED)]
     for start in range(0, len(changed), CHUNK):
-        rows = changed[start : start + CHUNK]
+        chunk = changed[start : start + CHUNK]
         with transaction.atomic():
-            locked = Comparison.objects.select_for_update().in_bulk([row.pk for row in rows])
-            # A row decided since it was read stays as it was decided, until the next match.
-            rows = [row for row in rows if _is_as_decided(row, locked.get(row.pk))]
+            locked = Comparison.objects.select_for_update().in_bulk(
+                [row.pk for row, _read in chunk]
+            )
+            # A row that was decided since it was read stays as it is, until the next match.
+            rows = [row for row, as_read in chunk if as_read == _values(locked.get(row.pk))]
             for row in rows:
                 if not _still_holds(row):
                     blank = Comparison()
@@ -181,11 +187,8 @@ def _save(changed: Sequence[Comparison], gone: Sequence[int]) -> None:
         Comparison.objects.filter(pk__in=some).delete()
 
 
-def _is_as_decided(row: Comparison, stored: Comparison | None) -> bool:
-    """Whether the stored row has the decision that was read."""
-    return stored is not None and all(
-        getattr(row, name) == getattr(stored, name) for name in DECIDED
-    )
+def _values(row: Comparison | None) -> Values:
+    return tuple(getattr(row, name, None) for name in (*MEASURED, *DECIDED))
 
 
 def _still_holds(row: Comparison) -> bool:
