@@ -131,6 +131,27 @@ def test_lookups_of_masked_columns_are_refused(
     assert admin_client.get(f"/admin/generations/{query}").status_code == 400
 
 
+@pytest.mark.parametrize(
+    "query",
+    [
+        "generation/?created_at__year=99999",
+        "generation/?created_at__date__year=99999",
+        "ledgerentry/?at__year=99999",
+        "price/?valid_from__year=99999",
+    ],
+)
+def test_dates_are_compared_as_the_filter_does_only(admin_client: Client, query: str) -> None:
+    assert admin_client.get(f"/admin/generations/{query}").status_code == 400
+
+
+def test_date_filter_filters(admin_client: Client, owner: Member) -> None:
+    row = make_generation(Status.SUCCEEDED, owner=owner)
+    for query, is_found in (("gte=2000-01-01", True), ("lt=2000-01-01", False)):
+        page = admin_client.get(f"/admin/generations/generation/?created_at__{query}")
+        assert page.status_code == 200
+        assert (f"/generation/{row.pk}/change/" in page.content.decode()) == is_found
+
+
 def test_filters_still_filter(admin_client: Client, owner: Member) -> None:
     row = make_secret(owner)
     page = admin_client.get(f"/admin/generations/generation/?person={owner.pk}")

@@ -185,6 +185,18 @@ def test_filters_that_cannot_be_used(admin_client: Client, query: str, status: i
     assert sentences(admin_client, query, status) == []
 
 
+@pytest.mark.parametrize("zone", ["Asia/Tokyo", "America/Los_Angeles"])
+@pytest.mark.parametrize("values", [{"since": "0001-01-01"}, {"until": "9999-12-31"}])
+def test_day_that_is_no_moment_in_every_zone_is_refused(
+    admin_client: Client, admin: Member, values: dict[str, str], zone: str
+) -> None:
+    Member.objects.filter(pk=admin.pk).update(time_zone=zone)
+    page = admin_client.get(URL, values)
+    assert page.status_code == 422
+    assert "Enter a date from 2000 to 2199, such as 2026-11-28." in page.content.decode()
+    assert admin_client.post(f"{URL}csv", values).status_code == 422
+
+
 def test_days_are_those_of_the_reader(admin_client: Client, admin: Member) -> None:
     Member.objects.filter(pk=admin.pk).update(time_zone="Asia/Tokyo")
     record(A.HELD, at=datetime(2026, 11, 19, 16, tzinfo=UTC))  # 20 November, 01:00 in Tokyo

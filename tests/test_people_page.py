@@ -66,6 +66,13 @@ def test_row_has_usage_limit_and_what_is_left(admin_client: Client, owner: Membe
     assert "Member 4 $0.48 $11.52 of $12.00 1 in progress" in row
 
 
+@pytest.mark.parametrize("page", ["0", "-1", "x", "9" * 5000])
+def test_page_that_is_no_number_is_the_first(
+    admin_client: Client, owner: Member, page: str
+) -> None:
+    assert owner.username in shown_in(admin_client, f"?page={page}")
+
+
 def test_limits_in_images_and_of_a_day_are_shown_where_there_is_no_other(
     admin_client: Client, owner: Member, stranger: Member
 ) -> None:

@@ -333,6 +333,12 @@ def test_press_runs_the_rule_that_was_shown(admin_client: Client, admin: Member)
     assert "Done" in page
 
 
+def test_version_of_many_digits_is_of_no_rule(admin_client: Client, admin: Member) -> None:
+    response = admin_client.post(f"{URL}run", {"version": "9" * 5000}, follow=True)
+    assert "Somebody else has changed the rule." in response.content.decode()
+    assert not RetentionRun.objects.exists()
+
+
 def test_page_of_a_run_in_progress_offers_no_second_run(
     admin_client: Client, admin: Member
 ) -> None:

@@ -303,7 +303,9 @@ def test_private_prompt_with_texts_is_masked_in_the_admin(
         f"/admin/generations/generation/{row.pk}/change/",
         "/admin/generations/generation/",
     ):
-        assert "secret pear" not in admin_client.get(url).content.decode()
+        page = admin_client.get(url)
+        assert page.status_code == 200
+        assert "secret pear" not in page.content.decode()
 
 
 # --- house rules: refused words ------------------------------------------------------------------

@@ -14,6 +14,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils import timezone
 
 from generations.models import (
+    ApiKey,
     Collection,
     Generation,
     Invitation,
@@ -102,8 +103,8 @@ VISITS: dict[str, list[Visit]] = {
     "decide": [post("/admin/decide/{generation}/dismiss", ADMINS)],
     "keys": [Visit("/admin/keys/", ADMINS)],
     "put-key": [post("/admin/keys/first/put", frozenset({"owner"}), api_key="no key")],
-    "test-key": [Visit("/admin/keys/unknown/test", frozenset(), "post")],  # 404 for owners
-    "remove-key": [Visit("/admin/keys/unknown/remove", frozenset(), "post")],
+    "test-key": [post("/admin/keys/first/test", frozenset({"owner"}))],
+    "remove-key": [post("/admin/keys/first/remove", frozenset({"owner"}))],
     "similar": [Visit("/similar", SIGNED_IN)],
     "use-similar": [post("/similar/use", MAKERS, picture="{picture}")],
     "history": [Visit("/history/", SIGNED_IN)],
@@ -219,6 +220,7 @@ def ids(media_root: Any) -> dict[str, int]:
     collection.add([picture], people["member"])
     terms = InvitationTerms(Role.MEMBER, timezone.now() + timedelta(days=1))
     [(invitation, _secret)] = Invitation.objects.invite(people["admin"], terms)
+    ApiKey.objects.create(slot=ApiKey.Slot.FIRST, encrypted="not readable here")
     rows = {
         "generation": make_generation(Status.UNCONFIRMED, owner=people["member"]).pk,
         "picture": picture,

@@ -58,9 +58,6 @@ class MemberManager(UserManager["Member"]):
         """Active members who answer for the team: owners and admins."""
         return self.filter(role__in=(Role.OWNER, Role.ADMIN), is_active=True)
 
-    def active_owners(self) -> models.QuerySet["Member"]:
-        return self.filter(role=Role.OWNER, is_active=True)
-
 
 class Member(AbstractUser):
     class ColorScheme(models.TextChoices):

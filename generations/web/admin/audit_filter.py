@@ -6,6 +6,7 @@ from datetime import datetime, time
 from typing import Any
 
 from django import forms
+from django.core.exceptions import ValidationError
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 from django.utils.functional import Promise
@@ -66,9 +67,21 @@ GROUPS: dict[str, tuple[str | Promise, frozenset[AuditAction]]] = {
 ENTRIES_A_PAGE = 50
 MAX_LOOKED_AT = 5000  # entries that one page compares with filters that no index serves
 MAX_TEXT_CHARACTERS = 100
+YEARS = range(2000, 2200)
 SYSTEM = "system"
 # Entries are stored in the order of their keys, except those of transactions at the same time.
 MAX_OUT_OF_ORDER = 20
+
+
+class DayField(forms.DateField):
+    """A day that every time zone can express as a moment."""
+
+    default_error_messages = {"invalid": _("Enter a date from 2000 to 2199, such as 2026-11-28.")}
+
+    def validate(self, value: Any) -> None:
+        super().validate(value)
+        if value and value.year not in YEARS:
+            raise ValidationError(self.error_messages["invalid"], code="invalid")
 
 
 class FilterForm(forms.Form):
@@ -76,12 +89,8 @@ class FilterForm(forms.Form):
         choices=[(slug, label) for slug, (label, _actions) in GROUPS.items()], required=False
     )
     person = forms.ChoiceField(required=False)
-    since = forms.DateField(
-        required=False, error_messages={"invalid": _("Enter a date such as 2026-11-28.")}
-    )
-    until = forms.DateField(
-        required=False, error_messages={"invalid": _("Enter a date such as 2026-11-28.")}
-    )
+    since = DayField(required=False)
+    until = DayField(required=False)
     text = forms.CharField(max_length=MAX_TEXT_CHARACTERS, required=False)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -18,6 +18,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from generations.models import Member, Picture, RetentionRule, RetentionRun, team_settings
 from generations.models.retention import RuleChanged, RunInProgress, candidates
 from generations.permissions import Action
+from generations.web.ids import parse_id
 from generations.web.middleware.access import MemberRequest, requires
 from generations.web.tiles import Tile
 from generations.worker import tasks
@@ -137,7 +138,7 @@ def run_retention(request: MemberRequest) -> HttpResponse:
     version = request.POST.get("version", "")
     try:
         with transaction.atomic():
-            RetentionRun.objects.start(request.user, int(version) if version.isdecimal() else 0)
+            RetentionRun.objects.start(request.user, parse_id(version) or 0)
             tasks.enqueue_retention()
     except RuleChanged:
         messages.error(request, _changed())

@@ -17,6 +17,7 @@ from generations.models import Invitation, Member, Team
 from generations.models.money import Window
 from generations.models.money.period import boundaries
 from generations.permissions import Action, Role
+from generations.web.ids import parse_id
 from generations.web.middleware.access import MemberRequest, requires
 
 from .rows import MAX_PEOPLE, invited_rows, is_over, person_rows, used_this_month
@@ -97,7 +98,7 @@ def _counts() -> dict[str, int]:
 def _page_number(text: str) -> int:
     """At least 1; no larger than the last possible page."""
     last = MAX_PEOPLE // ON_A_PAGE
-    return min(max(int(text), 1), last) if text.isascii() and text.isdigit() else 1
+    return min(parse_id(text) or 1, last)
 
 
 def month_facts() -> dict[str, str]:
