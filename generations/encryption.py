@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from django.conf import settings
 
-from klingweb import data_folder, log_filters
+from klingweb import data_folder
 from klingweb.environment import SettingError
+from klingweb.known_secrets import remember_secret
 
 if TYPE_CHECKING:
     from cryptography.fernet import MultiFernet
@@ -25,7 +26,7 @@ def encrypt(text: str) -> str:
 
     Call it with the team's row locked: a rotation at the same time would else lose the text.
     """
-    log_filters.remember_secret(text)
+    remember_secret(text)
     if not keys():
         data_folder.create_encryption_key(settings.DATA_DIR, new_key())
     return _cipher(keys()).encrypt(text.encode()).decode("ascii")
@@ -43,7 +44,7 @@ def decrypt(token: str) -> str:
     # Outside the except clause, so that no traceback leads to the keys.
     if not text:
         raise CannotDecrypt("The encryption key does not fit.")
-    log_filters.remember_secret(text)
+    remember_secret(text)
     return text
 
 
@@ -68,7 +69,10 @@ def is_current(token: str) -> bool:
 
 def keys() -> list[str]:
     """The newest first. Raises SettingError for a file that cannot be used."""
-    return list(settings.ENCRYPTION_KEYS) or data_folder.encryption_keys(settings.DATA_DIR)
+    known = list(settings.ENCRYPTION_KEYS) or data_folder.encryption_keys(settings.DATA_DIR)
+    for key in known:
+        remember_secret(key)
+    return known
 
 
 def new_key() -> str:

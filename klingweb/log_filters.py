@@ -1,13 +1,13 @@
 """Filters for log handlers."""
 
-import re
 import threading
 import time
 from logging import WARNING, Filter, Formatter, LogRecord
 
+from klingweb.known_secrets import mask
+
 REPEAT_SECONDS = 60.0
 MAX_REMEMBERED = 500
-_SECRET_IN_PATH = re.compile(r"(/invitations/|/accounts/reset/[^/\s]+/)[^/\s'\"?]+")
 
 
 class RepeatedLines(Filter):
@@ -41,32 +41,14 @@ class RepeatedLines(Filter):
         return True
 
 
-MIN_SECRET_CHARACTERS = 8  # the simulator's key is shorter, and may be part of a word
-_secrets: set[str] = set()
-
-
-def remember_secret(text: str) -> None:
-    """Mask this text in the log of this process from now on."""
-    if len(text) >= MIN_SECRET_CHARACTERS:
-        _secrets.add(text)
-
-
 class MaskedSecrets(Filter):
     """Masks API keys, also in tracebacks, and the secret of a link in the path of a request."""
 
     def filter(self, record: LogRecord) -> bool:
-        if record.exc_info and not record.exc_text and _secrets:
-            record.exc_text = _mask(Formatter().formatException(record.exc_info))
+        if record.exc_info and not record.exc_text:
+            record.exc_text = mask(Formatter().formatException(record.exc_info))
         message = record.getMessage()
-        masked = _mask(message)
-        if "/invitations/" in masked or "/accounts/reset/" in masked:
-            masked = _SECRET_IN_PATH.sub(r"\1***", masked)
+        masked = mask(message)
         if masked != message:
             record.msg, record.args = masked, ()
         return True
-
-
-def _mask(text: str) -> str:
-    for secret in tuple(_secrets):
-        text = text.replace(secret, "***")
-    return text

@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import pytest
 from django.db import connection, transaction
+from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
@@ -179,6 +180,16 @@ def test_log_masks_every_key_that_the_process_has_seen(live: Settings) -> None:
     assert OLD not in text
     assert "key *** failed" in text
     assert "refused: ***" in text
+
+
+def test_audit_log_masks_every_key_that_the_process_has_seen(
+    live: Settings, admin_client: Client
+) -> None:
+    put(OLD)
+    [encryption_key] = encryption.keys()
+    admin_client.post("/admin/queue/", {"reason": f"{OLD} and {encryption_key} leaked"})
+    paused = AuditEntry.objects.get(action=AuditAction.PAUSED)
+    assert paused.note == "••• and ••• leaked"
 
 
 # --- a wrong encryption key -----------------------------------------------------------------------

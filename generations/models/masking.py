@@ -9,12 +9,13 @@ from typing import Any
 
 from django.conf import settings
 
+from klingweb.known_secrets import mask
+
 MASK = "•••"
 MAX_CHARACTERS = 2000  # of one value
 MIN_SECRET_CHARACTERS = 6  # a shorter one is part of ordinary words
 _NAMES = {"password", "passwd", "secret", "token", "key", "credential"}
 _LAST_FOUR = re.compile(r"\W*\w{0,4}")  # such as …ab12, which tells keys apart
-_SECRET_LINK = re.compile(r"(/invitations/|/accounts/reset/[^/\s]+/)[^/\s'\"?]+")
 
 
 def masked_values(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -23,10 +24,8 @@ def masked_values(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def masked_text(text: str) -> str:
-    """Mask the secrets of the settings, and those in links."""
-    for secret in _known_secrets():
-        text = text.replace(secret, MASK)
-    return _SECRET_LINK.sub(rf"\1{MASK}", text)
+    """Mask the secrets of the settings, those that this process has seen, and those in links."""
+    return mask(text, MASK, _secrets_of_settings())
 
 
 def _masked(name: str, value: Any) -> Any:
@@ -42,7 +41,7 @@ def _masked(name: str, value: Any) -> Any:
     return masked_text(value)[:MAX_CHARACTERS]
 
 
-def _known_secrets() -> Iterator[str]:
+def _secrets_of_settings() -> Iterator[str]:
     databases = (database.get("PASSWORD") for database in settings.DATABASES.values())
     found = (
         settings.SECRET_KEY,
@@ -50,6 +49,7 @@ def _known_secrets() -> Iterator[str]:
         settings.ADMIN_PASSWORD,
         settings.OIDC_CLIENT_SECRET,
         settings.EMAIL_HOST_PASSWORD,
+        *settings.ENCRYPTION_KEYS,
         *databases,
     )
     return (each for each in found if each and len(each) >= MIN_SECRET_CHARACTERS)

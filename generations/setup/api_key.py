@@ -37,7 +37,7 @@ from generations.models import (
 )
 from klingweb import data_folder
 from klingweb.environment import API_KEY, SettingError
-from klingweb.log_filters import remember_secret
+from klingweb.known_secrets import remember_secret
 
 logger = logging.getLogger(__name__)
 
