@@ -10,7 +10,18 @@ import pytest
 from django.test import Client
 from pytest_django import Settings
 
-from generations.models import AuditAction, AuditEntry, Member, Team
+from generations.models import (
+    AuditAction,
+    AuditEntry,
+    Invitation,
+    InvitationTerms,
+    Member,
+    RetentionRule,
+    Team,
+    team_settings,
+)
+from generations.models.money import GatewayLog
+from generations.permissions import Role
 from generations.web.admin import audit_filter
 from generations.web.admin.audit_filter import GROUPS, AuditFilter
 from generations.web.admin.audit_text import SENTENCES, texts_of
@@ -107,13 +118,125 @@ def test_objects_values_and_notes_in_words(admin: Member, owner: Member) -> None
         ("Sign-in failed: unknown name", ""),
         ("System paused generation", "Maintenance"),
         (f"admin-of-tests dismissed generation {row.pk}", "Unconfirmed → Dismissed"),
-        ("admin-of-tests set the price of kling *", "$0.12"),
+        ("admin-of-tests set the price of any model of kling", "$0.12"),
         ("admin-of-tests changed settings: limits", "Is open: Yes → No"),
     ]
     assert len(texts[-1].fact) <= 80
     assert texts[0].url == f"/admin/people/{owner.pk}/"
-    assert texts[4].url == f"/generations/{row.pk}/"
+    assert texts[4].url == f"/admin/generations/generation/{row.pk}/change/"  # masked
     assert texts[3].url == ""
+
+
+GRANT_UNTIL = "2026-12-01T00:00:00+00:00"
+
+
+@pytest.mark.parametrize(
+    ("action", "values", "sentence", "fact"),
+    [
+        (
+            A.GRANTED,
+            {
+                "label": "yuki",
+                "before": {"money_e4": 200_000, "images": None},
+                "after": {"money_e4": 150_000, "images": None, "until": GRANT_UNTIL},
+            },
+            "granted more to yuki",
+            "$15.00 of $20.00, until 30 November",
+        ),
+        (
+            A.GRANTED,
+            {
+                "label": "yuki",
+                "before": {"money_e4": None, "images": 20},
+                "after": {"money_e4": None, "images": 20, "until": GRANT_UNTIL},
+            },
+            "granted more to yuki",
+            "20 images, until 30 November",
+        ),
+        (
+            A.DECLINED,
+            {"label": "yuki", "before": {"money_e4": 200_000, "images": None}},
+            "declined the request of yuki",
+            "$20.00",
+        ),
+        (
+            A.SETTING_CHANGED,
+            {"label": "Days in the trash", "before": {"value": 30}, "after": {"value": 31}},
+            "changed settings: Days in the trash",
+            "30 → 31",
+        ),
+        (
+            A.RETENTION_RUN,
+            {"after": {"version": 2, "images": 87, "size_bytes": 5}},
+            "ran the retention rules",
+            "87 images",
+        ),
+        (
+            A.PRICE_SET,
+            {"label": "kling * reference", "after": {"price_e4": 1200}},
+            "set the price of any model of kling reference",
+            "$0.12",
+        ),
+        (
+            A.PRICE_SET,
+            {"label": "kling kling-v1", "after": {"price_e4": 1200}},
+            "set the price of kling kling-v1",
+            "$0.12",
+        ),
+        (A.INVITATION_REVOKED, {"label": "Ada"}, "revoked the invitation of Ada", ""),
+    ],
+)
+def test_decisions_in_words(
+    admin: Member, action: AuditAction, values: dict[str, Any], sentence: str, fact: str
+) -> None:
+    Team.objects.update(time_zone="UTC")
+    text = text_of(record(action, admin, **values))
+    assert (text.sentence, text.fact) == (f"admin-of-tests {sentence}", fact)
+
+
+def test_invitations_and_gateway_logs_in_words(admin: Member) -> None:
+    terms = InvitationTerms(Role.MEMBER, NOON)
+    Invitation.objects.invite(admin, terms)
+    Invitation.objects.invite(admin, terms, ["", ""])
+    Invitation.objects.invite(admin, terms, ["Ada"])
+    for name in ("g2.csv", ""):
+        record(A.RECONCILED, admin, on=GatewayLog.objects.create(name=name))
+    texts = texts_of(list(AuditEntry.objects.select_related("by").order_by("pk")))
+    assert [text.sentence.removeprefix("admin-of-tests ") for text in texts] == [
+        "created an invitation",
+        "created 2 invitations",
+        "invited Ada",
+        "imported the gateway log g2.csv",
+        "imported a pasted gateway log",
+    ]
+    assert texts[0].url == "/admin/invitations/"
+
+
+def test_exports_say_what_was_exported(admin_client: Client) -> None:
+    admin_client.post("/admin/generations/price/export/")
+    admin_client.post("/admin/reconciliation/report", {"month": "2026-11"})
+    assert sentences(admin_client) == [
+        "admin-of-tests exported reconciliation of 2026-11",
+        "admin-of-tests exported price table",
+    ]
+
+
+def test_fault_drill_in_words(admin: Member) -> None:
+    row = make_generation(owner=admin)
+    started = text_of(record(A.DEMO_CHANGED, admin, on=row, label="Lost connection"))
+    killed = text_of(record(A.DEMO_CHANGED, admin, on=row, label="Worker killed", note="pid 7"))
+    assert started.sentence == "admin-of-tests started the fault drill Lost connection"
+    assert killed.sentence == "admin-of-tests killed a worker in a fault drill"
+    assert started.url == f"/generations/{row.pk}/"
+
+
+def test_settings_and_retention_have_their_pages(admin: Member, admin_client: Client) -> None:
+    team_settings.change([team_settings.Change("trash_days", 30, 31)], admin)
+    rule = RetentionRule.objects.current()
+    RetentionRule.change(admin, rule.version, rule.as_values() | {"days": 90})
+    urls = {text.url for text in texts_of(list(AuditEntry.objects.select_related("by")))}
+    assert urls == {"/admin/settings/", "/admin/retention/"}
+    assert {admin_client.get(url).status_code for url in urls} == {200}
 
 
 def test_entry_of_a_person_and_an_action_that_are_gone(admin_client: Client) -> None:

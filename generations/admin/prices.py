@@ -94,7 +94,7 @@ class PriceAdmin(MoneyAdmin):
     @method_decorator(require_POST)
     def export_view(self, request: HttpRequest) -> StreamingHttpResponse:
         self.check_may(request)
-        AuditEntry.objects.record(AuditAction.EXPORTED, self.by(request), note=_("Price table"))
+        AuditEntry.objects.record(AuditAction.EXPORTED, self.by(request), label=_("price table"))
         response = StreamingHttpResponse(price_csv.export(), content_type="text/csv; charset=utf-8")
         response["Content-Disposition"] = 'attachment; filename="prices.csv"'
         return response

@@ -2,17 +2,27 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from generations.models import AuditAction, AuditEntry, Member, Status, UpstreamGate
+from generations.models import (
+    AuditAction,
+    AuditEntry,
+    Generation,
+    Member,
+    Status,
+    Team,
+    UpstreamGate,
+)
 from generations.models.money import Limit, Window
+from generations.models.money.price import ANY
 from generations.permissions import Role
 from generations.web.formats import format_datetime
 from generations.web.money.formats import format_money
@@ -44,7 +54,7 @@ SENTENCES: dict[str, str | Promise] = {
     A.GRANTED: gettext_lazy("%(who)s granted more to %(what)s"),
     A.DECLINED: gettext_lazy("%(who)s declined the request of %(what)s"),
     A.CORRECTED: gettext_lazy("%(who)s corrected the ledger: %(what)s"),
-    A.RECONCILED: gettext_lazy("%(who)s imported a gateway log: %(what)s"),
+    A.RECONCILED: gettext_lazy("%(who)s imported the gateway log %(what)s"),
     A.DIFFERENCE_DECIDED: gettext_lazy("%(who)s decided a difference: %(what)s"),
     A.KEY_CHANGED: gettext_lazy("%(who)s changed a key: %(what)s"),
     A.HELD: gettext_lazy("%(who)s put generation on hold"),
@@ -91,11 +101,13 @@ PLAIN = {
     "images",
     "valid_from",
     "hold_reason",
+    "value",
 }
 # The values that tell what changed; the others only say where.
 FACTS: dict[str, tuple[str, ...]] = {
     A.LIMIT_CHANGED: ("money_e4", "images"),
     A.PRICE_SET: ("price_e4",),
+    A.RETENTION_RUN: ("images",),
     A.HELD: ("hold_reason",),
     A.HOLD_ENDED: ("hold_reason",),
 }
@@ -133,9 +145,12 @@ class AuditText:
 
 
 def texts_of(entries: Sequence[AuditEntry]) -> list[AuditText]:
-    """The entries in words. One query for the names of all people; load `by` with the rows."""
-    names = _names(entries)
-    return [_text(entry, names) for entry in entries]
+    """The entries in words. One query for all people, one for all generations; load `by`."""
+    names, private = _names(entries), _private(entries)
+    return [
+        _text(entry, names, entry.target_type == "generation" and entry.target_id in private)
+        for entry in entries
+    ]
 
 
 def _names(entries: Iterable[AuditEntry]) -> dict[str, str]:
@@ -145,20 +160,33 @@ def _names(entries: Iterable[AuditEntry]) -> dict[str, str]:
     return {str(member.pk): member.name for member in found}
 
 
-def _text(entry: AuditEntry, names: Mapping[str, str]) -> AuditText:
+def _private(entries: Iterable[AuditEntry]) -> set[str]:
+    """The keys of the private generations among the objects."""
+    pks = {each.target_id for each in entries if each.target_type == "generation"}
+    if not pks:
+        return set()
+    found = Generation.objects.filter(pk__in=[pk for pk in pks if pk.isdecimal()], is_private=True)
+    return {str(pk) for pk in found.values_list("pk", flat=True)}
+
+
+def _text(entry: AuditEntry, names: Mapping[str, str], is_private: bool) -> AuditText:
     who = entry.by.name if entry.by else entry.by_name or _("System")
     what = entry.target_label
     if entry.target_type == "member":
         what = names.get(entry.target_id, what)
     elif entry.action == A.LIMIT_CHANGED:
         what = _owner_of_limit(entry) or what
+    elif entry.action == A.PRICE_SET:
+        what = _kind_of_price(what)
+    elif entry.target_type == "gatewaylog":
+        what = what.partition(": ")[2] or what  # without its number
     return AuditText(
         entry=entry,
         sentence=_sentence(entry, who, what),
         fact=_fact(entry),
         who=who,
         what=what,
-        url=_url(entry),
+        url=_url(entry, is_private),
         values=_values(entry),
     )
 
@@ -171,8 +199,8 @@ def _sentence(entry: AuditEntry, who: str, what: str) -> str:
         return _("Sign-in failed: %(what)s") % {"what": what or _("unknown name")}
     is_own = entry.target_type == "member" and entry.target_id == str(entry.by_id)
     template = OWN_SENTENCES.get(entry.action) if is_own else None
-    if entry.action == A.LIMIT_CHANGED:
-        template = _limit_sentence(entry)
+    if special := _SPECIAL_SENTENCES.get(entry.action):
+        template = special(entry)
     # The name of the action is a sentence, too: for one that a later release has recorded.
     template = template or SENTENCES.get(entry.action) or f"%(who)s: {entry.get_action_display()}"
     return str(template) % {"who": who, "what": what or _("unnamed")}
@@ -196,6 +224,60 @@ def _limit_sentence(entry: AuditEntry) -> str | None:
     return None
 
 
+def _invited_sentence(entry: AuditEntry) -> str | None:
+    """Links for nobody in particular are named by their number, which says nothing."""
+    if not _is_unnamed_invitation(entry):
+        return None
+    count = entry.after.get("invitations", 1)
+    text = ngettext(
+        "%%(who)s created an invitation", "%%(who)s created %(count)d invitations", count
+    )
+    return text % {"count": count}
+
+
+def _revoked_sentence(entry: AuditEntry) -> str:
+    if _is_unnamed_invitation(entry):
+        return _("%(who)s revoked an invitation")
+    return _("%(who)s revoked the invitation of %(what)s")
+
+
+def _is_unnamed_invitation(entry: AuditEntry) -> bool:
+    return entry.target_label in ("", f"invitation {entry.target_id}")
+
+
+def _import_sentence(entry: AuditEntry) -> str | None:
+    is_pasted = entry.target_label.endswith(": pasted")
+    return _("%(who)s imported a pasted gateway log") if is_pasted else None
+
+
+def _demo_sentence(entry: AuditEntry) -> str | None:
+    """A drill is recorded on its generation, and once more when it has killed a worker."""
+    if entry.target_type != "generation":
+        return None
+    if entry.note:
+        return _("%(who)s killed a worker in a fault drill")
+    return _("%(who)s started the fault drill %(what)s")
+
+
+# The sentences that depend on the values. None: the usual one.
+_SPECIAL_SENTENCES: dict[str, Callable[[AuditEntry], str | None]] = {
+    A.LIMIT_CHANGED: _limit_sentence,
+    A.INVITED: _invited_sentence,
+    A.INVITATION_REVOKED: _revoked_sentence,
+    A.RECONCILED: _import_sentence,
+    A.DEMO_CHANGED: _demo_sentence,
+}
+
+
+def _kind_of_price(label: str) -> str:
+    """Return "kling *" as "any model of kling"; others as they are."""
+    engine, _space, rest = label.partition(" ")
+    if rest.split(" ")[0] != ANY:
+        return label
+    option = rest.removeprefix(ANY)
+    return _("any model of %(engine)s") % {"engine": engine} + option
+
+
 def _owner_of_limit(entry: AuditEntry) -> str:
     values = entry.before | entry.after
     if member := values.get("member"):
@@ -212,6 +294,8 @@ def _owner_of_limit(entry: AuditEntry) -> str:
 
 def _fact(entry: AuditEntry) -> str:
     """The most telling changed values in one line; else the note."""
+    if entry.action in (A.GRANTED, A.DECLINED):
+        return _decision(entry)
     changed = [
         name for name in {**entry.before, **entry.after}
         if entry.before.get(name) != entry.after.get(name)
@@ -220,6 +304,23 @@ def _fact(entry: AuditEntry) -> str:
         changed = [name for name in names if name in changed or entry.action == A.PRICE_SET]
     shown = ", ".join(_change(entry, name) for name in changed[:MAX_FACTS])
     return _truncate(shown or entry.note, 2 * MAX_VALUE_CHARACTERS)
+
+
+def _decision(entry: AuditEntry) -> str:
+    """Return "$15.00 of $20.00, until 30 November"; of a refusal what was asked for."""
+    parts = []
+    for name in ("money_e4", "images"):
+        asked, granted = entry.before.get(name), entry.after.get(name)
+        if granted is None and asked is not None and entry.action == A.DECLINED:
+            parts.append(_formatted(name, asked))
+        elif granted is not None and asked in (None, granted):
+            parts.append(_formatted(name, granted))
+        elif granted is not None:
+            values = {"granted": _formatted(name, granted), "asked": _formatted(name, asked)}
+            parts.append(_("%(granted)s of %(asked)s") % values)
+    if until := entry.after.get("until"):
+        parts.append(_("until %(day)s") % {"day": _last_day(until)})
+    return ", ".join(parts) or entry.note
 
 
 def _change(entry: AuditEntry, name: str) -> str:
@@ -267,6 +368,8 @@ def _formatted(name: str, value: Any) -> str:
         return ", ".join(f"{_label(key)}: {_formatted(key, each)}" for key, each in value.items())
     if name in CHOICES:
         return _choice(name, value)
+    if name == "until":
+        return _last_day(value)
     return _moment(value) if name.endswith(("_at", "_from", "_until")) else str(value)
 
 
@@ -285,6 +388,18 @@ def _moment(value: Any) -> str:
         return str(value)
 
 
+def _last_day(value: Any) -> str:
+    """The last day before this moment, in the team's time zone, in which limits renew."""
+    try:
+        moment = datetime.fromisoformat(str(value))
+    except ValueError:
+        return str(value)
+    if not moment.tzinfo:
+        return str(value)
+    last = (moment - timedelta(seconds=1)).astimezone(Team.objects.current().zone)
+    return date_format(last, "MONTH_DAY_FORMAT")
+
+
 def _truncate(text: str, limit: int = MAX_VALUE_CHARACTERS) -> str:
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
 
@@ -292,23 +407,28 @@ def _truncate(text: str, limit: int = MAX_VALUE_CHARACTERS) -> str:
 # --- links ---------------------------------------------------------------------------------------
 
 
-def _changelist(model: str) -> Callable[[str], str]:
-    return lambda _pk: reverse(f"admin:generations_{model}_changelist")
-
-
-_PAGES: dict[str, Callable[[str], str]] = {
-    "member": lambda pk: reverse("person", args=(pk,)),
-    "generation": lambda pk: reverse("generation", args=(pk,)),
-    "picture": lambda pk: reverse("picture", args=(pk,)),
-    "invitation": lambda _pk: reverse("people"),
-    "upstreamgate": lambda _pk: reverse("queue"),
-    "team": lambda pk: reverse("team-settings"),
-    # A limit or a price may be gone or superseded: the list has what holds now.
-    "limit": lambda _pk: reverse("limits"),
-    "price": _changelist("price"),
+# The pages of one object, by its key.
+_PAGES = {"member": "person", "generation": "generation", "picture": "picture"}
+# A limit or a price may be gone or superseded: the list has what holds now.
+_LISTS = {
+    "invitation": "invitations",
+    "upstreamgate": "queue",
+    "team": "team-settings",
+    "setting": "team-settings",
+    "retentionrule": "retention",
+    "retentionrun": "retention",
+    "limit": "limits",
+    "price": "admin:generations_price_changelist",
 }
 
 
-def _url(entry: AuditEntry) -> str:
-    page = _PAGES.get(entry.target_type)
-    return page(entry.target_id) if page and entry.target_id.isdecimal() else ""
+def _url(entry: AuditEntry, is_private: bool) -> str:
+    """Of a private generation, the admin's page: it masks what the reader may not see."""
+    if name := _LISTS.get(entry.target_type):
+        return reverse(name)
+    name = _PAGES.get(entry.target_type)
+    if not name or not entry.target_id.isdecimal():
+        return ""
+    if is_private:
+        name = "admin:generations_generation_change"
+    return reverse(name, args=(entry.target_id,))

@@ -235,7 +235,7 @@ def report(request: MemberRequest) -> HttpResponseBase:
     """All rows of the month as CSV."""
     zone = Team.objects.current().zone
     month = _month(request.POST.get("month", ""), zone)
-    label = f"reconciliation of {month:%Y-%m}"
+    label = _("reconciliation of %(month)s") % {"month": f"{month:%Y-%m}"}
     AuditEntry.objects.record(AuditAction.EXPORTED, request.user, label=label)
     name = f"reconciliation-{month:%Y-%m}.csv"
     response = StreamingHttpResponse(
