@@ -63,7 +63,7 @@ def test_row_has_usage_limit_and_what_is_left(admin_client: Client, owner: Membe
     press(owner, "a", quote(4))
     row = row_of(admin_client, owner)
     assert "owner Member Images 4" not in row  # labels are attributes
-    assert "Member 4 $0.48 $11.52 of $12.00 1 in progress" in row
+    assert "Member 4 – $11.52 of $12.00 1 in progress" in row
 
 
 @pytest.mark.parametrize("page", ["0", "-1", "x", "9" * 5000])

@@ -12,11 +12,10 @@ from django.utils.translation import ngettext
 
 from generations.models import Generation, Status, Team, UpstreamGate
 from generations.models.money import Limit, Period, Window
-from generations.models.money.amounts import E4
 from generations.models.money.period import boundaries
-from generations.models.money.usage import pace_e4
+from generations.models.money.usage import MIN_ELAPSED_FOR_FORECAST, pace_e4
 from generations.web.counts import Count, counts_of
-from generations.web.money.formats import format_money
+from generations.web.money.formats import format_forecast, format_sum
 
 from . import doubtful
 from .gate_state import ago
@@ -49,12 +48,17 @@ def spent(now: datetime) -> Spent:
     period = _month(now)
     start, end = boundaries(Window.MONTH, now, zone)
     used_e4 = period.used_e4 if period else 0
-    forecast_e4 = pace_e4(used_e4, start, end, now)
+    # None on the first day: a pace of a few hours says nothing.
+    has_pace = now >= start + MIN_ELAPSED_FOR_FORECAST
+    forecast_e4 = pace_e4(used_e4, start, end, now) if has_pace else None
     limit = Limit.objects.filter(scope=Limit.Scope.TEAM, window=Window.MONTH).first()
     budget_e4 = limit.money_e4 if limit else None
     charged_e4 = period.charged_e4 if period else 0
     if budget_e4 is None:
-        facts = _("No budget is set. Forecast %s.") % _rounded(forecast_e4)
+        facts = _("No budget is set.")
+        if forecast_e4 is not None:
+            forecast = format_forecast(forecast_e4, used_e4)
+            facts = _("No budget is set. Forecast %s.") % forecast
         return Spent(now.astimezone(zone), charged_e4, facts)
     budget_e4 += period.granted_e4 if period else 0
     return Spent(
@@ -62,7 +66,7 @@ def spent(now: datetime) -> Spent:
         charged_e4,
         _budget_text(used_e4, forecast_e4, budget_e4, start, now),
         _place(used_e4, budget_e4),
-        _place(forecast_e4, budget_e4),
+        None if forecast_e4 is None else _place(forecast_e4, budget_e4),
     )
 
 
@@ -76,11 +80,14 @@ def _month(now: datetime) -> Period | None:
 
 
 def _budget_text(
-    used_e4: int, forecast_e4: int, budget_e4: int, start: datetime, now: datetime
+    used_e4: int, forecast_e4: int | None, budget_e4: int, start: datetime, now: datetime
 ) -> str:
-    values = {"budget": format_money(budget_e4), "forecast": _rounded(forecast_e4)}
+    values = {"budget": format_sum(budget_e4)}
     if used_e4 >= budget_e4:
         return _("of %(budget)s. The budget is used.") % values
+    if forecast_e4 is None:
+        return _("of %(budget)s.") % values
+    values["forecast"] = format_forecast(forecast_e4, used_e4)
     if forecast_e4 <= budget_e4:
         return _("of %(budget)s. Forecast %(forecast)s, budget holds.") % values
     elapsed = max(now - start, timedelta(days=1))
@@ -88,11 +95,6 @@ def _budget_text(
     day = date_format(reached.astimezone(start.tzinfo), "j F")
     text = _("of %(budget)s. Forecast %(forecast)s: the budget is used about %(day)s.")
     return text % (values | {"day": day})
-
-
-def _rounded(amount_e4: int) -> str:
-    """A forecast is not exact to the cent."""
-    return format_money(round(amount_e4, -4) if amount_e4 >= 10 * E4 else round(amount_e4, -2))
 
 
 def _place(amount_e4: int, budget_e4: int) -> int:
@@ -145,7 +147,7 @@ def errors_figure(now: datetime) -> Figure:
     total, errors, charged = counts["total"], counts["errors"], counts["charged"]
     if not total:
         return Figure("–", _("No requests."))
-    percent = number_format(errors * 100 / total, 1) if errors else "0"
+    percent = number_format(round(errors * 100 / total, 1), 1) if errors else "0"
     number = number_format(total)
     values = {"errors": errors, "total": f"{number}+" if total == MAX_REQUESTS else number}
     facts = _("%(errors)d of %(total)s requests") % values

@@ -21,7 +21,7 @@ from generations.models.money.standing import Standing, standings
 from generations.permissions import Action
 from generations.web.keyset import before, key_of, keyset_page
 from generations.web.middleware.access import MemberRequest, requires
-from generations.web.money.formats import format_money
+from generations.web.money.formats import format_sum
 from generations.web.money.forms import DecisionForm
 from generations.web.money.notices import granted_text
 
@@ -74,7 +74,7 @@ def _left(standing: Standing, rows: Sequence[LimitRequest]) -> str:
     """Return "$3.08 left of $80.00", "12 images left of 50", or both; "" without a limit."""
     parts = []
     if (money := standing.money) and money.limit_e4 is not None:
-        values = {"left": format_money(money.left_e4 or 0), "limit": format_money(money.limit_e4)}
+        values = {"left": format_sum(money.left_e4 or 0), "limit": format_sum(money.limit_e4)}
         parts.append(_("%(left)s left of %(limit)s") % values)
     wants_images = any(row.images for row in rows)
     if (images := standing.images) and (wants_images or not parts):

@@ -63,9 +63,13 @@ def _gateway(gate: UpstreamGate) -> tuple[str, str]:
     """The text and the lamp."""
     if gate.is_held:
         return str(gate.get_hold_reason_display()), "red"
-    newest = Submission.objects.order_by("-pk")
+    # Those of the demo data were never sent: answered at the moment of sending.
+    sent = Submission.objects.filter(generation__upstream=settings.UPSTREAM_MODE)
+    newest = sent.order_by("-pk")
     times = newest.values_list("sent_at", "answered_at")[:SAMPLE]
-    taken = [(answered - sent).total_seconds() for sent, answered in times if answered]
+    taken = [
+        (answered - at).total_seconds() for at, answered in times if answered and answered > at
+    ]
     if not taken:
         return _("no request yet"), "off"
     return _("median answer %s") % _seconds(median(taken)), "amber" if gate.waits_until else ""

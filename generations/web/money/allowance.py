@@ -8,7 +8,7 @@ from django.utils.translation import ngettext
 from generations.models import Member
 from generations.models.money import Allowance, ledger
 
-from .formats import format_money
+from .formats import format_sum
 
 
 def left_line(member: Member) -> str:
@@ -30,7 +30,7 @@ def _tightest(allowances: Sequence[Allowance], words: str) -> str:
     images = [each.left_images for each in allowances if each.left_images is not None]
     amounts = []
     if money:
-        amounts.append(format_money(min(money)))
+        amounts.append(format_sum(min(money)))
     if images:
         amounts.append(ngettext("%d image", "%d images", min(images)) % min(images))
     return words % _(" and ").join(amounts) if amounts else ""

@@ -14,6 +14,8 @@ from generations.models.money.amounts import PLACES, from_e4
 
 _CACHE_SECONDS = 10
 CENT_E4 = 100
+UNIT_E4 = 10_000
+MIN_ROUNDED_E4 = 100 * UNIT_E4  # a forecast from here on is rounded to units, others to cents
 
 
 def current_currency() -> str:
@@ -35,6 +37,12 @@ def format_sum(amount_e4: int) -> str:
     if not cents:
         return format_money(amount_e4)
     return format_money(cents * CENT_E4 * (1 if amount_e4 > 0 else -1))
+
+
+def format_forecast(amount_e4: int, used_e4: int) -> str:
+    """Return 4851880 as "$485.00": not exact to the cent, but never less than what is used."""
+    step = UNIT_E4 if amount_e4 >= MIN_ROUNDED_E4 else CENT_E4
+    return format_sum(max(round(amount_e4 / step) * step, used_e4))
 
 
 def format_number(amount_e4: int) -> str:

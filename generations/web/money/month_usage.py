@@ -20,11 +20,9 @@ from generations.models.money.month import Month
 from generations.models.money.price import current_upstream
 from generations.models.money.usage import Figures, Usage, forecast_e4, lines_of, usage_of
 
-from .formats import CENT_E4, current_currency, format_number, format_sum
+from .formats import UNIT_E4, current_currency, format_forecast, format_number, format_sum
 from .plots import NARROW, WIDE, MonthFigures, Plot, Size, month_plot
 
-UNIT_E4 = 10_000
-MIN_ROUNDED_E4 = 100 * UNIT_E4  # a forecast from here on is rounded to units, others to cents
 ALMOST_USED_PERCENT = 95
 
 
@@ -117,7 +115,7 @@ def month_context(scope: Scope, allowances: Iterable[Allowance]) -> dict[str, An
         "sum": _row(_("Month"), usage.total),
     }
     if forecast is not None and forecast:
-        context |= {"forecast": _forecast_text(scope, forecast)}
+        context |= {"forecast": _forecast_text(scope, forecast, usage.total.used_e4)}
         context |= {"budget_text": _budget_text(scope, forecast, budget)}
     if usage.days:
         figures = _plotted(scope, usage, forecast, budget)
@@ -195,8 +193,8 @@ def _may_move_text(scope: Scope, total: Figures) -> str:
     return text % {"month": month_name(scope.month), "count": count}
 
 
-def _forecast_text(scope: Scope, forecast: int) -> str:
-    values = {"month": _month_word(scope.month), "amount": _rounded(forecast)}
+def _forecast_text(scope: Scope, forecast: int, used_e4: int) -> str:
+    values = {"month": _month_word(scope.month), "amount": format_forecast(forecast, used_e4)}
     return _("At this pace %(month)s ends at %(amount)s.") % values
 
 
@@ -213,11 +211,6 @@ def _budget_text(scope: Scope, forecast: int, budget: int | None) -> str:
 
 def _month_word(month: Month) -> str:
     return date_format(date(month.year, month.month, 1), "F")
-
-
-def _rounded(amount_e4: int) -> str:
-    step = UNIT_E4 if amount_e4 >= MIN_ROUNDED_E4 else CENT_E4
-    return format_sum(round(amount_e4 / step) * step)
 
 
 # --- the plot ------------------------------------------------------------------------------------
@@ -251,9 +244,15 @@ def _described(scope: Scope, figures: MonthFigures, size: Size) -> DescribedPlot
         plot=plot,
         ticks=[(tick.y, format_number(tick.value)) for tick in plot.ticks],
         total=format_sum(sum(figures.amounts)),
-        forecast="" if figures.forecast is None else _("forecast %s") % _rounded(figures.forecast),
+        forecast=_plotted_forecast(figures),
         budget=_("budget %s") % format_sum(figures.budget or 0) if plot.budget_y else "",
     )
+
+
+def _plotted_forecast(figures: MonthFigures) -> str:
+    if figures.forecast is None:
+        return ""
+    return _("forecast %s") % format_forecast(figures.forecast, sum(figures.amounts))
 
 
 def _plot_text(scope: Scope, usage: Usage, forecast: int | None, budget: int | None) -> str:
@@ -266,7 +265,10 @@ def _plot_text(scope: Scope, usage: Usage, forecast: int | None, budget: int | N
     }
     parts = [_("Charged: %(total)s. The highest day is %(date)s with %(highest)s.") % values]
     if forecast:
-        parts += [_forecast_text(scope, forecast), _budget_text(scope, forecast, budget)]
+        parts += [
+            _forecast_text(scope, forecast, usage.total.used_e4),
+            _budget_text(scope, forecast, budget),
+        ]
     return " ".join(filter(None, parts))
 
 

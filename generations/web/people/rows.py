@@ -16,7 +16,7 @@ from generations.models.money import Allowance, LimitRequest, Window
 from generations.models.money.standing import Standing, standings
 from generations.permissions import Action, Role
 from generations.web.formats import format_time_ago
-from generations.web.money.formats import format_money
+from generations.web.money.formats import format_sum
 from generations.web.money.notices import request_text
 
 IN_PROGRESS = (Status.QUEUED, Status.SUBMITTING, Status.RUNNING, Status.FETCHING)
@@ -41,7 +41,7 @@ class Left:
 class PersonRow:
     person: Member
     images: int
-    used_e4: int
+    charged_e4: int
     left: Left | None
     activity: str
     asks: bool  # and so waits for a decision
@@ -88,7 +88,7 @@ def person_rows(pairs: Sequence[tuple[Member, Standing]], by: Member) -> list[Pe
         PersonRow(
             person=person,
             images=standing.month.used_images,
-            used_e4=standing.month.used_e4,
+            charged_e4=standing.month.charged_e4,
             left=left_of(standing) if person.is_active else None,
             activity=_activity(
                 person, asked.get(person.pk), in_progress.get(person.pk, 0), last_seen
@@ -119,8 +119,8 @@ def _money_left(allowance: Allowance) -> Left | None:
     if allowance.limit_e4 is None:
         return None
     values = {
-        "left": format_money(allowance.left_e4 or 0),
-        "limit": format_money(allowance.limit_e4),
+        "left": format_sum(allowance.left_e4 or 0),
+        "limit": format_sum(allowance.limit_e4),
     }
     text = _("%(left)s of %(limit)s today") if _is_day(allowance) else _("%(left)s of %(limit)s")
     return Left(text % values, _percent(allowance.used_e4, allowance.limit_e4))
