@@ -202,7 +202,12 @@ def test_task_id_is_entered_and_a_taken_one_is_explained(
 ) -> None:
     row = in_state(press(owner, "a"), Status.UNCONFIRMED)
     make_generation(Status.RUNNING, upstream_task_id="taken")
-    for task_id, error in (("", "Enter the task ID"), ("taken", "already has this task")):
+    refused = (
+        ("", "Enter the task ID"),
+        ("taken", "already has this task"),
+        ("x y", "A task ID has no spaces."),
+    )
+    for task_id, error in refused:
         response = admin_client.post(
             f"/admin/decide/{row.pk}/enter-task-id",
             {"version": str(row.version), "upstream_task_id": task_id},

@@ -3,10 +3,11 @@
 from django import template
 
 from generations.web.money.formats import format_money, format_signed_money
-from generations.web.money.notices import granted_text, request_text
+from generations.web.money.notices import granted_text, request_text, until_text
 
 register = template.Library()
 register.filter("money", format_money)
 register.filter("signed_money", format_signed_money)
 register.filter("request_text", request_text)
 register.filter("granted_text", granted_text)
+register.filter("until_text", until_text)
