@@ -458,12 +458,20 @@ def fetch_again(generation: Generation, by: Member, version: int) -> None:
     tasks.enqueue_fetch()
 
 
+def has_space(task_id: str) -> bool:
+    """Whether there is white space in an ID, which no gateway gives out."""
+    return any(character.isspace() for character in task_id)
+
+
 @transaction.atomic
 def enter_task_id(generation: Generation, by: Member, version: int, task_id: str) -> None:
     """Track an unconfirmed or lost request under the task ID from the gateway's log. Admins only.
 
-    Raises TaskIdTaken when the task belongs to another generation.
+    Raises TaskIdTaken when the task belongs to another generation, and NotPossible for an ID with
+    white space.
     """
+    if has_space(task_id):
+        raise NotPossible(_("A task ID has no spaces."))
     before = {"upstream_task_id": generation.upstream_task_id}
     try:
         _require(generation.set_task_id(by, version, task_id))

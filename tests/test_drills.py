@@ -179,7 +179,7 @@ def test_page_starts_a_drill_and_shows_it(priced: Simulator, admin_client: Clien
     run_worker()
     page = " ".join(admin_client.get(URL).content.decode().split())
     assert "1 request sent, 0 tasks at the gateway, 0 images stored, nothing charged" in page
-    assert "Over. Nothing was paid twice." in page
+    assert "Done. Nothing was paid twice." in page
     assert "data-hx-get" not in page
 
 

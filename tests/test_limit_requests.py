@@ -55,6 +55,18 @@ def test_one_press_grants_and_the_person_is_told_once(
     assert ledger_check.differences() == []
 
 
+def test_own_request_shows_what_was_granted_and_an_old_warning_is_gone(
+    request_of_owner: LimitRequest, admin_client: Client, owner_client: Client
+) -> None:
+    warning = "100 % of your limit for this month is used."
+    assert warning in owner_client.get("/usage/").content.decode()
+    admin_client.post(grant_url(request_of_owner), {"amount": "0.50", "until": "month"})
+    page = owner_client.get("/usage/").content.decode()
+    assert warning not in page
+    assert "Granted $0.50 until" in page
+    assert "by admin-of-tests" in page
+
+
 def test_declined_request_changes_no_limit(
     request_of_owner: LimitRequest, admin_client: Client, owner_client: Client
 ) -> None:

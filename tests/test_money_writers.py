@@ -39,7 +39,7 @@ WRITERS = {
     "generations/setup/team.py: _set_price": "Price",
     "generations/setup/team.py: _store": "Limit",
     "generations/web/admin/limits.py: set_limit": "Limit",
-    "generations/web/people/forms.py: save": "Limit",
+    "generations/web/money/limit_forms.py: save": "Limit",
 }
 # Models in the admin, whose pages write. Those of entries are read-only.
 ADMIN = {f"generations/admin/{name}.py: " for name in ("ledger", "prices")}

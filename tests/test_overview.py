@@ -197,12 +197,27 @@ def test_lost_task_is_checked_again(admin_client: Client, owner: Member) -> None
     assert AuditEntry.objects.get().action == AuditAction.RECHECKED
 
 
+def test_running_task_that_the_gateway_does_not_know_is_in_doubt(admin_client: Client) -> None:
+    row = make_generation(Status.RUNNING, upstream_task_id="mistyped")
+    text = "The gateway does not know this task ID"
+    assert text not in admin_client.get("/admin/").content.decode()
+    Generation.objects.filter(pk=row.pk).update(first_not_found_at=timezone.now())
+    page = admin_client.get("/admin/").content.decode()
+    assert text in page
+    assert "1 not found by the gateway" in page
+
+
 def test_task_id_is_entered_and_a_taken_one_is_explained(
     admin_client: Client, owner: Member
 ) -> None:
     row = in_state(press(owner, "a"), Status.UNCONFIRMED)
     make_generation(Status.RUNNING, upstream_task_id="taken")
-    for task_id, error in (("", "Enter the task ID"), ("taken", "already has this task")):
+    refused = (
+        ("", "Enter the task ID"),
+        ("taken", "already has this task"),
+        ("x y", "A task ID has no spaces."),
+    )
+    for task_id, error in refused:
         response = admin_client.post(
             f"/admin/decide/{row.pk}/enter-task-id",
             {"version": str(row.version), "upstream_task_id": task_id},
@@ -369,8 +384,13 @@ def test_at_risk_is_what_the_ledger_reserves_for_rows_in_doubt(
     in_state(press(owner, "b"), Status.RUNNING, lost_at=timezone.now())
     in_state(press(owner, "c"), Status.RUNNING, late_at=timezone.now())
     in_state(press(owner, "d"), Status.RUNNING)
+    in_state(press(owner, "e"), Status.RUNNING, first_not_found_at=timezone.now())
     assert doubtful.at_risk() == doubtful.AtRisk(
-        amount_e4=2 * PRICE_E4 + 2 * 2000 + 2 * PRICE_E4, unconfirmed=1, late=1, lost=1
+        amount_e4=2 * PRICE_E4 + 2 * 2000 + 3 * PRICE_E4,
+        unconfirmed=1,
+        late=1,
+        lost=1,
+        not_found=1,
     )
 
 

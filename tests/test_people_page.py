@@ -145,7 +145,7 @@ def test_filters_and_search(
 
 
 def test_search_without_a_result_says_so(admin_client: Client) -> None:
-    assert "Nobody matches." in admin_client.get(f"{PAGE}?q=zzz").content.decode()
+    assert "No results." in admin_client.get(f"{PAGE}?q=zzz").content.decode()
 
 
 def test_long_team_is_paged(admin_client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -257,9 +257,21 @@ def test_limits_are_set_changed_and_removed(
     day, month = owner.limits.get(window="day"), owner.limits.get(window="month")
     assert (day.money_e4, day.images, month.money_e4, month.images) == (25_000, None, 600_000, 500)
     assert (day.by, month.by) == (admin, admin)
-    admin_client.post(limits_url(owner), EMPTY | {"month_money": "80"})
+    seen = {"seen-day_money": "2.5", "seen-month_money": "60", "seen-month_images": "500"}
+    admin_client.post(limits_url(owner), EMPTY | {"month_money": "80"} | seen)
     month = owner.limits.get()
     assert (month.window, month.money_e4, month.images) == ("month", 800_000, None)
+
+
+def test_limit_that_another_admin_changed_is_not_overwritten(
+    admin_client: Client, owner: Member
+) -> None:
+    set_limit(owner, Window.MONTH, money_e4=200_000)
+    sent = EMPTY | {"month_money": "90", "seen-month_money": "100"}
+    response = admin_client.post(limits_url(owner), sent)
+    assert response.status_code == 422
+    assert "Another admin changed this to $20.00." in response.content.decode()
+    assert owner.limits.get().money_e4 == 200_000
 
 
 @pytest.mark.parametrize(
@@ -331,7 +343,7 @@ def test_each_changed_limit_is_recorded_with_before_and_after(
 ) -> None:
     admin_client.post(limits_url(owner), EMPTY | {"month_money": "60"})
     admin_client.post(limits_url(owner), EMPTY | {"month_money": "60"})  # changes nothing
-    admin_client.post(limits_url(owner), EMPTY)
+    admin_client.post(limits_url(owner), EMPTY | {"seen-month_money": "60"})
     set_, removed = entries(AuditAction.LIMIT_CHANGED)
     assert (set_.by, set_.target_type, set_.target_id) == (admin, "member", str(owner.pk))
     assert set_.before == {"window": "month", "money_e4": None, "images": None}
@@ -343,8 +355,9 @@ def test_limit_of_the_team_is_recorded_from_the_command_and_from_its_page(
     admin_client: Client, admin: Member
 ) -> None:
     call_command("limit", "set", "--team", "--month-money", "1")
-    for amount in ("5", "5", ""):
-        admin_client.post("/admin/limits/team/", EMPTY | {"month_money": amount})
+    for seen, amount in (("1", "5"), ("5", "5"), ("5", "")):
+        sent = {"month_money": amount, "seen-month_money": seen}
+        admin_client.post("/admin/limits/team/", EMPTY | sent)
     found = entries(AuditAction.LIMIT_CHANGED)
     assert [each.by for each in found] == [None, admin, admin]
     assert [each.after["money_e4"] for each in found] == [10_000, 50_000, None]

@@ -262,9 +262,22 @@ def test_unknown_task_is_assigned_to_an_unconfirmed_generation(
     row = Comparison.objects.get(key="tt9")
     assert deciding.suggestions([row]) == {}
     unconfirmed = make_generation(
-        Status.UNCONFIRMED, owner=owner, created_at=at(118), attempt=1, reservations=1
-    )
+        Status.UNCONFIRMED, owner=owner, created_at=at(118), attempt=1, reservations=1,
+        n=4, unit_price_e4=1200,
+    )  # fmt: skip
     make_submission(unconfirmed, sent_at=at(119))
+    for price_e4, sent_at in ((1100, at(119)), (1200, at(125))):  # another price; sent later
+        other = make_generation(
+            Status.UNCONFIRMED, owner=owner, created_at=at(118), attempt=1, n=4,
+            unit_price_e4=price_e4,
+        )  # fmt: skip
+        make_submission(other, sent_at=sent_at)
+    second = Comparison.objects.create(
+        upstream=row.upstream, key="tt10", task_id="t10", at=row.at, group=row.group,
+        billed_e4=row.billed_e4,
+    )  # fmt: skip
+    assert len(deciding.suggestions([row, second])) == 1  # each generation once
+    second.delete()
     [suggested] = deciding.suggestions([row]).values()
     assert (suggested.generation, suggested.sent_at) == (unconfirmed, at(119))
     shown, version = seen(row), unconfirmed.version

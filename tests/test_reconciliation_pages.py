@@ -170,11 +170,11 @@ def test_formula_in_a_log_is_text_in_the_report(admin_client: Client) -> None:
 def test_task_is_assigned_to_the_suggested_generation(admin_client: Client, owner: Member) -> None:
     row = make_generation(
         Status.UNCONFIRMED, owner=owner, created_at=at(1), attempt=1, is_private=True,
-        prompt="a secret prompt",
+        prompt="a secret prompt", n=4, unit_price_e4=1200,
     )  # fmt: skip
     make_submission(row, sent_at=at(1))
     text = text_of(load(admin_client, lines((2, "task-1", "0.48"))))
-    assert f"unconfirmed generation of {owner.name} at" in text
+    assert f"{owner.name}: unconfirmed, 4 images, $0.48, sent " in text
     assert "a secret prompt" not in text
     comparison = Comparison.objects.get()
     values = {"billed": "4800", "recorded": "", "generation": row.pk, "version": row.version}

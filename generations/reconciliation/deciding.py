@@ -59,18 +59,37 @@ class Suggestion:
     generation: Generation
     sent_at: datetime
 
+    @property
+    def price_e4(self) -> int | None:
+        """What was reserved for it, None without a price."""
+        unit_e4 = self.generation.unit_price_e4
+        return None if unit_e4 is None else unit_e4 * self.generation.n
+
 
 def suggestions(rows: Sequence[Comparison]) -> dict[int, Suggestion]:
-    """The unconfirmed or lost generation nearest to each row with an unknown task, by its key."""
+    """The generation that each row with an unknown task may belong to, by the key of the row.
+
+    It is unconfirmed or lost, was sent at most `NEARBY` before the line, and cost what was billed.
+    Each one is suggested once, the nearest first.
+    """
     billed = [row for row in rows if row.group == Group.UNKNOWN and row.task_id]
     billed = [row for row in billed if (row.billed_e4 or 0) > 0]
     candidates = _candidates() if billed else []
-    found = {}
-    for row in billed:
-        near = [each for each in candidates if abs(each.sent_at - row.at) <= NEARBY]
-        if near:
-            found[row.pk] = min(near, key=lambda each: abs(each.sent_at - row.at))
+    pairs = [(row, each) for row in billed for each in candidates if _fits(row, each)]
+    found: dict[int, Suggestion] = {}
+    used: set[int] = set()
+    for row, each in sorted(pairs, key=lambda pair: pair[0].at - pair[1].sent_at):
+        if row.pk not in found and each.generation.pk not in used:
+            found[row.pk] = each
+            used.add(each.generation.pk)
     return found
+
+
+def _fits(row: Comparison, suggestion: Suggestion) -> bool:
+    return (
+        timedelta(0) <= row.at - suggestion.sent_at <= NEARBY
+        and suggestion.price_e4 == row.billed_e4
+    )
 
 
 def _candidates() -> list[Suggestion]:

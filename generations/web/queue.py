@@ -154,7 +154,7 @@ def resume(request: MemberRequest) -> HttpResponse:
     if is_same:
         logger.info("Generation resumed by %s", request.user)
     else:
-        messages.info(request, gettext("Paused again meanwhile. Read the reason first."))
+        messages.info(request, gettext("Another admin paused generation. Read the reason first."))
     return redirect("overview" if request.POST.get("page") == "overview" else "queue")
 
 

@@ -96,7 +96,7 @@ def test_month_with_five_differences_ends_at_zero(
     assert wide <= viewport["width"]
 
     unknown = page.locator("#unknown tbody tr")
-    expect(unknown).to_contain_text("unconfirmed generation of Lan Nguyen at")
+    expect(unknown).to_contain_text("Lan Nguyen: unconfirmed, ")
     unknown.get_by_role("button", name="Assign to it").click()
     expect(page.get_by_text("The task is tracked now.")).to_be_visible()
     tracked = Generation.objects.get(upstream_task_id="unknown-00000007")

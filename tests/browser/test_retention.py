@@ -45,7 +45,7 @@ def test_dry_run_and_run(
     expect(page.locator(".previews img")).to_have_count(2)
     assert not Picture.objects.filter(trashed_at__isnull=False).exists()
 
-    page.get_by_role("button", name="Run: move these images to the trash").click()
+    page.get_by_role("button", name="Move 2 images to the trash").click()
     expect(page.get_by_text("The run has started.")).to_be_visible()
     run_loops("retention")
     page.goto("/admin/retention/")

@@ -79,7 +79,12 @@ class Decisions:
 def decisions_for(viewer: Member) -> Decisions:
     """Read what waits. Money is for those who may manage it."""
     may_pay = may(viewer, Action.MANAGE_MONEY)
-    kinds = (doubtful.unconfirmed(), doubtful.lost(), doubtful.late_for_long())
+    kinds = (
+        doubtful.unconfirmed(),
+        doubtful.lost(),
+        doubtful.not_found(),
+        doubtful.late_for_long(),
+    )
     downloads = list(doubtful.without_files(MAX_LISTED + 1))
     open_requests = LimitRequest.objects.open().order_by("pk")
     counts = count_up_to(MAX_COUNT + 1, [*kinds, open_requests])
@@ -88,14 +93,14 @@ def decisions_for(viewer: Member) -> Decisions:
     requests = request_decisions(MAX_LISTED) if may_pay else []
     unpriced = RefusedKind.objects.without_price() if may_pay and _are_refused() else []
     checked = CheckedLedger.objects.with_differences() if may_pay else None
-    total = sum(counts[:3]) + len(downloads) + len(unpriced) + bool(checked)
+    total = sum(counts[:-1]) + len(downloads) + len(unpriced) + bool(checked)
     return Decisions(
-        count=Count(total + (counts[3] if may_pay else 0)),
+        count=Count(total + (counts[-1] if may_pay else 0)),
         ledger=checked,
         generations=describe([*rows, *downloads[:MAX_LISTED]], viewer),
-        more_generations=max(*counts[:3], len(downloads)) > MAX_LISTED,
+        more_generations=max(*counts[:-1], len(downloads)) > MAX_LISTED,
         requests=requests,
-        more_requests=may_pay and counts[3] > MAX_LISTED,
+        more_requests=may_pay and counts[-1] > MAX_LISTED,
         unpriced=unpriced[:MAX_LISTED],
     )
 
@@ -135,7 +140,7 @@ def _described(
     return GenerationDecision(
         pk=row.pk,
         version=row.version,
-        title=state.headline,
+        title=_title(state),
         who=row.owner.name,
         images=ngettext("%d image", "%d images", row.n) % row.n,
         prompt="" if is_hidden else row.prompt,
@@ -146,6 +151,12 @@ def _described(
         ),
         can_enter_task_id=can_enter,
     )
+
+
+def _title(state: CardState) -> str:
+    if state.name == "running":
+        return _("The gateway does not know this task ID")
+    return state.headline
 
 
 def _facts(state: CardState, amount_e4: int, sent_at: datetime | None) -> str:
@@ -159,6 +170,7 @@ def _facts(state: CardState, amount_e4: int, sent_at: datetime | None) -> str:
     known = {
         "unconfirmed": _("Sent %(ago)s, no answer."),
         "lost": _("Sent %(ago)s, no result."),
+        "running": _("Sent %(ago)s, not found so far. klingweb keeps checking."),
         "late": _("Sent %(ago)s, still in progress. klingweb keeps checking."),
     }
     text = known[state.name] % {"ago": ago(sent_at or state.row.created_at)}

@@ -30,6 +30,7 @@ class AtRisk:
     unconfirmed: int
     late: int
     lost: int
+    not_found: int
 
 
 def unconfirmed() -> GenerationQuerySet:
@@ -38,6 +39,12 @@ def unconfirmed() -> GenerationQuerySet:
 
 def lost() -> GenerationQuerySet:
     return _open(Status.RUNNING).filter(lost_at__isnull=False)
+
+
+def not_found() -> GenerationQuerySet:
+    """The gateway has not found their task so far: its ID may have been mistyped."""
+    running = _open(Status.RUNNING).filter(lost_at=None, late_at=None)
+    return running.filter(first_not_found_at__isnull=False)
 
 
 def late() -> GenerationQuerySet:
@@ -64,7 +71,7 @@ def _open(status: Status) -> GenerationQuerySet:
 
 def at_risk() -> AtRisk:
     """What the gateway may have charged, or may charge yet, for rows that are in doubt."""
-    kinds = (unconfirmed(), late(), lost())
+    kinds = (unconfirmed(), late(), lost(), not_found())
     counts = count_up_to(MAX_ROWS, kinds)
     keys = [
         pk

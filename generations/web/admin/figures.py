@@ -109,6 +109,7 @@ def at_risk_facts(risk: doubtful.AtRisk) -> str:
             (risk.unconfirmed, _("%(n)s unconfirmed")),
             (risk.late, _("%(n)s late")),
             (risk.lost, _("%(n)s without a result")),
+            (risk.not_found, _("%(n)s not found by the gateway")),
         )
         if number
     ]

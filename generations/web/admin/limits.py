@@ -4,41 +4,27 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from django import forms
 from django.contrib import messages
-from django.db import transaction
 from django.http import Http404, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.functional import Promise
-from django.utils.translation import gettext, gettext_lazy
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST, require_safe
 
-from generations.amount_field import AmountField
 from generations.models import Member
 from generations.models.money import Limit, Period, Window
+from generations.models.money.limit import LimitValues
 from generations.models.money.price import current_upstream
 from generations.permissions import Action, Role, roles_with
 from generations.web.middleware.access import MemberRequest, requires
+from generations.web.money.formats import format_money
+from generations.web.money.limit_forms import LimitsForm, Subject
 
-MAX_IMAGES = 1_000_000_000
 MAX_PEOPLE = 200  # the page People shows the others
 Scope = Limit.Scope
-
-
-class LimitForm(forms.Form):
-    """What may be spent in a day and in a month. An empty field: no limit of that kind."""
-
-    day_money = AmountField(label=_("Money a day"), required=False)
-    month_money = AmountField(label=_("Money a month"), required=False)
-    day_images = forms.IntegerField(
-        label=_("Images a day"), required=False, min_value=0, max_value=MAX_IMAGES
-    )
-    month_images = forms.IntegerField(
-        label=_("Images a month"), required=False, min_value=0, max_value=MAX_IMAGES
-    )
 
 
 @dataclass
@@ -48,8 +34,8 @@ class LimitRow:
     slug: str
     title: str | Promise
     explanation: str | Promise
-    limits: dict[str, Limit]
-    form: LimitForm
+    form: LimitsForm
+    applies: str = ""  # where the subject has no limit of its own
     used: Period | None = None  # of the running month
 
     @property
@@ -74,29 +60,21 @@ def limits(request: MemberRequest) -> HttpResponse:
 @require_POST
 @requires(Action.MANAGE_MONEY)
 def set_limit(request: MemberRequest, slug: str) -> HttpResponse:
-    """Save the limits of one row. All four fields are sent: an empty one removes that limit."""
-    whose = _whose(slug)
-    form = LimitForm(request.POST, auto_id=f"{slug}-%s")
-    if not form.is_valid():
+    """Save what was changed in one row. An empty field removes that limit."""
+    form = LimitsForm(request.POST, subject=_subject(slug), auto_id=f"{slug}-%s")
+    if not (form.is_valid() and form.save(request.user)):
         return _page(request, status=422, bound=(slug, form))
-    values = form.cleaned_data
-    with transaction.atomic():
-        for window in Window:
-            money_e4, images = values[f"{window}_money"], values[f"{window}_images"]
-            Limit.objects.put(
-                window=window, money_e4=money_e4, images=images, by=request.user, **whose
-            )
     messages.success(request, gettext("Limits saved. They apply from the next request on."))
     return HttpResponseRedirect(f"{reverse('limits')}#{slug}", status=303)
 
 
 def _page(
-    request: MemberRequest, *, status: int = 200, bound: tuple[str, LimitForm] | None = None
+    request: MemberRequest, *, status: int = 200, bound: tuple[str, LimitsForm] | None = None
 ) -> HttpResponse:
     rows = list(_rows())
     for row in rows:
         if bound and row.slug == bound[0]:
-            bound[1].initial, row.form = row.form.initial, bound[1]
+            row.form = bound[1]
     if bound and all(row.slug != bound[0] for row in rows):
         raise Http404
     people = [row for row in rows if row.slug.startswith("member-")]
@@ -105,36 +83,59 @@ def _page(
 
 
 def _rows() -> Iterator[LimitRow]:
-    found: dict[str, dict[str, Limit]] = {}
+    found: dict[str, dict[str, LimitValues]] = {}
     members: dict[str, Member] = {}
     own = Limit.objects.select_related("member").order_by("member__username", "window")
     for limit in own[: MAX_PEOPLE * len(Window)]:
         slug = _slug(limit)
-        found.setdefault(slug, {})[limit.window] = limit
+        found.setdefault(slug, {})[limit.window] = limit.values
         if limit.member:
             members[slug] = limit.member
-    yield _row("team", _("The whole team"), _("All people together."), found, used=_team_month())
-    yield _row("default", _("Each person"), _("Where neither role nor person has a limit."), found)
+    everyone = found.get(Scope.DEFAULT, {})
+    team, default = Subject(Scope.TEAM), Subject(Scope.DEFAULT)
+    row = _row("team", _("The whole team"), _("All people together."), team, found, {})
+    row.used = _team_month()
+    yield row
+    explanation: str | Promise = _("Where neither role nor person has a limit.")
+    yield _row("default", _("Each person"), explanation, default, found, {})
     for role in roles_with(Action.GENERATE):
-        explanation = gettext_lazy("Instead of the limit of each person.")
-        yield _row(f"role-{role}", Role(role).label, explanation, found)
+        slug, subject = f"role-{role}", Subject(Scope.ROLE, role=role)
+        explanation = _("Instead of the limit of each person.") if slug in found else ""
+        row = _row(slug, Role(role).label, explanation, subject, found, everyone)
+        if row.applies:
+            row.applies = gettext("As each person: %s") % row.applies
+        yield row
     for slug, member in members.items():
-        yield _row(slug, member.name, member.get_role_display(), found)
+        otherwise = everyone | found.get(f"role-{member.role}", {})
+        subject = Subject(Scope.MEMBER, member=member)
+        yield _row(slug, member.name, member.get_role_display(), subject, found, otherwise)
 
 
 def _row(
     slug: str,
     title: str | Promise,
     explanation: str | Promise,
-    found: dict[str, dict[str, Limit]],
-    used: Period | None = None,
+    subject: Subject,
+    found: dict[str, dict[str, LimitValues]],
+    otherwise: dict[str, LimitValues],
 ) -> LimitRow:
-    limits = found.get(slug, {})
-    initial: dict[str, int | None] = {}
-    for window, limit in limits.items():
-        initial |= {f"{window}_money": limit.money_e4, f"{window}_images": limit.images}
-    form = LimitForm(initial=initial, auto_id=f"{slug}-%s")
-    return LimitRow(slug, title, explanation, limits, form, used)
+    stored = found.get(slug, {})
+    form = LimitsForm(subject=subject, stored=stored, otherwise=otherwise, auto_id=f"{slug}-%s")
+    return LimitRow(slug, title, explanation, form, "" if stored else _limits_text(otherwise))
+
+
+def _limits_text(limits: dict[str, LimitValues]) -> str:
+    """All limits in one line: "$120.00 a month, 40 images a day"."""
+    money = {Window.DAY: gettext("%s a day"), Window.MONTH: gettext("%s a month")}
+    images = {Window.DAY: gettext("%s images a day"), Window.MONTH: gettext("%s images a month")}
+    parts = []
+    for window in Window:
+        values = limits.get(window, LimitValues(None, None))
+        if values.money_e4 is not None:
+            parts.append(money[window] % format_money(values.money_e4))
+        if values.images is not None:
+            parts.append(images[window] % values.images)
+    return ", ".join(parts) or gettext("no limit")
 
 
 def _slug(limit: Limit) -> str:
@@ -143,17 +144,17 @@ def _slug(limit: Limit) -> str:
     )
 
 
-def _whose(slug: str) -> dict[str, Any]:
-    """The columns that name whose limit it is. Raises Http404."""
+def _subject(slug: str) -> Subject:
+    """Whose limits these are. Raises Http404."""
     kind, _dash, key = slug.partition("-")
     if slug in (Scope.TEAM, Scope.DEFAULT):
-        return {"scope": Scope(slug)}
+        return Subject(Scope(slug))
     if kind == Scope.ROLE and key in roles_with(Action.GENERATE):
-        return {"scope": Scope.ROLE, "role": key}
+        return Subject(Scope.ROLE, role=key)
     if kind == Scope.MEMBER and key.isascii() and key.isdigit() and len(key) < 18:
         member = Member.objects.filter(pk=key, limits__isnull=False).first()
         if member:
-            return {"scope": Scope.MEMBER, "member": member}
+            return Subject(Scope.MEMBER, member=member)
     raise Http404
 
 

@@ -66,8 +66,11 @@ def _generations(comparisons: Sequence[Comparison]) -> dict[int, Any]:
 def _what(row: Comparison, generation: Any, suggestion: deciding.Suggestion | None) -> str:
     """One line about the row, without the prompt: it may be private."""
     if suggestion:
-        return _("unconfirmed generation of %(name)s at %(time)s?") % {
+        images = ngettext("%d image", "%d images", suggestion.generation.n)
+        return _("%(name)s: unconfirmed, %(images)s, %(price)s, sent %(time)s") % {
             "name": suggestion.generation.owner.name,
+            "images": images % suggestion.generation.n,
+            "price": format_money(suggestion.price_e4 or 0),
             "time": date_format(localtime(suggestion.sent_at), "H:i"),
         }
     if generation:

@@ -6,12 +6,20 @@ from django import forms
 from django.contrib import messages
 from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 
 from generations.models import MAX_TASK_ID_CHARACTERS, Generation, LimitReached
 from generations.permissions import Action
-from generations.requests import ACTIONS, NotPossible, PriceChanged, TaskIdTaken, Unpriced
+from generations.requests import (
+    ACTIONS,
+    NotPossible,
+    PriceChanged,
+    TaskIdTaken,
+    Unpriced,
+    has_space,
+)
 from generations.web.middleware.access import MemberRequest, requires
 from generations.web.money.prices import parse_seen_prices
 from generations.web.money.refusals import limit_text, price_changed_text, unpriced_text
@@ -26,6 +34,12 @@ class TaskIdForm(forms.Form):
         max_length=MAX_TASK_ID_CHARACTERS,
         error_messages={"required": _("Enter the task ID from the gateway’s log.")},
     )
+
+    def clean_upstream_task_id(self) -> str:
+        task_id: str = self.cleaned_data["upstream_task_id"]
+        if has_space(task_id):
+            raise forms.ValidationError(gettext("A task ID has no spaces."))
+        return task_id
 
 
 @require_POST

@@ -9,7 +9,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from generations.models import Member, Team
-from generations.models.money import BudgetWarning, LimitRequest
+from generations.models.money import BudgetWarning, Limit, LimitRequest
+from generations.models.money.ledger import allowance_of
+from generations.models.money.limit import LimitValues
 from generations.permissions import Action, may
 
 from .formats import format_money
@@ -36,8 +38,22 @@ def notices_of(member: Member) -> Notices:
 
 def _warning_texts(member: Member) -> list[str]:
     """Return the highest threshold of each period, which comes last."""
-    unread = BudgetWarning.objects.unread_of(member).select_related("period")
-    return list({each.period_id: _warning_text(each) for each in unread}.values())
+    unread = list(BudgetWarning.objects.unread_of(member).select_related("period"))
+    limits = Limit.objects.in_force(member) if unread else {}
+    holding = [each for each in unread if _holds(each, limits.get(each.period.kind))]
+    return list({each.period_id: _warning_text(each) for each in holding}.values())
+
+
+def _holds(warning: BudgetWarning, limit: LimitValues | None) -> bool:
+    """Whether as much of the limit is used still: it may have been raised since."""
+    if limit is None:
+        return False
+    allowance = allowance_of(warning.period, limit)
+    pairs = (
+        (allowance.limit_e4, allowance.used_e4),
+        (allowance.limit_images, allowance.used_images),
+    )
+    return any(most and used * 100 >= warning.percent * most for most, used in pairs)
 
 
 def _what_exists(member: Member) -> tuple[bool, bool, bool]:
@@ -73,15 +89,21 @@ def _warning_text(warning: BudgetWarning) -> str:
 
 
 def _decision_text(request: LimitRequest) -> str:
-    if request.decision == LimitRequest.Decision.GRANTED and request.until:
-        last_moment = request.until - timedelta(seconds=1)
-        until = date_format(last_moment.astimezone(Team.objects.current().zone), "DATE_FORMAT")
+    if until := until_text(request):
         amount = granted_text(request)
         return _("Your limit was raised by %(amount)s until %(until)s.") % {
             "amount": amount,
             "until": until,
         }
     return _("Your request for more was declined.")
+
+
+def until_text(request: LimitRequest) -> str:
+    """The last day of a grant in the team's time zone; "" for a request that was not granted."""
+    if request.decision != LimitRequest.Decision.GRANTED or not request.until:
+        return ""
+    last_moment = request.until - timedelta(seconds=1)
+    return date_format(last_moment.astimezone(Team.objects.current().zone), "DATE_FORMAT")
 
 
 def request_text(request: LimitRequest) -> str:

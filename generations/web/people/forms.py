@@ -7,7 +7,6 @@ from uuid import uuid4
 
 from django import forms
 from django.contrib.auth.forms import UserCreationForm
-from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
@@ -15,12 +14,9 @@ from django.utils.translation import gettext_lazy as _
 from generations.amount_field import AmountField
 from generations.invisible_text import is_blank
 from generations.models import Invitation, InvitationTerms, Member, Team
-from generations.models.money import Limit, Window
 from generations.permissions import Action, Role
-from generations.web.money.formats import format_money
 from generations.web.text_fields import VisibleTextField
 
-MAX_LIMIT_IMAGES = 1_000_000_000
 MAX_PASTED = 100  # names or addresses
 MAX_PASTED_CHARACTERS = 30_000
 VALID_DAYS = ((1, _("1 day")), (7, _("7 days")), (30, _("30 days")))
@@ -172,74 +168,10 @@ class DetailsForm(forms.ModelForm):  # type: ignore[type-arg]
         return name
 
 
-class LimitsForm(forms.Form):
-    """The own limits of a person. An empty field: the limit of the role, if there is one."""
-
-    COLUMNS = (
-        ("day_money", Window.DAY, "money_e4"),
-        ("month_money", Window.MONTH, "money_e4"),
-        ("day_images", Window.DAY, "images"),
-        ("month_images", Window.MONTH, "images"),
-    )
-    LABELS = {
-        "day_money": _("Money a day"),
-        "month_money": _("Money a month"),
-        "day_images": _("Images a day"),
-        "month_images": _("Images a month"),
-    }
-
-    def __init__(self, *args: Any, member: Member, **options: Any) -> None:
-        super().__init__(*args, **{"auto_id": f"limit-{member.pk}-%s", **options})
-        self.member = member
-        own = {row.window: row for row in member.limits.all()}
-        others = Limit.objects.without_own(member)
-        for name, window, column in self.COLUMNS:
-            self.fields[name] = field = _limit_field(column)
-            field.label = self.LABELS[name]
-            field.help_text = _help_text(column, getattr(others.get(window), column, None))
-            self.initial[name] = getattr(own.get(window), column, None)
-
-    def save(self, by: Member) -> None:
-        """Write what has changed, all or nothing."""
-        with transaction.atomic():
-            for name, window, column in self.COLUMNS:
-                if name in self.changed_data:
-                    values: dict[str, Any] = {column: self.cleaned_data[name]}
-                    Limit.objects.put(
-                        Limit.Scope.MEMBER, window, member=self.member, by=by, **values
-                    )
-
-
-def _limit_field(column: str) -> forms.Field:
-    if column == "money_e4":
-        field: forms.Field = AmountField(required=False)
-    else:
-        field = forms.IntegerField(
-            required=False,
-            min_value=0,
-            max_value=MAX_LIMIT_IMAGES,
-            widget=forms.TextInput,
-            error_messages={
-                "invalid": _("Enter a whole number."),
-                "min_value": _("Enter a whole number."),
-                "max_value": _("This number is too large."),
-            },
-        )
-    field.widget.attrs |= {"inputmode": "decimal", "maxlength": 40, "autocomplete": "off"}
-    return field
-
-
-def _help_text(column: str, value: int | None) -> str:
-    """What applies while the field is empty."""
-    if value is None:
-        return gettext("Empty: no limit")
-    shown = format_money(value) if column == "money_e4" else str(value)
-    return gettext("Empty: %(limit)s") % {"limit": shown}
-
-
 class HandOverForm(forms.Form):
     to = forms.ModelChoiceField(
         Member.objects.none(),
+        empty_label=_("Choose a person"),
         error_messages={
             "required": _("Choose a person."),
             "invalid_choice": _("This person is not active any more. Choose another."),

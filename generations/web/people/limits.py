@@ -11,8 +11,8 @@ from generations.models import Member
 from generations.models.money.standing import standings
 from generations.permissions import Action
 from generations.web.middleware.access import MemberRequest, requires
+from generations.web.money.limit_forms import LimitsForm
 
-from .forms import LimitsForm
 from .rows import person_rows
 
 
@@ -24,10 +24,8 @@ def limits(request: MemberRequest, pk: int) -> HttpResponse:
     `?close=1` gets the row without the form.
     """
     member = get_object_or_404(Member, pk=pk)
-    form = LimitsForm(request.POST if request.method == "POST" else None, member=member)
-    is_saved = form.is_bound and form.is_valid()
-    if is_saved:
-        form.save(request.user)
+    form = LimitsForm.of_member(member, request.POST if request.method == "POST" else None)
+    is_saved = form.is_bound and form.is_valid() and form.save(request.user)
     if request.htmx:
         is_open = not is_saved and "close" not in request.GET
         return _row(request, member, form if is_open else None, is_saved=is_saved)

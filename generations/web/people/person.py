@@ -17,8 +17,9 @@ from generations.models import AccessError, Collection, Member
 from generations.models.money.standing import standings
 from generations.permissions import Action, Role
 from generations.web.middleware.access import MemberRequest, requires
+from generations.web.money.limit_forms import LimitsForm
 
-from .forms import DetailsForm, LimitsForm, RoleForm
+from .forms import DetailsForm, RoleForm
 from .people import month_facts
 from .rows import left_of, person_rows
 
@@ -78,7 +79,7 @@ def person_page(
         "row": row,
         "form": RoleForm(by=request.user, initial={"role": member.role}),
         "details": DetailsForm(instance=member),
-        "limits": LimitsForm(member=member),
+        "limits": LimitsForm.of_member(member),
         "left": left_of(standing),
         "refusal": refusal(member, request.user),
         "has_work": _has_work(member),
