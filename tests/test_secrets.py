@@ -52,7 +52,7 @@ class Secret:
 
 # What may be where. Values that the install makes are filled in by `live`.
 SECRETS = {
-    "the API key": Secret(KEY, files={"upstream-key"}),
+    "the API key": Secret(KEY),  # encrypted in the database
     "a private prompt": Secret(PROMPT, tables=GENERATIONS | SEARCH),
     "a private negative prompt": Secret(NEGATIVE, tables=GENERATIONS),
     "a private prompt that failed": Secret(FAILING, tables=GENERATIONS | SEARCH),
@@ -103,6 +103,8 @@ def evidence(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Evidence]:
         found = Evidence()
         live(installation, logs, found)
         collect(installation, logs, found)
+        [key] = installation.rows("SELECT last_four FROM generations_apikey")
+        assert KEY.endswith(key["last_four"]), "the API key was not planted"
         yield found
 
 
