@@ -46,7 +46,9 @@ def log(tmp_path: Path, settings: Settings, transactional_db: None) -> Path:
         (900, "later-0000000009", 4800),  # after the end of the log
     ):
         charged(lan, minutes, task, e4)
-    unconfirmed = make_generation(Status.UNCONFIRMED, owner=lan, created_at=at(118), attempt=1)
+    unconfirmed = make_generation(
+        Status.UNCONFIRMED, owner=lan, created_at=at(118), attempt=1, n=4, unit_price_e4=1200
+    )
     make_submission(unconfirmed, sent_at=at(119))
     text = LOG
     for minutes in (0, 20, 31, 60, 80, 100, 110, 120, 125, 140):
@@ -96,7 +98,7 @@ def test_month_with_five_differences_ends_at_zero(
     assert wide <= viewport["width"]
 
     unknown = page.locator("#unknown tbody tr")
-    expect(unknown).to_contain_text("Lan Nguyen: unconfirmed, ")
+    expect(unknown).to_contain_text("Lan Nguyen: unconfirmed, 4 images, $0.48")
     unknown.get_by_role("button", name="Assign to it").click()
     expect(page.get_by_text("The task is tracked now.")).to_be_visible()
     tracked = Generation.objects.get(upstream_task_id="unknown-00000007")
