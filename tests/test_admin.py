@@ -1,11 +1,13 @@
 """The admin: who may open it, and which rows are read-only."""
 
+import re
+
 import pytest
 from django.test import Client
 from django.utils import timezone
 
-from generations.models import Status, UpstreamGate
-from generations.models.money import Price
+from generations.models import Generation, Member, Quote, Status, UpstreamGate
+from generations.models.money import LedgerEntry, Price
 from tests.builders import make_generation
 
 pytestmark = pytest.mark.django_db
@@ -68,3 +70,21 @@ def test_price_saved_twice_is_an_error_beside_its_field(admin_client: Client) ->
     assert [admin_client.post(url, data).status_code for _press in range(2)] == [302, 200]
     assert Price.objects.get().amount_e4 == 300
     assert admin_client.post(url, data | {"amount_e4": "-1"}).status_code == 200
+
+
+def test_detail_pages_show_amounts_as_money(admin_client: Client, owner: Member) -> None:
+    price = Price.objects.create(engine="kling", model="*", amount_e4=1200)
+    quote = Quote("kling", "kling-v1", "", 1200, 4)
+    row, _is_new = Generation.objects.request(
+        owner=owner, key="k", quote=quote, prompt="A pear", aspect_ratio="1:1"
+    )
+    entry = LedgerEntry.objects.filter(generation_id=row.pk)[0]
+    shown = {
+        f"generation/{row.pk}": "$0.12",
+        f"price/{price.pk}": "$0.12",
+        f"ledgerentry/{entry.pk}": "+$0.48",
+    }
+    for path, amount in shown.items():
+        page = admin_client.get(f"/admin/generations/{path}/change/").content.decode()
+        assert amount in page, path
+        assert not re.search(r">\s*(1200|4800)\s*<", page), path

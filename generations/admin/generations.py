@@ -30,8 +30,6 @@ GENERATION_LABELS = {
     "reference_url": _("reference URL"),
     "image_fidelity": _("similarity"),
     "params": _("further settings"),
-    "unit_price_e4": _("price of an image"),
-    "charged_e4": _("charged"),
     "status_at": _("since"),
     "finished_at": _("finished"),
     "attempt": _("attempts"),
@@ -127,9 +125,8 @@ class GenerationAdmin(MaskedAdmin):
         "aspect_ratio",
         "n",
         "accepted_at",
-        "unit_price_e4",
+        "unit_price",
         "reservations",
-        "charged_e4",
         "collection",
         "is_private",
         "status",
@@ -155,6 +152,8 @@ class GenerationAdmin(MaskedAdmin):
         "polling_since",
     )
     change_form_template = "admin/generation/change_form.html"
+    readonly_fields = ("private", "unit_price", "charged")
+    exclude = ("unit_price_e4", "charged_e4")  # in ten-thousandths
     field_groups = (
         (
             _("Request"),
@@ -172,7 +171,7 @@ class GenerationAdmin(MaskedAdmin):
                 "waits_for_room_since",
             ),
         ),
-        (_("Money"), ("unit_price_e4", "reservations", "charged_e4")),
+        (_("Money"), ("unit_price", "reservations", "charged")),
         (
             _("Task"),
             (
@@ -225,6 +224,11 @@ class GenerationAdmin(MaskedAdmin):
         if generation.is_live:
             return _lamp("lamp", generation.get_status_display())
         return str(generation.get_status_display())
+
+    @number_column(_("price of an image"))
+    def unit_price(self, generation: Any) -> str | None:
+        e4 = generation.unit_price_e4
+        return None if e4 is None else format_money(e4)
 
     @number_column(_("charged"))
     def charged(self, generation: Any) -> str | None:

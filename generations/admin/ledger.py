@@ -101,6 +101,11 @@ class LedgerEntryAdmin(ReadOnlyMixin, KeysetAdmin, MoneyAdmin):
     search_fields = ("generation_id",)  # shows the field; `search` searches
     search_help_text = gettext_lazy("Generation ID")
     keyset_field = "at"
+    fields = (
+        "at", "cause", "person_name", "by", "counted_in", "reserved", "charged", "granted",
+        "reserved_images", "charged_images", "granted_images", "key",
+    )  # fmt: skip
+    readonly_fields = ("cause", "person_name", "counted_in", "reserved", "charged", "granted")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[LedgerEntry]:
         """Without a join, at which SQLite would begin."""

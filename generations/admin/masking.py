@@ -1,7 +1,7 @@
 """Masking of private rows of other members."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.contrib.admin.utils import label_for_field, lookup_field
@@ -27,7 +27,7 @@ class MaskedAdmin(ReadOnlyMixin, KeysetAdmin):
 
     unmasked_fields: tuple[str, ...] = ()
     field_groups: tuple[tuple[str | Promise, tuple[str, ...]], ...] = ()  # the rest comes last
-    readonly_fields = ("private",)
+    readonly_fields: ClassVar[tuple[str, ...]] = ("private",)
 
     def hidden_rows(self, request: HttpRequest) -> Q:
         """Return the condition for rows that are private to another member."""

@@ -51,10 +51,15 @@ class PriceAdmin(MoneyAdmin):
     form = PriceForm
     change_list_template = "admin/generations/price/change_list.html"
     fields = ("engine", "model", "option", "amount_e4", "valid_from")
+    readonly_fields = ("amount",)
     list_display = ("model_name", "option", "engine", "amount", "valid_from", "by", "upstream")
     list_filter = ("upstream", "engine")
     list_select_related = ("by",)
     ordering = ("-valid_from", "-pk")
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        """A price is entered as an amount, and shown as one."""
+        return ("engine", "model", "option", "amount", "valid_from") if obj else self.fields
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
