@@ -470,6 +470,7 @@ def enter_task_id(generation: Generation, by: Member, version: int, task_id: str
     Raises TaskIdTaken when the task belongs to another generation, and NotPossible for an ID with
     white space.
     """
+    task_id = task_id.strip()
     if has_space(task_id):
         raise NotPossible(_("A task ID has no spaces."))
     before = {"upstream_task_id": generation.upstream_task_id}

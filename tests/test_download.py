@@ -259,6 +259,7 @@ def test_csv_contains_all_settings(owner_client: Client, settings: Settings) -> 
             "Number": "2",
             "Generation": str(picture.generation_id),
             "Prompt": 'Pear, "dark"\n山水',
+            "Sent as": "",
             "Negative prompt": "birds",
             "Aspect ratio": "3:4",
             "Images": "2",

@@ -375,7 +375,7 @@ def test_changes_are_said_in_the_form_and_after_a_redirect(owner_client: Client)
     assert changes_in(send(owner_client, content, prompt="")) == "Converted from WebP."
     image = SimpleUploadedFile("a.webp", content)
     response = owner_client.post("/", form_data(image=image), follow=True)
-    assert "<li>Converted from WebP.</li>" in response.content.decode()
+    assert "<p>Converted from WebP.</p>" in response.content.decode()
 
 
 def test_internal_address_is_refused_in_every_spelling(owner_client: Client) -> None:
