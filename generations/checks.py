@@ -3,7 +3,9 @@
 from typing import Any
 
 from django.conf import settings
-from django.core.checks import CheckMessage, Warning, register
+from django.core.checks import CheckMessage, Error, Warning, register
+
+from generations import safe_start
 
 
 @register()
@@ -30,3 +32,9 @@ def check_unknown_variables(**_options: Any) -> list[CheckMessage]:
         )
         for name, nearest in settings.UNKNOWN_VARIABLES.items()
     ]
+
+
+@register(deploy=True)
+def check_safe_start(**_options: Any) -> list[CheckMessage]:
+    """With `check --deploy`: what `manage.py run` refuses to start with."""
+    return [Error(sentence, id="klingweb.E001") for sentence in safe_start.problems()]

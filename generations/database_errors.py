@@ -2,6 +2,7 @@
 
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, OperationalError
+from django.utils.translation import gettext as _
 
 SQLITE_ADVICE = {
     "not a database": "is damaged: restore it from a backup, or move it away to start anew",
@@ -17,6 +18,16 @@ def is_unavailable(error: BaseException | None) -> bool:
     """Whether the database is at fault. Errors in queries have other subclasses."""
     # SQLite reports a damaged file as a plain DatabaseError.
     return isinstance(error, OperationalError | InterfaceError) or type(error) is DatabaseError
+
+
+def reason_after(done: int, error: DatabaseError) -> str:
+    """Say why the rest was left, after so many of several changes were saved one by one.
+
+    Raises the error if nothing was saved: its page says that nothing was changed or charged.
+    """
+    if not done or not is_unavailable(error):
+        raise error
+    return _("Could not save.")
 
 
 def explain(error: BaseException) -> str:

@@ -121,9 +121,7 @@ def start(drill: Drill, member: Member) -> Generation:
     prompt = f"A red lighthouse, fault drill {key}{named}"
     request = GenerationRequest(prompt, offer_for().default_aspect_ratio, is_private=True)
     generation = create(member, request, key)
-    AuditEntry.objects.record(
-        AuditAction.DEMO_CHANGED, member, on=generation, label=str(drill.title)
-    )
+    AuditEntry.objects.record(AuditAction.DEMO_CHANGED, member, on=generation, label=drill.title)
     if drill.kills_worker:
         threading.Thread(target=_kill_in_thread, args=(generation.pk, member), daemon=True).start()
     return generation

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from generations.models import Generation, Status, UpstreamGate, durations
+from generations.models import DEFAULT_ENGINE, Generation, Status, UpstreamGate, durations
 from generations.models.durations import DurationStats, Range
 
 CACHE_SECONDS = 5.0
@@ -87,38 +87,55 @@ def _estimate(work: Work, ahead: Sequence[Work], concurrency_limit: int) -> Rang
     return Range(LOW_WAIT_FACTOR * wait + duration.low, HIGH_WAIT_FACTOR * wait + duration.high)
 
 
-# When the entry expires (monotonic clock), and the ranges by primary key.
-_cached_queue: list[tuple[float, dict[int, Range]]] = []
+def seconds_left(images: int, stats: DurationStats, concurrency_limit: int) -> int | None:
+    """About how long this many images take that are queued or in flight, with nothing else ahead.
+
+    None: too few durations of their kind are known.
+    """
+    duration = stats.left(0)
+    if not duration or not images:
+        return None
+    if not concurrency_limit:
+        return math.ceil(duration.high)
+    waits = max(images - concurrency_limit, 0) * stats.mean / concurrency_limit
+    return math.ceil(LOW_WAIT_FACTOR * waits + duration.high)
 
 
-def queue_estimates() -> dict[int, Range]:
-    """Ranges of the first queued generations, by primary key.
+# By engine: when the entry expires (monotonic clock), and the ranges by primary key.
+_cached_queues: dict[str, tuple[float, dict[int, Range]]] = {}
+
+
+def queue_estimates(engine: str = DEFAULT_ENGINE) -> dict[int, Range]:
+    """Ranges of the first queued generations of an engine, by primary key.
 
     Cached in this process for `CACHE_SECONDS`.
     """
-    if not _cached_queue or time.monotonic() > _cached_queue[0][0]:
-        _cached_queue[:] = [(time.monotonic() + CACHE_SECONDS, _read_queue())]
-    return _cached_queue[0][1]
+    expires_at, ranges = _cached_queues.get(engine, (0.0, {}))
+    if time.monotonic() > expires_at:
+        ranges = _read_queue(engine)
+        _cached_queues[engine] = time.monotonic() + CACHE_SECONDS, ranges
+    return ranges
 
 
 def clear_caches() -> None:
     """Clear all cached figures, for tests that change rows."""
-    _cached_queue.clear()
+    _cached_queues.clear()
     durations.clear_caches()
 
 
-def _read_queue() -> dict[int, Range]:
-    columns = ("pk", "n", "upstream", "reference_id")
-    queued = list(Generation.objects.in_queue_order()[:MAX_ESTIMATED].only(*columns))
+def _read_queue(engine: str) -> dict[int, Range]:
+    columns = ("pk", "n", "upstream", "engine", "model", "reference_id")
+    queued = list(Generation.objects.in_queue_order(engine)[:MAX_ESTIMATED].only(*columns))
     if not queued:
         return {}
-    gate = UpstreamGate.current_or_none()
+    gate = UpstreamGate.current_or_none(engine)
     concurrency_limit = (gate or UpstreamGate()).current_limit
-    in_flight = Generation.objects.for_current_upstream().filter(
+    in_flight = Generation.objects.for_engine(engine).filter(
         status__in=(Status.SUBMITTING, Status.RUNNING),
         finished_at=None,
         lost_at=None,
         late_at=None,
+        key_missing_since=None,
     )
     if not concurrency_limit:
         in_flight = in_flight.none()  # possibly thousands, and no row waits for them

@@ -16,9 +16,13 @@ from generations.models import (
     AccessError,
     AuditAction,
     AuditEntry,
+    Batch,
     Collection,
     Generation,
     Member,
+    Notification,
+    SavedPrompt,
+    SmartCollection,
     password_reset,
 )
 from generations.permissions import Action
@@ -87,6 +91,7 @@ def _change_access(
     record = partial(AuditEntry.objects.record, by=by, on=member, note=note)
     if old_role != member.role:
         record(AuditAction.ROLE_CHANGED, before={"role": old_role}, after={"role": member.role})
+        Notification.objects.record_role(member, by)
     if was_active != member.is_active:
         record(AuditAction.ENABLED if member.is_active else AuditAction.DISABLED)
     return old_role
@@ -169,12 +174,17 @@ def hand_over(member: Member, to: Member, by: Member | None) -> HandedOver:
         generations += Generation.objects.filter(pk__in=pks).hand_over(to, by, detail)
     with transaction.atomic():
         collections = Collection.objects.filter(created_by=member).update(created_by=to)
+        Batch.objects.hand_over(member, to)
+        SavedPrompt.objects.hand_over(member, to)
+        shared = SmartCollection.objects.filter(created_by=member, is_private=False)
+        shared.update(created_by=to)
         AuditEntry.objects.record(
             AuditAction.HANDED_OVER,
             by,
             on=member,
             after={"to": str(to), "generations": generations, "collections": collections},
         )
+        Notification.objects.record_handed_over(to, member, by)
     logger.info(
         "%d generations and %d collections were handed over %s by %s",
         generations, collections, detail, by or "a command",

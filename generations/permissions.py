@@ -9,20 +9,24 @@ from typing import Any, Protocol
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 
 class Role(models.TextChoices):
     OWNER = "owner", _("Owner")
-    ADMIN = "admin", _("Admin")
+    ADMIN = "admin", pgettext_lazy("role", "Admin")
     MEMBER = "member", _("Member")
     VIEWER = "viewer", _("Viewer")
 
 
 class Action(StrEnum):
     FAVOURITE = "favourite"
-    GENERATE = "generate"  # the only action that spends
+    GENERATE = "generate"  # the only action that spends; also the prompt library
     ORGANIZE = "organize"  # tags and collections
-    CHANGE = "change"  # a generation or its images
+    COMMENT = "comment"
+    EDIT_COMMENT = "edit-comment"
+    DELETE_COMMENT = "delete-comment"
+    CHANGE = "change"  # a generation or its images, a batch, a saved prompt
     DELETE_COLLECTION = "delete-collection"
     ASK_FOR_MORE = "ask-for-more"
     DELETE_PERMANENTLY = "delete-permanently"
@@ -43,17 +47,23 @@ class Scope(StrEnum):
     ALL = "all"
 
 
-_VIEWER = {Action.FAVOURITE: Scope.ALL}
+_VIEWER = {
+    Action.FAVOURITE: Scope.ALL,
+    Action.DELETE_COMMENT: Scope.OWN,  # from before the person was a viewer
+}
 _MEMBER = _VIEWER | {
+    Action.COMMENT: Scope.ALL,
+    Action.EDIT_COMMENT: Scope.OWN,
     Action.GENERATE: Scope.ALL,
     Action.ORGANIZE: Scope.ALL,
     Action.CHANGE: Scope.OWN,
     Action.DELETE_COLLECTION: Scope.OWN,
     Action.ASK_FOR_MORE: Scope.ALL,
 }
-_ADMIN = dict.fromkeys(Action, Scope.ALL)
+# No role may change what somebody else has written.
+_ADMIN = dict.fromkeys(Action, Scope.ALL) | {Action.EDIT_COMMENT: Scope.OWN}
 del _ADMIN[Action.MANAGE_OWNERS], _ADMIN[Action.SET_UP_TEAM], _ADMIN[Action.MANAGE_KEYS]
-_OWNER = dict.fromkeys(Action, Scope.ALL)
+_OWNER = dict.fromkeys(Action, Scope.ALL) | {Action.EDIT_COMMENT: Scope.OWN}
 
 PERMISSIONS: dict[str, dict[Action, Scope]] = {
     Role.OWNER: _OWNER,

@@ -7,7 +7,7 @@ transactions and the wake-ups of the worker are here.
 import hashlib
 import json
 from collections.abc import Callable, Container, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID, uuid5
 
@@ -18,10 +18,11 @@ from django.utils.translation import gettext_lazy
 
 from generations.engines import address_guard
 from generations.engines.offer import Field, Offer, PriceKey
-from generations.engines.registry import offer_for
+from generations.engines.registry import ENGINES, offer_for
 from generations.invisible_text import is_blank
 from generations.models import (
     DEFAULT_ENGINE,
+    DEFAULT_MODEL,
     AuditAction,
     AuditEntry,
     Collection,
@@ -30,15 +31,20 @@ from generations.models import (
     Quote,
     ReferenceImage,
     Status,
+    Tag,
     TaskTaken,
     Team,
     house_rules,
+    is_tag_name,
     team_settings,
 )
+from generations.models.lookups import can_look_up
 from generations.models.money import Price, PriceTable, RefusedKind
+from generations.offered_models import is_offered
 from generations.permissions import Action, may
 from generations.worker import tasks
 
+MAX_TAGS = 20  # of a request
 SENT = (Status.SUBMITTING, Status.RUNNING, Status.FETCHING)
 ALREADY_SENT = gettext_lazy("This request was sent and can’t be canceled. Its images will be kept.")
 
@@ -55,9 +61,14 @@ class Unpriced(Exception):
     """No price is set for this kind of request, and the install refuses such requests."""
 
     def __init__(self, key: PriceKey, engine: str) -> None:
-        super().__init__(f"no price for {engine} {key.model} {key.option}".rstrip())
+        self.kind = kind_name(key, engine)
+        super().__init__(f"no price for {self.kind}")
         self.key = key
         self.engine = engine
+
+
+class NotOffered(Unpriced):
+    """The team does not offer this kind of request, whatever its price."""
 
 
 class PriceChanged(Exception):
@@ -100,15 +111,45 @@ def character_limit(limit: int | str) -> int:
 
 
 def offered_fields(offer: Offer | None = None) -> tuple[Field, ...]:
-    """Return the extra fields that the upstream profile of this install has."""
-    return (offer or offer_for()).fields_for(team_settings.current().upstream_profile)
+    """Return the extra fields of a model that the upstream profile of this install has.
+
+    Without the choices of kinds that the team does not offer.
+    """
+    offer, current = offer or offer_for(), team_settings.current()
+    fields = offer.fields_for(current.upstream_profile)
+    if not current.hidden_kinds:
+        return fields
+    return tuple(_without_hidden(each, offer, current.hidden_kinds) for each in fields)
 
 
-def with_defaults(params: Mapping[str, Any]) -> dict[str, Any]:
+def _without_hidden(each: Field, offer: Offer, hidden: Container[str]) -> Field:
+    """The default stays: a request of it says that the team does not offer it."""
+    choices = tuple(
+        (value, label)
+        for value, label in each.choices
+        if value == each.default
+        or kind_name(offer.price_key({each.name: value}, False), offer.engine) not in hidden
+    )
+    return replace(each, choices=choices)
+
+
+def kind_name(key: PriceKey, engine: str) -> str:
+    """Return "kling kling-v1 reference", as the setting `hidden_kinds` names it."""
+    return " ".join(filter(None, (engine, key.model, key.option)))
+
+
+def with_defaults(params: Mapping[str, Any], offer: Offer | None = None) -> dict[str, Any]:
     """Return the value of each offered field: from `params`, or its default if not a choice."""
     return {
         each.name: value if (value := params.get(each.name)) in each.values else each.default
-        for each in offered_fields()
+        for each in offered_fields(offer)
+    }
+
+
+def not_offered(offer: Offer) -> str:
+    """Why a request for this model is refused."""
+    return _("Your team does not offer %(model)s. Choose another model.") % {
+        "model": _(offer.label)
     }
 
 
@@ -173,8 +214,15 @@ class GenerationRequest:
     remix_of: Generation | None = None
     collection: Collection | None = None
     new_collection: str = ""
+    tags: tuple[str, ...] = ()
     is_private: bool = False
     params: Mapping[str, Any] = field(default_factory=dict)
+    engine: str = DEFAULT_ENGINE
+    model: str = DEFAULT_MODEL
+
+    @property
+    def offer(self) -> Offer:
+        return offer_for(self.engine, self.model)
 
     @property
     def has_reference(self) -> bool:
@@ -182,8 +230,12 @@ class GenerationRequest:
 
     def errors(self) -> dict[str, str]:
         """What the offer does not allow, by the name of the field."""
-        offer = offer_for()
+        offer = self.offer
         errors = self._text_errors(offer)
+        if self.model != offer.model:
+            errors["model"] = _("This model is no longer offered. Choose another.")
+        elif not is_offered(offer):
+            errors["model"] = not_offered(offer)
         if offer.aspect_ratio(self.aspect_ratio) is None:
             errors["aspect_ratio"] = _("Choose an aspect ratio.")
         if not 1 <= self.n <= offer.max_images:
@@ -192,10 +244,15 @@ class GenerationRequest:
             errors["reference_url"] = _("Give an image or an address, not both.")
         elif error := reference_url_error(self.reference_url):
             errors["reference_url"] = error
+        if self.has_reference and offer.reference is None:
+            name = "reference_url" if self.reference_url else "reference"
+            errors[name] = _("%(model)s takes no reference image. Remove it.") % {
+                "model": _(offer.label)
+            }
         fidelity = self.image_fidelity
         if fidelity is not None and not 0 <= fidelity <= 1:
             errors["image_fidelity"] = _("Similarity is a number from 0 to 1.")
-        return errors | self._param_errors()
+        return errors | self._tag_errors() | self._param_errors()
 
     def _text_errors(self, offer: Offer) -> dict[str, str]:
         errors = {}
@@ -215,14 +272,27 @@ class GenerationRequest:
             errors["prompt"] = _("Describe the image first.")
         elif error := refused_word_error(self.prompt):
             errors["prompt"] = error
-        if self.negative_prompt and self.has_reference:
+        if self.negative_prompt and not offer.negative_prompt_limit:
+            errors["negative_prompt"] = _("%(model)s takes no negative prompt. Remove it.") % {
+                "model": _(offer.label)
+            }
+        elif self.negative_prompt and self.has_reference:
             errors["negative_prompt"] = _(
                 "Not available with a reference image. Remove one of the two."
             )
         return errors
 
+    def _tag_errors(self) -> dict[str, str]:
+        if len(self.tags) > MAX_TAGS:
+            return {"tags": _("Use at most %(n)d tags.") % {"n": MAX_TAGS}}
+        for name in self.tags:
+            if not is_tag_name(name):
+                error = _("“%(tag)s” can’t be a tag: use 1 to %(n)d letters or digits.")
+                return {"tags": error % {"tag": name[:60], "n": Tag.MAX_NAME_LENGTH}}
+        return {}
+
     def _param_errors(self) -> dict[str, str]:
-        fields = {each.name: each for each in offered_fields()}
+        fields = {each.name: each for each in offered_fields(self.offer)}
         errors = {name: _("Unknown field.") for name in self.params if name not in fields}
         for name, each in fields.items():
             if self.params.get(name, each.default) not in each.values:
@@ -232,6 +302,8 @@ class GenerationRequest:
     def columns(self) -> dict[str, Any]:
         """The columns of the row."""
         return {
+            "engine": self.engine,
+            "model": self.model,
             "prompt": self.prompt,
             "negative_prompt": self.negative_prompt,
             "aspect_ratio": self.aspect_ratio,
@@ -241,8 +313,9 @@ class GenerationRequest:
             "image_fidelity": self.image_fidelity if self.has_reference else None,
             "remix_of": self.remix_of,
             "collection": self.collection,
+            "tag_names": list(self.tags) or None,
             "is_private": self.is_private,
-            "params": with_defaults(self.params),
+            "params": with_defaults(self.params, self.offer),
         }
 
     def canonical(self) -> str:
@@ -253,14 +326,17 @@ class GenerationRequest:
         """
         values = self.columns() | {"new_collection": self.new_collection}
         values["again_of"] = values.pop("remix_of")
-        defaults = with_defaults({})
+        if (self.engine, self.model) == (DEFAULT_ENGINE, DEFAULT_MODEL):
+            del values["engine"], values["model"]
+        defaults = with_defaults({}, self.offer)
         values["params"] = {
             name: value
             for name, value in sorted((values["params"] | dict(self.params)).items())
             if value != defaults.get(name)
         }
-        if not values["params"]:
-            del values["params"]
+        for name in ("params", "tag_names"):
+            if not values[name]:
+                del values[name]
         return json.dumps(values, sort_keys=True, default=_plain)
 
     def fingerprint(self) -> str:
@@ -279,14 +355,19 @@ def quote_for(
     params: Mapping[str, Any],
     *,
     has_reference: bool,
-    engine: str = DEFAULT_ENGINE,
+    offer: Offer | None = None,
     table: PriceTable | None = None,
 ) -> Quote:
-    """The current price of a request. Raises Unpriced where the install refuses those.
+    """The current price of a request.
+
+    Raises Unpriced where the install refuses those, and NotOffered.
 
     `table` saves a query when several prices are asked for.
     """
-    key = offer_for(engine).price_key(params, has_reference)
+    offer = offer or offer_for()
+    engine, key = offer.engine, offer.price_key(params, has_reference)
+    if kind_name(key, engine) in team_settings.current().hidden_kinds:
+        raise NotOffered(key, engine)
     table = table or Price.objects.table(engine)
     unit_e4 = table.find(key.model, key.option)
     if unit_e4 is None and table.unpriced_rule == Team.Unpriced.REFUSE:
@@ -319,20 +400,16 @@ def create(
     if errors := request.errors():
         raise InvalidRequest(errors)
     fingerprint = request.fingerprint()
-    columns = request.columns() | {"sent_prompt": sent_prompt(request.prompt)}
     try:
-        quote = _accepted_quote(request.n, columns["params"], request.has_reference, seen_e4)
+        params = with_defaults(request.params, request.offer)
+        quote = _accepted_quote(request.n, params, request.has_reference, seen_e4, request.offer)
     except (Unpriced, PriceChanged) as refusal:
         if existing := _existing(member, key, fingerprint):
             return existing
         _count_unpriced(refusal)
         raise
     with transaction.atomic():
-        if request.new_collection:
-            columns["collection"] = Collection.named(request.new_collection, member)
-        generation, created = Generation.objects.request(
-            owner=member, key=key, quote=quote, request_fingerprint=fingerprint, **columns
-        )
+        generation, created = insert(member, request, key, quote)
         if created:
             tasks.enqueue_submit()
         else:
@@ -340,15 +417,35 @@ def create(
     return generation
 
 
+def insert(
+    member: Member, request: GenerationRequest, key: str, quote: Quote
+) -> tuple[Generation, bool]:
+    """Create the row and reserve its price, or return the row that has the key, and False.
+
+    Call it in the transaction that also wakes up the submit loop. Raises LimitReached.
+    """
+    return Generation.objects.request(
+        owner=member, key=key, quote=quote, **row_columns(member, request)
+    )
+
+
+def row_columns(member: Member, request: GenerationRequest) -> dict[str, Any]:
+    """All columns of the row but its owner, key and price. Creates a new collection it names."""
+    columns = request.columns() | {"sent_prompt": sent_prompt(request.prompt)}
+    if request.new_collection:
+        columns["collection"] = Collection.named(request.new_collection, member)
+    return columns | {"request_fingerprint": request.fingerprint()}
+
+
 def _accepted_quote(
     n: int,
     params: Mapping[str, Any],
     has_reference: bool,
     seen_e4: Container[int] | None,
-    engine: str = DEFAULT_ENGINE,
+    offer: Offer,
 ) -> Quote:
     """The current price, if the member has seen it. Raises Unpriced and PriceChanged."""
-    quote = quote_for(n, params, has_reference=has_reference, engine=engine)
+    quote = quote_for(n, params, has_reference=has_reference, offer=offer)
     if seen_e4 is not None and quote.unit_e4 is not None and quote.unit_e4 not in seen_e4:
         raise PriceChanged(quote)
     return quote
@@ -356,7 +453,7 @@ def _accepted_quote(
 
 def _count_unpriced(refusal: Unpriced | PriceChanged) -> None:
     """Let the admins see which kind needs a price."""
-    if isinstance(refusal, Unpriced):
+    if isinstance(refusal, Unpriced) and not isinstance(refusal, NotOffered):
         RefusedKind.objects.count_refusal(refusal.engine, refusal.key.model, refusal.key.option)
 
 
@@ -406,11 +503,18 @@ def send_again(
         raise NotPossible(_("Its owner can’t generate images. Hand the work over first."))
     if error := refused_word_error(generation.prompt):
         raise NotPossible(error)
+    offer = offer_for(generation.engine, generation.model)
+    if not is_offered(offer):
+        raise NotPossible(not_offered(offer))
     if generation.upstream != settings.UPSTREAM_MODE:
         raise NotPossible(_("This request belongs to another gateway and can’t be sent now."))
     try:
         quote = _accepted_quote(
-            generation.n, generation.params, generation.has_reference, seen_e4, generation.engine
+            generation.n,
+            generation.params,
+            generation.has_reference,
+            seen_e4,
+            offer,
         )
     except Unpriced as refusal:
         _count_unpriced(refusal)
@@ -433,10 +537,27 @@ def dismiss(generation: Generation, by: Member, version: int) -> None:
     )
 
 
+def ask_admin(generation: Generation, by: Member, version: int) -> None:
+    """Ask the admins to check an unconfirmed request: a notification, and on the overview."""
+    _require(generation.ask_admin(by, version))
+
+
+def hide(generation: Generation, by: Member, version: int) -> None:
+    """Remove a card without images from the studio. The gallery keeps it under its state."""
+    if not generation.hide():
+        raise NotPossible(_changed())
+
+
+def unhide(generation: Generation, by: Member, version: int) -> None:
+    """Undo `hide`."""
+    if not generation.unhide():
+        raise NotPossible(_changed())
+
+
 @transaction.atomic
 def search(generation: Generation, by: Member, version: int) -> None:
     """Ask the upstream whether it has an unconfirmed request."""
-    if not settings.UPSTREAM_LOOKUP:
+    if not can_look_up(generation.engine):
         raise NotPossible(_("This gateway can’t be searched."))
     _require(generation.search_upstream(by, version))
     _record(AuditAction.RECHECKED, generation, by)
@@ -470,6 +591,11 @@ def enter_task_id(generation: Generation, by: Member, version: int, task_id: str
     Raises TaskIdTaken when the task belongs to another generation, and NotPossible for an ID with
     white space.
     """
+    if not ENGINES[generation.engine].has_tasks:
+        raise NotPossible(
+            _("%(engine)s has no tasks, so there is no task ID.")
+            % {"engine": _(ENGINES[generation.engine].label)}
+        )
     task_id = task_id.strip()
     if has_space(task_id):
         raise NotPossible(_("A task ID has no spaces."))
@@ -487,6 +613,9 @@ ACTIONS: dict[str, Callable[..., None]] = {
     "cancel": cancel,
     "send-again": send_again,
     "dismiss": dismiss,
+    "ask-admin": ask_admin,
+    "hide": hide,
+    "unhide": unhide,
     "search": search,
     "recheck": recheck,
     "fetch-again": fetch_again,

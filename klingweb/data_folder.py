@@ -1,10 +1,12 @@
 """The data folder, private to the user that klingweb runs as."""
 
 import contextlib
+import fcntl
 import os
 import stat
 import tempfile
 from pathlib import Path
+from typing import IO
 
 from django.core.management.utils import get_random_secret_key
 
@@ -123,12 +125,21 @@ def encryption_key_file(folder: Path) -> Path:
     return folder / "encryption-key"
 
 
+def second_encryption_key_file(folder: Path) -> Path:
+    """Has newer keys while the first file is lost or wrong: a backup of it may be put back."""
+    return folder / "encryption-key-2"
+
+
 def encryption_keys(folder: Path) -> list[str]:
-    """Return the keys that encrypt the stored API keys, the newest first; empty without the file.
+    """Return the keys that encrypt the stored API keys, the newest first; empty without a file.
 
     Raises SettingError.
     """
-    path = encryption_key_file(folder)
+    files = (second_encryption_key_file(folder), encryption_key_file(folder))
+    return [key for path in files for key in _keys_in(path)]
+
+
+def _keys_in(path: Path) -> list[str]:
     try:
         keys = private_file(path).read_text("ascii").split() if path.exists() else []
     except (OSError, UnicodeDecodeError):
@@ -138,15 +149,25 @@ def encryption_keys(folder: Path) -> list[str]:
     return keys
 
 
-def create_encryption_key(folder: Path, key: str) -> None:
-    """Store the first key, unless another process has just done so. Raises OSError."""
-    _create(encryption_key_file(folder), key)
-    _sync(folder)
+def create_encryption_key(path: Path, key: str) -> None:
+    """Store the first key of this file, unless it has one. Raises OSError."""
+    _create(path, key)
+    sync_names(path.parent)
 
 
 def write_encryption_keys(folder: Path, keys: list[str]) -> None:
-    """Replace all keys at once, durably. Raises OSError."""
-    write_private(encryption_key_file(folder), "\n".join(keys))
+    """Replace all keys of the newest file at once, durably. Raises OSError."""
+    second = second_encryption_key_file(folder)
+    write_private(second if second.exists() else encryption_key_file(folder), "\n".join(keys))
+
+
+def join_encryption_key_files(folder: Path) -> None:
+    """Use one file again, with all keys. Raises OSError or SettingError."""
+    second = second_encryption_key_file(folder)
+    if second.exists():
+        keys = list(dict.fromkeys(encryption_keys(folder)))
+        write_private(encryption_key_file(folder), "\n".join(keys))
+        second.unlink()
 
 
 def write_private(path: Path, text: str) -> None:
@@ -161,10 +182,59 @@ def write_private(path: Path, text: str) -> None:
         except BaseException:
             new.unlink()
             raise
-    _sync(path.parent)
+    sync_names(path.parent)
 
 
-def _sync(folder: Path) -> None:
+# --- one program at a time, and unfinished restores ----------------------------------------------
+
+
+RUN_LOCK = "run.lock"  # of `manage.py run` and of a restore
+
+
+class FolderInUse(Exception):
+    """Another process holds the lock."""
+
+
+def lock(folder: Path, name: str) -> IO[str]:
+    """Allow one process with this lock. It ends with the process, even if that is killed.
+
+    Raises FolderInUse or OSError.
+    """
+    file = (folder / name).open("w", encoding="ascii")
+    os.set_inheritable(file.fileno(), False)
+    try:
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        file.close()
+        raise FolderInUse from error
+    return file
+
+
+def restore_mark(folder: Path) -> Path:
+    """A file that is there from the first step of a restore to its last: nothing may start."""
+    return folder / "restore-unfinished"
+
+
+def unfinished_restore(folder: Path) -> str:
+    """Return a sentence if a restore was interrupted; else ""."""
+    if not restore_mark(folder).exists():
+        return ""
+    return (
+        f"A restore into {folder} was interrupted, so this install is not complete: run "
+        "manage.py restore again, with the same archives."
+    )
+
+
+def create_private(path: Path) -> IO[bytes]:
+    """Open a new or emptied file that only this user may read. Raises OSError."""
+    return open(path, "wb", opener=_open_private)  # pathlib has no opener
+
+
+def _open_private(path: str, flags: int) -> int:
+    return os.open(path, flags, FILE_MODE)
+
+
+def sync_names(folder: Path) -> None:
     """Make new names in the folder durable."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:

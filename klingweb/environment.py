@@ -86,6 +86,11 @@ def read_env_file(path: Path) -> dict[str, str]:
     return variables
 
 
+def process_variables(**more: str) -> dict[str, str]:
+    """Return the variables of this process, and more, for a program that it starts."""
+    return {**os.environ, **more}  # noqa: TID251
+
+
 class Environment:
     """Typed access to variables. An empty value means the default.
 

@@ -84,6 +84,10 @@ SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if _public.scheme 
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
+# Browsers use https only, once they have seen this site with it. Of this host name alone: others of
+# the domain are not ours (W005, W021). The proxy redirects from http (W008).
+SECURE_HSTS_SECONDS = 365 * _DAY if _public.scheme == "https" else 0
+SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W008", "security.W021"]
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": [SELF],
@@ -113,6 +117,11 @@ def _upstream_url(default: str) -> str:
 
 GATEWAY_URL = _upstream_url("https://api.yescale.io")  # of a real key, also while there is none
 UPSTREAM_URL = _upstream_url(f"http://127.0.0.1:{SIMULATOR_PORT}") if DEMO else GATEWAY_URL
+# The gateway's account API, for its log: another address, and an access key of its own.
+ACCOUNT_URL = env.url("KLINGWEB_ACCOUNT_URL", "https://yescale.bogia.app").geturl().rstrip("/")
+ACCOUNT_KEY = env.api_key("KLINGWEB_ACCOUNT_KEY")
+if DEMO:
+    ACCOUNT_URL, ACCOUNT_KEY = UPSTREAM_URL, "demo-account"
 UPSTREAM_PROFILE = env.choice("KLINGWEB_UPSTREAM_PROFILE", ("documented", "extended"), "documented")
 # Images in progress at once: the sum of n over all open tasks. 0: no limit of our own; the
 # upstream's 429 decides.
@@ -181,12 +190,12 @@ WATCHDOG_HEARTBEAT_SECONDS = env.number("KLINGWEB_WATCHDOG_HEARTBEAT_SECONDS", 1
 WATCHDOG_TIMEOUT_SECONDS = env.number("KLINGWEB_WATCHDOG_TIMEOUT_SECONDS", 30, 1, 3600)
 
 # See docs/decisions/0002. `retry` must be far above `timeout`, or tasks run twice. Workers:
-# one per loop (submit, poll, fetch, lookup, retention), three for the last slow calls of loops that
-# released their lease early (submits, polls, downloads), and one for the next wake-up.
+# one per loop (submit, poll, fetch, lookup, retention, reconcile), three for the last slow calls of
+# loops that released their lease early (submits, polls, downloads), and one for the next wake-up.
 Q_CLUSTER: dict[str, Any] = {
     "name": "klingweb",
     "orm": "default",
-    "workers": 8 + POLL_LOOPS,
+    "workers": 9 + POLL_LOOPS,
     "queue_limit": 1,
     "bulk": 1,
     "poll": 0.2,
@@ -227,7 +236,9 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "generations.web.middleware.compress.CompressPages",
     "csp.middleware.CSPMiddleware",
+    "generations.web.middleware.language.BrowserLanguage",
     "generations.web.middleware.readable.ReadableRequests",
+    "generations.web.middleware.known_keys.KnownKeys",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -238,6 +249,7 @@ MIDDLEWARE = [
     "generations.web.middleware.first_start.FirstStart",
     "generations.web.middleware.session_limits.SessionLimits",
     "generations.web.middleware.access.LoginRequired",
+    "generations.web.middleware.language.MemberLanguage",
     "generations.web.middleware.time_zone.ReaderTimeZone",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
@@ -257,6 +269,7 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "generations.web.context_processors.open_count",
+                "generations.web.context_processors.is_demo",
             ]
         },
     }
@@ -380,7 +393,16 @@ DEFAULT_FROM_EMAIL = env.text("KLINGWEB_EMAIL_FROM", f"klingweb@{host_of(_public
 
 # --- languages and files ---------------------------------------------------------------------
 
+# Texts in the code, and so those of commands and logs.
 LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English"), ("vi", "Tiếng Việt"), ("zh-hans", "简体中文")]
+# Of pages, where neither the member nor the browser names a language.
+DEFAULT_LANGUAGE = env.choice("KLINGWEB_LANGUAGE", tuple(dict(LANGUAGES)), "en")
+LANGUAGE_COOKIE_NAME = "language"
+LANGUAGE_COOKIE_AGE = 365 * _DAY
+LANGUAGE_COOKIE_SECURE = SESSION_COOKIE_SECURE
+LANGUAGE_COOKIE_SAMESITE = "Lax"
+LANGUAGE_COOKIE_HTTPONLY = True
 USE_I18N = True
 LOCALE_PATHS = [BASE_DIR / "locale"]
 FORMAT_MODULE_PATH = ["klingweb.formats"]
@@ -389,6 +411,7 @@ USE_TZ = True
 TIME_ZONE = env.time_zone("KLINGWEB_TIME_ZONE", "UTC")
 
 STATIC_URL = "/static/"
+WHITENOISE_KEEP_ONLY_HASHED_FILES = True  # nothing asks for the others; compressing them takes time
 STATIC_ROOT = BASE_DIR / env.text("KLINGWEB_STATIC_ROOT", str(DATA_DIR / "static"))
 STATICFILES_DIRS = [BASE_DIR / "static"]
 MEDIA_ROOT = DATA_DIR / "files"  # served by web/files.py only, which checks permissions

@@ -3,6 +3,7 @@
 from django.contrib import admin
 from django.urls import include, path
 
+handler404 = "generations.web.middleware.language.handle_not_found"
 handler500 = "generations.web.middleware.errors.handle_error"
 urlpatterns = [
     path("", include("generations.web.urls")),  # first: it redirects old addresses of the admin

@@ -1,5 +1,6 @@
 """Fixtures shared by most tests: members, their signed-in clients, a browser and an upstream."""
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +23,8 @@ from tests import worker_driver
 from tests.builders import make_admin, make_member
 from tests.simulator import Simulator
 
-CHROMIUM = "/usr/bin/chromium"
+# Without a window where it is installed: the same pages for half of the processor time.
+CHROMIUM = shutil.which("chromium-headless-shell") or "/usr/bin/chromium"
 CHROMIUM_ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 
 
@@ -138,7 +140,7 @@ def paper(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> Field:
     )
     offer = replace(kling.OFFER, fields=(field,))
     monkeypatch.setattr(kling, "OFFER", offer)
-    monkeypatch.setitem(registry.OFFERS, "kling", offer)
+    monkeypatch.setitem(registry.ENGINES, "kling", replace(kling.ENGINE, models=(offer,)))
     return field
 
 

@@ -1,4 +1,4 @@
-"""Form data as a browser sends it, and the headers of htmx."""
+"""Form data as a browser sends it, the headers of htmx, and the bodies of streamed responses."""
 
 import re
 from typing import Any
@@ -17,3 +17,8 @@ def nonce_from(page: bytes) -> str:
     found = re.search(rb'name="nonce"[^>]*value="([^"]*)"', page)
     assert found, "no nonce in the page"
     return found[1].decode()
+
+
+def text_of(response: Any) -> str:
+    """The body of a streamed response."""
+    return b"".join(response.streaming_content).decode()

@@ -1,14 +1,18 @@
 """A whole installation for tests and benchmarks: real processes with their own data folder."""
 
+import atexit
 import os
+import shutil
 import signal
 import socket
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, nullcontext
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -38,6 +42,22 @@ def wait_until(condition: Callable[[], Any], seconds: float = 60, what: str = ""
         assert time.monotonic() < until, f"not within {seconds} s: {what or condition}"
         time.sleep(WAIT_STEP_SECONDS)
     return result
+
+
+QUEUE_REQUESTS = """
+from generations import requests
+from generations.engines.registry import ENGINES, all_offers
+from generations.models import Member, Setting
+Setting.objects.update_or_create(
+    name="offered_models", defaults={{"value": [each.key for each in all_offers()]}}
+)
+member, offer = Member.objects.get(username="admin"), ENGINES[{engine!r}].offer("")
+for number, prompt in enumerate({prompts!r}):
+    wanted = requests.GenerationRequest(
+        prompt, offer.default_aspect_ratio, engine=offer.engine, model=offer.model
+    )
+    requests.create(member, wanted, f"{{offer.engine}}-{{number}}-{{prompt}}")
+"""
 
 
 class Installation:
@@ -82,7 +102,20 @@ class Installation:
         return done.stdout
 
     def prepare(self) -> Self:
-        """Migrate, collect static files and create the admin."""
+        """Migrate, collect static files and create the admin.
+
+        On SQLite by a copy: the migrations of all releases take ten seconds.
+        """
+        if "KLINGWEB_DATABASE_URL" in self.environment:
+            self._prepare()
+        else:
+            template = _template()
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            shutil.copy(template / "klingweb.db", self.folder)
+            shutil.copytree(template / "static", self.folder / "static", dirs_exist_ok=True)
+        return self
+
+    def _prepare(self) -> None:
         self.manage("migrate", "--verbosity", "0")
         self.manage("collectstatic", "--verbosity", "0", "--no-input")
         self.manage(
@@ -91,7 +124,6 @@ class Installation:
             "from generations.models import Member; "
             f"Member.objects.create_user('admin', password='{ADMIN_PASSWORD}', role='admin')",
         )
-        return self
 
     def start(
         self,
@@ -184,6 +216,11 @@ class Installation:
             f"    Member.objects.create_user(name, password='{ADMIN_PASSWORD}')",
         )
 
+    def queue_requests(self, engine: str, prompts: Sequence[str]) -> None:
+        """Queue requests of the admin with the default model of an engine, one image each."""
+        code = QUEUE_REQUESTS.format(engine=engine, prompts=list(prompts))
+        self.manage("shell", "-c", code)
+
     # --- the rows ------------------------------------------------------------------------------
 
     def rows(self, query: str, *values: object) -> list[dict[str, Any]]:
@@ -207,6 +244,16 @@ class Installation:
 
     def is_idle(self) -> bool:
         return not {"queued", "submitting", "running", "fetching"} & self.statuses().keys()
+
+
+@cache
+def _template() -> Path:
+    """A data folder that is ready to start; removed when this process ends."""
+    parent = Path(tempfile.mkdtemp(prefix="klingweb-"))
+    atexit.register(shutil.rmtree, parent)
+    template = Installation(parent / "data")
+    template._prepare()
+    return template.folder
 
 
 class Visitor:

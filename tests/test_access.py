@@ -21,6 +21,7 @@ PUBLIC = {
     "/healthz",
     "/favicon.ico",
     "/invitations/unknown/",
+    "/language/",
     "/setup/",
 }
 EXAMPLES = {

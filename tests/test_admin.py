@@ -88,3 +88,34 @@ def test_detail_pages_show_amounts_as_money(admin_client: Client, owner: Member)
         page = admin_client.get(f"/admin/generations/{path}/change/").content.decode()
         assert amount in page, path
         assert not re.search(r">\s*(1200|4800)\s*<", page), path
+
+
+@pytest.mark.parametrize("page", ["change", "history"])
+@pytest.mark.parametrize(
+    "model",
+    [
+        "generations/generation",
+        "generations/picture",
+        "generations/ledgerentry",
+        "generations/price",
+        "generations/upstreamgate",
+        "django_q/schedule",
+        "django_q/success",
+    ],
+)
+def test_row_that_does_not_exist_is_not_found(admin_client: Client, model: str, page: str) -> None:
+    response = admin_client.get(f"/admin/{model}/99999/{page}/")
+    assert response.status_code == 404
+    assert 'class="side-list"' in response.content.decode()
+
+
+@pytest.mark.parametrize("model", ["generation", "picture"])
+def test_no_heading_without_a_row_below_it(
+    admin_client: Client, media_root: object, model: str
+) -> None:
+    row = make_generation(Status.SUCCEEDED)
+    pk = row.pk if model == "generation" else row.pictures.all()[0].pk
+    page = admin_client.get(f"/admin/generations/{model}/{pk}/change/").content.decode()
+    fieldsets = re.findall(r"<fieldset.*?</fieldset>", page, re.S)
+    assert len(fieldsets) > 2
+    assert all("form-row" in each for each in fieldsets), fieldsets[-1]

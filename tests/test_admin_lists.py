@@ -19,6 +19,7 @@ from generations.models import (
 )
 from generations.models.money import LedgerEntry, LimitRequest, Price, Quote, ledger
 from tests.builders import make_generation
+from tests.forms import text_of
 
 pytestmark = pytest.mark.django_db
 
@@ -203,8 +204,8 @@ def make_csv(text: str) -> dict[str, object]:
 def test_price_table_goes_out_and_in_as_csv(admin_client: Client, admin: Member) -> None:
     Price.objects.create(engine="kling", model="*", amount_e4=1200)
     exported = admin_client.post("/admin/generations/price/export/")
-    text = b"".join(exported.streaming_content).decode()  # type: ignore[attr-defined]
-    assert text.startswith("engine,model,option,amount,valid_from\nkling,*,,0.12,")
+    text = text_of(exported)
+    assert text.startswith("\ufeffengine,model,option,amount,valid_from\nkling,*,,0.12,")
     more = f"{text}kling,kling-v1,,0.05,2030-01-01 00:00\n"
     response = admin_client.post("/admin/generations/price/import/", make_csv(more), follow=True)
     assert "1 price added." in response.content.decode()

@@ -84,8 +84,9 @@ def _may_record(path: Path) -> bool:
 # --- sign-ins ------------------------------------------------------------------------------------
 
 
-def sign_in(name: str, password: str, address: str = "192.0.2.7") -> Client:
+def sign_in(name: str, password: str, address: str = "192.0.2.7", language: str = "en") -> Client:
     client = Client(REMOTE_ADDR=address)
+    client.cookies["language"] = language
     client.post("/accounts/login/", {"username": name, "password": password})
     return client
 
@@ -119,8 +120,8 @@ def test_failed_sign_in_names_an_account_and_nothing_else_that_was_typed(owner: 
 def test_failures_of_one_name_are_one_entry_a_minute_and_the_lock_out_another(
     owner: Member, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for _try in range(12):
-        sign_in("owner", "wrong")
+    for number in range(12):
+        sign_in("owner", "wrong", language=("vi", "zh-hans")[number % 2])
     failed, refused = entries(AuditAction.SIGN_IN_FAILED)
     assert (failed.note, refused.note) == ("", "Too many tries: refused for a while.")
     sign_in("owner", "wrong", address="192.0.2.8")
@@ -154,6 +155,7 @@ def test_wrong_second_factor(owner: Member) -> None:
     secret = add_app(owner)
     client = sign_in("owner", PASSWORD)
     assert not entries(AuditAction.SIGNED_IN)  # not before the code
+    client.cookies["language"] = "vi"
     client.post("/accounts/second-factor/", {"code": next(wrong_codes(secret))})
     assert entry(AuditAction.SIGN_IN_FAILED).note == "The second factor was wrong."
     client.post("/accounts/second-factor/", {"code": code_of(secret)})
@@ -191,6 +193,7 @@ def test_reset_link_by_mail(client: Client, owner: Member, settings: Settings) -
 def test_second_factor_is_added_and_removed(owner_client: Client, owner: Member) -> None:
     page = confirm(owner_client, f"{FOLDER}app/").content.decode()
     secret = re.findall(r'<code class="key">(\w+)</code>', page)[0]
+    Member.objects.filter(pk=owner.pk).update(language="vi")
     owner_client.post(f"{FOLDER}app/", {"code": code_of(secret)})
     owner_client.post(f"{FOLDER}codes/new/")
     owner_client.post(f"{FOLDER}app/remove/")
@@ -296,7 +299,7 @@ def test_ledger_is_rebuilt_and_exported() -> None:
     assert (ledger.target_label, ledger.after, ledger.note) == (
         "ledger", {"month": "2026-11"}, "command",
     )  # fmt: skip
-    assert prices.target_label == "prices"
+    assert prices.target_label == "price table", "as on the page"
     assert not entries(AuditAction.CORRECTED)
 
 

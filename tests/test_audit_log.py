@@ -3,14 +3,16 @@
 import csv
 import io
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
 from django.test import Client
+from django.utils import translation
 from pytest_django import Settings
 
 from generations.models import (
+    ApiKey,
     AuditAction,
     AuditEntry,
     Invitation,
@@ -18,6 +20,7 @@ from generations.models import (
     Member,
     RetentionRule,
     Team,
+    audit_entry,
     team_settings,
 )
 from generations.models.money import GatewayLog
@@ -25,8 +28,11 @@ from generations.permissions import Role
 from generations.web.admin import audit_filter
 from generations.web.admin.audit_filter import GROUPS, AuditFilter
 from generations.web.admin.audit_text import SENTENCES, texts_of
+from generations.web.formats import format_day
 from tests.builders import make_generation, make_member
+from tests.pseudo_language import pseudo_language
 
+__all__ = ["pseudo_language"]
 pytestmark = pytest.mark.django_db
 
 URL = "/admin/audit-log/"
@@ -221,6 +227,57 @@ def test_exports_say_what_was_exported(admin_client: Client) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("action", "values"),
+    [
+        (A.SIGN_IN_FAILED, {"note": audit_entry.TOO_MANY_TRIES}),
+        (A.SIGN_IN_FAILED, {"note": audit_entry.WRONG_SECOND_FACTOR}),
+        (A.SIGN_IN_FAILED, {"note": audit_entry.NO_ROLE % {"provider": "Acme"}}),
+        (A.ROLE_CHANGED, {"note": audit_entry.BY_PROVIDER % {"provider": "Acme"}}),
+        (A.SECOND_FACTOR_ADDED, {"after": {"kind": audit_entry.APP}}),
+        (A.SECOND_FACTOR_REMOVED, {"after": {"kind": audit_entry.RECOVERY_CODES}}),
+    ],
+)
+def test_what_klingweb_noted_is_in_the_language_of_the_reader(
+    admin: Member, settings: Settings, action: AuditAction, values: dict[str, Any]
+) -> None:
+    settings.OIDC_NAME = "Acme"
+    entry = record(action, admin, **values)
+    english = text_of(entry)
+    with translation.override("vi"):
+        translated = text_of(entry)
+    assert english.note == entry.note
+    assert english.fact != translated.fact
+    assert bool(entry.note) == (english.note != translated.note)
+
+
+def test_what_commands_did_is_in_the_language_of_the_reader(
+    admin: Member, pseudo_language: str
+) -> None:
+    """Notes and labels of klingweb itself; what a person typed stays."""
+    record(A.EXPORTED, None, label="price table", note=audit_entry.BY_COMMAND)
+    record(A.KEY_CHANGED, None, note=audit_entry.ENCRYPTED_AGAIN)
+    with translation.override(pseudo_language):  # the log is in English, whoever did it
+        record(A.KEY_CHANGED, admin, on=ApiKey(slot="first", last_four="1234"))
+    record(A.PAUSED, admin, note="Lunch")
+    record(A.DEMO_CHANGED, admin, on=make_generation(owner=admin), label="Lost connection")
+    entries = list(AuditEntry.objects.select_related("by").order_by("pk"))
+    assert [text.sentence for text in texts_of(entries)] == [
+        "System exported price table",
+        "System changed the encryption key",
+        "admin-of-tests changed a key: First key …1234",
+        "admin-of-tests paused generation",
+        "admin-of-tests started the fault drill Lost connection",
+    ]
+    with translation.override(pseudo_language):
+        texts = texts_of(entries)
+    translated = [(text.what != row.target_label, text.note != row.note)
+                  for text, row in zip(texts, entries, strict=True)]  # fmt: skip
+    assert translated == [
+        (True, True), (False, True), (True, False), (False, False), (True, False),
+    ]  # fmt: skip
+
+
 def test_fault_drill_in_words(admin: Member) -> None:
     row = make_generation(owner=admin)
     started = text_of(record(A.DEMO_CHANGED, admin, on=row, label="Lost connection"))
@@ -326,7 +383,7 @@ def test_days_are_those_of_the_reader(admin_client: Client, admin: Member) -> No
     assert len(sentences(admin_client, "?since=2026-11-20&until=2026-11-20")) == 1
     assert sentences(admin_client, "?until=2026-11-19") == []
     page = admin_client.get(URL).content.decode()
-    assert "<h2>20 November 2026</h2>" in page
+    assert f"<h2>{format_day(date(2026, 11, 20))}</h2>" in page
     assert ">01:00</time>" in page
 
 

@@ -1,12 +1,13 @@
 """Bulk actions: who may do what to which images, and what the response says."""
 
 import json
+import re
 from typing import Any
 
 import pytest
 from django.test import Client
 
-from generations.models import Collection, Generation, Member, Picture, Status, bulk
+from generations.models import Collection, Generation, Member, Picture, Status, Tag, bulk
 from tests.builders import make_generation, picture_ids
 from tests.forms import HTMX
 
@@ -118,6 +119,32 @@ def test_tags_ignore_case_and_diacritics(
     assert tag.pictures.count() == 2
     post(owner_client, "untag", first, tag=str(tag.pk))
     assert list(tag.pictures.values_list("pk", flat=True)) == [second]
+    post(owner_client, "untag", second, tag=" CA PHE", by_name="1")
+    assert not tag.pictures.exists()
+
+
+def test_tagging_and_untagging_are_undone_for_the_images_that_they_changed(
+    owner_client: Client, mine: Generation
+) -> None:
+    first, second = picture_ids(mine)
+    post(owner_client, "tag", first, tag="Blue")
+    tag = Tag.objects.get()
+    for action, undo, data in (
+        ("tag", "untag", {"tag": "blue"}),
+        ("untag", "tag", {"tag": str(tag.pk)}),
+    ):
+        before = sorted(tag.pictures.values_list("pk", flat=True))
+        toast = owner_client.post(
+            f"/pictures/bulk/{action}",
+            {"picture": [first, second]} | data,
+            headers={"HX-Request": "true"},
+        ).content.decode()
+        assert f'action="/pictures/bulk/{undo}"' in toast
+        fields = re.findall(r'name="(picture|tag)" value="([^"]+)"', toast)
+        names = {name: [value for key, value in fields if key == name] for name, _value in fields}
+        owner_client.post(f"/pictures/bulk/{undo}", names)
+        assert sorted(tag.pictures.values_list("pk", flat=True)) == before
+        post(owner_client, "tag", first, second, tag="Blue")
 
 
 @pytest.mark.parametrize(
@@ -132,6 +159,8 @@ def test_tags_ignore_case_and_diacritics(
         ("tag", {"picture": ["1"], "tag": "x" * 41}),
         ("untag", {"picture": ["1"], "tag": "9" * 30}),
         ("untag", {"picture": ["1"]}),
+        ("untag", {"picture": ["1"], "tag": "nothing", "by_name": "1"}),
+        ("untag", {"picture": ["1"], "tag": "", "by_name": "1"}),
     ],
 )
 def test_invalid_action_explains_itself(

@@ -11,6 +11,7 @@ from django.utils import timezone, translation
 
 from generations.models import (
     ApiKey,
+    Batch,
     Collection,
     Favourite,
     Generation,
@@ -54,7 +55,12 @@ def fresh_html(card: Card) -> str:
 def other_value(instance: models.Model, field: "models.Field[Any, Any]") -> Any:
     """A valid value of this column that differs from the present one."""
     value = getattr(instance, field.name)
-    special = {"aspect_ratio": "16:9", "index": 7, "state": Picture.State.DELETED}
+    special = {
+        "aspect_ratio": "16:9",
+        "engine": "flux",
+        "index": 7,
+        "state": Picture.State.DELETED,
+    }
     if field.name in special:
         return special[field.name]
     if isinstance(field, models.BooleanField):
@@ -79,6 +85,8 @@ def other_key(row: Generation, field: "models.Field[Any, Any]") -> int:
         return row.owner_id
     if field.related_model is Collection:
         return Collection.objects.create(name="Summer", created_by=row.owner).pk
+    if field.related_model is Batch:
+        return Batch.objects.create(owner=row.owner, idempotency_key="x").pk
     if field.related_model is ApiKey:
         return ApiKey.objects.create(slot=ApiKey.Slot.FIRST, fingerprint="x").pk
     assert field.related_model is ReferenceImage

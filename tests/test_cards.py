@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from django.test import Client
 from django.utils import timezone
-from pytest_django import DjangoAssertNumQueries
+from pytest_django import DjangoAssertNumQueries, Settings
 
-from generations.models import Failure, Generation, Member, Status, UpstreamGate
+from generations.models import Failure, Generation, Lease, Member, Status, UpstreamGate
 from tests.builders import make_generation, make_member, store_picture
 from tests.forms import HTMX
 
@@ -411,11 +411,34 @@ def test_queued_card_shows_an_estimate_unless_held(owner_client: Client, owner: 
     assert "Ready in about" not in card_in(owner_client.get("/").content, row)
 
 
-def test_running_card_without_samples_shows_no_estimate(
+def test_first_card_shows_what_the_engine_usually_takes(
     owner_client: Client, owner: Member
 ) -> None:
     row = make_generation(Status.RUNNING, owner=owner)
+    assert "usually 10 s to 30 s" in card_in(owner_client.get("/").content, row)
+    old = timezone.now() - timedelta(seconds=31)
+    Generation.objects.filter(pk=row.pk).update(submitted_at=old)
     assert "usually" not in card_in(owner_client.get("/").content, row)
+
+
+@pytest.mark.parametrize(
+    ("in_progress", "text"), [(2, "Ready in about 10 s to 30 s"), (3, "Waiting for a free slot")]
+)
+def test_queued_card_tells_whether_there_is_room(
+    owner_client: Client, owner: Member, settings: Settings, in_progress: int, text: str
+) -> None:
+    settings.CONCURRENCY_LIMIT = 4
+    make_generation(Status.RUNNING, owner=make_member("bob"), n=in_progress)
+    row = make_generation(owner=owner, n=2)
+    assert text in card_in(owner_client.get("/").content, row)
+
+
+def test_queued_card_tells_that_the_worker_has_stopped(owner_client: Client, owner: Member) -> None:
+    row = make_generation(owner=owner)
+    Lease.objects.create(name="worker", heartbeat_at=timezone.now() - timedelta(minutes=2))
+    assert "The worker is not running." in card_in(owner_client.get("/").content, row)
+    Lease.record_heartbeat("worker")
+    assert "not running" not in card_in(owner_client.get("/").content, row)
 
 
 @pytest.mark.usefixtures("known_durations")

@@ -74,7 +74,7 @@ def test_wrong_amount_is_one_sentence(amount: str, reason: str) -> None:
 
 def test_unknown_engine_is_refused() -> None:
     reason = refusal("price", "set", "clang", "kling-v1", "0.05")
-    assert reason == "There is no engine “clang”. The engines are: kling."
+    assert reason == "There is no engine “clang”. The engines are: kling, openai, flux, ideogram."
     assert amounts() == []
 
 
@@ -250,7 +250,7 @@ def test_one_wrong_line_imports_nothing(file: Path) -> None:
     assert lines == [
         "Nothing was imported: of 7 lines with prices, 5 cannot be used.",
         "Line 4: The amount can’t be negative.",
-        "Line 5: There is no engine “clang”. The engines are: kling.",
+        "Line 5: There is no engine “clang”. The engines are: kling, openai, flux, ideogram.",
         "Line 6: Use a date such as 2026-12-01, or with a time such as 2026-12-01T08:00.",
         "Line 8: The line has 6 cells, and the first line 5. Put an amount with a comma in quotes, "
         "or semicolons between the cells.",

@@ -15,10 +15,10 @@ PAGES = ("studio", "gallery", "collections", "trash", "history", "settings", "co
 
 @pytest.fixture
 def _no_count(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(_member: Member) -> int:
+    def fail(*_arguments: object) -> list[int]:
         raise OperationalError("counted")
 
-    monkeypatch.setattr("generations.web.context_processors.count_open", fail)
+    monkeypatch.setattr("generations.web.header.count_up_to", fail)
 
 
 @pytest.mark.parametrize("name", PAGES)

@@ -12,7 +12,7 @@ from django.http import StreamingHttpResponse
 from django.test import Client
 from pytest_django import Settings
 
-from generations.engines import kling
+from generations.engines.registry import all_offers
 from generations.models import Generation, Member, Picture, Status
 from tests.builders import make_generation, make_member, png_bytes
 from tests.conftest import client_for
@@ -267,7 +267,9 @@ def test_csv_contains_all_settings(owner_client: Client, settings: Settings) -> 
             "Created": "2026-11-24 12:00:00+00:00",
             "Reference image": "No",
             "Similarity": "",
-            **{field.label: "" for field in kling.OFFER.fields},
+            "Model": "Kling 1",
+            "Prompt as revised": "",
+            **{field.label: "" for offer in all_offers() for field in offer.fields},
             "Cost": "",
             "Source": "Demo simulator",
             "Width": str(picture.width),

@@ -211,14 +211,17 @@ def test_stats_come_from_recent_generations_of_the_same_kind() -> None:
 def test_queue_estimates_are_cached_until_cleared(settings: Settings) -> None:
     settings.CONCURRENCY_LIMIT = 1
     owner, now = make_member(), timezone.now()
-    for _row in range(20):
-        done = make_generation(Status.SUCCEEDED, owner=owner)
+    for engine in ["kling"] * 20 + ["another"] * 20:
+        done = make_generation(Status.SUCCEEDED, owner=owner, engine=engine)
         Generation.objects.filter(pk=done.pk).update(
             submitted_at=now - timedelta(seconds=10), finished_at=now
         )
     queued = make_generation(owner=owner)
     make_generation(Status.RUNNING, owner=owner)
+    of_another = make_generation(owner=owner, engine="another")
     assert estimates.queue_estimates() == {queued.pk: Range(25, 40)}
+    # Its queue is not behind the row that runs.
+    assert estimates.queue_estimates("another") == {of_another.pk: Range(10, 10)}
     queued.cancel(by=owner, version=queued.version)
     assert queued.pk in estimates.queue_estimates()
     estimates.clear_caches()

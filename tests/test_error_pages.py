@@ -4,6 +4,10 @@ import pytest
 from django.test import Client
 from pytest_django import Settings
 
+from generations.permissions import Role
+from tests.builders import make_member
+from tests.conftest import client_for
+
 pytestmark = pytest.mark.django_db
 
 
@@ -66,3 +70,9 @@ def test_database_error_on_a_form_keeps_the_prompt(client: Client) -> None:
 
 def test_database_error_without_a_prompt_shows_no_field(client: Client) -> None:
     assert "<textarea" not in client.post("/database-error").content.decode()
+
+
+def test_viewer_without_access_is_led_to_the_gallery() -> None:
+    page = client_for(make_member("looks-only", role=Role.VIEWER)).get("/batches/new/")
+    assert page.status_code == 403
+    assert '<a class="button primary" href="/gallery/">' in page.content.decode()

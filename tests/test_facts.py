@@ -38,6 +38,7 @@ def test_facts_of_a_generation_are_in_order(row: Generation) -> None:
         "owner": "owner",
         "created_at": "27 Nov 2026, 13:03",
         "duration": "1 min 15 s",
+        "model": "Kling 1",
         "aspect_ratio": "3:2",
         "images": "2",
         "negative_prompt": "birds",

@@ -13,7 +13,7 @@ from django.utils import timezone
 from PIL import Image
 from pytest_django import Settings
 
-from generations.models import Generation, Lease, Picture, ReportSource, Status, UpstreamGate
+from generations.models import Generation, Lease, Picture, ReportSource, Status, Tag, UpstreamGate
 from generations.worker import download, fetch
 from generations.worker.lease import LeasedLoop
 from tests.builders import make_generation, make_member, png_bytes, store_picture
@@ -478,3 +478,26 @@ def test_next_run_starts_while_a_slow_download_continues(
 
 def status_of(row: Generation) -> str:
     return Generation.objects.values_list("status", flat=True).get(pk=row.pk)
+
+
+# --- tags ---------------------------------------------------------------------------------------
+
+
+def test_images_get_the_tags_of_their_request_when_they_are_stored() -> None:
+    known = Tag.objects.named("Spring")
+    row = make_generation(Status.FETCHING, n=2, tag_names=["SPRING", "still life"])
+    for picture in row.pictures.all():
+        assert not picture.tags.exists()
+        store_picture(picture)
+        assert [tag.name for tag in picture.tags.all()] == ["Spring", "still life"]
+        assert known in picture.tags.all()
+    assert Tag.objects.count() == 2
+
+
+def test_a_picture_that_is_not_wanted_gets_no_tags() -> None:
+    row = make_generation(Status.FETCHING, n=1, tag_names=["spring"])
+    picture = row.pictures.get()
+    picture.mark_lost("gone")
+    stale = Picture.objects.get(pk=picture.pk)
+    assert not stale.mark_stored(file="f.png", width=4, height=3, size_bytes=9, sha256="ab")
+    assert not Tag.objects.exists()

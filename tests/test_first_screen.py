@@ -59,6 +59,7 @@ def test_pages_load_the_first_screen_first(owner_client: Client, owner: Member) 
         make_generation(Status.SUCCEEDED, owner=owner, n=4, aspect_ratio="1:1")
     collection = Collection.objects.create(name="Spring", created_by=owner)
     collection.add([picture.pk for picture in Picture.objects.all()], owner)
+    Member.objects.filter(pk=owner.pk).update(shows_stacks=False)
     for path in ("/gallery/", f"/collections/{collection.pk}/"):
         images = re.findall(r'<img src="/files/[^>]*>', owner_client.get(path).content.decode())
         assert len(images) == 20

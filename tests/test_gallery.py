@@ -9,6 +9,7 @@ from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
 from generations.models import (
+    Batch,
     Collection,
     Favourite,
     Generation,
@@ -19,18 +20,18 @@ from generations.models import (
     bulk,
 )
 from tests.builders import make_generation, make_member, picture_ids
+from tests.conftest import client_for
 from tests.forms import HTMX
 
 pytestmark = pytest.mark.usefixtures("media_root")
 
 
 def tiles_in(client: Client, address: str = "/gallery/", **more: str) -> list[int]:
-    """Return the ids of the images on the page, in order."""
+    """Return the ids of the images on the page, those in stacks too, in order."""
     page = client.get(address, headers=more or None)
     assert page.status_code == 200, page.content.decode()
-    return [
-        int(pk) for pk in re.findall(r'<li class="tile[^>]* id="p(\d+)"', page.content.decode())
-    ]
+    tiles = re.findall(r'<li class="tile[^>]* data-images="([\d ]+)"', page.content.decode())
+    return [int(pk) for images in tiles for pk in images.split()]
 
 
 def make_images(age_days: float = 0, **more: object) -> Generation:
@@ -146,6 +147,22 @@ def test_invalid_filter_value_is_ignored(owner_client: Client, query: str) -> No
     assert owner_client.get(f"/gallery/?{query}").status_code == 200
 
 
+@pytest.mark.parametrize("name", ["collection", "tag", "batch", "like"])
+def test_filter_by_a_deleted_row_says_that_it_is_ignored(owner_client: Client, name: str) -> None:
+    body = owner_client.get(f"/gallery/?{name}=99").content.decode()
+    assert "Ignored, because it was deleted or is private" in body
+    assert "Ignored, because" not in owner_client.get("/gallery/").content.decode()
+
+
+def test_filter_by_a_private_image_of_somebody_else_says_that_it_is_ignored(
+    owner: Member, stranger_client: Client
+) -> None:
+    row = make_generation(Status.SUCCEEDED, owner=owner, prompt="A pear", is_private=True)
+    body = stranger_client.get(f"/gallery/?like={picture_ids(row)[0]}").content.decode()
+    assert "Ignored, because it was deleted or is private" in body
+    assert "A pear" not in body
+
+
 def test_invalid_date_shows_an_error_at_its_field(owner_client: Client) -> None:
     body = owner_client.get("/gallery/?since=yesterday").content.decode()
     assert 'id="since-error"' in body
@@ -224,7 +241,13 @@ def test_count_stops_at_its_limit(owner_client: Client, monkeypatch: pytest.Monk
 
 @pytest.mark.parametrize(
     ("query", "max_queries"),
-    [("", 7), ("?favourite=1", 10), ("?q=pear", 8), ("?by=1&since=2020-01-01", 10), ("?tag=1", 11)],
+    [
+        ("", 7),
+        ("?favourite=1", 10),
+        ("?q=pear", 11),
+        ("?by=1&since=2020-01-01", 10),
+        ("?tag=1", 11),
+    ],
 )
 def test_number_of_queries_is_bounded(
     owner_client: Client,
@@ -281,3 +304,22 @@ def test_conditions_hold_together_whichever_is_read_first(
         f"?q=pear&by={owner.pk}&ratio=1:1": [],
     }.items():
         assert tiles_in(owner_client, f"/gallery/{query}") == picture_ids(*rows), query
+
+
+def test_mine_is_switched_on_and_off_beside_the_other_filters(
+    owner_client: Client, owner: Member
+) -> None:
+    on = f'href="/gallery/?q=pear&amp;by={owner.pk}"'
+    assert on in owner_client.get("/gallery/?q=pear").content.decode()
+    body = owner_client.get(f"/gallery/?q=pear&by={owner.pk}").content.decode()
+    assert '<a class="chip mine is-on" href="/gallery/?q=pear"' in body
+    viewer = client_for(make_member(role="viewer"))
+    assert "chip mine" not in viewer.get("/gallery/").content.decode()
+
+
+def test_batch_is_named_outside_the_sheet_of_phones(owner_client: Client, owner: Member) -> None:
+    batch = Batch.objects.create(owner=owner, idempotency_key="x", title="Spring")
+    body = owner_client.get(f"/gallery/?batch={batch.pk}").content.decode()
+    button, sheet = body.index('id="open-filters"'), body.index('id="filters"')
+    assert button < body.index("Spring</bdi>") < sheet
+    assert "<span>1</span>" not in body[button:sheet]

@@ -111,12 +111,12 @@ def test_history_shows_time_reason_and_person(
     ]
 
 
-def test_only_admins_see_stored_codes_in_the_history(
+def test_only_admins_see_both_statuses_and_details_in_the_history(
     owner_client: Client, admin_client: Client, dismissed: Generation
 ) -> None:
     dismissed.transitions.filter(reason=TransitionReason.NO_ANSWER).update(detail="HTTP 502 <html>")
     lines = history_of(admin_client, dismissed)
-    assert lines[2].endswith("submitting → unconfirmed: no-answer HTTP 502 &lt;html&gt;")
+    assert lines[2].endswith("Sending → Unconfirmed HTTP 502 &lt;html&gt;")
     assert not any("→" in line or "502" in line for line in history_of(owner_client, dismissed))
 
 

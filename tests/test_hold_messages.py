@@ -19,7 +19,7 @@ def test_banner_shows_the_advice_for_the_reader(
     owner_client: Client, admin_client: Client, admin: Member, reason: UpstreamGate.HoldReason
 ) -> None:
     UpstreamGate.for_engine().hold(reason)
-    message = HOLD_MESSAGES[reason]
+    message = HOLD_MESSAGES[reason].named("kling")
     for client, advice in (
         (owner_client, message.advice),
         (admin_client, message.admin_advice),

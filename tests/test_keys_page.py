@@ -1,17 +1,19 @@
 """The page Engines and keys: who sees and changes what, and that no key is ever shown."""
 
 import logging
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 from pytest_django import Settings
 
 from generations.models import ApiKey, AuditEntry, Member, Status, UpstreamGate
 from generations.permissions import Role
 from generations.setup import api_key
 from klingweb import data_folder
-from tests.builders import make_generation, make_member, make_submission
+from tests.builders import make_generation, make_member
 from tests.conftest import client_for
 from tests.simulator import Simulator
 
@@ -40,8 +42,8 @@ def gateway(simulator: Simulator, settings: Settings, tmp_path: Path) -> Simulat
     return simulator
 
 
-def page_of(client: Client) -> str:
-    return " ".join(client.get(URL).content.decode().split())
+def page_of(client: Client, url: str = URL) -> str:
+    return " ".join(client.get(url).content.decode().split())
 
 
 def put(client: Client, key: str, slot: str = "first") -> str:
@@ -155,6 +157,15 @@ def test_key_of_the_environment_is_read_only(
     assert "is the reserve" in put(boss_client, SPARE, "reserve")
 
 
+def test_short_key_has_no_last_four_in_the_message(
+    boss_client: Client, gateway: Simulator, settings: Settings
+) -> None:
+    settings.UPSTREAM_KEY = "test-key"
+    gateway.settings(key="test-key")
+    page = boss_client.post(f"{URL}first/test", follow=True).content.decode()
+    assert "The gateway accepts the key." in page
+
+
 def test_stored_key_behind_the_environment_is_named(
     boss_client: Client, gateway: Simulator, settings: Settings
 ) -> None:
@@ -191,7 +202,10 @@ def test_first_key_of_the_demo_leads_to_the_restart(
 
 
 def test_errors_of_the_last_hour_are_counted(boss_client: Client, gateway: Simulator) -> None:
-    for outcome in ("accepted", "accepted", "refused", "unanswered"):
-        make_submission(make_generation(), outcome=outcome)
-    make_submission(make_generation(upstream="demo"), outcome="refused")
+    """As on the overview: requests of the last hour that failed."""
+    for status in (Status.SUCCEEDED, Status.RUNNING, Status.FAILED, Status.FAILED):
+        make_generation(status)
+    make_generation(Status.FAILED, upstream="demo")
+    make_generation(Status.FAILED, created_at=timezone.now() - timedelta(hours=2))
     assert "2 of 4" in page_of(boss_client)
+    assert "2 of 4 requests, none charged" in page_of(boss_client, "/admin/")

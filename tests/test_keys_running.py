@@ -19,6 +19,8 @@ OWNER = (
     "from generations.models import Member; "
     f"Member.objects.create_user('boss', password='{ADMIN_PASSWORD}', role='owner')"
 )
+RUNNING = "SELECT upstream_task_id FROM generations_generation WHERE status = 'running'"
+WAITING = "SELECT id FROM generations_generation WHERE key_missing_since IS NOT NULL"
 SENT = "SELECT count(*) AS n FROM generations_generation WHERE status IN ('running', 'fetching')"
 
 
@@ -153,6 +155,54 @@ def test_kill_right_after_the_change_loses_nothing(
     later = {each["account"] for each in gateway.requests("submit") if each["index"] >= changed_at}
     assert later <= {1}
     expect_no_secret(installation)
+
+
+def test_environment_key_is_replaced_while_generations_run(
+    gateway: Simulator, installation: Installation
+) -> None:
+    """By one of another account, and put back later: their tasks wait for their own key."""
+    data_folder.old_upstream_key_file(installation.folder).unlink()
+    installation.environment["KLINGWEB_UPSTREAM_KEY"] = OLD
+    boss = open_as_owner(installation)
+    generate(boss, REQUESTS)
+    wait_until(lambda: installation.rows(SENT)[0]["n"] >= 4, what="some run")
+    for part in ("worker", "web"):
+        installation.kill(part)
+    in_progress = {row["upstream_task_id"] for row in installation.rows(RUNNING)}
+    assert in_progress
+    installation.environment["KLINGWEB_UPSTREAM_KEY"] = NEW
+    changed_at = len(gateway.requests())
+    boss = open_as_owner(installation)
+    wait_until(lambda: _is_idle_but_for_missing(installation), 120, "the others have ended")
+    page = boss.get("/admin/keys/").text
+    assert "No longer in KLINGWEB_UPSTREAM_KEY." in page
+    [waiting, *_others] = installation.rows(WAITING)
+    card = boss.get(f"/generations/{waiting['id']}/").text
+    assert "The API key that sent this is gone" in card
+    calls = [*gateway.requests("submit"), *gateway.requests("query")]
+    later = [each for each in calls if each["index"] >= changed_at]
+    assert {each["account"] for each in later} == {1}
+    assert not in_progress & {each["task_id"] for each in later}
+
+    for part in ("worker", "web"):
+        installation.stop(part)
+    installation.environment["KLINGWEB_UPSTREAM_KEY"] = OLD
+    open_as_owner(installation)
+    wait_until_idle(installation)
+    # A POST of the killed worker may have been answered to nobody: a person decides.
+    assert installation.statuses().keys() <= {"succeeded", "unconfirmed"}
+    assert sum(installation.statuses().values()) == REQUESTS
+    assert sent_twice(gateway) == []
+    expect_no_secret(installation, page)
+
+
+def _is_idle_but_for_missing(installation: Installation) -> bool:
+    """Whether only requests of the missing key are in progress, and marked as such."""
+    open_rows = installation.rows(
+        "SELECT key_missing_since FROM generations_generation"
+        " WHERE status NOT IN ('succeeded', 'unconfirmed')"
+    )
+    return bool(open_rows) and all(row["key_missing_since"] for row in open_rows)
 
 
 def test_wrong_encryption_key_is_said_and_sends_nothing(

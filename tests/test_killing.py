@@ -1,10 +1,14 @@
 """Worker and web server are killed at random: nothing is charged twice, nothing is lost."""
 
+import json
 import random
+import sqlite3
 import subprocess
 import sys
 import threading
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -17,13 +21,15 @@ from tests import naive_worker
 from tests.installation import ROOT, Installation, Visitor, wait_until
 from tests.simulator import Simulator
 
-REQUESTS = 300
-KILLS = 26
+REQUESTS = 150
+KILLS = 13
 POST_SECONDS = 0.2  # the task exists halfway through it
 # The last lookup must be later than the time in which a POST of a killed worker can still become a
 # task. An earlier "not found" would be true, and the task would be charged afterwards.
 LOOKUP_SECONDS = "1,2,3"
 NAIVE_REQUESTS, NAIVE_KILLS = 60, 8
+IMMEDIATE_ENGINES = ("openai", "ideogram")  # answered with Base64, and with links
+IMMEDIATE_REQUESTS, IMMEDIATE_KILLS = 16, 3  # requests of each engine
 
 
 @pytest.mark.parametrize("lookup", ["", "reference"])
@@ -80,6 +86,53 @@ def test_killed_worker_and_web_server_submit_nothing_twice_and_lose_nothing(
         print(f"{KILLS} kills: {statuses}, charged twice: 0, never sent: {len(without_task)}")
 
 
+def test_killed_worker_sends_no_request_without_task_twice_and_stores_what_has_arrived(
+    tmp_path: Path,
+) -> None:
+    with (
+        Simulator(seconds=(1, 2)) as simulator,
+        Installation(
+            tmp_path, upstream_url=simulator.url, concurrency_limit=0, submit_threads=8
+        ).prepare() as installation,
+    ):
+        for engine in IMMEDIATE_ENGINES:
+            prompts = [f"a lighthouse of {engine} {n}" for n in range(IMMEDIATE_REQUESTS)]
+            installation.queue_requests(engine, prompts)
+        arrived: set[int] = set()
+        for kill in range(IMMEDIATE_KILLS):
+            installation.start("worker")
+            _wait_for_new_posts(simulator)
+            if kill:
+                _wait_a_random_moment(kill)
+                installation.kill("worker")
+            else:
+                with _locked(installation):  # what arrives now cannot be recorded
+                    wait_until(lambda: _whole_answers(installation), 60, "an answer arrives")
+                    installation.kill("worker")
+                assert _whole_answers(installation)
+            arrived |= _whole_answers(installation)
+        installation.start("worker")
+        wait_until(installation.is_idle, 120, "all rows have ended")
+
+        total = IMMEDIATE_REQUESTS * len(IMMEDIATE_ENGINES)
+        posts = Counter(post["prompt"] for post in simulator.requests("submit"))
+        succeeded = {row["prompt"]: row["id"] for row in _rows(installation, "succeeded")}
+        unconfirmed = {row["prompt"] for row in _rows(installation, "unconfirmed")}
+        assert set(posts.values()) == {1}
+        assert len(succeeded) + len(unconfirmed) == total, installation.statuses()
+        assert unconfirmed  # the kills have interrupted some
+        assert arrived <= set(succeeded.values())
+        assert succeeded.keys() <= posts.keys()
+        stored = installation.rows("SELECT file FROM generations_picture WHERE state = 'stored'")
+        assert len(stored) == len(succeeded)
+        answers = tmp_path / "answers"
+        wait_until(lambda: not list(answers.iterdir()), 10, "recorded answers are deleted")
+        print(
+            f"{IMMEDIATE_KILLS} kills: {installation.statuses()}, sent twice: 0, "
+            f"recorded by a later worker: {len(arrived)}"
+        )
+
+
 def test_interrupted_downloads_start_again_soon_after_a_kill(tmp_path: Path) -> None:
     with (
         Simulator(seconds=(0.1, 0.1)) as simulator,
@@ -126,7 +179,7 @@ def test_naive_worker_is_charged_twice_under_the_same_kills(tmp_path: Path) -> N
 def _rows(installation: Installation, status: str, reason: str = "%") -> list[dict[str, Any]]:
     """Rows with this status that have reached it for this reason."""
     return installation.rows(
-        """SELECT DISTINCT prompt FROM generations_generation g JOIN generations_transition t
+        """SELECT DISTINCT g.id, prompt FROM generations_generation g JOIN generations_transition t
            ON t.generation_id = g.id AND t.to_status = g.status
            WHERE g.status = ? AND t.reason LIKE ?""",
         status,
@@ -159,6 +212,25 @@ def _wait_for_new_posts(simulator: Simulator) -> None:
 def _wait_a_random_moment(seed: int) -> None:
     """Let the kill interrupt the worker at a random point of its work."""
     threading.Event().wait(random.Random(seed).uniform(0, 2 * POST_SECONDS))
+
+
+@contextmanager
+def _locked(installation: Installation) -> Iterator[None]:
+    """Hold the write lock of the database, as another process may for a while."""
+    path = installation.folder / "klingweb.db"
+    with closing(sqlite3.connect(path, timeout=20, isolation_level=None)) as database:
+        database.execute("BEGIN IMMEDIATE")
+        yield
+
+
+def _whole_answers(installation: Installation) -> set[int]:
+    """The generations whose answer is on disk, whole, and not yet recorded."""
+    found = set()
+    for path in (installation.folder / "answers").glob("*-*"):
+        with suppress(ValueError, FileNotFoundError):  # in transit, or recorded meanwhile
+            if "." not in path.name and json.loads(path.read_bytes())["data"]:
+                found.add(int(path.name.partition("-")[0]))
+    return found
 
 
 def _charged_twice(simulator: Simulator) -> list[str]:

@@ -416,7 +416,7 @@ def test_every_spelling_of_a_status_is_known(state: State, words: str) -> None:
     for word in words.split():
         task = query(reply(200, task_json(f" {word} ", created_at=1)))
         assert isinstance(task, Task)
-        assert (task.state, task.status_text) == (state, word)
+        assert task.state == state
 
 
 NOT_FINISHED: dict[str, object] = {

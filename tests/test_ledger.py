@@ -23,7 +23,7 @@ from generations.models import (
 )
 from generations.models.money import LedgerEntry, Limit, LimitRequest, Period, Window, ledger
 from generations.models.money.limit import LimitQuerySet
-from generations.models.money.period import COUNTERS, ORDER, boundaries
+from generations.models.money.period import COUNTERS, ORDER, boundaries, new_period
 from generations.operations import ledger_check
 
 pytestmark = pytest.mark.django_db
@@ -126,6 +126,7 @@ def test_more_images_than_requested_are_not_charged_beyond_the_reservation(owner
 
 
 def test_canceled_request_is_released(owner: Member) -> None:
+    """new-api 4211, 6659, PR 6795: only one of two counters moved, so a refund raised the total."""
     row = press(owner, "a", n=4)
     assert row.cancel(owner, row.version)
     row.refresh_from_db()
@@ -160,6 +161,7 @@ def test_postponed_request_keeps_its_one_reservation(owner: Member) -> None:
 def test_failure_upstream_is_charged_by_the_setting(
     owner: Member, settings: Settings, is_charged: str, amount: int
 ) -> None:
+    """open-design 6044: what had failed or timed out was charged."""
     settings.FAILED_IS_CHARGED = is_charged
     row = press(owner, "a")
     run(row)
@@ -480,6 +482,7 @@ def test_day_has_the_hours_of_its_zone(at: str, hours: int) -> None:
 
 
 def test_month_turns_at_the_midnight_of_the_team() -> None:
+    """In other trackers the period turned at midnight UTC."""
     last = datetime(2026, 11, 30, 22, 59, tzinfo=UTC)  # 23:59 in Berlin
     _start, end = boundaries(Window.MONTH, last, BERLIN)
     assert end.astimezone(UTC) == datetime(2026, 11, 30, 23, 0, tzinfo=UTC)
@@ -562,7 +565,9 @@ def test_period_that_another_request_has_just_begun_is_not_begun_again(owner: Me
     """Of two requests at once, the second may see the first one's period only when it inserts."""
     press(owner, "a")
     for kind in ORDER:
-        period = Period.objects.all()._new(kind, owner, timezone.now())
+        now = timezone.now()
+        neighbours = Period.objects.all()._neighbours(owner, now)
+        period = new_period(kind, owner, now, neighbours[kind])
         assert period.starts_at < period.ends_at
         with pytest.raises(IntegrityError, match=r"(?i)unique"), transaction.atomic():
             period.save()
@@ -578,6 +583,7 @@ def ask(owner: Member, amount_e4: int = 0, images: int = 0) -> LimitRequest:
 
 
 def test_grant_raises_the_limits_once(owner: Member, admin: Member) -> None:
+    """LibreChat PR 15879: a refill was applied twice."""
     set_limit(owner, money_e4=12 * CENT)
     press(owner, "a")
     request = ask(owner, 12 * CENT)

@@ -251,3 +251,11 @@ def test_decisions_are_in_the_audit_log_once(
     for _press in range(2):
         client_for(admin).post(f"{PAGE}{other.pk}/decline")
     assert AuditEntry.objects.filter(action=AuditAction.DECLINED).count() == 1
+
+
+def test_a_decision_that_was_read_in_the_list_is_not_told_again(
+    request_of_owner: LimitRequest, admin_client: Client, owner_client: Client
+) -> None:
+    admin_client.post(grant_url(request_of_owner))
+    owner_client.post("/notifications/read")
+    assert "Your limit was raised" not in owner_client.get("/").content.decode()

@@ -25,6 +25,8 @@ from tests.builders import make_generation
 
 pytestmark = pytest.mark.django_db
 
+FLUX: dict[str, Any] = {"engine": "flux", "model": "flux-1.1-pro"}
+
 
 def state_of(
     viewer: Member,
@@ -60,11 +62,14 @@ def states(owner: Member, admin: Member, settings: Settings) -> list[CardState]:
             state_of(viewer, Status.RUNNING, late_at=now),
             state_of(viewer, Status.RUNNING, late_at=now, poll_failures=1),
             state_of(viewer, Status.RUNNING, late_at=now, first_not_found_at=now),
+            state_of(viewer, Status.RUNNING, late_at=now, next_poll_at=now, key_missing_since=now),
             state_of(viewer, Status.RUNNING, lost_at=now),
             state_of(viewer, Status.RUNNING, lost_at=now, first_not_found_at=now),
             state_of(viewer, Status.RUNNING, lost_at=now, results_without_images=4),
             state_of(viewer, Status.SUCCEEDED, n=2, stored=1),
             state_of(viewer, Status.UNCONFIRMED, next_poll_at=now),
+            state_of(viewer, Status.UNCONFIRMED, **FLUX),
+            state_of(viewer, Status.FAILED, failure=Failure.FILES, **FLUX),
             state_of(viewer, Status.ABANDONED, next_poll_at=now),
             state_of(viewer, Status.CANCELED, attempt=1),
             state_of(viewer, Status.CANCELED, attempt=1, paid_before=True),
@@ -119,7 +124,7 @@ def test_every_wait_has_a_message(owner: Member) -> None:
         until = timezone.now() if "%(time)s" in str(WAIT_MESSAGES[wait]) else None
         state = state_of(owner, Status.QUEUED, Progress(wait=wait, until=until))
         time = format_datetime(until, "H:i:s") if until else ""
-        assert state.waiting == str(WAIT_MESSAGES[wait]) % {"time": time}
+        assert state.waiting == str(WAIT_MESSAGES[wait]) % {"time": time, "engine": "Kling"}
 
 
 def test_every_action_has_a_button_and_is_offered(states: list[CardState]) -> None:

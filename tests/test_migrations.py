@@ -1,6 +1,7 @@
 """Migrations: a database from before the renames keeps every value, and an empty one is complete.
 
-Both tests use a new database on the server of the test database, as the connection "default".
+Both tests use a new database on the server of the test database, as the connection "default". That
+of all other tests has the tables of the squashed migration.
 """
 
 from collections.abc import Callable, Iterator
@@ -8,13 +9,15 @@ from datetime import UTC, datetime, timedelta
 from itertools import count, product
 from pathlib import Path
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID, uuid4, uuid5
 
 import pytest
 from django.apps import apps
 from django.core.management import call_command
 from django.db import IntegrityError, connection, connections, models, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.executor import MigrationExecutor
+from django.db.migrations.loader import MigrationLoader
 from pytest_django import DjangoDbBlocker
 
 from generations.models import (
@@ -130,8 +133,10 @@ Rows = dict[str, list[dict[str, Any]]]
 
 
 @pytest.fixture
-def empty_database(tmp_path: Path, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
-    """Make the connection "default" one to a new database, without tables."""
+def empty_database(
+    tmp_path: Path, django_db_blocker: DjangoDbBlocker
+) -> Iterator[BaseDatabaseWrapper]:
+    """Make the connection "default" one to a new database, without tables; return the other."""
     original = connections["default"]
     is_sqlite = original.vendor == "sqlite"
     name = str(tmp_path / "empty.db") if is_sqlite else f"klingweb_migrations_{uuid4().hex}"
@@ -140,7 +145,7 @@ def empty_database(tmp_path: Path, django_db_blocker: DjangoDbBlocker) -> Iterat
             _on_server(original, f'CREATE DATABASE "{name}"')
         connections["default"] = type(original)(original.settings_dict | {"NAME": name}, "default")
         try:
-            yield
+            yield original
         finally:
             connections["default"].close()
             connections["default"] = original
@@ -158,6 +163,7 @@ class OldDatabase:
 
     def __init__(self) -> None:
         executor = MigrationExecutor(connection)
+        executor.loader = MigrationLoader(connection, replace_migrations=False)
         others = [node for node in executor.loader.graph.leaf_nodes() if node[0] != "generations"]
         executor.migrate([*others, BEFORE_RENAMES])
         self.apps = executor.loader.project_state([BEFORE_RENAMES]).apps
@@ -286,8 +292,9 @@ def comparable(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return rows
 
 
-@pytest.mark.usefixtures("empty_database")
-def test_old_database_keeps_every_value_under_its_new_name() -> None:
+def test_old_database_keeps_every_value_under_its_new_name(
+    transactional_db: None, empty_database: BaseDatabaseWrapper
+) -> None:
     old = OldDatabase()
     fill(old)
     rows, tags_of_pictures = old.rows(), old.tags_of_pictures()
@@ -306,7 +313,39 @@ def test_old_database_keeps_every_value_under_its_new_name() -> None:
     assert_one_admin_became_the_owner(rows["Member"])
     assert_search_finds_old_and_new_prompts()
     assert_constraints_reject_what_they_rejected()
+    assert_keys_are_known(rows["Generation"])
     assert_schema_is_complete()
+    assert schema(connection) == schema(empty_database)  # of the squashed migration
+
+
+def assert_keys_are_known(before: list[dict[str, Any]]) -> None:
+    """A second press of a form from before the update sends nothing."""
+    for old in before:
+        row = Generation.objects.get(pk=old["id"])
+        assert (row.params, row.request_fingerprint) == ({}, "")
+        key = UUID(str(old["form_nonce"]))
+        assert row.external_id == f"klingweb-{uuid5(key, str(row.owner_id))}"
+        pressed = Generation.objects.request(
+            owner=row.owner, key=str(key), quote=UNPRICED, prompt=row.prompt, aspect_ratio="1:1"
+        )
+        assert pressed == (row, False)
+
+
+def schema(database: BaseDatabaseWrapper) -> dict[str, object]:
+    """Columns, constraints and indexes of each table, without names that Django derives."""
+    found: dict[str, object] = {}
+    with database.cursor() as cursor:
+        for model in apps.get_app_config("generations").get_models(include_auto_created=True):
+            table = model._meta.db_table
+            columns = database.introspection.get_table_description(cursor, table)
+            constraints = database.introspection.get_constraints(cursor, table)
+            found[f"{table} columns"] = {
+                (each.name, each.type_code, each.null_ok, each.display_size) for each in columns
+            }
+            found[f"{table} constraints"] = sorted(
+                repr((*each.items(),)) for each in constraints.values()
+            )
+    return found
 
 
 def assert_one_admin_became_the_owner(before: list[dict[str, Any]]) -> None:
@@ -387,13 +426,19 @@ def assert_schema_is_complete() -> None:
 
 @pytest.mark.usefixtures("empty_database")
 def test_empty_database_gets_the_same_schema() -> None:
+    call_command("migrate", "generations", "0038", verbosity=0)
+    with connection.cursor() as cursor:  # as an interrupted build of 0040 leaves one
+        cursor.execute("CREATE INDEX generation_submitted_idx ON generations_generation (n)")
     call_command("migrate", verbosity=0)
     assert_schema_is_complete()
+    with connection.cursor() as cursor:
+        found = connection.introspection.get_constraints(cursor, Generation._meta.db_table)
+    assert found["generation_submitted_idx"]["columns"] == ["submitted_at", "created_at"]
     owner = Member.objects.create_user("owner", password="x")
     generation, created = Generation.objects.request(
         owner=owner, key=str(uuid4()), quote=UNPRICED, prompt="A lighthouse", aspect_ratio="1:1"
     )
     assert created
     assert list(search(Generation.objects.all(), "light")) == [generation]
-    assert Collection.objects.create(name="Sea", created_by=owner).add([], by=owner) == 0
+    assert Collection.objects.create(name="Sea", created_by=owner).add([], by=owner) == []
     assert not UpstreamGate.objects.exists()

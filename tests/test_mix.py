@@ -12,8 +12,8 @@ from tests.installation import Installation, wait_until
 from tests.mix import IN_TRANSIT_SECONDS, charged_twice, lost, sent_in_silence
 from tests.simulator import Simulator
 
-GENERATIONS = 500
-KILLS = 8
+GENERATIONS = 400
+KILLS = 5
 
 # Families have equal probability, and so do the scenarios of a family.
 FAMILIES: dict[str, list[str]] = {

@@ -181,13 +181,21 @@ def test_the_admin_changes_no_price_or_entry(rf: RequestFactory, admin: Member) 
 
 
 def test_everything_that_reserves_passes_requests() -> None:
+    """eliza 10857: a limit held on one road only, on the pages and not in the API."""
     files = sources()
-    assert users(r".*\bobjects\.request", files) == {"generations/requests.py: create"}
+    assert users(r".*\bobjects\.request(_all)?", files) == {
+        "generations/requests.py: insert",
+        "generations/batches.py: start",
+    }
     # `requests.send_again` is the gate itself.
     assert users(r"(?!requests\.).*\.send_again", files) == {"generations/requests.py: send_again"}
-    assert users(r"(.*\.)?ledger\.reserve", files) == {
+    assert users(r"(.*\.)?ledger\.reserve(_all)?", files) == {
         "generations/models/generation.py: send_again",
+        "generations/models/generation_queryset.py: _record_requests",
+    }
+    assert users(r"self\._record_requests", files) == {
         "generations/models/generation_queryset.py: request",
+        "generations/models/generation_queryset.py: request_all",
     }
 
 

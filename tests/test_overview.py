@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -20,21 +21,24 @@ from generations.models import (
     Picture,
     Quote,
     Recovered,
+    Setting,
     Status,
     Team,
     TransitionReason,
     UpstreamGate,
+    team_settings,
 )
 from generations.models.money import CheckedLedger, Limit, LimitRequest, Period, Price, Window
 from generations.models.money.refused_kind import RefusedKind
 from generations.models.money.usage import pace_e4
 from generations.operations import ledger_check
-from generations.requests import ACTIONS, GenerationRequest, Unpriced, create
+from generations.requests import ACTIONS, GenerationRequest, NotOffered, Unpriced, create
 from generations.web.admin import doubtful, figures
 from generations.web.admin.gate_state import ago
 from generations.web.admin.week import recovered_text, week
 from tests.builders import make_generation, make_submission
 from tests.conftest import client_for
+from tests.faulty_database import failing_audit_entry
 from tests.forms import HTMX
 
 pytestmark = pytest.mark.django_db
@@ -155,6 +159,48 @@ def test_unconfirmed_is_dismissed_from_the_overview(
     assert "Nothing needs a decision." in page_of(admin_client)
 
 
+def test_several_are_dismissed_at_once_after_a_page_that_says_the_cost(
+    admin_client: Client, owner: Member
+) -> None:
+    rows = [
+        in_state(press(owner, name, n=2, is_private=name == "c"), Status.UNCONFIRMED)
+        for name in ("a", "b", "c")
+    ]
+    assert "?select=unconfirmed#stuck-unconfirmed" in page_of(admin_client, "/admin/queue/")
+    page = page_of(admin_client, "/admin/queue/?select=unconfirmed")
+    ticked = re.findall(r'name="row" value="([^"]+)" form="decide-several" checked', page)
+    assert ticked == [f"{row.pk}:{row.version}" for row in rows]
+    answer = {"row": ticked, "action": "dismiss"}
+    page = admin_client.post("/admin/decide/several", answer).content.decode()
+    assert "Dismiss 3 requests?" in page
+    assert "Up to $0.72 counts as charged" in page
+    assert "A pear" not in page
+    assert not Generation.objects.filter(status=Status.ABANDONED).exists()
+    Generation.objects.filter(pk=rows[1].pk).update(version=rows[1].version + 1)
+    answer["confirmed"] = "1"
+    page = admin_client.post("/admin/decide/several", answer, follow=True).content.decode()
+    assert "2 requests were decided." in page
+    assert "1 request was left as it is. This generation has changed." in page
+    assert set(Generation.objects.filter(status=Status.ABANDONED)) == {rows[0], rows[2]}
+    assert AuditEntry.objects.filter(action=AuditAction.DISMISSED).count() == 2
+    assert admin_client.post("/admin/decide/several", {"action": "send-again"}).status_code == 404
+    nothing = admin_client.post("/admin/decide/several", {"action": "dismiss"}, follow=True)
+    assert "Select at least one request." in nothing.content.decode()
+
+
+def test_a_database_that_is_busy_meanwhile_does_not_hide_what_was_decided(
+    admin_client: Client, owner: Member
+) -> None:
+    rows = [in_state(press(owner, name), Status.UNCONFIRMED) for name in ("a", "b", "c")]
+    answer: dict[str, Any] = {"row": [f"{row.pk}:{row.version}" for row in rows]}
+    answer |= {"action": "dismiss", "confirmed": "1"}
+    with failing_audit_entry(2):
+        page = admin_client.post("/admin/decide/several", answer, follow=True).content.decode()
+    assert "1 request was decided." in page
+    assert "2 requests were left as they are. Could not save." in page
+    assert list(Generation.objects.filter(status=Status.ABANDONED)) == rows[:1]
+
+
 @pytest.mark.parametrize("action", ["dismiss", "recheck", "enter-task-id"])
 def test_outdated_page_changes_nothing(admin_client: Client, owner: Member, action: str) -> None:
     row = in_state(press(owner, "a"), Status.RUNNING, lost_at=timezone.now())
@@ -187,6 +233,14 @@ def test_own_private_prompt_is_shown(admin_client: Client, admin: Member) -> Non
     assert "“A pear, my own”" in page_of(admin_client)
 
 
+def test_what_a_member_asks_to_check_is_listed_first(admin_client: Client, owner: Member) -> None:
+    rows = [make_generation(Status.UNCONFIRMED, owner=owner, attempt=1) for _row in range(12)]
+    assert f'id="decision-{rows[-1].pk}"' not in admin_client.get("/admin/").content.decode()
+    rows[-1].ask_admin(owner, rows[-1].version)
+    page = admin_client.get("/admin/").content.decode()
+    assert re.findall(r'id="decision-(\d+)"', page)[0] == str(rows[-1].pk)
+
+
 def test_lost_task_is_checked_again(admin_client: Client, owner: Member) -> None:
     row = in_state(press(owner, "a"), Status.RUNNING, lost_at=timezone.now())
     assert "Sent 12 min ago, no result. $0.12 may have been charged." in page_of(admin_client)
@@ -205,6 +259,28 @@ def test_running_task_that_the_gateway_does_not_know_is_in_doubt(admin_client: C
     page = admin_client.get("/admin/").content.decode()
     assert text in page
     assert "1 not found by the gateway" in page
+    assert text in admin_client.get("/admin/queue/").content.decode()
+
+
+@pytest.mark.parametrize("page", ["overview", "queue"])
+def test_task_that_the_gateway_does_not_know_is_decided_from_both_pages(
+    admin_client: Client, owner: Member, page: str
+) -> None:
+    url = {"overview": "/admin/", "queue": "/admin/queue/"}[page]
+    now = timezone.now()
+    mistyped, unknown = (
+        in_state(press(owner, key), Status.RUNNING, first_not_found_at=now) for key in "ab"
+    )
+    buttons = admin_client.get(url).content.decode()
+    for row in (mistyped, unknown):
+        assert f'id="decision-{row.pk}-enter"' in buttons
+        assert f'id="decision-{row.pk}-dismiss"' in buttons
+    decide(admin_client, mistyped, "enter-task-id", upstream_task_id="in-the-log", page=page)
+    mistyped.refresh_from_db()
+    assert (mistyped.upstream_task_id, mistyped.first_not_found_at) == ("in-the-log", None)
+    assert "$0.12 counts as charged." in decide(admin_client, unknown, "dismiss", page=page)
+    unknown.refresh_from_db()
+    assert unknown.status == Status.ABANDONED
 
 
 def test_task_id_is_entered_and_a_taken_one_is_explained(
@@ -337,6 +413,36 @@ def test_refused_kinds_are_counted_until_they_have_a_price(
     assert "Nothing needs a decision." in page_of(admin_client)
 
 
+def test_hidden_kind_is_decided_and_no_longer_offered(
+    admin_client: Client, admin: Member, owner: Member, settings: Settings
+) -> None:
+    settings.UNPRICED = "refuse"
+    with pytest.raises(Unpriced):
+        create(owner, GenerationRequest("A pear", "1:1"), "key-0")
+    kind = RefusedKind.objects.get()
+    page = page_of(admin_client)
+    assert "Hide this model" in page
+    page = admin_client.post(f"/admin/kinds/{kind.pk}/hide", follow=True).content.decode()
+    assert "Kling kling-v1 is not offered any more." in page
+    assert "Nothing needs a decision." in page
+    Price.objects.create(engine="kling", model="kling-v1", amount_e4=PRICE_E4)
+    with pytest.raises(NotOffered):
+        create(owner, GenerationRequest("A pear", "1:1"), "key-1")
+    assert not RefusedKind.objects.exists()
+    entry = AuditEntry.objects.get(action=AuditAction.SETTING_CHANGED)
+    assert (entry.by, entry.after) == (admin, {"value": ["kling kling-v1"]})
+    assert admin_client.post(f"/admin/kinds/{kind.pk}/hide").status_code == 404
+
+
+def test_hidden_option_is_no_choice_of_the_studio(owner_client: Client) -> None:
+    Setting.objects.create(name="upstream_profile", value="extended")
+    team_settings.forget()
+    assert 'value="2k"' in owner_client.get("/").content.decode()
+    Setting.objects.create(name="hidden_kinds", value=["kling kling-v1 2k"])
+    team_settings.forget()
+    assert 'value="2k"' not in owner_client.get("/").content.decode()
+
+
 def test_refused_kinds_are_no_matter_where_they_are_only_counted(
     admin_client: Client, owner: Member, settings: Settings
 ) -> None:
@@ -385,12 +491,14 @@ def test_at_risk_is_what_the_ledger_reserves_for_rows_in_doubt(
     in_state(press(owner, "c"), Status.RUNNING, late_at=timezone.now())
     in_state(press(owner, "d"), Status.RUNNING)
     in_state(press(owner, "e"), Status.RUNNING, first_not_found_at=timezone.now())
+    in_state(press(owner, "f"), Status.RUNNING, key_missing_since=timezone.now())
     assert doubtful.at_risk() == doubtful.AtRisk(
-        amount_e4=2 * PRICE_E4 + 2 * 2000 + 3 * PRICE_E4,
+        amount_e4=2 * PRICE_E4 + 2 * 2000 + 4 * PRICE_E4,
         unconfirmed=1,
         late=1,
         lost=1,
         not_found=1,
+        key_missing=1,
     )
 
 
@@ -439,6 +547,15 @@ def test_errors_of_the_last_hour_and_whether_they_were_charged(admin_client: Cli
     assert "1 of 4 requests, none charged" in page
     Generation.objects.filter(pk=row.pk).update(charged_e4=1)
     assert "1 of 4 requests, 1 charged" in page_of(admin_client)
+
+
+def test_images_in_progress_name_those_that_are_unconfirmed(
+    admin_client: Client, owner: Member
+) -> None:
+    make_generation(Status.RUNNING, n=3)
+    assert "3 of 20 images in progress<" in page_of(admin_client)
+    in_state(press(owner, "a", n=4), Status.UNCONFIRMED)
+    assert "7 of 20 images in progress, 4 of them unconfirmed" in page_of(admin_client)
 
 
 def test_week_is_read_from_the_counters_of_days(owner: Member, stranger: Member) -> None:

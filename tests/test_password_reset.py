@@ -146,7 +146,7 @@ def test_who_may_give_access(owner_client: Client, admin_client: Client, page: s
     assert admin_client.post(admin_page(head, page)).status_code == 403
     assert admin_client.get(admin_page(second, page)).status_code == 200
     change = {"username": "head", "email": "second@team.example"}
-    response = admin_client.post(f"/admin/people/{head.pk}/details", change)
+    response = admin_client.post(f"/admin/people/{head.pk}/", change)
     assert response.status_code == 422
     head.refresh_from_db()
     assert head.email == ""

@@ -92,7 +92,7 @@ def test_admin_changes_no_owner(admin_client: Client, chief: Member) -> None:
     address = f"/admin/people/{chief.pk}/"
     page = admin_client.get(address).content.decode()
     assert OWNERS_ONLY in page
-    assert "Change role" not in page
+    assert 'name="role"' not in page
     assert OWNERS_ONLY in admin_client.get(f"{address}disable/").content.decode()
     for path, data in (("", {"role": "member"}), ("disable/", {}), ("enable", {})):
         admin_client.post(f"{address}{path}", data)
@@ -235,7 +235,7 @@ def test_details_are_changed(admin_client: Client, owner: Member) -> None:
         "username": "ada",
         "email": "ada@team.example",
     }
-    page = admin_client.post(f"/admin/people/{owner.pk}/details", data, follow=True)
+    page = admin_client.post(f"/admin/people/{owner.pk}/", data, follow=True)
     assert "Saved." in page.content.decode()
     owner.refresh_from_db()
     assert {name: getattr(owner, name) for name in data} == data
@@ -255,7 +255,7 @@ def test_details_that_cannot_be_stored_stay_in_the_form(
     admin_client: Client, owner: Member, stranger: Member, fields: dict[str, str], error: str
 ) -> None:
     data = {"username": "owner", "first_name": "Ada", "last_name": "", "email": ""} | fields
-    response = admin_client.post(f"/admin/people/{owner.pk}/details", data)
+    response = admin_client.post(f"/admin/people/{owner.pk}/", data)
     page = response.content.decode()
     assert response.status_code == 422
     assert error in page
@@ -264,12 +264,41 @@ def test_details_that_cannot_be_stored_stay_in_the_form(
     assert (owner.username, owner.first_name) == ("owner", "")
 
 
+def test_limits_role_and_details_are_saved_together_or_not_at_all(
+    admin_client: Client, owner: Member
+) -> None:
+    address = f"/admin/people/{owner.pk}/"
+    sent = {"role": "viewer", "username": "ada", "first_name": "Ada", "month_money": "x"}
+    response = admin_client.post(address, sent)
+    page = response.content.decode()
+    assert response.status_code == 422
+    assert 'value="Ada"' in page
+    assert '<option value="viewer" selected>' in page
+    owner.refresh_from_db()
+    assert (owner.role, owner.username, owner.limits.exists()) == ("member", "owner", False)
+    admin_client.post(address, sent | {"month_money": "5"})
+    owner.refresh_from_db()
+    assert (owner.role, owner.username) == ("viewer", "ada")
+    assert owner.limits.get().money_e4 == 50_000
+
+
+def test_saving_limits_leaves_what_another_admin_changed(
+    admin_client: Client, owner: Member
+) -> None:
+    shown = {"role": "member", "username": "owner", "first_name": "", "last_name": "", "email": ""}
+    sent = shown | {f"initial-{name}": value for name, value in shown.items()}
+    Member.objects.filter(pk=owner.pk).update(role="viewer", first_name="Ada")
+    admin_client.post(f"/admin/people/{owner.pk}/", sent | {"month_money": "5"})
+    owner.refresh_from_db()
+    assert (owner.role, owner.first_name) == ("viewer", "Ada")
+    assert owner.limits.get().money_e4 == 50_000
+
+
 def test_own_role_and_access_have_no_form(admin_client: Client, admin: Member) -> None:
     page = admin_client.get(f"/admin/people/{admin.pk}/").content.decode()
-    assert "Change role" not in page
+    assert 'name="role"' not in page
     assert f"/admin/people/{admin.pk}/disable/" not in page
-    assert "change-details" not in page
-    assert f"/admin/people/{admin.pk}/details" in page
+    assert 'name="username"' in page
 
 
 # --- sessions ------------------------------------------------------------------------------------

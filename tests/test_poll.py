@@ -334,7 +334,7 @@ def test_poll_concurrency_follows_rate_and_latency(settings: Settings) -> None:
             for _row in range(polled - 1)
         )
         concurrency = poll.PollConcurrency()
-        concurrency.observe([poll.PollResult(row, timezone.now(), KeyError(), seconds)] * 50)
+        concurrency.observe([poll.PollResult(row, timezone.now(), KeyError(), seconds, ())] * 50)
         assert concurrency.limit() == threads
     concurrency.measured_at -= 1
     concurrency.processor_seconds -= 60  # a whole core since then
@@ -366,7 +366,7 @@ def test_failures_are_recorded_after_the_batch(monkeypatch: pytest.MonkeyPatch) 
         polls = poll.Polls(cast(Any, None), pool)
         for row, outcome in zip(rows, outcomes, strict=True):
             polls.pending[row.pk] = cast(Any, None)
-            polls.results.put(poll.PollResult(row, timezone.now(), outcome, 0.1))
+            polls.results.put(poll.PollResult(row, timezone.now(), outcome, 0.1, ((None, None),)))
         polls.record_results()
     assert order == ["gate", "failed"]
     rows[0].refresh_from_db()

@@ -56,6 +56,12 @@ def test_the_worker_follows_the_limit_of_an_admin_at_once(
     )
 
 
+def test_seconds_may_have_a_comma(admin_client: Client) -> None:
+    assert save(admin_client, "", "0,5") == 302
+    assert UpstreamGate.for_engine().submit_gap_seconds == 0.5
+    assert save(admin_client, "", "0,5,5") == 422
+
+
 def test_empty_fields_are_the_default_and_the_same_values_are_no_change(
     admin_client: Client, settings: Settings
 ) -> None:

@@ -90,7 +90,7 @@ def test_invalid_reason_shows_a_field_error_and_does_not_pause(
     assert response.status_code == 422
     page = response.content.decode()
     assert 'id="reason-error"' in page
-    assert f'name="reason" maxlength="300" value="{reason}"' in page
+    assert f'name="reason" form="queue-form" maxlength="300" value="{reason}"' in page
     assert not UpstreamGate.objects.filter(paused_at__isnull=False).exists()
 
 
@@ -109,6 +109,47 @@ def test_pause_form_is_hidden_while_paused(admin_client: Client, admin: Member) 
     assert 'name="reason"' in page_of(admin_client)
     UpstreamGate.for_engine().pause(admin, "Lunch")
     assert 'name="reason"' not in page_of(admin_client)
+
+
+def test_each_button_of_the_form_keeps_what_was_typed_for_the_other(admin_client: Client) -> None:
+    limits = {"limit": "7", "gap": ""}
+    response = admin_client.post("/admin/queue/limits", limits | {"reason": "Lunch"}, follow=True)
+    page = response.content.decode()
+    assert UpstreamGate.for_engine().own_concurrency_limit == 7
+    assert not UpstreamGate.for_engine().is_paused
+    assert 'maxlength="300" value="Lunch"' in page
+    assert 'value="Lunch"' not in page_of(admin_client)
+    data = {"reason": "Lunch", "limit": "9", "gap": ""}
+    page = admin_client.post("/admin/queue/", data, follow=True).content.decode()
+    assert UpstreamGate.for_engine().pause_reason == "Lunch"
+    assert UpstreamGate.for_engine().own_concurrency_limit == 7
+    assert 'value="9"' in page
+    assert 'value="9"' not in page_of(admin_client)
+
+
+def test_errors_of_one_button_keep_what_was_typed_for_the_other(admin_client: Client) -> None:
+    data = {"reason": "Lunch", "limit": "many", "gap": ""}
+    page = admin_client.post("/admin/queue/limits", data).content.decode()
+    assert 'id="limit-error"' in page and 'value="Lunch"' in page
+    page = admin_client.post("/admin/queue/", data | {"reason": ""}).content.decode()
+    assert 'id="reason-error"' in page and 'value="many"' in page
+    assert not UpstreamGate.for_engine().is_paused
+
+
+@pytest.mark.parametrize(
+    ("data", "is_paused", "limit"),
+    [
+        ({"reason": "Lunch", "limit": "", "gap": ""}, True, None),
+        ({"reason": "Lunch", "limit": "7", "gap": ""}, False, 7),
+        ({"reason": "", "limit": "7", "gap": ""}, False, 7),
+    ],
+)
+def test_enter_pauses_only_if_nothing_but_a_reason_was_typed(
+    admin_client: Client, data: dict[str, str], is_paused: bool, limit: int | None
+) -> None:
+    admin_client.post("/admin/queue/", data | {"enter": "1"})
+    gate = UpstreamGate.for_engine()
+    assert (gate.is_paused, gate.own_concurrency_limit) == (is_paused, limit)
 
 
 # --- resume --------------------------------------------------------------------------------------
@@ -209,8 +250,11 @@ def test_counts_per_status_and_the_concurrency_limit_are_shown(admin_client: Cli
         Status.UNCONFIRMED: 1,
     }
     for status, count in expected.items():
-        assert fact(status.label, str(count)) in page
+        assert f"<dt>{status.label}</dt> <dd> {count} " in page
     assert "4 of 5" in page
+    assert "1 of them is unconfirmed." in page
+    images = re.findall(r"(\d+) images? in progress", page)
+    assert images == ["1", "2", "1"]  # sending, generating, unconfirmed: 4 in all
     assert "after a rate limit. Recovers automatically." in page
 
 
@@ -279,3 +323,14 @@ def test_last_heartbeat_of_the_worker_is_shown(admin_client: Client) -> None:
     assert fact("Worker last seen", "never") in page_of(admin_client)
     Lease.record_heartbeat("worker")
     assert fact("Worker last seen", "just now") in page_of(admin_client)
+
+
+def test_figures_refresh_in_place(admin_client: Client) -> None:
+    page = page_of(admin_client)
+    [facts] = re.findall(r'<dl[^>]*id="queue-facts"[^>]*>', page)
+    assert 'data-hx-get="/admin/queue/"' in facts
+    assert 'data-hx-trigger="every 10s"' in facts
+    [also] = re.findall(r'data-hx-select-oob="#([^"]+)"', facts)
+    for name in also.split(",#"):
+        assert f'id="{name}"' in page
+    assert re.search(r"<script[^>]*htmx", page)

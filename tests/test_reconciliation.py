@@ -1,31 +1,38 @@
 """Importing logs, comparing them with the ledger, and decisions, on the database."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import pytest
+from django.core.files.base import ContentFile
 from django.db import connection
 
 from generations.models import AuditAction, AuditEntry, Generation, Member, Quote, Status
-from generations.models.money import Comparison, GatewayLine, GatewayLog, LedgerEntry, ledger
+from generations.models.money import (
+    Comparison,
+    GatewayLine,
+    GatewayLog,
+    LedgerEntry,
+    WatchedTask,
+    ledger,
+)
 from generations.operations import ledger_check
-from generations.reconciliation import comparing, deciding, months
+from generations.reconciliation import comparing, deciding, importing, months
 from generations.reconciliation.columns import ColumnMapping
 from generations.reconciliation.comparing import compare
 from generations.reconciliation.deciding import Seen
-from generations.reconciliation.importing import import_log
-from generations.reconciliation.parsing import parse, read_table
 from generations.requests import NotPossible
 from tests.builders import make_generation, make_submission
+from tests.faulty_database import failing_audit_entry
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("media_root")]
 
 Decision, Group = Comparison.Decision, Comparison.Group
 START = datetime(2026, 11, 10, 12, tzinfo=UTC)
 MAPPING = ColumnMapping(
     at="time", amount="amount", task_id="task", model="model", request_id="request",
+    time_zone="UTC",
 )  # fmt: skip
 Row = tuple[float, str, str]  # minutes, task, amount
 
@@ -63,9 +70,19 @@ def load(by: Member, rows: Sequence[Row], *, with_requests: bool = False) -> Gat
         f"{at(minutes).isoformat()},{task},{amount},,{f'r{n}' if with_requests else ''}"
         for n, (minutes, task, amount) in enumerate(rows)
     ]
-    table = read_table("\n".join(["time,task,amount,model,request", *lines]).encode())
-    log = GatewayLog.objects.create(by=by)
-    import_log(log, parse(table, MAPPING, ZoneInfo("UTC")), MAPPING, by)
+    return import_text("\n".join(["time,task,amount,model,request", *lines]), by)
+
+
+def draft(text: str, by: Member) -> GatewayLog:
+    log = GatewayLog(by=by)
+    log.file.save("log.csv", ContentFile(text.encode()))
+    return log
+
+
+def import_text(text: str, by: Member) -> GatewayLog:
+    log = draft(text, by)
+    assert importing.start(log, MAPPING, by)
+    importing.run(log, lambda: True)
     return log
 
 
@@ -175,8 +192,8 @@ def test_request_id_is_stored_once(owner: Member, admin: Member) -> None:
 def test_second_press_of_an_import_changes_nothing(owner: Member, admin: Member) -> None:
     log = load(admin, [(0, "a", "0.48"), (1, "b", "0.48")])
     stale = GatewayLog(pk=log.pk)
-    table = read_table(f"time,task,amount,model,request\n{at(0).isoformat()},a,0.48,,\n".encode())
-    import_log(stale, parse(table, MAPPING, ZoneInfo("UTC")), MAPPING, admin)
+    assert not importing.start(stale, MAPPING, admin)
+    importing.run(log, lambda: True)
     assert GatewayLog.objects.get().lines == 2
     assert GatewayLine.objects.count() == 2
     assert AuditEntry.objects.filter(action=AuditAction.RECONCILED).count() == 1
@@ -256,6 +273,24 @@ def test_watched_task_counts_until_it_is_refunded(
     assert "watched" not in figures().counts
 
 
+def test_a_log_without_fractions_of_seconds_may_seem_earlier_than_the_request(
+    month: dict[str, Generation], owner: Member
+) -> None:
+    row = Comparison.objects.get(key="tt9")
+    pks = {}
+    for name, sent_at in (
+        ("minutes before", row.at - timedelta(minutes=4)),
+        ("same second", row.at + timedelta(seconds=0.9)),
+        ("a second later", row.at + timedelta(seconds=1)),
+    ):
+        unconfirmed = make_generation(
+            Status.UNCONFIRMED, owner=owner, attempt=1, n=4, unit_price_e4=1200
+        )
+        make_submission(unconfirmed, sent_at=sent_at)
+        pks[name] = unconfirmed.pk
+    assert deciding.suggestions([row])[row.pk].generation.pk == pks["same second"]
+
+
 def test_unknown_task_is_assigned_to_an_unconfirmed_generation(
     month: dict[str, Generation], owner: Member, admin: Member
 ) -> None:
@@ -276,7 +311,9 @@ def test_unknown_task_is_assigned_to_an_unconfirmed_generation(
         upstream=row.upstream, key="tt10", task_id="t10", at=row.at, group=row.group,
         billed_e4=row.billed_e4,
     )  # fmt: skip
-    assert len(deciding.suggestions([row, second])) == 1  # each generation once
+    both = deciding.suggestions([row, second])  # each generation once; else one at another price
+    assert (both[row.pk].has_other_price, both[second.pk].has_other_price) == (False, True)
+    assert [each.price_e4 for each in both[second.pk].alternatives] == [4400]
     second.delete()
     [suggested] = deciding.suggestions([row]).values()
     assert (suggested.generation, suggested.sent_at) == (unconfirmed, at(119))
@@ -378,10 +415,10 @@ def test_decision_made_while_a_log_is_matched_leaves_true_figures(
     load(admin, [(0, "t0", "0.10"), (1, "t1", "0.36"), (50, "t9", "0.1")])
     save = comparing._save
 
-    def decide_first(*arguments: Any) -> None:
+    def decide_first(*arguments: Any) -> set[date]:
         if not Comparison.objects.get(key=f"g{row.pk}").decision:
             decide(f"g{row.pk}", decision, admin)
-        save(*arguments)
+        return save(*arguments)
 
     monkeypatch.setattr(comparing, "_save", decide_first)
     load(admin, [(2, "t1", "0.02")])
@@ -391,3 +428,91 @@ def test_decision_made_while_a_log_is_matched_leaves_true_figures(
     decide(comparison.key, Comparison.Decision.CORRECTED, admin)  # not refused as outdated
     row.refresh_from_db()
     assert row.charged_e4 == 3800
+
+
+# --- outdated rows, watched tasks and several at once --------------------------------------------
+
+
+def test_keep_of_a_charge_that_has_changed_is_refused_and_the_row_shows_it(
+    month: dict[str, Generation], admin: Member
+) -> None:
+    row = Comparison.objects.get(key=f"g{month['missing'].pk}")
+    deciding.correct(month["missing"].pk, 1200, admin, "elsewhere", 4800)
+    with pytest.raises(NotPossible):
+        deciding.decide(row.pk, Decision.KEPT, admin, "stale", seen(row))
+    row.refresh_from_db()
+    assert (row.decision, row.recorded_e4) == ("", 1200)
+    assert figures().recorded_e4 == 4800 * 3 + 2400 + 1300 + 1200
+    deciding.decide(row.pk, Decision.KEPT, admin, "as it is now", seen(row))
+
+
+def test_correction_that_is_no_difference_any_more_disappears_when_it_is_refused(
+    month: dict[str, Generation], admin: Member
+) -> None:
+    row = Comparison.objects.get(key=f"g{month['more'].pk}")
+    deciding.correct(month["more"].pk, 4800, admin, "elsewhere", 2400)
+    with pytest.raises(NotPossible):
+        deciding.decide(row.pk, Decision.CORRECTED, admin, "stale", seen(row))
+    row.refresh_from_db()
+    assert (row.group, row.decision) == (Group.MATCHED, "")
+    assert AuditEntry.objects.filter(action=AuditAction.CORRECTED).count() == 1
+
+
+def test_unknown_task_that_was_tracked_elsewhere_is_not_ignored(
+    month: dict[str, Generation], owner: Member, admin: Member
+) -> None:
+    row = Comparison.objects.get(key="tt9")
+    running = make_generation(
+        Status.RUNNING, owner=owner, created_at=at(119), submitted_at=at(119),
+        upstream_task_id="t9",
+    )  # fmt: skip
+    with pytest.raises(NotPossible):
+        deciding.decide(row.pk, Decision.IGNORED, admin, "stale", seen(row))
+    assert not Comparison.objects.filter(key="tt9").exists()
+    assert Comparison.objects.get(key=f"g{running.pk}").group == Group.PROGRESS
+
+
+def test_watching_has_the_worker_ask_for_the_task(
+    month: dict[str, Generation], admin: Member
+) -> None:
+    decide("tt9", Decision.WATCHED, admin)
+    watched = WatchedTask.objects.get()
+    assert (watched.task_id, watched.outcome) == ("t9", "open")
+    assert watched.next_check_at
+
+
+def test_several_are_decided_up_to_the_first_that_has_changed(
+    month: dict[str, Generation], admin: Member
+) -> None:
+    names = ("more", "less", "refund")
+    rows = [Comparison.objects.get(key=f"g{month[name].pk}") for name in names]
+    deciding.correct(month["less"].pk, 1200, admin, "elsewhere", 4800)
+    chosen = [(row.pk, seen(row)) for row in rows]
+    done = deciding.decide_several(chosen, Decision.CORRECTED, admin, "the November invoice")
+    assert (done.count, done.stopped_at, bool(done.reason)) == (1, rows[1], True)
+    charges = Generation.objects.in_bulk([month[name].pk for name in names])
+    assert [charges[month[name].pk].charged_e4 for name in names] == [4800, 1200, 4800]
+    rest = [Comparison.objects.get(pk=row.pk) for row in rows[1:]]
+    assert rest[0].recorded_e4 == 1200  # shown as it is now
+    chosen = [(row.pk, seen(row)) for row in rest]
+    done = deciding.decide_several(chosen, Decision.CORRECTED, admin, "the November invoice")
+    assert (done.count, done.reason) == (2, "")
+    entries = AuditEntry.objects.filter(action=AuditAction.CORRECTED, note="the November invoice")
+    assert entries.count() == 3
+    assert ledger_check.differences() == []
+
+
+def test_a_database_that_is_busy_meanwhile_does_not_hide_what_was_decided(
+    month: dict[str, Generation], admin: Member
+) -> None:
+    rows = [Comparison.objects.get(key=f"g{month[name].pk}") for name in ("more", "less")]
+    chosen = [(row.pk, seen(row)) for row in rows]
+    with failing_audit_entry(2):
+        done = deciding.decide_several(chosen, Decision.CORRECTED, admin, "the November invoice")
+    assert (done.count, done.stopped_at, done.reason) == (1, rows[1], "Could not save.")
+    charges = Generation.objects.in_bulk([month["more"].pk, month["less"].pk])
+    assert {name: charges[month[name].pk].charged_e4 for name in ("more", "less")} == {
+        "more": 4800,
+        "less": 4800,
+    }
+    assert ledger_check.differences() == []

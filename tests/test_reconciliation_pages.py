@@ -1,17 +1,25 @@
 """The pages of reconciliation: upload, mapping, decisions, the report and the correction."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import reverse
+from pytest_django import Settings
 
 from generations.models import AuditAction, AuditEntry, Generation, Member, Status, Team
-from generations.models.money import Comparison, GatewayLine, GatewayLog, LedgerEntry
+from generations.models.money import (
+    Comparison,
+    GatewayLine,
+    GatewayLog,
+    LedgerEntry,
+    WatchedTask,
+)
 from generations.operations import ledger_check
 from generations.reconciliation.parsing import MAX_BYTES
-from tests.builders import make_generation, make_submission
+from tests.builders import make_generation, make_member, make_submission
 from tests.test_reconciliation import at, charged
 
 pytestmark = pytest.mark.django_db
@@ -103,8 +111,8 @@ def test_pasted_log_and_remembered_mapping(admin_client: Client) -> None:
 def test_draft_is_imported_once(admin_client: Client) -> None:
     first = load(admin_client, lines((0, "a", "0.48")))
     address = f"/admin/reconciliation/logs/{GatewayLog.objects.get().pk}/"
-    assert admin_client.get(address).status_code == 302
-    assert admin_client.post(address, {}).status_code == 302
+    assert "1 lines were read, 1 of them are new." in text_of(admin_client.get(address))
+    assert admin_client.post(address, {}).status_code == 200
     assert first.status_code == 200
     assert GatewayLine.objects.count() == 1
 
@@ -141,7 +149,6 @@ def test_lines_that_cannot_be_read_are_named_and_nothing_is_imported(
 ) -> None:
     response = load(admin_client, HEADER + "2026-11-10,a,0.48\nsoon,b,0.48\n2026-11-10,c,=1+1\n")
     text = text_of(response)
-    assert response.status_code == 422
     assert "Line 3: “soon” in Time cannot be read." in text
     assert "Line 4: “=1+1” in Amount cannot be read." in text
     assert "2 lines cannot be read. Nothing was imported." in text
@@ -177,13 +184,59 @@ def test_task_is_assigned_to_the_suggested_generation(admin_client: Client, owne
     assert f"{owner.name}: unconfirmed, 4 images, $0.48, sent " in text
     assert "a secret prompt" not in text
     comparison = Comparison.objects.get()
-    values = {"billed": "4800", "recorded": "", "generation": row.pk, "version": row.version}
+    values = {"billed": "4800", "recorded": "", "generation": f"{row.pk}:{row.version}"}
     address = reverse("assign-task", args=(comparison.pk,))
     response = admin_client.post(address, values, follow=True)
     assert "The task is tracked now." in text_of(response)
     assert Generation.objects.get(pk=row.pk).upstream_task_id == "task-1"
     again = admin_client.post(address, values, follow=True)
     assert "Already decided." in text_of(again)
+
+
+def test_one_of_several_requests_of_the_same_second_is_chosen(
+    admin_client: Client, owner: Member
+) -> None:
+    rows = [
+        make_generation(
+            Status.UNCONFIRMED, owner=owner, created_at=at(1), attempt=1, n=4, unit_price_e4=1200,
+            is_private=number == 1, prompt=f"prompt {number}",
+        )
+        for number in range(2)
+    ]  # fmt: skip
+    for row in rows:
+        make_submission(row, sent_at=at(1))
+    text = text_of(load(admin_client, lines((2, "task-1", "0.48"))))
+    assert "2 unconfirmed requests, $0.48 each, sent " in text
+    assert f"{rows[0].pk}: {owner.name}, 4 images, “prompt 0”" in text
+    assert f"{rows[1].pk}: {owner.name}, 4 images, private" in text
+    values = {"billed": "4800", "recorded": "", "generation": ""}
+    address = reverse("assign-task", args=(Comparison.objects.get().pk,))
+    refused = admin_client.post(address, values, follow=True)
+    assert "Choose the request that this task belongs to." in text_of(refused)
+    values["generation"] = f"{rows[1].pk}:{rows[1].version}"
+    assert "The task is tracked now." in text_of(admin_client.post(address, values, follow=True))
+    assert Generation.objects.get(upstream_task_id="task-1") == rows[1]
+
+
+def test_a_request_with_another_price_is_offered_and_must_be_chosen(
+    admin_client: Client, owner: Member
+) -> None:
+    row = make_generation(
+        Status.UNCONFIRMED, owner=owner, created_at=at(1), attempt=1, n=4, unit_price_e4=1000,
+        prompt="A pear",
+    )  # fmt: skip
+    make_submission(row, sent_at=at(1))
+    far = make_generation(Status.UNCONFIRMED, owner=owner, created_at=at(1), attempt=1)
+    make_submission(far, sent_at=at(1) - timedelta(hours=1))
+    text = text_of(load(admin_client, lines((2, "task-1", "0.48"))))
+    assert "1 unconfirmed request at another price" in text
+    assert "None has this price. Sent within 30 minutes before, at another one" in text
+    assert f"{row.pk}: {owner.name}, 4 images, “A pear”, $0.40, " in text
+    assert f"{far.pk}: " not in text
+    values = {"billed": "4800", "recorded": "", "generation": f"{row.pk}:{row.version}"}
+    address = reverse("assign-task", args=(Comparison.objects.get().pk,))
+    assert "The task is tracked now." in text_of(admin_client.post(address, values, follow=True))
+    assert Generation.objects.get(pk=row.pk).upstream_task_id == "task-1"
 
 
 def test_groups_have_pages(admin_client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -236,3 +289,84 @@ def test_open_request_has_no_charge_to_correct(admin_client: Client, owner: Memb
     response = admin_client.post(address, {"amount": "1", "note": "x", "seen": "0"}, follow=True)
     assert "Only a request that has ended" in text_of(response)
     assert not LedgerEntry.objects.exists()
+
+
+# --- several, watched and outdated rows ----------------------------------------------------------
+
+
+def test_several_lines_are_decided_with_one_reason(admin_client: Client, owner: Member) -> None:
+    rows = [charged(owner, n, f"task-{n}", 2400) for n in range(3)]
+    load(admin_client, lines(*((n, f"task-{n}", "0.48") for n in range(3))))
+    address = f"{PAGE}?month=2026-11&group=different&select=all"
+    page = admin_client.get(address)
+    [block] = page.context["blocks"]
+    assert text_of(page).count(" checked>") == 3
+    values = {
+        "month": "2026-11", "group": "different", "decision": "corrected",
+        "row": [row.value for row in block.rows],
+    }  # fmt: skip
+    many = f"{PAGE}decide"
+    refused = admin_client.post(many, values)
+    assert refused.status_code == 422
+    assert "Enter a reason. The audit log keeps it." in text_of(refused)
+    assert text_of(refused).count(" checked>") == 3
+    none = admin_client.post(many, values | {"row": [], "note": "x"})
+    assert "Tick at least one line." in text_of(none)
+    done = admin_client.post(many, values | {"note": "invoice 12"}, follow=True)
+    assert "3 differences were decided." in text_of(done)
+    assert {row.charged_e4 for row in Generation.objects.filter(pk__in=[r.pk for r in rows])} == {
+        4800
+    }
+    again = admin_client.post(many, values | {"note": "twice"}, follow=True)
+    assert "0 differences were decided." in text_of(again)
+    assert "Already decided." in text_of(again)
+    assert ledger_check.differences() == []
+
+
+def test_hostile_rows_of_a_decision_about_several_are_ignored(admin_client: Client) -> None:
+    values = {"month": "2026-11", "group": "different", "decision": "kept", "note": "x"}
+    for row in ("", "1", "x:1:1", "1:1", "9" * 30 + ":1:1"):
+        assert admin_client.post(f"{PAGE}decide", values | {"row": row}).status_code == 422
+    response = admin_client.post(f"{PAGE}decide", values | {"row": "77:1:1"}, follow=True)
+    assert "0 differences were decided." in text_of(response)
+
+
+def test_outcome_of_a_watched_task_is_shown(admin_client: Client) -> None:
+    load(admin_client, lines((0, "task-unknown", "0.12")))
+    row = Comparison.objects.get()
+    response = admin_client.post(
+        reverse("decide-difference", args=(row.pk,)),
+        {"decision": "watched", "billed": "1200", "recorded": ""},
+        follow=True,
+    )
+    assert "klingweb asks the gateway about this task now" in text_of(response)
+    assert "Gateway: not asked yet" in text_of(response)
+    WatchedTask.objects.update(outcome="succeeded", images=4, next_check_at=None)
+    assert "Gateway: done, 4 images" in text_of(admin_client.get(f"{PAGE}?month=2026-11"))
+
+
+def test_refused_decision_shows_the_row_as_it_is_now(admin_client: Client, owner: Member) -> None:
+    generation = charged(owner, 1, "task-1", 2400)
+    load(admin_client, lines((1, "task-1", "0.48")))
+    row = Comparison.objects.get()
+    admin_client.post(
+        f"/admin/ledger/{generation.pk}/correct/", {"amount": "0.36", "note": "x", "seen": "2400"}
+    )
+    response = admin_client.post(
+        reverse("decide-difference", args=(row.pk,)),
+        {"decision": "kept", "note": "stale", "billed": "4800", "recorded": "2400"},
+        follow=True,
+    )
+    text = text_of(response)
+    assert "The amounts have changed meanwhile." in text
+    assert "+$0.12" in text
+    assert "Correct to $0.48" in text
+
+
+def test_sample_data_is_said_not_to_be_compared(admin_client: Client, settings: Settings) -> None:
+    load(admin_client, lines((0, "task-unknown", "0.12")))
+    text = "Sample data is not compared"
+    assert text not in text_of(admin_client.get(f"{PAGE}?month=2026-11"))
+    make_member("sample-chen")
+    settings.DEMO = True
+    assert text in text_of(admin_client.get(f"{PAGE}?month=2026-11"))

@@ -1,5 +1,7 @@
 """Reading a gateway's log: encodings, separators, units, times, and hostile files."""
 
+import io
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
@@ -14,7 +16,15 @@ from generations.reconciliation.cells import (
     read_moment,
 )
 from generations.reconciliation.columns import ColumnMapping
-from generations.reconciliation.parsing import Parsed, Problem, parse, read_table
+from generations.reconciliation.parsing import (
+    LogLine,
+    Problem,
+    Table,
+    Tally,
+    parse,
+    read_table,
+    read_text,
+)
 
 BERLIN, UTC_ZONE = ZoneInfo("Europe/Berlin"), ZoneInfo("UTC")
 MOMENT = datetime(2026, 11, 24, 15, 2, 11, tzinfo=UTC)
@@ -26,21 +36,35 @@ LOG = """Time,Task ID,Amount,Model,Request ID,Type
 """
 
 
+@dataclass
+class Parsed(Tally):
+    """All that was read from a log."""
+
+    all: list[LogLine] = field(default_factory=list)
+
+
+def table_of(content: bytes) -> Table:
+    text = read_text(content)
+    return read_table(lambda: io.StringIO(text, newline=""))
+
+
 def parsed(text: str | bytes, **changes: str) -> Parsed:
     content = text.encode() if isinstance(text, str) else text
-    table = read_table(content)
+    table = table_of(content)
     mapping = columns.guess(table.labels, table.first_rows, "Europe/Berlin")
     values = mapping.as_json() | changes
-    return parse(table, ColumnMapping.from_json(values), BERLIN)
+    result = Parsed()
+    result.all += parse(table, ColumnMapping.from_json(values), BERLIN, result)
+    return result
 
 
 def test_log_is_read_by_the_guess() -> None:
     result = parsed(LOG)
-    assert [(each.task_id, each.amount_e4) for each in result.lines] == [
+    assert [(each.task_id, each.amount_e4) for each in result.all] == [
         ("8829", 4800), ("8830", 4800), ("8830", -4800),
     ]  # fmt: skip
-    assert result.lines[0].at == MOMENT
-    assert result.lines[0].model == "kling-v1"
+    assert result.all[0].at == MOMENT
+    assert result.all[0].model == "kling-v1"
     assert (result.skipped, result.failed, result.repeated) == (1, 0, 0)
 
 
@@ -49,25 +73,25 @@ def test_log_is_read_by_the_guess() -> None:
 def test_encodings_and_separators(encoding: str, delimiter: str) -> None:
     text = LOG.replace("kling-v1", "künstlich").replace(",", delimiter)
     result = parsed(text.encode(encoding))
-    assert [each.model for each in result.lines] == ["künstlich"] * 3
+    assert [each.model for each in result.all] == ["künstlich"] * 3
 
 
 def test_stated_separator_and_decimal_comma_of_a_spreadsheet() -> None:
     result = parsed('sep=;\r\nDate;Cost;Task\r\n2026-11-24 16:02:11;0,48;="8829"\r\n')
-    assert [(each.amount_e4, each.task_id) for each in result.lines] == [(4800, "8829")]
+    assert [(each.amount_e4, each.task_id) for each in result.all] == [(4800, "8829")]
 
 
 def test_quota_of_new_api() -> None:
     text = "created_at,quota,task_id,model_name,type\n1795532531,240000,8829,kling,2\n"
     result = parsed(text)
-    assert [(each.amount_e4, each.at) for each in result.lines] == [
+    assert [(each.amount_e4, each.at) for each in result.all] == [
         (4800, datetime.fromtimestamp(1795532531, UTC))
     ]
 
 
 def test_charges_that_are_negative() -> None:
     text = "time,amount,task id\n2026-11-24,-0.48,a\n2026-11-24,-0.24,b\n2026-11-24,0.24,b\n"
-    assert [each.amount_e4 for each in parsed(text).lines] == [4800, 2400, -2400]
+    assert [each.amount_e4 for each in parsed(text).all] == [4800, 2400, -2400]
 
 
 @pytest.mark.parametrize(
@@ -142,18 +166,18 @@ def test_mapping_fits_a_file_with_its_columns() -> None:
 
 def test_lines_without_a_request_id_have_a_key_of_their_own() -> None:
     text = "time,amount,task\n" + "2026-11-24,0.48,a\n" * 3
-    keys = [each.key for each in parsed(text).lines]
+    keys = [each.key for each in parsed(text).all]
     assert len(set(keys)) == 3
     longer = text + "2026-11-25,0.48,b\n"
-    assert [each.key for each in parsed(longer).lines][:3] == keys
+    assert [each.key for each in parsed(longer).all][:3] == keys
     other_separator = longer.replace(",", ";")
-    assert [each.key for each in parsed(other_separator).lines][:3] == keys
+    assert [each.key for each in parsed(other_separator).all][:3] == keys
 
 
 def test_repeated_request_is_one_line() -> None:
     text = "time,amount,request id\n2026-11-24,0.48,r1\n2026-11-24,0.50,r1\n2026-11-24,-0.48,r1\n"
     result = parsed(text)
-    assert [each.amount_e4 for each in result.lines] == [4800, -4800]
+    assert [each.amount_e4 for each in result.all] == [4800, -4800]
     assert result.repeated == 1
 
 
@@ -187,20 +211,20 @@ def test_lines_that_cannot_be_read_are_named() -> None:
 )
 def test_hostile_files_are_refused(content: bytes, code: str) -> None:
     with pytest.raises(Problem) as refusal:
-        read_table(content)
+        table_of(content)
     assert refusal.value.code == code
 
 
 def test_missing_quotation_mark_far_below_is_found_with_its_line() -> None:
-    table = read_table(b"time,amount\n" + b"2026-11-24,1\n" * 20 + b'"' + b"x" * 140_000)
+    table = table_of(b"time,amount\n" + b"2026-11-24,1\n" * 20 + b'"' + b"x" * 140_000)
     with pytest.raises(Problem) as refusal:
-        parse(table, ColumnMapping(at="time", amount="amount"), BERLIN)
+        list(parse(table, ColumnMapping(at="time", amount="amount"), BERLIN, Tally()))
     assert (refusal.value.code, refusal.value.number) == ("cell", 22)
 
 
 def test_more_lines_than_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parsing, "MAX_LINES", 50)
-    assert len(parsed("time,amount\n" + "2026-11-24,1\n" * 50).lines) == 50
+    assert len(parsed("time,amount\n" + "2026-11-24,1\n" * 50).all) == 50
     with pytest.raises(Problem) as refusal:
         parsed("time,amount\n" + "2026-11-24,1\n" * 51)
     assert refusal.value.code == "lines"

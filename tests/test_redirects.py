@@ -27,6 +27,7 @@ GATE_ADMIN = "/admin/generations/upstreamgate/"
     ],
 )
 def test_old_address_redirects_permanently(admin_client: Client, old: str, new: str) -> None:
+    UpstreamGate.objects.get_or_create(pk=1)
     response = admin_client.get(old)
     assert (response.status_code, response["Location"]) == (301, new)
     assert admin_client.get(new, follow=True).status_code == 200

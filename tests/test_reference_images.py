@@ -15,7 +15,7 @@ from django.test import Client
 from PIL import Image
 from PIL.JpegImagePlugin import JpegImageFile
 
-from generations.engines.kling import OFFER
+from generations.engines import kling
 from generations.models import Generation, Member, ReferenceImage, Status
 from generations.web.studio import normalization, uploads
 from tests.builders import make_generation, png_bytes
@@ -163,16 +163,16 @@ def test_photo_with_42_megapixels_is_scaled(owner_client: Client) -> None:
 
 
 def test_photo_above_the_bytes_of_the_engine_is_taken(owner_client: Client) -> None:
-    content = encode(Image.new("RGB", (2600, 2600)), "PNG") + b"\0" * OFFER.reference.max_bytes
+    content = encode(Image.new("RGB", (2600, 2600)), "PNG") + b"\0" * kling.REFERENCE.max_bytes
     response = send(owner_client, content, "scan.png")
     assert changes_in(response) == "Scaled to 2048 × 2048 px."
-    assert ReferenceImage.objects.get().size_bytes <= OFFER.reference.max_bytes
+    assert ReferenceImage.objects.get().size_bytes <= kling.REFERENCE.max_bytes
 
 
 @pytest.mark.parametrize(("max_bytes", "form"), [(500_000, "png"), (200_000, "jpeg")])
 def test_image_that_is_too_large_as_png_becomes_jpeg(max_bytes: int, form: str) -> None:
     noise = Image.frombytes("RGB", (400, 400), random.Random(1).randbytes(400 * 400 * 3))
-    rules = replace(OFFER.reference, max_bytes=max_bytes)
+    rules = replace(kling.REFERENCE, max_bytes=max_bytes)
     image = normalization.normalize(io.BytesIO(encode(noise, "PNG")), rules)
     assert image.content_type == f"image/{form}"
     assert len(image.content) <= max_bytes
@@ -188,7 +188,7 @@ def test_image_of_the_widest_ratio_keeps_it_when_scaled(owner_client: Client) ->
     send(owner_client, encode(Image.new("RGB", (5000, 2000)), "JPEG"))
     width, height = stored_image().size
     assert (width, height) == (2048, 820)
-    assert width <= OFFER.reference.max_ratio * height
+    assert width <= kling.REFERENCE.max_ratio * height
 
 
 def test_panorama_is_called_too_wide_not_too_small(owner_client: Client) -> None:
@@ -336,7 +336,7 @@ def test_large_photo_is_never_decoded_whole(monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr(JpegImageFile, "load", load_and_note)
     content = io.BytesIO(encode(Image.new("RGB", (7000, 6000), RED), "JPEG"))
-    normalization.normalize(content, OFFER.reference)
+    normalization.normalize(content, kling.REFERENCE)
     assert max(decoded) == (3500, 3000)
 
 
@@ -375,7 +375,7 @@ def test_changes_are_said_in_the_form_and_after_a_redirect(owner_client: Client)
     assert changes_in(send(owner_client, content, prompt="")) == "Converted from WebP."
     image = SimpleUploadedFile("a.webp", content)
     response = owner_client.post("/", form_data(image=image), follow=True)
-    assert "<p>Converted from WebP.</p>" in response.content.decode()
+    assert '<p class="is-info">Converted from WebP.</p>' in response.content.decode()
 
 
 def test_internal_address_is_refused_in_every_spelling(owner_client: Client) -> None:

@@ -1,17 +1,28 @@
 """Second factor: set up, used to sign in, removed; and what happens without it."""
 
 import re
+from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
 from allauth.mfa.models import Authenticator
+from django.db import connection, transaction
 from django.test import Client
 from pytest_django import Settings
 
+from generations import encryption
 from generations.models import Member
-from tests.builders import PASSWORD
+from generations.operations import key_rotation
+from generations.setup import api_key
+from klingweb import data_folder
+from tests import commands
+from tests.builders import PASSWORD, make_member
 from tests.conftest import client_for
+from tests.installation import wait_until
 from tests.one_time_codes import add_app, add_recovery_codes, code_of, credentials, wrong_codes
+from tests.test_api_keys import Interrupted, interrupt
+from tests.test_ledger_locks import is_one_waiting
 
 pytestmark = pytest.mark.django_db
 
@@ -183,6 +194,159 @@ def test_disabled_between_password_and_code(owner: Member) -> None:
     Member.objects.filter(pk=owner.pk).update(is_active=False)
     client.post(CODE_PAGE, {"code": code_of(secret)})
     assert client.get("/").status_code == 302
+
+
+# --- encrypted -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def own_data_folder(settings: Settings, tmp_path: Path) -> Settings:
+    settings.DATA_DIR = tmp_path
+    return settings
+
+
+def stored_texts() -> list[str]:
+    rows = Authenticator.objects.order_by("type")
+    return [row.data.get("secret") or row.data["seed"] for row in rows]
+
+
+def test_secrets_are_encrypted_and_rotated_with_the_keys(
+    owner: Member, own_data_folder: Settings
+) -> None:
+    secret, codes = add_app(owner), add_recovery_codes(owner)
+    before, old_keys = stored_texts(), encryption.keys()
+    assert secret not in str(before)
+    assert all(encryption.is_token(text) for text in before)
+    assert "2 second factors were, too." in commands.run("keys", "rotate").stdout
+    assert not set(before) & set(stored_texts())
+    assert encryption.keys() != old_keys
+    assert len(encryption.keys()) == len(old_keys)
+    for code in (code_of(secret), codes[0]):
+        client, _response = sign_in(owner)
+        assert client.post(CODE_PAGE, {"code": code})["Location"] == "/"
+
+
+@pytest.mark.parametrize("step", range(4))
+def test_rotation_may_be_interrupted_before_each_step(
+    owner: Member, own_data_folder: Settings, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    """Its steps: the new encryption key, two rows, the old one goes."""
+    add_app(owner)
+    add_recovery_codes(owner)
+    secrets = [encryption.decrypt(text) for text in stored_texts()]
+    with monkeypatch.context() as patched, pytest.raises(Interrupted):
+        interrupt(patched, step, Authenticator)
+        key_rotation.rotate()
+    assert [encryption.decrypt(text) for text in stored_texts()] == secrets
+    key_rotation.rotate()
+    assert [encryption.decrypt(text) for text in stored_texts()] == secrets
+    assert len(encryption.keys()) == 1
+
+
+def test_secrets_of_an_earlier_release_work_and_are_encrypted_by_the_rotation(
+    owner: Member, own_data_folder: Settings
+) -> None:
+    secret = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
+    row = Authenticator.objects.create(user=owner, type="totp", data={"secret": secret})
+    client, _response = sign_in(owner)
+    assert client.post(CODE_PAGE, {"code": code_of(secret)})["Location"] == "/"
+    assert key_rotation.rotate().factors == 1
+    row.refresh_from_db()
+    assert encryption.decrypt(row.data["secret"]) == secret
+
+
+@pytest.mark.django_db(transaction=True)
+def test_code_that_is_used_during_a_rotation_stays_used(
+    owner: Member, own_data_folder: Settings
+) -> None:
+    with transaction.atomic():
+        codes = add_recovery_codes(owner)
+
+    def rotate() -> None:
+        try:
+            key_rotation.rotate()
+        finally:
+            connection.close()
+
+    other = Thread(target=rotate)
+    row = Authenticator.objects.get(type="recovery_codes")
+    with transaction.atomic():
+        assert row.wrap().validate_code(codes[0])
+        other.start()
+        wait_until(is_one_waiting, what="the rotation waits")
+    other.join()
+    [text] = stored_texts()
+    assert text != row.data["seed"]
+    assert not Authenticator.objects.get().wrap().validate_code(codes[0])
+
+
+def test_lost_encryption_key_lets_nobody_in_and_says_so(
+    owner: Member, own_data_folder: Settings
+) -> None:
+    secret = add_app(owner)
+    add_recovery_codes(owner)
+    own_data_folder.ENCRYPTION_KEYS = [encryption.new_key()]
+    client, _response = sign_in(owner)
+    for code in (code_of(secret), code_of("")):
+        refused = client.post(CODE_PAGE, {"code": code})
+        assert refused.status_code == 422
+        assert "cannot be read. Ask an admin to remove it." in refused.content.decode()
+    assert client.get("/").status_code == 302
+    client = client_for(owner)
+    assert "0 codes left" in client.get(FOLDER).content.decode()
+    for url in (f"{FOLDER}codes/", f"{FOLDER}codes/download"):
+        response = confirm(client, url) if url.endswith("/") else client.get(url)
+        assert response["Location"] == FOLDER
+    done = key_rotation.rotate()
+    assert done.unreadable == (f"TOTP Authenticator of {owner}", f"Recovery codes of {owner}")
+
+
+def test_lost_encryption_key_is_put_back_after_a_second_factor_was_set_up(
+    owner: Member, own_data_folder: Settings
+) -> None:
+    """With no API key stored: what is stored after the loss needs a file of its own."""
+    secret = add_app(owner)
+    path = data_folder.encryption_key_file(own_data_folder.DATA_DIR)
+    right = path.read_text()
+    path.unlink()
+    assert "does not fit second factors" in api_key.prepare()
+    other = make_member("other")
+    other_secret = add_app(other)
+    assert not path.exists()
+
+    path.write_text(right)  # from a backup
+    assert api_key.prepare() == ""
+    for member, its_secret in ((owner, secret), (other, other_secret)):
+        client, _response = sign_in(member)
+        assert client.post(CODE_PAGE, {"code": code_of(its_secret)})["Location"] == "/"
+    assert key_rotation.rotate().unreadable == ()
+    assert len(encryption.keys()) == 1
+
+
+def test_rotation_does_not_join_the_files_while_a_second_factor_cannot_be_read(
+    owner: Member, own_data_folder: Settings
+) -> None:
+    add_app(owner)
+    path = data_folder.encryption_key_file(own_data_folder.DATA_DIR)
+    right = path.read_text()
+    path.unlink()
+    add_app(make_member("other"))
+    key_rotation.rotate()
+    assert not path.exists()
+    path.write_text(right)
+    assert key_rotation.rotate().unreadable == ()
+
+
+def test_file_of_the_encryption_key_that_cannot_be_used_sets_up_nothing(
+    owner_client: Client, owner: Member, own_data_folder: Settings
+) -> None:
+    data_folder.encryption_key_file(own_data_folder.DATA_DIR).write_text("damaged")
+    page = confirm(owner_client, f"{FOLDER}app/").content.decode()
+    secret = re.findall(r'<code class="key">(\w+)</code>', page)[0]
+    response = owner_client.post(f"{FOLDER}app/", {"code": code_of(secret)}, follow=True)
+    assert response.redirect_chain == [(FOLDER, 302)]
+    assert "Could not save." in response.content.decode()
+    assert not Authenticator.objects.exists()
 
 
 BROKEN_CREDENTIALS = (

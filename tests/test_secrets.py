@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from urllib.parse import unquote, urljoin, urlsplit
+from uuid import uuid4
 from zipfile import ZipFile
 
 import psutil
@@ -30,10 +31,13 @@ from tests.test_invitations import one_link
 KEY = "sk-planted-0123456789abcdefghij"
 # One long word each, so that no index, page or file name has it by chance.
 PROMPT, NEGATIVE, FAILING = "zirconquaggaprompt", "zirconquagganegative", "zirconquaggafailing"
+COMMENT, SAVED, TITLE = "zirconquaggacomment", "zirconquaggasaved", "zirconquaggatitle"
+BATCHED, SEARCHED, SMART = "zirconquaggabatched", "zirconquaggasearched", "zirconquaggasmart"
 WRONG_PASSWORD, NEW_PASSWORD = "wrong-planted-passphrase", "new-planted-passphrase"
 
 GENERATIONS = {"generations_generation", "generations_submission", "generations_transition"}
 SEARCH = {"generations_search", "generations_search_data"}
+VOCABULARY = {"generations_word", "generations_word_parts"}  # no page shows it
 SESSIONS = {"django_session", "usersessions_usersession"}
 
 
@@ -53,15 +57,21 @@ class Secret:
 # What may be where. Values that the install makes are filled in by `live`.
 SECRETS = {
     "the API key": Secret(KEY),  # encrypted in the database
-    "a private prompt": Secret(PROMPT, tables=GENERATIONS | SEARCH),
+    "a private prompt": Secret(PROMPT, tables=GENERATIONS | SEARCH | VOCABULARY),
     "a private negative prompt": Secret(NEGATIVE, tables=GENERATIONS),
-    "a private prompt that failed": Secret(FAILING, tables=GENERATIONS | SEARCH),
+    "a private prompt that failed": Secret(FAILING, tables=GENERATIONS | SEARCH | VOCABULARY),
+    "a comment on a private image": Secret(COMMENT, tables={"generations_comment"}),
+    "an own saved prompt": Secret(SAVED, tables={"generations_savedprompt"}),
+    "the title of a private batch": Secret(TITLE, tables={"generations_batch"}),
+    "a prompt of a private batch": Secret(BATCHED, tables=GENERATIONS | SEARCH | VOCABULARY),
+    "a search": Secret(SEARCHED, tables={"generations_recentsearch"}),
+    "an own smart collection": Secret(SMART, tables={"generations_smartcollection"}),
     "a password": Secret(""),
     "a wrong password, also typed as a name": Secret(WRONG_PASSWORD),
     "a new password": Secret(NEW_PASSWORD),
     "the token of a reset link": Secret(""),
     "the secret of an invitation": Secret(""),
-    "the secret of an app": Secret("", tables={"mfa_authenticator"}),
+    "the secret of an app": Secret(""),  # encrypted, too
     "the key of a session": Secret("", tables=SESSIONS),
 }
 
@@ -124,6 +134,8 @@ def live(installation: Installation, logs: Path, evidence: Evidence) -> None:
     lan.generate(PROMPT, negative_prompt=NEGATIVE, is_private="on")
     lan.generate("a shared lighthouse", n=2)
     wait_until(installation.is_idle, what="all images are stored")
+    _write_privately(installation, lan)
+    wait_until(installation.is_idle, what="the images of the batch are stored")
     _set_up_app(lan, password)
     admin = installation.sign_in()
     _invite(installation, admin, evidence)
@@ -146,6 +158,27 @@ def _fail_to_sign_in(installation: Installation, evidence: Evidence) -> None:
     evidence.add_response(response)
     # The limits are of this address: another account of the test signs in from it.
     installation.manage("shell", "-c", "from django.core.cache import cache; cache.clear()")
+
+
+def _write_privately(installation: Installation, lan: Visitor) -> None:
+    """A comment that mentions an admin, a saved prompt, a batch, a search, a smart collection."""
+    [picture] = installation.rows(
+        "SELECT p.id FROM generations_picture p JOIN generations_generation g"
+        " ON g.id = p.generation_id WHERE g.prompt = ?",
+        PROMPT,
+    )
+    lan.post(f"/pictures/{picture['id']}/comments/", text=f"@admin {COMMENT}")
+    lan.post("/prompts/", prompt=SAVED)
+    batch = {
+        "text": f"{BATCHED} one\n{BATCHED} two", "title": TITLE, "is_private": "on", "n": 1,
+        "aspect_ratio": "1:1", "nonce": uuid4(),
+    }  # fmt: skip
+    [seen] = re.findall(r'name="seen" value="([^"]*)"', lan.post("/batches/new/", **batch).text)
+    assert "/batches/" in lan.post("/batches/new/", **batch, seen=seen, start="1").url
+    lan.get(f"/search/?q={SEARCHED}")
+    lan.get(f"/gallery/?q={SEARCHED}")
+    lan.post("/search/record", q=SEARCHED)
+    lan.post(f"/collections/smart/new/?q={SMART}", name=SMART)
 
 
 def _set_up_app(lan: Visitor, password: str) -> None:
@@ -234,9 +267,10 @@ def _answered(installation: Installation) -> int:
 # --- what an admin can see -----------------------------------------------------------------------
 
 SEARCHES = (
-    "/gallery/?q=zirconqua", "/history/?q=zirconqua", "/admin/generations/generation/?q=zirconqua",
-    "/admin/generations/picture/?q=zirconqua", "/admin/people/?q=lan",
-    "/admin/audit-log/?text=lan", "/admin/audit-log/?group=sign-ins",
+    "/gallery/?q=zirconqua", "/search/?q=zirconqua", "/prompts/?q=zirconqua", "/notifications/",
+    "/batches/new/", "/collections/", "/history/?q=zirconqua",
+    "/admin/generations/generation/?q=zirconqua", "/admin/generations/picture/?q=zirconqua",
+    "/admin/people/?q=lan", "/admin/audit-log/?text=lan", "/admin/audit-log/?group=sign-ins",
 )  # fmt: skip
 LISTS = ("/admin/generations/", "/admin/django_q/", "/admin/sites/")
 MAX_PAGES = 400

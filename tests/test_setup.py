@@ -534,7 +534,7 @@ def demo_owner() -> Client:
 def test_owner_of_the_demo_sets_up_the_team_without_a_code(
     demo_owner: Client, gateway: Simulator, settings: Settings
 ) -> None:
-    assert f'href="{OWN_URL}"' in demo_owner.get("/").content.decode()
+    assert f'href="{OWN_URL}"' in demo_owner.get("/demo/").content.decode()
     page = demo_owner.get(OWN_URL).content.decode()
     assert 'name="code"' not in page
     assert 'name="password"' not in page

@@ -60,7 +60,7 @@ def section_data(client: Client, section: str, **typed: str) -> dict[str, str]:
     """What the browser sends for a section, with some fields changed."""
     page = client.get(URL)
     fields = next(fields for each, fields in page.context["sections"] if each.slug == section)
-    data = {"section": section}
+    data: dict[str, str] = {}
     for field in fields:
         if not field.is_read_only:
             data |= {field.name: field.text, f"seen-{field.name}": field.seen}
@@ -371,7 +371,7 @@ def test_request_with_a_refused_word_is_not_sent_again(owner: Member) -> None:
 def test_section_is_saved(admin_client: Client, admin: Member) -> None:
     data = section_data(admin_client, "house-rules", refused_words="Acme\r\nGlobex")
     response = admin_client.post(URL, data)
-    assert response["Location"] == f"{URL}#house-rules"
+    assert response["Location"] == URL
     assert team_settings.current().refused_words == ["Acme", "Globex"]
     page = admin_client.get(URL).content.decode()
     assert admin.username in page
@@ -426,7 +426,7 @@ def test_value_of_the_environment_is_shown_and_cannot_be_changed(
     page = admin_client.get(URL).content.decode()
     assert "Set by KLINGWEB_LATE_FACTOR in the environment." in page
     assert 'name="late_factor"' not in page
-    data = {"section": "gateway", "late_factor": "9", "seen-late_factor": "7"}
+    data = {"late_factor": "9", "seen-late_factor": "7"}
     assert admin_client.post(URL, data).status_code == 303
     assert not Setting.objects.exists()
 
@@ -434,7 +434,7 @@ def test_value_of_the_environment_is_shown_and_cannot_be_changed(
 def test_admin_sees_the_team_and_only_an_owner_changes_it(
     admin_client: Client, admin: Member
 ) -> None:
-    data = {"section": "team", "currency": "EUR", "seen-currency": "USD"}
+    data = {"currency": "EUR", "seen-currency": "USD"}
     assert "Only an owner changes this." in admin_client.get(URL).content.decode()
     admin_client.post(URL, data)
     assert Team.objects.current().currency == "USD"
@@ -445,8 +445,40 @@ def test_admin_sees_the_team_and_only_an_owner_changes_it(
     assert (Team.objects.get().name, Team.objects.get().currency) == ("Atelier", "EUR")
 
 
-def test_unknown_section_is_not_found(admin_client: Client) -> None:
-    assert admin_client.post(URL, {"section": "x"}).status_code == 404
+def page_data(client: Client, **typed: str) -> dict[str, str]:
+    """What the browser sends for the whole page, with some fields changed."""
+    slugs = [section.slug for section, _fields in client.get(URL).context["sections"]]
+    data: dict[str, str] = {}
+    for slug in slugs:
+        data |= section_data(client, slug)
+    return data | typed
+
+
+def test_sections_are_saved_together_and_untouched_fields_stay(admin_client: Client) -> None:
+    data = page_data(admin_client, late_factor="5", trash_days="12")
+    put(session_days=3)
+    assert admin_client.post(URL, data).status_code == 303
+    now = team_settings.current()
+    assert (now.late_factor, now.trash_days, now.session_days) == (5, 12, 3)
+
+
+def test_error_in_a_section_saves_nothing_and_keeps_the_others(admin_client: Client) -> None:
+    data = page_data(admin_client, late_factor="fast", studio_text="Welcome")
+    response = admin_client.post(URL, data)
+    page = response.content.decode()
+    assert response.status_code == 422
+    assert 'value="fast"' in page
+    assert "\nWelcome</textarea>" in page
+    assert not Setting.objects.exists()
+
+
+def test_testing_a_prompt_uses_the_typed_rules_and_keeps_them(admin_client: Client) -> None:
+    data = page_data(admin_client, refused_words="Acme", trash_days="12", test="A pear by acme")
+    page = admin_client.post(f"{URL}test", data).content.decode()
+    assert "Would be refused: contains “Acme”." in page
+    assert "\nAcme</textarea>" in page
+    assert 'value="12"' in page
+    assert not Setting.objects.exists()
 
 
 def test_prompt_is_tested_without_being_sent(admin_client: Client) -> None:

@@ -153,3 +153,27 @@ def test_bare_text_is_found(source: str, found: list[str]) -> None:
 )
 def test_translated_text_passes(source: str) -> None:
     assert untranslated(source) == []
+
+
+SENTENCE = r"""\{% translate ["'][^%]*[.!?]["'] %\}"""
+SENTENCES_APART = re.compile(rf"{SENTENCE}\s+(?=\{{% (?:block)?translate)")
+JOINED = re.compile(r"\{% sentences %\}.*?\{% endsentences %\}", re.DOTALL)
+
+
+def sentences_apart(source: str) -> list[str]:
+    """Translated sentences with white space after them, which is a gap in Chinese."""
+    return SENTENCES_APART.findall(JOINED.sub("", source))
+
+
+def test_sentences_apart_are_found() -> None:
+    two = '{% translate "One." %}\n  {% translate "Two." %}'
+    assert sentences_apart(two)
+    assert not sentences_apart(f"{{% sentences %}}{two}{{% endsentences %}}")
+    assert not sentences_apart('{% translate "One" %} {% translate "Two." %}')
+
+
+@pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: str(path.relative_to(FOLDER)))
+def test_sentences_side_by_side_are_joined(path: Path) -> None:
+    if "block explanation" in path.read_text():
+        return  # joined by error.html
+    assert sentences_apart(path.read_text()) == []

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 from django.test import Client
-from django.utils import timezone
+from django.utils import timezone, translation
 from pytest_django import Settings
 
-from generations.models import Collection, Generation, Member, Status, UpstreamGate
-from generations.web.middleware.time_zone import CURRENT_NAMES, known_zones, valid_zone
+from generations.models import Collection, Generation, Member, Notification, Status, UpstreamGate
+from generations.web.middleware.time_zone import current_names, known_zones, valid_zone
+from generations.web.zone_names import zone_label, zones_by_region
 from tests.builders import make_generation
 from tests.conftest import client_for
 
@@ -112,6 +113,55 @@ def test_one_clock_for_today_and_earlier_days(owner: Member) -> None:
     assert "p.m." not in page
 
 
+def test_chosen_clock_is_used_on_every_page_and_kept_apart(
+    owner: Member, stranger: Member, media_root: object
+) -> None:
+    Member.objects.filter(pk=owner.pk).update(clock=Member.Clock.HOURS_12)
+    row = make_generation(Status.SUCCEEDED, owner=owner, created_at=NOW - timedelta(hours=3))
+    Notification.objects.create(
+        member=owner, kind="generation", generation=row, at=NOW - timedelta(hours=2)
+    )
+    client = client_in(BERLIN, owner)
+    for _time in range(2):  # the second time from the cache
+        assert "3:30 PM" in page_of(client)
+        assert "26 Nov 2026, 3:30 PM CET" in page_of(client)
+    assert "4:30 PM" in page_of(client, "/notifications/")
+    assert "26 Nov 2026, 3:30 PM" in page_of(client, f"/generations/{row.pk}/")
+    assert "26 Nov 2026, 15:30" in page_of(client_in(BERLIN, stranger), f"/generations/{row.pk}/")
+
+
+def test_downloads_keep_the_iso_format_whatever_the_clock(
+    owner: Member, media_root: object
+) -> None:
+    Member.objects.filter(pk=owner.pk).update(clock=Member.Clock.HOURS_12)
+    row = make_generation(Status.SUCCEEDED, owner=owner, created_at=NOW)
+    keys = [picture.pk for picture in row.pictures.all()]
+    response = client_in(VIETNAM, owner).post("/pictures/download", {"picture": keys})
+    archive = zipfile.ZipFile(io.BytesIO(response.getvalue()))
+    assert "2026-11-27 00:30:00+07:00" in archive.read("images.csv").decode("utf-8-sig")
+
+
+@pytest.mark.parametrize(
+    ("now", "created", "is_today"),
+    [
+        # 25 October 2026 has 25 hours in Berlin, 29 March 23.
+        ("2026-10-25T22:30", "2026-10-24T22:10", True),
+        ("2026-10-25T22:30", "2026-10-24T21:50", False),
+        ("2026-03-29T21:30", "2026-03-28T23:10", True),
+        ("2026-03-29T21:30", "2026-03-28T22:50", False),
+    ],
+)
+def test_today_begins_at_midnight_when_the_clocks_change(
+    now: str, created: str, is_today: bool, owner: Member, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moment = datetime.fromisoformat(f"{now}+00:00")
+    monkeypatch.setattr(timezone, "now", lambda: moment)
+    at = datetime.fromisoformat(f"{created}+00:00")
+    make_generation(Status.SUCCEEDED, owner=owner, created_at=at, finished_at=at)
+    page = page_of(client_in(BERLIN, owner))
+    assert ("1 done" in page) == is_today
+
+
 def test_downloads_use_the_zone_of_the_reader(
     owner: Member, settings: Settings, tmp_path: Path
 ) -> None:
@@ -195,8 +245,8 @@ def test_sign_in_page_needs_no_member(client: Client) -> None:
 
 
 def test_current_names_are_all_known() -> None:
-    assert set(CURRENT_NAMES.values()) <= known_zones()
-    assert not CURRENT_NAMES.keys() & known_zones()
+    assert set(current_names().values()) <= known_zones()
+    assert not current_names().keys() & known_zones()
     assert max(map(len, known_zones())) <= 40
     assert valid_zone("Asia/Saigon") == VIETNAM
     assert valid_zone("UTC") == "UTC"
@@ -222,8 +272,8 @@ def test_chosen_zone_is_not_overwritten_by_the_browser(owner: Member) -> None:
     assert stored_zone(owner) == (VIETNAM, False)
     page = page_of(client, "/settings/")
     assert stored_zone(owner) == (VIETNAM, False)
-    assert f'<option value="{VIETNAM}" selected>Asia/Ho Chi Minh</option>' in page
-    assert '<option value="">Automatic (Europe/Berlin)</option>' in page
+    assert f'<option value="{VIETNAM}" selected>Ho Chi Minh City</option>' in page
+    assert '<option value="">Automatic (Berlin)</option>' in page
 
 
 def test_automatic_can_be_chosen_again(owner: Member) -> None:
@@ -232,7 +282,7 @@ def test_automatic_can_be_chosen_again(owner: Member) -> None:
     client = client_in(BERLIN, owner)
     client.post("/settings/", {"time_zone": ""})
     assert stored_zone(owner) == (BERLIN, True)
-    assert '<option value="" selected>Automatic (Europe/Berlin)' in page_of(client, "/settings/")
+    assert '<option value="" selected>Automatic (Berlin)' in page_of(client, "/settings/")
 
 
 @pytest.mark.parametrize("zone", ["Mars/Olympus", "localtime", "x" * 5000])
@@ -244,3 +294,25 @@ def test_invalid_zone_shows_a_field_error(owner_client: Client, owner: Member, z
     assert 'aria-describedby="id_time_zone_helptext id_time_zone_error"' in page
     assert stored_zone(owner) == ("", True)
     assert not owner.notification_sound
+
+
+def test_zones_are_named_by_their_city_in_the_language_of_the_reader() -> None:
+    cities = {}
+    for language in ("en", "vi", "zh-hans"):
+        with translation.override(language):
+            cities[language] = [zone_label(zone) for zone in (VIETNAM, BERLIN, "Etc/GMT+7", "UTC")]
+    assert cities == {
+        "en": ["Ho Chi Minh City", "Berlin", "Etc/GMT+7", "UTC"],
+        "vi": ["TP Hồ Chí Minh", "Berlin", "Etc/GMT+7", "UTC"],
+        "zh-hans": ["胡志明市", "柏林", "Etc/GMT+7", "UTC"],
+    }
+
+
+def test_each_zone_is_listed_once_in_its_region_by_its_city() -> None:
+    with translation.override("vi"):
+        regions = dict(zones_by_region(known_zones()))
+    assert (VIETNAM, "TP Hồ Chí Minh") in regions["Châu Á"]
+    listed = [zone for zones in regions.values() for zone, _label in zones]
+    assert sorted(listed) == sorted(known_zones())
+    labels = [label for zones in regions.values() for _zone, label in zones]
+    assert len(labels) == len(set(labels))

@@ -20,6 +20,7 @@ from generations.engines.base import (
 )
 from generations.management.commands import run
 from generations.models import (
+    AuditEntry,
     Generation,
     Member,
     ReportSource,
@@ -149,6 +150,17 @@ def test_pause_stops_submits_and_keeps_the_queue(upstream: Simulator, admin: Mem
     run_worker()
     row.refresh_from_db()
     assert row.status == Status.SUCCEEDED
+
+
+def test_restored_install_is_paused_once_also_before_its_first_request(db: None) -> None:
+    mode = UpstreamGate.for_engine().upstream
+    UpstreamGate.objects.all().delete()
+    for is_first in (True, False):
+        assert UpstreamGate.pause_all(mode, "Restored") is is_first
+    gate = UpstreamGate.for_engine()
+    assert (gate.is_paused, gate.paused_by, gate.pause_reason) == (True, None, "Restored")
+    gate.resume()
+    assert not UpstreamGate.for_engine().is_paused
 
 
 def test_tasks_in_progress_are_polled_during_a_pause(upstream: Simulator, admin: Member) -> None:
@@ -503,3 +515,18 @@ def test_gap_between_tests_doubles_only_when_they_show_the_same_problem() -> Non
         assert gate.probe_at
         gaps.append(round((gate.probe_at - timezone.now()) / timedelta(seconds=1)))
     assert gaps == [120, 60, 60]
+
+
+def test_what_an_admin_does_to_a_gate_is_recorded_by_the_gate(admin: Member) -> None:
+    gate = UpstreamGate.for_engine()
+    assert gate.pause(admin, "Lunch")
+    assert not gate.pause(admin, "Dinner")
+    gate.resume(admin)
+    assert gate.configure(5, None, admin)
+    assert not gate.configure(5, None, admin)
+    entries = AuditEntry.objects.order_by("pk").values_list("action", "by_name", "note", "after")
+    assert list(entries) == [
+        ("paused", admin.username, "Lunch", {}),
+        ("resumed", admin.username, "Lunch", {}),
+        ("queue-changed", admin.username, "", {"limit": 5, "gap": None}),
+    ]

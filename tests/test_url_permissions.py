@@ -15,14 +15,18 @@ from django.utils import timezone
 
 from generations.models import (
     ApiKey,
+    Batch,
     Collection,
+    Comment,
     Generation,
     Invitation,
     InvitationTerms,
     Member,
+    SavedPrompt,
+    SmartCollection,
     Status,
 )
-from generations.models.money import Comparison, GatewayLog, LimitRequest
+from generations.models.money import Comparison, GatewayLog, LimitRequest, RefusedKind
 from generations.permissions import Role
 from tests.builders import make_generation, make_member, picture_ids
 from tests.conftest import client_for
@@ -36,6 +40,7 @@ SIGNED_IN = OPEN - {"anonymous", "disabled"}
 MAKERS = SIGNED_IN - {"viewer"}
 OWN = MAKERS - {"other"}  # the rows of this test belong to "member"
 ADMINS = frozenset({"admin", "owner"})
+AUTHOR = frozenset({"member"})
 
 
 @dataclass(frozen=True)
@@ -72,6 +77,8 @@ VISITS: dict[str, list[Visit]] = {
     ],
     "retention": [Visit("/admin/retention/", ADMINS), post("/admin/retention/", ADMINS)],
     "run-retention": [post("/admin/retention/run", ADMINS, version="1")],
+    "demo": [Visit("/demo/", SIGNED_IN)],
+    "remove-demo-data": [post("/demo/remove", ADMINS)],
     "drills": [Visit("/admin/drills/", ADMINS)],
     "start-drill": [post("/admin/drills/refused", ADMINS)],
     "test-prompt": [post("/admin/settings/test", ADMINS, test="A pear")],
@@ -81,7 +88,17 @@ VISITS: dict[str, list[Visit]] = {
         Visit("/admin/reconciliation/upload/", ADMINS),
         post("/admin/reconciliation/upload/", ADMINS, text="time,amount\n2026-11-24,1\n"),
     ],
-    "map-log": [Visit("/admin/reconciliation/logs/{log}/", ADMINS)],
+    "gateway-log": [Visit("/admin/reconciliation/logs/{log}/", ADMINS)],
+    "cancel-log": [post("/admin/reconciliation/logs/{log}/cancel", ADMINS)],
+    "fetch-log": [post("/admin/reconciliation/fetch", ADMINS, month="2026-11")],
+    "decide-differences": [
+        post("/admin/reconciliation/decide", ADMINS, decision="ignored", note="x", row="1:1:1")
+    ],
+    "put-account-key": [
+        post("/admin/keys/account/store", frozenset({"owner"}), account_key="no key")
+    ],
+    "test-account-key": [post("/admin/keys/account/ask", frozenset({"owner"}))],
+    "remove-account-key": [post("/admin/keys/account/forget", frozenset({"owner"}))],
     "match-again": [post("/admin/reconciliation/match", ADMINS)],
     "reconciliation-report": [post("/admin/reconciliation/report", ADMINS)],
     "decide-difference": [
@@ -91,8 +108,7 @@ VISITS: dict[str, list[Visit]] = {
         post(
             "/admin/reconciliation/{comparison}/assign",
             ADMINS,
-            generation="{generation}",
-            version="99",
+            generation="{generation}:99",
         )
     ],
     "correct-charge": [
@@ -100,16 +116,56 @@ VISITS: dict[str, list[Visit]] = {
         post("/admin/ledger/{generation}/correct/", ADMINS, amount="1", note="x", seen="0"),
     ],
     "configure-queue": [post("/admin/queue/limits", ADMINS, limit="5", gap="0.5")],
+    "hide-kind": [post("/admin/kinds/{kind}/hide", ADMINS)],
     "decide": [post("/admin/decide/{generation}/dismiss", ADMINS)],
+    "decide-several": [
+        post("/admin/decide/several", ADMINS, action="dismiss", row="{generation}:99")
+    ],
     "keys": [Visit("/admin/keys/", ADMINS)],
     "put-key": [post("/admin/keys/first/put", frozenset({"owner"}), api_key="no key")],
+    "same-account": [post("/admin/keys/{key}/same-account", frozenset({"owner"}), key="{key}")],
     "test-key": [post("/admin/keys/first/test", frozenset({"owner"}))],
     "remove-key": [post("/admin/keys/first/remove", frozenset({"owner"}))],
+    "new-batch": [Visit("/batches/new/", MAKERS), post("/batches/new/", MAKERS, text="A pear")],
+    "batch": [Visit("/batches/{batch}/", SIGNED_IN)],
+    "batch-changes": [Visit("/batches/{batch}/changes", SIGNED_IN)],
+    "batch-csv": [Visit("/batches/{batch}/csv", SIGNED_IN)],
+    "batch-action": [post("/batches/{batch}/pause", OWN)],
+    "prompts": [Visit("/prompts/", MAKERS), post("/prompts/", MAKERS, prompt="A pear")],
+    "use-prompt": [post("/prompts/{prompt}/use", MAKERS)],
+    "change-prompt": [post("/prompts/{prompt}/unshare", OWN)],
     "similar": [Visit("/similar", SIGNED_IN)],
     "use-similar": [post("/similar/use", MAKERS, picture="{picture}")],
     "history": [Visit("/history/", SIGNED_IN)],
+    "search": [Visit("/search/", SIGNED_IN), Visit("/search/?q=pear", SIGNED_IN)],
+    "record-search": [post("/search/record", SIGNED_IN, q="pear")],
+    "clear-searches": [post("/search/clear", SIGNED_IN)],
+    "new-smart-collection": [
+        Visit("/collections/smart/new/?q=pear", MAKERS),
+        post("/collections/smart/new/?q=pear", MAKERS, name="Pears"),
+    ],
+    "smart-collection": [
+        Visit("/collections/smart/{smart}/", OWN),
+        post("/collections/smart/{smart}/", OWN, name="Pears", is_shared="1"),
+    ],
+    "delete-smart-collection": [post("/collections/smart/{smart}/delete", OWN)],
     "gallery": [Visit("/gallery/", SIGNED_IN)],
+    "gallery-counts": [Visit("/gallery/counts", SIGNED_IN)],
+    "show-stacks": [post("/gallery/stacks", SIGNED_IN, show="1")],
+    "stack": [Visit("/gallery/stacks/{done}/", SIGNED_IN)],
     "picture": [Visit("/pictures/{picture}/", SIGNED_IN)],
+    "comments": [
+        Visit("/pictures/{picture}/comments/", SIGNED_IN),
+        post("/pictures/{picture}/comments/", MAKERS, text="Nice"),
+    ],
+    "mentionable": [Visit("/pictures/{picture}/comments/people?q=o", MAKERS)],
+    "edit-comment": [
+        Visit("/comments/{comment}/edit/", AUTHOR),
+        post("/comments/{comment}/edit/", AUTHOR, text="Nicer"),
+    ],
+    "delete-comment": [post("/comments/{comment}/delete", AUTHOR | ADMINS)],
+    "notifications": [Visit("/notifications/", SIGNED_IN)],
+    "mark-all-read": [post("/notifications/read", SIGNED_IN)],
     "bulk": [
         post("/pictures/bulk/favourite", SIGNED_IN, picture="{picture}"),
         post("/pictures/bulk/tag", MAKERS, picture="{picture}", tag="blue"),
@@ -122,9 +178,7 @@ VISITS: dict[str, list[Visit]] = {
         Visit("/collections/{collection}/", SIGNED_IN),
         post("/collections/{collection}/", MAKERS, name="Sea"),
     ],
-    "arrange": [
-        post("/collections/{collection}/arrange", MAKERS, action="cover", picture="{picture}")
-    ],
+    "arrange": [post("/collections/{collection}/arrange", MAKERS, cover="{picture}")],
     "delete-collection": [post("/collections/{collection}/delete", OWN)],
     "trash": [Visit("/trash/", SIGNED_IN)],
     "delete-permanently": [post("/trash/delete", ADMINS, picture="{picture}")],
@@ -164,7 +218,6 @@ VISITS: dict[str, list[Visit]] = {
     "mail-invitations": [Visit("/admin/invitations/mail", frozenset(), "post")],  # no mail server
     "revoke-invitation": [post("/admin/invitations/{invitation}/revoke", ADMINS)],
     "person": [Visit("/admin/people/{member}/", ADMINS), post("/admin/people/{member}/", ADMINS)],
-    "change-details": [post("/admin/people/{member}/details", ADMINS)],
     "person-limits": [
         Visit("/admin/people/{member}/limits/", ADMINS),
         post("/admin/people/{member}/limits/", ADMINS),
@@ -198,6 +251,7 @@ VISITS: dict[str, list[Visit]] = {
     "account_logout": [post("/accounts/logout/", SIGNED_IN)],
     "healthz": [Visit("/healthz", OPEN)],
     "favicon": [Visit("/favicon.ico", OPEN)],
+    "set-language": [post("/language/", OPEN, language="vi")],
     "setup": [Visit("/setup/", frozenset())],  # 404: people exist
     "setup-restart": [Visit("/setup/restart/", frozenset({"owner"}))],
     "set-up-team": [Visit("/settings/team/", frozenset({"owner"}))],
@@ -220,15 +274,31 @@ def ids(media_root: Any) -> dict[str, int]:
     collection.add([picture], people["member"])
     terms = InvitationTerms(Role.MEMBER, timezone.now() + timedelta(days=1))
     [(invitation, _secret)] = Invitation.objects.invite(people["admin"], terms)
-    ApiKey.objects.create(slot=ApiKey.Slot.FIRST, encrypted="not readable here")
+    key = ApiKey.objects.create(slot=ApiKey.Slot.FIRST, encrypted="not readable here")
+    batch = Batch.objects.create(owner=people["member"], idempotency_key="x")
+    make_generation(owner=people["member"], batch=batch, batch_row=1)
+    prompt = SavedPrompt.objects.create(owner=people["member"], text="A pear", is_shared=True)
     rows = {
+        "key": key.pk,
+        "batch": batch.pk,
+        "prompt": prompt.pk,
         "generation": make_generation(Status.UNCONFIRMED, owner=people["member"]).pk,
+        "done": done.pk,
         "picture": picture,
+        "comment": Comment.objects.create(
+            picture_id=picture, author=people["member"], text="Nice"
+        ).pk,
         "collection": collection.pk,
+        "smart": SmartCollection.objects.create(
+            name="Pears", query="q=pear", created_by=people["member"], is_private=False
+        ).pk,
         "request": LimitRequest.objects.create(person=people["other"], images=1, reason="x").pk,
         "invitation": invitation.pk,
         "log": GatewayLog.objects.create(
             imported_at=timezone.now(), starts_at=timezone.now(), ends_at=timezone.now()
+        ).pk,
+        "kind": RefusedKind.objects.create(
+            upstream="simulator", engine="kling", model="kling-v1", last_at=timezone.now()
         ).pk,
         "comparison": Comparison.objects.create(
             key="t1", task_id="1", at=timezone.now(), group="unknown", block="unknown"

@@ -34,6 +34,7 @@ from generations.models.money import (
 from generations.models.money.month import Month
 from generations.web.money.formats import format_sum
 from tests.builders import make_generation, make_member
+from tests.forms import text_of
 from tests.test_ledger import at, press, quote, run, set_limit
 from tests.test_usage_day import make
 
@@ -68,7 +69,7 @@ def rows_of(client: Client, name: str, **query: str) -> list[tuple[str, str, str
 def downloaded(client: Client, **fields: str) -> list[list[str]]:
     response = client.post("/usage/usage.csv", fields)
     assert response.status_code == 200
-    return list(csv.reader(StringIO(response.content.decode("utf-8-sig"))))
+    return list(csv.reader(StringIO(text_of(response).removeprefix("\ufeff"))))
 
 
 # --- whose figures -------------------------------------------------------------------------------

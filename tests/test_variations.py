@@ -2,12 +2,14 @@
 
 import re
 from html import unescape
+from uuid import uuid4
 
 import pytest
 from django.test import Client
 
 from generations.models import Generation, Member, Status
 from tests.builders import make_generation
+from tests.forms import HTMX
 
 pytestmark = pytest.mark.django_db
 
@@ -65,3 +67,84 @@ def test_private_generation_of_another_member_has_no_variations(
 ) -> None:
     row = make_generation(Status.SUCCEEDED, owner=owner, is_private=True)
     assert stranger_client.get(f"/generations/{row.pk}/variations/").status_code == 404
+
+
+def page_of(client: Client, row: Generation, **headers: str) -> str:
+    response = client.get(f"/generations/{row.pk}/variations/", headers=headers)
+    return response.content.decode()
+
+
+def test_current_values_are_marked_and_cannot_be_pressed(
+    owner_client: Client, owner: Member
+) -> None:
+    row = make_generation(Status.SUCCEEDED, owner=owner, n=3, aspect_ratio="16:9")
+    page = " ".join(page_of(owner_client, row).split())
+    current = re.findall(
+        r'<span class="choice is-current[^>]*aria-current="true">.*?</button>', page
+    )
+    assert len(current) == 2
+    assert '>16:9</span> <span class="visually-hidden">Current</span>' in page
+    assert '>3</span> <span class="visually-hidden">Current</span>' in page
+    assert 'name="aspect_ratio" value="16:9"' not in re.sub(r"<input[^>]*>", "", page)
+    assert 'name="n" value="4"' in page
+
+
+def test_variation_of_a_card_can_be_undone_by_the_toast(
+    owner_client: Client, owner: Member
+) -> None:
+    before = make_generation(Status.SUCCEEDED, owner=owner)
+    fields = fields_of(owner_client, before)
+    page = owner_client.post("/", {**fields, "n": ["1", "5"]}, headers=HTMX).content.decode()
+    made = Generation.objects.exclude(pk=before.pk).get()
+    assert f'id="generation-{made.pk}"' in page
+    assert "5 images queued." in page
+    assert f'action="/generations/{made.pk}/cancel/"' in page
+    del fields["variation"]
+    fields["nonce"] = str(uuid4())
+    assert "images queued" not in owner_client.post("/", fields, headers=HTMX).content.decode()
+
+
+TOAST = HTMX | {"HX-Target": "toast"}
+
+
+def test_variation_of_an_image_answers_by_a_toast_alone(
+    owner_client: Client, owner: Member
+) -> None:
+    before = make_generation(Status.SUCCEEDED, owner=owner)
+    form = page_of(owner_client, before, **TOAST)
+    assert "data-action" in form
+    assert "data-hx-post" not in form
+    page = owner_client.post("/", fields_of(owner_client, before), headers=TOAST).content.decode()
+    made = Generation.objects.exclude(pk=before.pk).get()
+    assert "1 image queued." in page
+    assert f'href="/#generation-{made.pk}"' in page
+    assert "<article" not in page
+    undone = owner_client.post(
+        f"/generations/{made.pk}/cancel/", {"version": made.version}, headers=TOAST
+    )
+    assert "Canceled. Nothing was charged." in undone.content.decode()
+    made.refresh_from_db()
+    assert made.status == Status.CANCELED
+
+
+def test_undo_after_it_was_sent_says_so(
+    owner_client: Client, stranger_client: Client, owner: Member
+) -> None:
+    made = make_generation(Status.RUNNING, owner=owner)
+    address = f"/generations/{made.pk}/cancel/"
+    answer = owner_client.post(address, {"version": made.version}, headers=TOAST).content.decode()
+    assert '<div class="toast">' in answer
+    assert "Nothing was charged" not in answer
+    made.refresh_from_db()
+    assert made.status == Status.RUNNING
+    refused = stranger_client.post(address, {"version": made.version}, headers=TOAST)
+    assert refused.status_code == 404
+
+
+def test_refused_variation_says_why_in_the_toast(owner_client: Client, owner: Member) -> None:
+    before = make_generation(Status.SUCCEEDED, owner=owner)
+    fields = fields_of(owner_client, before) | {"prompt": ""}
+    response = owner_client.post("/", fields, headers=TOAST)
+    assert response.status_code == 422
+    assert "<form" not in response.content.decode()
+    assert Generation.objects.count() == 1

@@ -8,7 +8,7 @@ import pytest
 from django.utils import timezone
 from pytest_django import Settings
 
-from generations.models import Generation, Status, UpstreamGate
+from generations.models import DEFAULT_ENGINE, Generation, Status, UpstreamGate
 from generations.models.process import Place, identity
 from generations.worker import dispatch, fetch, poll, poll_schedule, submit
 from generations.worker.lease import LeasedLoop
@@ -77,8 +77,11 @@ def run_loops(*lease_names: str, seconds: float = LOOP_SECONDS) -> None:
 def is_idle() -> bool:
     """Whether no row changes without a person, a response or the end of a hold."""
     moving = Generation.objects.live().filter(lost_at=None)
-    if UpstreamGate.for_engine().is_held and not dispatch.has_candidates():
-        moving = moving.exclude(status=Status.QUEUED)
+    engines = {DEFAULT_ENGINE, *Generation.objects.queued_engines()}
+    for engine in engines:
+        gates = UpstreamGate.in_turn(engine) or [UpstreamGate.for_engine(engine)]
+        if any(gate.is_held for gate in gates) and not dispatch.has_candidates(gates=gates):
+            moving = moving.exclude(status=Status.QUEUED, engine=engine)
     return not moving.exists()
 
 

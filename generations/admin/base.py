@@ -8,16 +8,29 @@ from django.contrib.admin.options import ShowFacets
 from django.contrib.admin.widgets import RelatedFieldWidgetWrapper
 from django.db import models
 from django.forms import Media
-from django.http import HttpRequest
+from django.http import Http404, HttpRequest
 from django.utils.functional import Promise
 
 admin.site.empty_value_display = "–"
 DATE_COMPARISONS = ("gte", "lt", "isnull")
 
 
-class ListAdmin(admin.ModelAdmin):
+class MissingRowMixin(admin.ModelAdmin):
+    """The page of a row that does not exist is not found. Django would open the overview."""
+
+    def get_object(
+        self, request: HttpRequest, object_id: str, from_field: str | None = None
+    ) -> Any:
+        row = super().get_object(request, object_id, from_field)
+        if row is None:
+            raise Http404
+        return row
+
+
+class ListAdmin(MissingRowMixin):
     """A list of rows in our frame, without a statement that counts the table."""
 
+    is_of_diagnostics = False
     list_title: str | Promise = ""  # the heading; without it, the model's plural
     labels: ClassVar[Mapping[str, str | Promise]] = {}  # of columns and fields, by name
     actions = None
@@ -29,6 +42,8 @@ class ListAdmin(admin.ModelAdmin):
         self, db_field: "models.Field[Any, Any]", request: HttpRequest, **options: Any
     ) -> Any:
         """Without the links to add or change a related row, which need scripts and pop-ups."""
+        if isinstance(db_field, models.URLField):
+            options["assume_scheme"] = "https"
         field = super().formfield_for_dbfield(db_field, request, **options)
         widget = getattr(field, "widget", None)
         if isinstance(widget, RelatedFieldWidgetWrapper):

@@ -18,7 +18,7 @@ from .base import number_column
 from .filters import DateFilter, FailureFilter, PersonFilter
 from .keyset_list import row_id
 from .masking import MaskedAdmin, MaskedInline
-from .pictures import thumbnail_html
+from .pictures import file_size_text, pixels_text, thumbnail_html
 
 MAX_PROMPT_CHARACTERS = 80  # in the list
 MAX_THUMBNAILS = 4
@@ -39,25 +39,29 @@ GENERATION_LABELS = {
     "next_poll_at": _("next poll"),
     "late_at": _("late since"),
     "lost_at": _("lost since"),
+    "key_missing_since": _("without its API key since"),
 }
 
 
 class PictureInline(MaskedInline):
     model = Picture
     verbose_name_plural = _("images")
-    fields = (
-        "index",
-        "image",
-        "state",
-        "width",
-        "height",
-        "size_bytes",
-        "tries",
-        "reason",
-        "upstream_url",
-    )
-    readonly_fields = ("image",)
-    unmasked_fields = ("index", "state", "width", "height", "size_bytes", "tries")
+    labels = {"state": _("status"), "upstream_url": _("URL")}
+    fields = ("number", "image", "state", "size", "file_size", "tries", "reason", "upstream_url")
+    readonly_fields = ("number", "image", "size", "file_size")
+    unmasked_fields = ("number", "state", "size", "file_size", "tries")
+
+    @admin.display(description=_("number"))
+    def number(self, picture: Picture) -> int:
+        return picture.index + 1
+
+    @admin.display(description=_("pixels"))
+    def size(self, picture: Picture) -> str | None:
+        return pixels_text(picture)
+
+    @admin.display(description=_("file"))
+    def file_size(self, picture: Picture) -> str | None:
+        return file_size_text(picture)
 
     @admin.display(description=_("image"))
     def image(self, picture: Picture) -> str:
@@ -66,6 +70,13 @@ class PictureInline(MaskedInline):
 
 class SubmissionInline(MaskedInline):
     model = Submission
+    verbose_name_plural = _("submissions")
+    labels = {
+        "sent_at": _("sent"),
+        "answered_at": _("answered"),
+        "http_status": _("HTTP status"),
+        "upstream_task_id": _("task ID"),
+    }
     fields = (
         "attempt",
         "sent_at",
@@ -89,12 +100,15 @@ class SubmissionInline(MaskedInline):
 
 class TransitionInline(MaskedInline):
     model = Transition
+    verbose_name_plural = _("history")
+    labels = {"at": _("when"), "from_status": _("from"), "to_status": _("to"), "by": _("person")}
     fields = ("at", "from_status", "to_status", "reason", "detail", "by")
     unmasked_fields = ("at", "from_status", "to_status", "reason", "by")
 
 
 @admin.register(Generation)
 class GenerationAdmin(MaskedAdmin):
+    list_title = _("Generations")
     list_display = (
         "number",
         "short_prompt",
@@ -149,6 +163,7 @@ class GenerationAdmin(MaskedAdmin):
         "first_not_found_at",
         "late_at",
         "lost_at",
+        "key_missing_since",
         "polling_since",
     )
     change_form_template = "admin/generation/change_form.html"
@@ -158,13 +173,14 @@ class GenerationAdmin(MaskedAdmin):
         (
             _("Request"),
             (
-                "private", "prompt", "negative_prompt", "owner", "created_at", "n", "aspect_ratio",
-                "reference", "reference_url", "image_fidelity", "remix_of", "collection", "params",
-                "is_private", "upstream", "engine", "idempotency_key", "request_fingerprint",
+                "private", "prompt", "sent_prompt", "negative_prompt", "owner", "created_at", "n",
+                "aspect_ratio", "reference", "reference_url", "image_fidelity", "remix_of",
+                "collection", "tag_names", "batch", "batch_row", "params", "is_private",
+                "upstream", "engine", "idempotency_key", "request_fingerprint",
             ),
         ),
         (
-            _("State"),
+            _("Status"),
             (
                 "status", "status_at", "finished_at", "failure", "failure_message", "attempt",
                 "version", "submit_not_before", "postponements", "postponed_since", "held_at",
@@ -177,7 +193,7 @@ class GenerationAdmin(MaskedAdmin):
             (
                 "upstream_task_id", "submitted_at", "accepted_at", "next_poll_at", "polls",
                 "poll_failures", "results_without_images", "first_not_found_at", "late_at",
-                "lost_at", "polling_since", "last_response",
+                "lost_at", "key_missing_since", "polling_since", "last_response",
             ),
         ),
     )  # fmt: skip
@@ -215,9 +231,9 @@ class GenerationAdmin(MaskedAdmin):
     def short_prompt(self, generation: Any) -> str:
         return Truncator(generation.prompt).chars(MAX_PROMPT_CHARACTERS)
 
-    @admin.display(description=_("state"))
+    @admin.display(description=_("status"))
     def state(self, generation: Any) -> str:
-        """A lamp stands beside a state in which a person waits for it, or it for a person."""
+        """A lamp stands beside a status in which a person waits for it, or it for a person."""
         is_amber = generation.is_late or generation.is_lost
         if is_amber or generation.status == Status.UNCONFIRMED:
             return _lamp("lamp amber", generation.get_status_display())

@@ -19,7 +19,7 @@ from generations.models import counting
 from generations.models.money import LedgerEntry, Period
 from generations.models.money.limit import Window
 from generations.models.money.price import current_upstream
-from generations.web.money.formats import format_money
+from generations.web.money.formats import format_money, format_signed_money
 
 from .base import ReadOnlyMixin, number_column
 from .filters import DateFilter, PersonFilter
@@ -36,7 +36,7 @@ def period_text(period: Period) -> str:
     # Its middle: a period can begin some hours before its day, after a change of the time zone.
     middle = timezone.localtime(period.starts_at + (period.ends_at - period.starts_at) / 2)
     is_month = period.window == Window.MONTH
-    return f"{whose}, {date_format(middle, 'F Y' if is_month else 'DATE_FORMAT')}"
+    return f"{whose}, {date_format(middle, 'YEAR_MONTH_FORMAT' if is_month else 'DATE_FORMAT')}"
 
 
 class PeriodFilter(admin.SimpleListFilter):
@@ -95,7 +95,12 @@ class LedgerEntryAdmin(ReadOnlyMixin, KeysetAdmin, MoneyAdmin):
     list_title = gettext_lazy("Ledger")
     list_display = ("at", "cause", "person_name", "counted_in", "reserved", "charged", "granted")
     list_filter = ("kind", OfPersonFilter, PeriodFilter, ("at", DateFilter))
-    labels = {"at": gettext_lazy("when")}
+    labels = {
+        "at": gettext_lazy("when"),
+        "reserved_images": gettext_lazy("images reserved"),
+        "charged_images": gettext_lazy("images charged"),
+        "granted_images": gettext_lazy("images granted"),
+    }
     list_select_related = ()
     list_per_page = 50
     search_fields = ("generation_id",)  # shows the field; `search` searches
@@ -132,7 +137,7 @@ class LedgerEntryAdmin(ReadOnlyMixin, KeysetAdmin, MoneyAdmin):
                 reverse("admin:generations_generation_change", args=[entry.generation_id]),
                 _("generation %(id)s") % {"id": entry.generation_id},
             )
-        return format_html('{}{}<span class="note">{}</span>', what, link, _explanation(entry))
+        return format_html('{}{} <span class="note">{}</span>', what, link, _explanation(entry))
 
     @admin.display(description=gettext_lazy("person"))
     def person_name(self, entry: LedgerEntry) -> str | None:
@@ -143,24 +148,21 @@ class LedgerEntryAdmin(ReadOnlyMixin, KeysetAdmin, MoneyAdmin):
         return period_text(entry.period)
 
     @number_column(gettext_lazy("reserved"))
-    def reserved(self, entry: LedgerEntry) -> str:
+    def reserved(self, entry: LedgerEntry) -> str | None:
         return _change(entry.reserved_e4)
 
     @number_column(gettext_lazy("charged"))
-    def charged(self, entry: LedgerEntry) -> str:
+    def charged(self, entry: LedgerEntry) -> str | None:
         return _change(entry.charged_e4)
 
     @number_column(gettext_lazy("granted"))
-    def granted(self, entry: LedgerEntry) -> str:
+    def granted(self, entry: LedgerEntry) -> str | None:
         return _change(entry.granted_e4)
 
 
-def _change(amount_e4: int) -> str:
-    """Return an amount with its sign, or "" where nothing changed."""
-    if not amount_e4:
-        return ""
-    sign = "−" if amount_e4 < 0 else "+"
-    return f"{sign}{format_money(abs(amount_e4))}"
+def _change(amount_e4: int) -> str | None:
+    """Return an amount with its sign, or None where nothing changed."""
+    return format_signed_money(amount_e4) if amount_e4 else None
 
 
 def _explanation(entry: LedgerEntry) -> str:

@@ -1,6 +1,6 @@
 """Masking of private rows of other members."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from django.contrib import admin
@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from .base import ReadOnlyMixin
 from .keyset_list import KeysetAdmin
-from .table import is_number, value_text
+from .table import is_number, related_text, value_text
 
 
 class MaskedAdmin(ReadOnlyMixin, KeysetAdmin):
@@ -55,8 +55,7 @@ class MaskedAdmin(ReadOnlyMixin, KeysetAdmin):
                 return gettext("private")
             field, _attribute, value = lookup_field(name, row, self)
             if field is not None and field.many_to_one:
-                value = getattr(row, field.name)
-                return self.get_empty_value_display() if value is None else value
+                return related_text(getattr(row, field.name), self.get_empty_value_display())
             return value_text(field, value, self.get_empty_value_display())
 
         column.__name__ = str(name)
@@ -112,7 +111,10 @@ class MaskedAdmin(ReadOnlyMixin, KeysetAdmin):
             (heading, [name for name in names if name in fields])
             for heading, names in self.field_groups
         ]
-        groups.append((_("More"), [name for name in fields if name not in grouped]))
+        rest = [name for name in fields if name not in grouped]
+        if obj and not self.has_change_permission(request, obj):  # empty values are not shown
+            rest = [name for name in rest if getattr(obj, name, None) not in (None, "")]
+        groups.append((_("More"), rest))
         return [(heading, {"fields": names}) for heading, names in groups if names]
 
     @admin.display(description=_("prompt, reference image and images"))
@@ -124,6 +126,7 @@ class MaskedInline(ReadOnlyMixin, admin.TabularInline):
     """Rows below a `MaskedAdmin` page: `unmasked_fields` only where that page is hidden."""
 
     unmasked_fields: tuple[str, ...] = ()
+    labels: ClassVar[Mapping[str, str | Promise]] = {}  # of columns, by name
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         fields = super().get_fields(request, obj)

@@ -3,8 +3,7 @@
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Exists, OuterRef, Q, QuerySet, TextField, Value
-from django.db.models.functions import Concat
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.http import HttpRequest
 from django.template.defaultfilters import filesizeformat
 from django.urls import reverse
@@ -26,7 +25,7 @@ SHA256_CHARACTERS = 64
 class StateFilter(admin.SimpleListFilter):
     """Images that have no file, or are in the trash: few, each kind with an index of its own."""
 
-    title = _("state")
+    title = _("status")
     parameter_name = "state"
     conditions = {"not-stored": NOT_STORED, "trashed": Q(trashed_at__isnull=False)}
 
@@ -52,9 +51,9 @@ class PictureAdmin(MaskedAdmin):
     list_select_related = ()
     list_per_page = 50
     labels = {
-        "index": _("position"),
+        "state": _("status"),
         "stored_at": _("stored"),
-        "size_bytes": _("bytes"),
+        "colour": _("mean color"),
         "upstream_url": _("URL"),
         "sha256": _("SHA-256"),
         "next_try_at": _("next try"),
@@ -62,6 +61,8 @@ class PictureAdmin(MaskedAdmin):
         "trashed_by": _("moved there by"),
     }
     keyset_field = ""
+    readonly_fields = ("private", "number", "size", "file_size")
+    exclude = ("index", "width", "height", "size_bytes")  # shown as those
     unmasked_fields = (
         "id",
         "label",
@@ -69,16 +70,12 @@ class PictureAdmin(MaskedAdmin):
         "size",
         "file_size",
         "generation",
-        "index",
         "number",
         "state",
         "tries",
         "claims",
         "next_try_at",
         "content_type",
-        "width",
-        "height",
-        "size_bytes",
         "stored_at",
         "trashed_at",
         "trashed_by",
@@ -87,8 +84,8 @@ class PictureAdmin(MaskedAdmin):
         (
             _("Image"),
             (
-                "private", "generation", "index", "state", "content_type", "width", "height",
-                "size_bytes", "colour", "tags",
+                "private", "generation", "number", "state", "content_type", "size", "file_size",
+                "colour", "tags",
             ),
         ),
         (
@@ -120,7 +117,7 @@ class PictureAdmin(MaskedAdmin):
         keys = query.few_keys()
         if keys is None:
             generation = Generation.objects.filter(pk=OuterRef("generation"))
-            return rows.filter(Exists(_with_phrases(generation, query))), None
+            return rows.filter(Exists(query.filter(generation))), None
         return self._newest(rows, Q(generation__in=keys))
 
     @staticmethod
@@ -137,28 +134,31 @@ class PictureAdmin(MaskedAdmin):
 
     @admin.display(description=_("person"))
     def owner(self, picture: Any) -> str:
-        return str(picture.generation.owner)
+        return str(picture.generation.owner.name)
+
+    @admin.display(description=_("number"))
+    def number(self, picture: Any) -> int:
+        return int(picture.index) + 1
 
     @number_column(_("pixels"))
     def size(self, picture: Any) -> str | None:
-        return f"{picture.width} × {picture.height}" if picture.width else None
+        return pixels_text(picture)
 
     @number_column(_("file"))
     def file_size(self, picture: Any) -> str | None:
-        return filesizeformat(picture.size_bytes) if picture.size_bytes else None
+        return file_size_text(picture)
 
     @admin.display(description=_("preview"))
     def image(self, picture: Any) -> str:
         return thumbnail_html(picture)
 
 
-def _with_phrases(generations: QuerySet[Any], query: SearchQuery) -> QuerySet[Any]:
-    """As `SearchQuery.filter`, for a subquery."""
-    padded = Concat(Value(" "), "search_text", Value(" "), output_field=TextField())
-    for phrase in query.phrases:
-        text = f" {phrase}{' ' if phrase.is_whole else ''}"
-        generations = generations.alias(padded=padded).filter(padded__contains=text)
-    return generations
+def pixels_text(picture: Picture) -> str | None:
+    return f"{picture.width} × {picture.height}" if picture.width else None
+
+
+def file_size_text(picture: Picture) -> str | None:
+    return filesizeformat(picture.size_bytes) if picture.size_bytes else None
 
 
 def picture_label(picture: Picture) -> str:

@@ -10,16 +10,17 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.decorators import method_decorator
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import gettext_lazy, gettext_noop, ngettext
 from django.views.decorators.http import require_POST
 
 from generations.amount_field import AmountField
-from generations.engines.registry import OFFERS
+from generations.engines.registry import ENGINES
 from generations.models import AuditAction, AuditEntry
 from generations.models.money import Price
 from generations.models.money.price import ANY, current_upstream
 from generations.operations import price_csv, prices
 from generations.operations.errors import OperationError
+from generations.web.csv_response import csv_response
 from generations.web.money.formats import format_money
 
 from .base import number_column
@@ -27,7 +28,9 @@ from .money import MoneyAdmin
 
 
 class PriceForm(forms.ModelForm):
-    engine = forms.ChoiceField(choices=lambda: [(slug, slug) for slug in OFFERS])
+    engine = forms.ChoiceField(
+        choices=lambda: [(engine.slug, _(engine.label)) for engine in ENGINES.values()]
+    )
     amount_e4 = AmountField(label=gettext_lazy("Price of an image"))
 
     class Meta:
@@ -72,6 +75,10 @@ class PriceAdmin(MoneyAdmin):
             super().save_model(request, obj, form, change)
             obj.record(obj.by)
 
+    def row_title(self, price: Price) -> str:
+        kind = ", ".join(filter(None, (price.engine, self.model_name(price), price.option)))
+        return _("Price of %(kind)s") % {"kind": kind}
+
     @admin.display(description=gettext_lazy("model"))
     def model_name(self, price: Price) -> str:
         return _("Any model") if price.model == ANY else price.model
@@ -99,10 +106,11 @@ class PriceAdmin(MoneyAdmin):
     @method_decorator(require_POST)
     def export_view(self, request: HttpRequest) -> StreamingHttpResponse:
         self.check_may(request)
-        AuditEntry.objects.record(AuditAction.EXPORTED, self.by(request), label=_("price table"))
-        response = StreamingHttpResponse(price_csv.export(), content_type="text/csv; charset=utf-8")
-        response["Content-Disposition"] = 'attachment; filename="prices.csv"'
-        return response
+        AuditEntry.objects.record(
+            AuditAction.EXPORTED, self.by(request), label=gettext_noop("price table")
+        )
+        rows = (row.values() for row in price_csv.rows())
+        return csv_response("prices.csv", price_csv.COLUMNS, rows)
 
     def import_view(self, request: HttpRequest) -> HttpResponse:
         """Add the prices of a file: all of them, or none."""

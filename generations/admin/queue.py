@@ -11,6 +11,13 @@ from .base import ListAdmin, ReadOnlyMixin
 @admin.register(UpstreamGate)
 class UpstreamGateAdmin(ReadOnlyMixin, ListAdmin):
     list_title = _("Gates")
+    is_of_diagnostics = True
+    labels = {
+        "__str__": _("gate"),
+        "held_at": _("on hold since"),
+        "busy_reason": _("last refusal"),
+        "paused_at": _("paused since"),
+    }
     list_display = (
         "__str__",
         "hold_reason",

@@ -11,8 +11,13 @@ from django.contrib.admin.utils import display_for_field, display_for_value, loo
 from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import FieldDoesNotExist, ObjectDoesNotExist
 from django.db import models
+from django.urls import reverse
+from django.utils.html import format_html
 from django.utils.text import capfirst
 from django.utils.translation import gettext
+
+from generations.models import Batch, Generation, Member
+from generations.web.admin.field_labels import FIELD_LABELS
 
 _NUMBERS = (models.IntegerField, models.FloatField, models.DecimalField)
 
@@ -64,8 +69,31 @@ def is_number(page: "BaseModelAdmin[Any]", name: Any) -> bool:
 
 
 def label_of(page: Any, name: str, default: Any) -> Any:
-    """Return the label of a column or field: the page's own (`ListAdmin.labels`), or Django's."""
-    return getattr(page, "labels", {}).get(name, default)
+    """Return the label of a column or field: the page's own (`ListAdmin.labels`), the common one,
+    or Django's."""
+    return getattr(page, "labels", {}).get(name) or FIELD_LABELS.get(name, default)
+
+
+def related_text(related: Any, empty: Any) -> Any:
+    """Return a related row as text. People have the name that other pages show."""
+    if related is None:
+        return empty
+    return related.name if is_person(related) else related
+
+
+def numbered(related: Any) -> str:
+    """Return a related generation, as a link, or batch by its number; "" for other rows."""
+    if isinstance(related, Generation):
+        url = reverse("admin:generations_generation_change", args=(related.pk,))
+        text = gettext("Generation %(number)d") % {"number": related.pk}
+        return format_html('<a href="{}">{}</a>', url, text)
+    if isinstance(related, Batch):
+        return gettext("Batch %(number)d") % {"number": related.pk}
+    return ""
+
+
+def is_person(value: Any) -> bool:
+    return isinstance(value, Member)
 
 
 def value_text(field: "models.Field[Any, Any] | None", value: Any, empty: str) -> Any:
@@ -109,6 +137,5 @@ def _content(cl: ChangeList, name: Any, row: models.Model) -> Any:
         return empty
     empty = getattr(attribute, "empty_value_display", empty)
     if field is not None and field.many_to_one:
-        related = getattr(row, field.name)
-        return empty if related is None else related
+        return related_text(getattr(row, field.name), empty)
     return value_text(field, value, empty)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from pathlib import Path
 from typing import Any, Protocol
 
 MAX_TASK_ID_CHARACTERS = 500  # as stored; a longer one cannot be polled
@@ -60,7 +61,8 @@ class ImageRequest:
 
     `external_id` is our own id of the request, under which the upstream may find it later.
     `profile` replaces the client's. `params` holds the fields of the engine's offer, `extended`
-    others that it knows.
+    others that it knows. `answer_file` is where an engine without tasks stores its answer before
+    it reads it.
     """
 
     prompt: str
@@ -73,6 +75,8 @@ class ImageRequest:
     profile: str = ""
     params: Mapping[str, Any] = field(default_factory=dict)
     extended: Mapping[str, Any] = field(default_factory=dict)
+    model: str = ""
+    answer_file: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -84,12 +88,28 @@ class Task:
 
     upstream_task_id: str
     state: State
-    status_text: str = ""  # as received
     image_urls: tuple[str, ...] = ()
     reason: str = ""  # of a failure, in the upstream's words
     kind: FailureKind = FailureKind.OURS  # of a failure
-    progress: int | None = None  # percent
+    progress: int | None = None  # percent; for engines whose tasks take minutes, not stored yet
     response: str = field(default="", repr=False)  # the body as received, truncated
+
+
+@dataclass(frozen=True)
+class FinishedImage:
+    """An image of a finished request: its URL, or the file that was received with the answer."""
+
+    url: str = ""
+    file: Path | None = None
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The answer of an engine without tasks: at least one image. `prompt`: as it was revised."""
+
+    images: tuple[FinishedImage, ...]
+    prompt: str = ""
+    response: str = field(default="", repr=False)  # without the images, truncated
 
 
 @dataclass(frozen=True)
@@ -170,8 +190,16 @@ class Engine(Protocol):
 
     name: str  # stored in rows: never changes
 
-    def submit(self, request: ImageRequest) -> Task:
+    def submit(self, request: ImageRequest) -> Task | Finished:
         """Send one paid request. Raises any error of this module but `TaskNotFound`."""
+
+    def close(self) -> None: ...
+
+
+class TaskEngine(Engine, Protocol):
+    """An engine whose submit creates a task, which is asked for until it ends."""
+
+    def submit(self, request: ImageRequest) -> Task: ...
 
     def task(self, upstream_task_id: str) -> Task:
         """Return a task. Raises `OnHold`, `SlowDown`, `TaskNotFound` or `Unanswered`."""
@@ -185,4 +213,12 @@ class Engine(Protocol):
     def list_tasks(self, since: datetime) -> Listing:
         """Return the tasks created since then. Raises what `task` raises, but `TaskNotFound`."""
 
-    def close(self) -> None: ...
+
+class ImmediateEngine(Engine, Protocol):
+    """An engine whose submit is answered with the images. A lost answer can't be asked for."""
+
+    def submit(self, request: ImageRequest) -> Finished:
+        """Stores the answer in `request.answer_file` before it is read."""
+
+    def read_answer(self, answer_file: Path) -> Finished:
+        """Read a stored answer again, after its process died. Raises `Unanswered`."""

@@ -11,7 +11,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import IO, Any
 
 from . import envelope
 from .base import (
@@ -39,6 +39,7 @@ HOLD_CODES = {
     "quota_not_enough": HoldReason.ACCOUNT,
     "insufficient_user_quota": HoldReason.ACCOUNT,
 }
+POLICY_CODES = {"sensitive_words_detected"}
 NO_CHANNEL_CODE = "model_not_found"  # with 503: no free channel for this model
 WRONG_PATH_CODE = "invalid_request_error"
 UNREADABLE_ENGINE_CODE = "fail_to_fetch_task"  # remains if the engine's own error is unreadable
@@ -111,16 +112,42 @@ class Gateway:
         Always on a new connection: the server may be closing an idle one, which looks the same as a
         lost response.
         """
-        body = json.dumps(fields).encode()
+        return self.parse(self.post_body(path, json.dumps(fields).encode()))
+
+    def post_body(
+        self,
+        path: str,
+        body: bytes,
+        *,
+        content_type: str = "application/json",
+        into: IO[bytes] | None = None,
+        max_bytes: int = MAX_BYTES,
+    ) -> HttpResponse:
+        """Send a POST as `post` does. The body of a success is written to `into`, where given.
+
+        An error body is returned, and is for `parse`.
+        """
         with closing(HttpConnection(self._url)) as connection:
-            return self._send(connection, self._submit_seconds, "POST", path, body)
+            return self._send(
+                connection,
+                self._submit_seconds,
+                "POST",
+                path,
+                body,
+                content_type=content_type,
+                into=into,
+                max_bytes=max_bytes,
+            )
 
     def get(self, path: str, max_bytes: int = MAX_BYTES) -> ParsedResponse:
         """Send one query. Raises `Unanswered`."""
         try:
-            return self._send(self._queries, self._query_seconds, "GET", path, max_bytes=max_bytes)
+            response = self._send(
+                self._queries, self._query_seconds, "GET", path, max_bytes=max_bytes
+            )
         except NotSent as error:
             raise Unanswered(error.message) from None
+        return self.parse(response)
 
     def _send(
         self,
@@ -129,31 +156,34 @@ class Gateway:
         method: str,
         path: str,
         body: bytes | None = None,
+        *,
+        content_type: str = "",
+        into: IO[bytes] | None = None,
         max_bytes: int = MAX_BYTES,
-    ) -> ParsedResponse:
+    ) -> HttpResponse:
         headers = {"Accept": "application/json", "Authorization": f"Bearer {self._key}"}
         if body:
-            headers["Content-Type"] = "application/json"
+            headers["Content-Type"] = content_type
         deadline = Deadline(seconds)
         try:
             with deadline:
-                response = connection.send(
+                return connection.send(
                     method,
                     path,
                     headers=headers,
                     body=body,
                     connect_seconds=self._connect_seconds,
                     max_bytes=max_bytes,
+                    into=into,
                 )
         except OSError as error:
             message = self._redact(str(error))[:MAX_MESSAGE_CHARACTERS]
             failure = Unanswered(message) if deadline.was_sent else NotSent(message)
-        else:
-            return self._parse(response)
         # Outside the except clause, so that no traceback leads to the request and its key.
         raise failure
 
-    def _parse(self, response: HttpResponse) -> ParsedResponse:
+    def parse(self, response: HttpResponse) -> ParsedResponse:
+        """Read a response, without the key and without what a database refuses."""
         text = self._redact(response.body.decode("utf-8-sig", "replace"))
         try:
             data = self._redact_all(json.loads(text))

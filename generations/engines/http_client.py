@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import lru_cache
 from http.cookiejar import DefaultCookiePolicy
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 from urllib.parse import urlsplit
 
 import requests  # noqa: TID251
@@ -21,6 +21,7 @@ from requests.utils import DEFAULT_CA_BUNDLE_PATH  # noqa: TID251
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool  # noqa: TID251
 from urllib3.connection import HTTPConnection, HTTPSConnection  # noqa: TID251
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError  # noqa: TID251
+from urllib3.filepost import encode_multipart_formdata  # noqa: TID251
 from urllib3.util import create_urllib3_context  # noqa: TID251
 from urllib3.util.connection import create_connection  # noqa: TID251
 
@@ -28,6 +29,7 @@ from .address_guard import AddressBlocked, public_addresses, resolve
 from .deadline import Deadline, current_deadline
 
 USER_AGENT = "klingweb"
+MAX_ERROR_BYTES = 1024 * 1024  # where a success is written to a file
 _CHUNK_BYTES = 65536
 
 
@@ -67,6 +69,11 @@ def _limit(chunks: Iterable[bytes], max_bytes: int) -> Iterator[bytes]:
         yield chunk
 
 
+def multipart_form(fields: Mapping[str, str]) -> tuple[bytes, str]:
+    """Return the body of a form, multipart/form-data, and its content type."""
+    return encode_multipart_formdata(fields)
+
+
 class HttpResponse(NamedTuple):
     http_status: int
     headers: http.client.HTTPMessage
@@ -96,10 +103,12 @@ class HttpConnection:
         body: bytes | None = None,
         connect_seconds: float,
         max_bytes: int,
+        into: IO[bytes] | None = None,
     ) -> HttpResponse:
         """Send one request and return the response, whatever its status. Raises only OSError.
 
-        A query on a connection that the server has closed meanwhile is sent on a new one.
+        A query on a connection that the server has closed meanwhile is sent on a new one. The body
+        of a success is written to `into`, where given, instead of being returned.
         """
         connection = self._connection()
         try:
@@ -113,7 +122,12 @@ class HttpConnection:
             if response is None:
                 raise http.client.RemoteDisconnected("the server closed the connection")
             with response:
-                content = b"".join(_limit(_chunks(response), max_bytes))
+                if into is not None and 200 <= response.status < 300:
+                    into.writelines(_limit(_chunks(response), max_bytes))
+                    content = b""
+                else:
+                    most = max_bytes if into is None else min(max_bytes, MAX_ERROR_BYTES)
+                    content = b"".join(_limit(_chunks(response), most))
                 if not response.isclosed() or response.will_close:
                     connection.close()
         except (HTTPError, http.client.HTTPException, ssl.SSLError, ValueError) as error:

@@ -28,7 +28,7 @@ from .base import (
     Unanswered,
 )
 from .gateway import Gateway, ParsedResponse
-from .offer import AspectRatio, Field, Offer, PriceKey, ReferenceRules
+from .offer import AspectRatio, EngineOffer, Field, Offer, PriceKey, ReferenceRules
 from .offer import gettext_noop as _
 
 PATH = "/kling/v1/images/generations"  # YEScale; a query appends /{id} (notes 1.1)
@@ -36,7 +36,6 @@ MAX_LIST_BYTES = 16 * 1024 * 1024  # 500 tasks with nine long URLs each
 PAGE_SIZE = 500  # the maximum, notes 2.6
 MAX_PAGES = 20
 LIST_SECONDS = 45.0  # no further page is requested after this time
-MAX_STATUS_CHARACTERS = 100
 
 PROFILES = ("documented", "extended")
 DOCUMENTED_FIELDS = (  # YEScale
@@ -327,7 +326,6 @@ def _parse_task(response: ParsedResponse, upstream_task_id: str) -> Task | None:
     return Task(
         upstream_task_id,
         state,
-        status_text=next(filter(None, texts), "")[:MAX_STATUS_CHARACTERS],
         image_urls=urls,
         reason=reason,
         kind=failure_kind(reason),
@@ -363,9 +361,19 @@ def price_key(params: Mapping[str, Any], has_reference: bool) -> PriceKey:
     return PriceKey(MODEL, "+".join(filter(None, options)))
 
 
+REFERENCE = ReferenceRules(
+    types={"JPEG": "image/jpeg", "PNG": "image/png"},
+    max_bytes=10 * 1024 * 1024,  # notes 2.5, as the next two
+    min_side=300,
+    max_ratio=2.5,
+    max_side=2048,  # ours: results have no more pixels, and a gateway may cap its bodies
+)
+
 OFFER = Offer(
-    slug="kling",
-    label=_("Kling"),
+    engine="kling",
+    model=MODEL,
+    label=_("Kling 1"),
+    line=_("Scenes, people and things."),
     aspect_ratios=(
         AspectRatio("21:9", _("21 to 9, very wide")),
         AspectRatio("16:9", _("16 to 9, wide")),
@@ -378,15 +386,10 @@ OFFER = Offer(
     ),
     default_aspect_ratio="3:2",
     max_images=9,
+    usual_seconds=(10, 30),
     prompt_limit="prompt_characters",
     negative_prompt_limit="negative_prompt_characters",
-    reference=ReferenceRules(
-        types={"JPEG": "image/jpeg", "PNG": "image/png"},
-        max_bytes=10 * 1024 * 1024,  # notes 2.5, as the next two
-        min_side=300,
-        max_ratio=2.5,
-        max_side=2048,  # ours: results have no more pixels, and a gateway may cap its bodies
-    ),
+    reference=REFERENCE,
     price_key=price_key,
     fields=(
         Field(
@@ -398,3 +401,9 @@ OFFER = Offer(
         ),
     ),
 )
+
+ENGINE = EngineOffer(slug="kling", label=_("Kling"), models=(OFFER,), can_look_up=True)
+
+
+def make_client(gateway: Gateway, profile: str) -> Client:
+    return Client(gateway, profile=profile)

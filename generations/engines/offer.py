@@ -1,4 +1,4 @@
-"""What an image engine offers: its aspect ratios, its limits and its extra fields. No Django.
+"""What the models of an engine offer: aspect ratios, limits and extra fields. No Django.
 
 Labels are plain English, marked so that makemessages finds them; pages translate them when they
 are shown. Forms, checks and pages read the offer and name no field of one engine.
@@ -70,19 +70,47 @@ class PriceKey:
 
 @dataclass(frozen=True)
 class Offer:
-    slug: str
+    """What one model of an engine takes. `engine` and `model` are stored in rows: never change."""
+
+    engine: str
+    model: str
     label: str
+    line: str  # what it is good for, in a few words
     aspect_ratios: tuple[AspectRatio, ...]  # in the order of the form
     default_aspect_ratio: str
     max_images: int  # a request
     prompt_limit: int | str  # characters; a string names the team's setting that holds the number
-    negative_prompt_limit: int | str
-    reference: ReferenceRules
+    negative_prompt_limit: int | str  # 0: it takes none
+    reference: ReferenceRules | None  # None: it takes no reference image
     price_key: Callable[[Mapping[str, Any], bool], PriceKey]  # of params, and with a reference?
+    usual_seconds: tuple[int, int]  # from submit to the end, until enough of this install are known
     fields: tuple[Field, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """Its value in forms and addresses: "kling/kling-v1"."""
+        return f"{self.engine}/{self.model}"
 
     def aspect_ratio(self, value: str) -> AspectRatio | None:
         return next((ratio for ratio in self.aspect_ratios if ratio.value == value), None)
 
     def fields_for(self, profile: str) -> tuple[Field, ...]:
         return tuple(field for field in self.fields if field.profile in ("", profile))
+
+
+@dataclass(frozen=True)
+class EngineOffer:
+    """One image service of the gateway: its models, the default first, and what it can do."""
+
+    slug: str  # stored in rows and prices: never changes
+    label: str
+    models: tuple[Offer, ...]
+    # False: a submit is answered with the images. Then a lost answer can never be looked up.
+    has_tasks: bool = True
+    can_look_up: bool = False  # whether a lost submit may be found, where the gateway allows it
+    submit_seconds: float | None = None  # how long a submit may take; None: as in the settings
+
+    def offer(self, model: str) -> Offer:
+        """The offer of this model, or of the default for one that is no longer offered."""
+        found = (offer for offer in self.models if offer.model == model)
+        return next(found, self.models[0])

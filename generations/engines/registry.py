@@ -1,10 +1,42 @@
-"""The offers of all engines, by slug."""
+"""The engines, and the offers of their models."""
 
-from . import kling
-from .offer import Offer
+from collections.abc import Callable
 
-OFFERS: dict[str, Offer] = {offer.slug: offer for offer in (kling.OFFER,)}
+from . import flux, ideogram, kling, openai
+from .base import Engine
+from .gateway import Gateway
+from .offer import AspectRatio, EngineOffer, Offer
+
+DEFAULT = kling.ENGINE.slug
+
+MODULES = (kling, openai, flux, ideogram)
+ENGINES: dict[str, EngineOffer] = {module.ENGINE.slug: module.ENGINE for module in MODULES}
+
+_MAKE_CLIENT: dict[str, Callable[[Gateway, str], Engine]] = {
+    module.ENGINE.slug: module.make_client for module in MODULES
+}
 
 
-def offer_for(slug: str = "kling") -> Offer:
-    return OFFERS[slug]
+def all_offers() -> tuple[Offer, ...]:
+    return tuple(offer for engine in ENGINES.values() for offer in engine.models)
+
+
+def all_aspect_ratios() -> tuple[AspectRatio, ...]:
+    """Those of all models, from the widest to the tallest."""
+    ratios = {ratio.value: ratio for offer in all_offers() for ratio in offer.aspect_ratios}
+    return tuple(sorted(ratios.values(), key=lambda ratio: -ratio.width / ratio.height))
+
+
+def offer_for(engine: str = DEFAULT, model: str = "") -> Offer:
+    """The offer of a model, or of the engine's default for one that is no longer offered."""
+    return ENGINES[engine].offer(model)
+
+
+def find_offer(key: str) -> Offer | None:
+    """The offer with this `key`."""
+    return next((offer for offer in all_offers() if offer.key == key), None)
+
+
+def make_client(engine: str, gateway: Gateway, profile: str) -> Engine:
+    """Return a client. The caller closes it."""
+    return _MAKE_CLIENT[engine](gateway, profile)

@@ -6,17 +6,39 @@ from contextvars import ContextVar
 from datetime import timedelta
 from typing import Any
 
+from django.conf import settings
 from django.core.cache import cache
 from django.db import models
-from django.utils import timezone
-from django.utils.translation import gettext
+from django.utils import timezone, translation
+from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext_noop
 
 from .masking import masked_text, masked_values
 from .member import Member
 
 FLOOD_SECONDS = 60
 MAX_FAILED_SIGN_INS = 60  # rows in `FLOOD_SECONDS`, so that guessing cannot fill the disk
+# Notes that readers see in their language (web/admin/audit_text.py). Stored in English.
+TOO_MANY_FAILED = gettext_noop("Many failed sign-ins: the next ones are not recorded.")
+SESSION_OVER = gettext_noop("It was too old, or not used for too long.")
+WITH_RESET_LINK = gettext_noop("With a reset link.")
+TOO_MANY_TRIES = gettext_noop("Too many tries: refused for a while.")
+WRONG_SECOND_FACTOR = gettext_noop("The second factor was wrong.")
+NO_ROLE = gettext_noop("%(provider)s gives no role here.")
+BY_PROVIDER = gettext_noop("By %(provider)s.")
+BY_COMMAND = gettext_noop("command")  # what no person signed in did
+ADDED_BY_COMMAND = gettext_noop("added by a command")
+FIRST_START = gettext_noop("the first start")
+ENCRYPTED_AGAIN = gettext_noop("Encrypted again with a new encryption key")
+# Notes that take no value.
+NOTES = {
+    *(TOO_MANY_FAILED, SESSION_OVER, WITH_RESET_LINK, TOO_MANY_TRIES, WRONG_SECOND_FACTOR),
+    *(BY_COMMAND, ADDED_BY_COMMAND, FIRST_START, ENCRYPTED_AGAIN),
+}
+# Kinds of second factors, stored as a value.
+APP, RECOVERY_CODES = gettext_noop("App"), gettext_noop("Recovery codes")
+PASSKEY = gettext_noop("Passkey")
 # The client's address while a request is answered (web/middleware/client_address.py); else "".
 client_address: ContextVar[str] = ContextVar("client_address", default="")
 
@@ -58,6 +80,7 @@ class AuditAction(models.TextChoices):
     SENT_AGAIN = "sent-again", _("Sent a generation again")
     TASK_ID_ENTERED = "task-id", _("Entered a task ID")
     DELETED_PERMANENTLY = "deleted", _("Deleted images permanently")
+    COMMENT_DELETED = "comment-deleted", _("Deleted a comment")
     DOWNLOADED = "downloaded", _("Downloaded many images")
     EXPORTED = "exported", _("Exported data")
     SETTING_CHANGED = "setting-changed", _("Changed a setting")
@@ -77,7 +100,7 @@ class AuditEntryManager(models.Manager["AuditEntry"]):
         by: Member | None,
         *,
         on: models.Model | None = None,
-        label: str = "",
+        label: str | Promise = "",
         before: Mapping[str, Any] | None = None,
         after: Mapping[str, Any] | None = None,
         note: str = "",
@@ -88,6 +111,8 @@ class AuditEntryManager(models.Manager["AuditEntry"]):
         nor `before`, `after` and `note` may contain a secret or a prompt; what looks like a secret
         is masked.
         """
+        with translation.override(settings.LANGUAGE_CODE):  # of the log, not of who did it
+            label = str(label or _label(on))
         return self.create(
             action=action,
             by=by,
@@ -95,7 +120,7 @@ class AuditEntryManager(models.Manager["AuditEntry"]):
             address=client_address.get(),
             target_type=str(on._meta.model_name) if on else "",
             target_id=str(on.pk) if on else "",
-            target_label=masked_text(label or _label(on))[:200],
+            target_label=masked_text(label)[:200],
             before=masked_values(before or {}),
             after=masked_values(after or {}),
             note=masked_text(note)[:300],
@@ -119,7 +144,7 @@ class AuditEntryManager(models.Manager["AuditEntry"]):
         if recent == MAX_FAILED_SIGN_INS:
             return
         if recent == MAX_FAILED_SIGN_INS - 1:
-            note = gettext("Many failed sign-ins: the next ones are not recorded.")
+            note = TOO_MANY_FAILED
         self.record(AuditAction.SIGN_IN_FAILED, None, on=member, note=note)
 
 

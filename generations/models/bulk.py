@@ -5,9 +5,11 @@ from collections.abc import Sequence
 from django.db import transaction
 from django.db.models import F, QuerySet
 
+from .comment import Comment
 from .favourite import Favourite
 from .generation import Generation
 from .member import Member
+from .notification import Notification
 from .picture import Picture
 from .tag import Tag
 
@@ -52,6 +54,10 @@ def set_private(pictures: Sequence[int], by: Member, *, is_private: bool) -> lis
         Generation.objects.filter(pk__in=changed).update(
             is_private=is_private, version=F("version") + 1
         )
+        if is_private:
+            Notification.objects.delete_hidden(changed)
+        else:
+            Comment.objects.notify_shared(changed, by)
         return _keys(Picture.objects.available().filter(generation__in=changed))
 
 

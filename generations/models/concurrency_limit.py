@@ -44,6 +44,11 @@ class ConcurrencyLimit(models.Model):
         abstract = True
 
     @property
+    def own_limits(self) -> dict[str, float | None]:
+        """What an admin has set: `limit` in images, `gap` in seconds. None: the default."""
+        return {"limit": self.own_concurrency_limit, "gap": self.own_submit_gap_seconds}
+
+    @property
     def configured_limit(self) -> int:
         """The limit that was set, 0 for none: a variable of the environment wins."""
         own = self.own_concurrency_limit

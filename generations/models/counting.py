@@ -29,13 +29,16 @@ def count_up_to(limit: int, querysets: Sequence[QuerySet[Any]]) -> list[int]:
         return list(cursor.fetchone())
 
 
-def fewest_keys(querysets: Sequence[QuerySet[Any, Any]]) -> tuple[int, list[int]] | None:
+def fewest_keys(
+    querysets: Sequence[QuerySet[Any, Any]], limit: int | None = None
+) -> tuple[int, list[int]] | None:
     """Return the index of the queryset with the fewest rows, and its values.
 
-    None if all have too many: more than `MAX_SORTED_ROWS`. Each queryset has one column.
+    None if all have more than the limit (`MAX_SORTED_ROWS`). Each queryset has one column.
     """
-    counts = count_up_to(MAX_SORTED_ROWS + 1, querysets)
-    if not counts or (fewest := min(counts)) > MAX_SORTED_ROWS:
+    limit = limit or MAX_SORTED_ROWS
+    counts = count_up_to(limit + 1, querysets)
+    if not counts or (fewest := min(counts)) > limit:
         return None
     index = counts.index(fewest)
     return index, list(querysets[index].order_by())

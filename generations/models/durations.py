@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from django.db.models import Q
+from django.conf import settings
 
 from .generation import Generation
 from .status import Status
+from .upstream_gate_base import DEFAULT_ENGINE, DEFAULT_MODEL
 
 SAMPLES = 100
 MIN_SAMPLES = 20
@@ -58,19 +59,37 @@ def _quantile(values: Sequence[float], share: float) -> float:
     return values[min(math.ceil(share * (len(values) + 1)), len(values)) - 1]
 
 
+class Kind(NamedTuple):
+    """Generations that take about the same time."""
+
+    upstream: str
+    engine: str
+    model: str
+    with_reference: bool = False
+
+
 # By kind: when the entry expires (monotonic clock), and the figures.
-_cache: dict[tuple[str, bool], tuple[float, DurationStats]] = {}
+_cache: dict[Kind, tuple[float, DurationStats]] = {}
 
 
 def stats_for(generation: Generation) -> DurationStats:
-    """Figures of the same kind: the same upstream, and with or without a reference image.
+    """Figures of the same kind: upstream, model, and with or without a reference image.
 
     Cached in this process for `CACHE_SECONDS`.
     """
-    kind = (generation.upstream, bool(generation.reference_id))
+    row = generation
+    return _stats(Kind(row.upstream, row.engine, row.model, bool(row.reference_id)))
+
+
+def usual_stats(engine: str = DEFAULT_ENGINE, model: str = DEFAULT_MODEL) -> DurationStats:
+    """Figures of the current upstream, without a reference image. Cached, as those above."""
+    return _stats(Kind(settings.UPSTREAM_MODE, engine, model))
+
+
+def _stats(kind: Kind) -> DurationStats:
     expires_at, stats = _cache.get(kind, (0.0, DurationStats(())))
     if time.monotonic() > expires_at:
-        stats = _read(*kind)
+        stats = _read(kind)
         _cache[kind] = time.monotonic() + CACHE_SECONDS, stats
     return stats
 
@@ -80,12 +99,21 @@ def clear_caches() -> None:
     _cache.clear()
 
 
-def _read(upstream: str, with_reference: bool) -> DurationStats:
-    kind = Q(upstream=upstream, reference__isnull=not with_reference, status=Status.SUCCEEDED)
-    latest = Generation.objects.filter(kind).order_by("-created_at", "-pk")
-    if with_reference:  # they may be few, among many without
+def _read(kind: Kind) -> DurationStats:
+    rows = Generation.objects.filter(
+        upstream=kind.upstream,
+        engine=kind.engine,
+        model=kind.model,
+        reference__isnull=not kind.with_reference,
+        status=Status.SUCCEEDED,
+    )
+    # They may be few, among many of other models or without a reference image.
+    if kind.with_reference:
         newest = Generation.objects.filter(reference__isnull=False).order_by("-reference")
-        latest = latest.with_keys(newest.values_list("pk", flat=True)[: 5 * SAMPLES])
+    else:
+        newest = Generation.objects.filter(model=kind.model).order_by("-created_at", "-pk")
+    keys = newest.values_list("pk", flat=True)[: 5 * SAMPLES]
+    latest = rows.order_by("-created_at", "-pk").with_keys(keys)
     times = latest[:SAMPLES].values_list("submitted_at", "finished_at")
     seconds = [(end - start).total_seconds() for start, end in times if start and end]
     return DurationStats(tuple(sorted(seconds)))

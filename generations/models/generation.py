@@ -1,12 +1,12 @@
 """Generations: one request of one member, and all changes of its status.
 
-T1 to T14 are the transitions of `status.TRANSITIONS`. The worker's are conditional on the attempt,
+T1 to T15 are the transitions of `status.TRANSITIONS`. The worker's are conditional on the attempt,
 so that a late response to an older attempt changes nothing. Those by people are conditional on the
 version, so that an action from a stale page changes nothing.
 """
 
 import random
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -20,12 +20,14 @@ from generations.engines.base import MAX_TASK_ID_CHARACTERS
 
 from .generation_base import GenerationBase
 from .generation_queryset import BaseGenerationQuerySet
+from .lookups import can_look_up
 from .member import Member
 from .money import Quote, charging, ledger
+from .notification import Notification
 from .picture import Picture
 from .process import this_process
 from .recovered import Recovered
-from .status import Failure, Status
+from .status import POLLED, Failure, Status
 from .submission import Submission
 from .transition import Transition, TransitionReason
 from .upstream_gate import UpstreamGate
@@ -49,7 +51,7 @@ class GenerationQuerySet(BaseGenerationQuerySet["Generation"]):
     def hand_over(self, to: Member, by: Member | None, detail: str) -> int:
         """Make `to` the owner of these rows and record it. Return how many there were."""
         with transaction.atomic():
-            rows = list(self.select_for_update(of=("self",)))
+            rows = list(self.order_by("pk").select_for_update(of=("self",)))
             keys = [row.idempotency_key for row in rows]
             taken = set(to.generations.filter(idempotency_key__in=keys).values_list(*KEY_COLUMN))
             for row in rows:
@@ -78,11 +80,13 @@ class Generation(GenerationBase):
     # --- transitions by the worker ---------------------------------------------------------------
 
     def mark_submitting(
-        self, deadline_seconds: float, api_key: int | None = None
+        self,
+        deadline_seconds: float,
+        api_key: int | None = None,
     ) -> Submission | None:
         """T1, before the connection is opened. None if the row is no longer queued.
 
-        `api_key` is the row of the key that it will be sent with; None: the environment's.
+        `api_key` is the row of the key that it will be sent with; None: the simulator's.
         """
         now = timezone.now()
         deadline_at = now + timedelta(seconds=deadline_seconds)
@@ -95,8 +99,9 @@ class Generation(GenerationBase):
                 attempt=self.attempt + 1,
                 api_key=api_key,
                 waits_for_room_since=None,
+                key_missing_since=None,
                 # Set only if the request carries `external_id`: see `mark_unconfirmed`.
-                next_poll_at=deadline_at if settings.UPSTREAM_LOOKUP else None,
+                next_poll_at=deadline_at if can_look_up(self.engine) else None,
             ):
                 return None
             Member.objects.filter(pk=self.owner_id).update(last_submitted_at=now)
@@ -115,13 +120,14 @@ class Generation(GenerationBase):
         first_poll: float,
         reason: TransitionReason = TransitionReason.ACCEPTED,
         by: Member | None = None,
+        **changes: Any,
     ) -> bool:
         """T2: a task id is known, however late. The first poll is due in `first_poll` seconds.
 
         A dismissed row stays dismissed, but is polled: images that still arrive are kept.
         """
         now = timezone.now()
-        changes: dict[str, Any] = {
+        changes |= {
             "upstream_task_id": upstream_task_id,
             "submitted_at": submission.sent_at,
             "accepted_at": now,
@@ -134,6 +140,44 @@ class Generation(GenerationBase):
         ) or self._annotate(
             reason, Status.ABANDONED, by=by, condition=Q(attempt=submission.attempt), **changes
         )
+
+    def mark_received(
+        self,
+        submission: Submission,
+        images: Sequence[tuple[str, str]],
+        *,
+        revised_prompt: str = "",
+        response: str = "",
+    ) -> bool:
+        """T15: an engine without tasks has answered, however late, with at least one image.
+
+        `images`: the URL of each, or the name of the file that was received.
+        """
+        now = timezone.now()
+        with transaction.atomic():
+            changed = self._apply_response(
+                submission,
+                UNANSWERED,
+                Status.FETCHING,
+                TransitionReason.ANSWERED,
+                submitted_at=submission.sent_at,
+                accepted_at=now,
+                next_poll_at=None,
+                revised_prompt=revised_prompt,
+                last_response=response,
+            )
+            if changed:
+                Picture.objects.bulk_create(
+                    Picture(
+                        generation=self,
+                        index=index,
+                        upstream_url=url,
+                        received_file=name,
+                        next_try_at=now,
+                    )
+                    for index, (url, name) in enumerate(images)
+                )
+        return changed
 
     def mark_refused(
         self,
@@ -167,30 +211,29 @@ class Generation(GenerationBase):
         `seconds` is its own wait: others pass it for so long. `is_own`: the cause may be this
         request alone, so this counts towards giving up.
         """
-        now = timezone.now()
-        if seconds:
-            changes["postponed_since"] = self.postponed_since or now
-        if is_own:
-            changes["postponements"] = self.postponements + 1
         return self._apply_response(
             submission,
             [Status.SUBMITTING],
             Status.QUEUED,
             reason,
             next_poll_at=None,
-            submit_not_before=now + timedelta(seconds=seconds) if seconds else None,
+            **self._postponement(seconds, is_own=is_own),
             **changes,
         )
 
     def postpone_unsent(self, seconds: float) -> None:
         """Let others pass this queued row for a while: it could not be prepared."""
-        now = timezone.now()
         Generation.objects.filter(pk=self.pk, status=Status.QUEUED).update(
-            submit_not_before=now + timedelta(seconds=seconds),
-            postponements=F("postponements") + 1,
-            postponed_since=self.postponed_since or now,
-            version=F("version") + 1,
+            version=F("version") + 1, **self._postponement(seconds, is_own=True)
         )
+
+    def _postponement(self, seconds: float, *, is_own: bool) -> dict[str, Any]:
+        """The columns of a wait in the queue."""
+        now = timezone.now()
+        wait = {"submit_not_before": now + timedelta(seconds=seconds) if seconds else None}
+        if seconds:
+            wait["postponed_since"] = self.postponed_since or now
+        return wait | ({"postponements": F("postponements") + 1} if is_own else {})
 
     def mark_unconfirmed(self, submission: Submission, reason: TransitionReason) -> bool:
         """T6: sent, but the outcome is unknown. Only a person may have it sent again.
@@ -198,7 +241,7 @@ class Generation(GenerationBase):
         If the request carried `external_id`, the first lookup is due after a grace period.
         """
         first_lookup_at = None
-        if settings.UPSTREAM_LOOKUP and self.next_poll_at:
+        if can_look_up(self.engine) and self.next_poll_at:
             grace = settings.LOOKUP_SECONDS[0] * random.uniform(1, 1.2)
             first_lookup_at = timezone.now() + timedelta(seconds=grace)
         return self._apply_response(
@@ -282,7 +325,7 @@ class Generation(GenerationBase):
                     Status.FETCHING,
                     Status.SUCCEEDED,
                     TransitionReason.STORED,
-                    detail=f"{stored} of {self.n}",
+                    detail=f"{stored}/{self.n}",
                 )
                 if has_succeeded:
                     Recovered.objects.record(self.pk, stored, self.charged_e4 or 0)
@@ -375,15 +418,24 @@ class Generation(GenerationBase):
                 postponements=0,
                 postponed_since=None,
                 held_at=None,
+                asked_at=None,
             )
             if changed:
                 ledger.reserve(self.pk, self.reservations, self.owner, quote, by)
         return changed
 
     def abandon(self, by: Member | None, version: int) -> bool:
-        """T9: dismiss an unconfirmed, a late or a lost generation."""
+        """T9: dismiss a generation that is unconfirmed, late, lost or unknown to the gateway.
+
+        Also one whose key is gone.
+        """
         same_version = Q(version=version)
-        is_overdue = Q(late_at__isnull=False) | Q(lost_at__isnull=False)
+        is_overdue = (
+            Q(late_at__isnull=False)
+            | Q(lost_at__isnull=False)
+            | Q(first_not_found_at__isnull=False)
+            | Q(key_missing_since__isnull=False)
+        )
         # A late task is still polled, so that images which arrive after all are kept.
         stops_polling: dict[str, Any] = {"next_poll_at": None}
         return any(
@@ -415,9 +467,33 @@ class Generation(GenerationBase):
             next_poll_at=now,
         )
 
+    def ask_admin(self, by: Member, version: int) -> bool:
+        """Tell the admins that an unconfirmed generation should be checked."""
+        with transaction.atomic():
+            has_asked = self._annotate(
+                TransitionReason.ASKED,
+                Status.UNCONFIRMED,
+                by=by,
+                condition=Q(version=version, asked_at=None),
+                asked_at=timezone.now(),
+            )
+            if has_asked:
+                Notification.objects.record_check(self.pk, by)
+        return has_asked
+
+    def hide(self) -> bool:
+        """Remove one that ended without images from its owner's studio. Changes nothing else."""
+        ended = Generation.objects.filter(pk=self.pk, hidden_at=None).ended_without_images()
+        return bool(ended.update(hidden_at=timezone.now()))
+
+    def unhide(self) -> bool:
+        """Undo `hide`."""
+        hidden = Generation.objects.filter(pk=self.pk, hidden_at__isnull=False)
+        return bool(hidden.update(hidden_at=None))
+
     def search_upstream(self, by: Member, version: int) -> bool:
         """Look up an unconfirmed generation now, if the upstream supports lookups."""
-        if not settings.UPSTREAM_LOOKUP:
+        if not can_look_up(self.engine):
             return False
         return self._annotate(
             TransitionReason.RECHECKED,
@@ -430,20 +506,26 @@ class Generation(GenerationBase):
     def set_task_id(self, by: Member, version: int, upstream_task_id: str) -> bool:
         """T2 by an admin, who found the task of an unconfirmed generation in the gateway's log.
 
-        Also replaces the task id of a lost generation: the first one may have been mistyped.
-        Raises `TaskTaken`.
+        Also replaces the task id of a generation that is lost or that the gateway does not find:
+        the first one may have been mistyped. It is polled with the key of the attempt that it
+        belongs to. Raises `TaskTaken`.
         """
         upstream_task_id = upstream_task_id.strip()
         if not 0 < len(upstream_task_id) <= MAX_TASK_ID_CHARACTERS:
             return False
-        now, is_lost = timezone.now(), Q(status=Status.RUNNING, lost_at__isnull=False)
-        row = Generation.objects.filter(
-            Q(status=Status.UNCONFIRMED) | is_lost, pk=self.pk, version=version
+        now = timezone.now()
+        is_in_doubt = (
+            Q(status=Status.UNCONFIRMED)
+            | Q(status=Status.RUNNING, lost_at__isnull=False)
+            | Q(status=Status.RUNNING, first_not_found_at__isnull=False)
         )
+        row = Generation.objects.filter(is_in_doubt, pk=self.pk, version=version)
         with transaction.atomic():
             self.claim_task_id(upstream_task_id)
             if not row.update(status=F("status")):  # locks the row
                 return False
+            attempt = self.submissions.of_task(upstream_task_id)
+            key = attempt.api_key_id if attempt else self.api_key_id
             changed = self._annotate(
                 TransitionReason.TASK_ID_ENTERED,
                 by=by,
@@ -453,16 +535,50 @@ class Generation(GenerationBase):
                 results_without_images=0,
                 polling_since=now,
                 next_poll_at=now,
+                api_key=key,
             ) or self.mark_running(
                 self.submissions.latest("attempt"),
                 upstream_task_id,
                 0,
                 TransitionReason.TASK_ID_ENTERED,
                 by,
+                api_key=key,
             )
             if changed:
                 self.submissions.record_task_id(upstream_task_id)
         return changed
+
+    def try_other_key(self, missing: Collection[int | None]) -> bool:
+        """Poll a task ID that was entered, and not found, with the key of another attempt.
+
+        The gateway's log does not say which attempt a task belongs to, and another account does
+        not know it. Returns whether there is another key, and it is not one of the missing.
+        """
+        possible = [
+            each
+            for each in self.submissions.maybe_accepted()
+            if each.upstream_task_id in ("", self.upstream_task_id)
+        ]
+        keys = list(dict.fromkeys(each.api_key_id for each in possible))
+        others = [key for key in keys if key != self.api_key_id and key not in missing]
+        entered = self.transitions.filter(reason=TransitionReason.TASK_ID_ENTERED)
+        if not others or self.api_key_id not in keys or not entered.exists():
+            return False
+        place = keys.index(self.api_key_id)
+        after = next(key for key in keys[place:] + keys[:place] if key in others)
+        with transaction.atomic():
+            row = self._row().filter(status__in=POLLED, upstream_task_id=self.upstream_task_id)
+            if not row.update(api_key=after):
+                return False
+            self.api_key_id = after
+            doubtful = Submission.Outcome.UNANSWERED
+            same_task = self.submissions.filter(upstream_task_id=self.upstream_task_id)
+            same_task.update(upstream_task_id="", outcome=doubtful)
+            attempt = next(each for each in possible if each.api_key_id == after)
+            self.submissions.filter(pk=attempt.pk).update(
+                upstream_task_id=self.upstream_task_id, outcome=Submission.Outcome.ACCEPTED
+            )
+        return True
 
     def claim_task_id(self, upstream_task_id: str) -> None:
         """Lock the task id until the transaction ends. Raises `TaskTaken`."""

@@ -15,12 +15,13 @@ from generations.engines.base import MAX_TASK_ID_CHARACTERS
 from .api_key import ApiKey
 from .generation_queryset import BaseGenerationQuerySet
 from .member import Member
+from .notification import Notification
 from .picture import Picture
 from .search_text import normalize
 from .status import ACCEPTED, FINAL, LIVE, OPEN, Failure, Status
 from .submission import Submission
 from .transition import Transition, TransitionReason
-from .upstream_gate_base import DEFAULT_ENGINE
+from .upstream_gate_base import DEFAULT_ENGINE, DEFAULT_MODEL
 
 HAS_REFERENCE = ~Q(reference=None, reference_url="")
 
@@ -70,11 +71,23 @@ class GenerationBase(models.Model):
         help_text=_("A request created in the demo is never sent to the paid gateway."),
     )
     engine = models.CharField(max_length=20, default=DEFAULT_ENGINE)
+    model = models.CharField(
+        max_length=40,
+        default=DEFAULT_MODEL,
+        db_default=DEFAULT_MODEL,
+        help_text=_("The model of the engine."),
+    )
     prompt = models.TextField()
     sent_prompt = models.TextField(
         blank=True,
         default="",
         help_text=_("The prompt as sent, if the team’s settings added to it."),
+    )
+    revised_prompt = models.TextField(
+        blank=True,
+        default="",
+        db_default="",
+        help_text=_("The prompt as the engine has changed it, if it says so."),
     )
     negative_prompt = models.TextField(blank=True, default="")
     aspect_ratio = models.CharField(max_length=8)
@@ -95,6 +108,22 @@ class GenerationBase(models.Model):
         related_name="+",
         db_index=False,
         help_text=_("Images are added to this collection when they are stored."),
+    )
+    # Null, not an empty list: SQLite adds such a column without copying the table.
+    tag_names = models.JSONField(
+        null=True, blank=True, help_text=_("Images get these tags when they are stored.")
+    )
+    batch = models.ForeignKey(
+        "generations.Batch",
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="rows",
+        db_index=False,
+        help_text=_("The batch that it was started with."),
+    )
+    batch_row = models.PositiveSmallIntegerField(
+        null=True, blank=True, help_text=_("Its number in the batch, from 1.")
     )
     params = models.JSONField(
         default=dict, blank=True, help_text=_("Fields that only one engine has.")
@@ -140,6 +169,12 @@ class GenerationBase(models.Model):
         blank=True,
         help_text=_("When it first was next in the queue and too large for the limit."),
     )
+    asked_at = models.DateTimeField(
+        null=True, blank=True, help_text=_("When a member last asked an admin to check it.")
+    )
+    hidden_at = models.DateTimeField(
+        null=True, blank=True, help_text=_("When its owner removed it from the studio.")
+    )
     failure = models.CharField(max_length=8, choices=Failure, blank=True, default="")
     failure_message = models.CharField(
         max_length=500, blank=True, default="", help_text=_("The message from the upstream.")
@@ -165,8 +200,8 @@ class GenerationBase(models.Model):
         related_name="+",
         db_index=False,
         help_text=_(
-            "What it was last sent with: only this account knows the task. Empty: the key from "
-            "the environment."
+            "What it was last sent with: only this account knows the task. Empty: the "
+            "simulator’s, or that of an earlier release."
         ),
     )
     upstream_task_id = models.CharField(
@@ -188,6 +223,11 @@ class GenerationBase(models.Model):
     late_at = models.DateTimeField(null=True, blank=True)
     lost_at = models.DateTimeField(null=True, blank=True)
     polling_since = models.DateTimeField(null=True, blank=True)
+    key_missing_since = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text=_("Not polled since then, because the API key that sent it is gone."),
+    )
     last_response = models.TextField(
         blank=True, default="", help_text=_("The response to the last poll.")
     )
@@ -244,6 +284,9 @@ class GenerationBase(models.Model):
                 F("id").desc(),
                 name="generation_ratio_created_idx",
             ),
+            models.Index(
+                "model", F("created_at").desc(), F("id").desc(), name="generation_model_created_idx"
+            ),
             models.Index(F("created_at").desc(), F("id").desc(), name="generation_created_idx"),
             models.Index(
                 fields=["owner"], name="generation_private_idx", condition=Q(is_private=True)
@@ -261,6 +304,11 @@ class GenerationBase(models.Model):
                 for name in ("reference", "remix_of", "collection")
             ),
             models.Index(
+                fields=["batch", "batch_row"],
+                name="generation_batch_idx",
+                condition=Q(batch__isnull=False),
+            ),
+            models.Index(
                 fields=["next_poll_at"],
                 name="generation_next_poll_at_idx",
                 condition=Q(next_poll_at__isnull=False),
@@ -270,6 +318,8 @@ class GenerationBase(models.Model):
                 name="generation_open_status_idx",
                 condition=Q(finished_at__isnull=True),
             ),
+            # For reconciliation: what was sent in a span, and what was never answered.
+            models.Index(fields=["submitted_at", "created_at"], name="generation_submitted_idx"),
         ]
 
     def __str__(self) -> str:
@@ -279,8 +329,12 @@ class GenerationBase(models.Model):
 
     def save(self, *args: Any, **options: Any) -> None:
         if self._state.adding:
-            self.search_text = " ".join(normalize(self.prompt))
+            self.set_search_text()
         super().save(*args, **options)
+
+    def set_search_text(self) -> None:
+        """Call it before a row is created in bulk, which does not call `save`."""
+        self.search_text = " ".join(normalize(self.prompt))
 
     @property
     def audit_label(self) -> str:
@@ -306,6 +360,12 @@ class GenerationBase(models.Model):
     @property
     def is_lost(self) -> bool:
         return self.lost_at is not None and self.status == Status.RUNNING
+
+    @property
+    def is_key_missing(self) -> bool:
+        """Whether nobody asks about its task, because the key that sent it is gone."""
+        is_polled = self.status == Status.RUNNING and self.next_poll_at is not None
+        return is_polled and self.key_missing_since is not None
 
     @property
     def has_files_to_fetch(self) -> bool:
@@ -392,5 +452,7 @@ class GenerationBase(models.Model):
             Transition.objects.create(
                 generation_id=self.pk, from_status=status, to_status=status, reason=reason, by=by
             )
+            owned = [(self.pk, self.owner_id, self.batch_id)]
+            Notification.objects.record_transition(owned, status, reason, by)
         self.refresh_from_db()
         return True

@@ -8,12 +8,16 @@ from django.conf import settings
 from django.db import IntegrityError, connection, models, transaction
 from django.db.models import Exists, F, OuterRef, Q, Sum, Window
 from django.db.models.functions import RowNumber
+from django.db.models.lookups import IsNull
 from django.utils import timezone
 
 from generations.permissions import Action, Scope, roles_with, scope_of
 
+from .among import Among
+from .lookups import can_look_up
 from .member import Member
 from .money import Quote, charging, ledger
+from .notification import Notification
 from .picture import Picture
 from .status import FINAL, LIVE, OPEN, POLLED, TRANSITIONS, Status
 from .transition import Transition, TransitionReason
@@ -90,8 +94,8 @@ class BaseGenerationQuerySet(models.QuerySet[Row]):
         index for one of them, such as the status, and read nearly all rows.
         """
         matches = self.order_by().filter(pk=OuterRef("pk"))
-        rows = type(self)(self.model, using=self.db).filter(Exists(matches), pk__in=list(keys))
-        return rows.order_by(*self.query.order_by)
+        rows = type(self)(self.model, using=self.db).filter(Exists(matches))
+        return rows.filter(Among(F("pk"), list(keys))).order_by(*self.query.order_by)
 
     def with_pictures_of(self, pictures: models.QuerySet[Picture]) -> Self:
         """Prefetch those pictures of each row that are in `pictures`, as `shown_pictures`."""
@@ -111,16 +115,23 @@ class BaseGenerationQuerySet(models.QuerySet[Row]):
         """Rows of one gate: for the current upstream and this engine."""
         return self.for_current_upstream().filter(engine=engine)
 
+    def queued_engines(self) -> list[str]:
+        """The engines that have queued rows at the current upstream."""
+        queued = self.for_current_upstream().filter(status=Status.QUEUED, finished_at=None)
+        return list(queued.order_by().values_list("engine", flat=True).distinct())
+
     def in_queue_order(self, engine: str = DEFAULT_ENGINE) -> Self:
         """Queued rows, by rounds of one row per member; annotated with their round as `turn`.
 
-        In each round, members who were served longest ago come first.
+        In each round, members who were served longest ago come first. Of one member, single
+        requests go before the rows of a batch. Leaves out rows of paused batches.
         """
-        turn = Window(RowNumber(), partition_by="owner", order_by=["created_at", "pk"])
+        is_of_batch = IsNull(F("batch"), False)
+        turn = Window(RowNumber(), partition_by="owner", order_by=[is_of_batch, "created_at", "pk"])
         last_served = F("owner__last_submitted_at").asc(nulls_first=True)
         return (
             self.for_engine(engine)
-            .filter(status=Status.QUEUED, finished_at=None)
+            .filter(status=Status.QUEUED, finished_at=None, batch__paused_at=None)
             .annotate(turn=turn)
             .order_by("turn", last_served, "created_at", "pk")
         )
@@ -165,18 +176,26 @@ class BaseGenerationQuerySet(models.QuerySet[Row]):
     def images_in_flight_by_owner(
         self, engine: str = DEFAULT_ENGINE, sent_with: Q | None = None
     ) -> dict[int, int]:
-        """Images in flight by the key of their owner. Late tasks do not count: see `mark_late`.
+        """Images in flight by the key of their owner. `sent_with`: only those of some API keys."""
+        rows = self._in_flight(engine).filter(sent_with or Q())
+        return dict(rows.values_list("owner").annotate(images=Sum("n")))
 
-        `sent_with`: only those of some API keys.
+    def images_in_flight_by_status(self, engine: str = DEFAULT_ENGINE) -> dict[str, int]:
+        """Images in flight by status: what their sum consists of."""
+        return dict(self._in_flight(engine).values_list("status").annotate(images=Sum("n")))
+
+    def _in_flight(self, engine: str) -> Self:
+        """Rows that take places of the concurrency limit, without an order.
+
+        Late tasks do not: see `mark_late`. Unconfirmed ones do for a while.
         """
         recent = Q(status_at__gt=timezone.now() - UNCONFIRMED_IN_FLIGHT)
         in_flight = (
             Q(status=Status.SUBMITTING)
-            | Q(status=Status.RUNNING, lost_at=None, late_at=None)
+            | Q(status=Status.RUNNING, lost_at=None, late_at=None, key_missing_since=None)
             | Q(recent, status=Status.UNCONFIRMED)
         )
-        rows = self.for_engine(engine).filter(in_flight, sent_with or Q(), finished_at=None)
-        return dict(rows.order_by().values_list("owner").annotate(images=Sum("n")))
+        return self.for_engine(engine).filter(in_flight, finished_at=None).order_by()
 
     def request(self, *, owner: Member, key: str, quote: Quote, **columns: Any) -> tuple[Row, bool]:
         """T0: create a queued generation and reserve its price.
@@ -188,15 +207,50 @@ class BaseGenerationQuerySet(models.QuerySet[Row]):
         with transaction.atomic():
             generation, created = self._create_once(owner=owner, idempotency_key=key, **columns)
             if created:
-                ledger.reserve(generation.pk, 1, owner, quote)
-                Transition.objects.create(
-                    generation_id=generation.pk,
-                    from_status="",
-                    to_status=Status.QUEUED,
-                    reason=TransitionReason.REQUESTED,
-                    by=owner,
-                )
+                self._record_requests([(generation.pk, quote)], owner)
         return generation, created
+
+    def request_all(
+        self, *, owner: Member, rows: Sequence[tuple[str, Quote, Mapping[str, Any]]]
+    ) -> list[Row]:
+        """T0 for many: all rows, each with a new key, a price and its columns, or none.
+
+        The rows come first: others who reserve wait for the periods only from then on. Raises
+        LimitReached, and then writes nothing.
+        """
+        new = [
+            self.model(
+                owner=owner, idempotency_key=key, unit_price_e4=quote.unit_e4, reservations=1,
+                **columns,
+            )
+            for key, quote, columns in rows
+        ]  # fmt: skip
+        for generation in new:
+            generation.set_search_text()  # type: ignore[attr-defined]  # of `Generation`
+        with transaction.atomic():
+            created = self.bulk_create(new)
+            quotes = [quote for _key, quote, _columns in rows]
+            keys = [generation.pk for generation in created]
+            self._record_requests(list(zip(keys, quotes, strict=True)), owner)
+        return created
+
+    @staticmethod
+    def _record_requests(requests: Sequence[tuple[int, Quote]], owner: Member) -> None:
+        """Record new rows, by key and price, in their history and in the ledger.
+
+        The ledger last: others who reserve wait from then on. Raises LimitReached.
+        """
+        Transition.objects.bulk_create(
+            Transition(
+                generation_id=pk,
+                from_status="",
+                to_status=Status.QUEUED,
+                reason=TransitionReason.REQUESTED,
+                by=owner,
+            )
+            for pk, _quote in requests
+        )
+        ledger.reserve_all(requests, 1, owner)
 
     def _create_once(
         self, *, owner: Member, idempotency_key: str, **columns: Any
@@ -230,8 +284,9 @@ class BaseGenerationQuerySet(models.QuerySet[Row]):
             raise ValueError(f"no transition from {from_status} to {to_status}")
         now = timezone.now()
         with transaction.atomic():
-            locked = self.filter(status=from_status).select_for_update()
-            pks = list(locked.values_list("pk", flat=True))
+            locked = self.filter(status=from_status).order_by("pk").select_for_update()
+            rows = list(locked.values_list("pk", "owner_id", "batch_id"))
+            pks = [pk for pk, _owner, _batch in rows]
             if pks:
                 self.model._default_manager.filter(pk__in=pks).update(
                     status=to_status,
@@ -254,7 +309,17 @@ class BaseGenerationQuerySet(models.QuerySet[Row]):
                 )
                 if to_status in FINAL:
                     charging.end_reservations(pks, from_status, to_status, reason)
+                Notification.objects.record_transition(rows, to_status, reason, by)
+                if from_status == Status.UNCONFIRMED:
+                    Notification.objects.delete_checks(pks)
         return pks
+
+    def ended_without_images(self) -> Self:
+        return self.filter(finished_at__isnull=False).exclude(status=Status.SUCCEEDED)
+
+    def in_studio(self) -> Self:
+        """Without those that their owner removed. One that goes on, or has images, comes back."""
+        return self.filter(Q(hidden_at=None) | Q(finished_at=None) | Q(status=Status.SUCCEEDED))
 
     def mark_fetching(self, results: Mapping[int, tuple[Sequence[str], str]]) -> set[int]:
         """T10 for many rows: by key, the image URLs and the response that listed them.
@@ -299,7 +364,8 @@ class BaseGenerationQuerySet(models.QuerySet[Row]):
     ) -> list[Row]:
         """Lease up to `limit` running or dismissed rows whose poll is due, oldest first.
 
-        Leaves out rows of these people, and those that were sent with these API keys.
+        Leaves out rows of these people, those that were sent with these API keys, and those that
+        are marked as without their key, until `mark_keys` has begun their watch time anew.
 
         `next_poll_at` is both schedule and lease: rows claimed by a process that died become due
         again without further action. `reschedule` writes only if the value set here is unchanged.
@@ -320,7 +386,8 @@ class BaseGenerationQuerySet(models.QuerySet[Row]):
                     f"""UPDATE generations_generation SET next_poll_at = %s WHERE id IN (
                             SELECT id FROM generations_generation
                             WHERE status IN ('running', 'abandoned') AND next_poll_at <= %s
-                                AND upstream = %s AND engine = %s{others}
+                                AND upstream = %s AND engine = %s
+                                AND key_missing_since IS NULL{others}
                             ORDER BY next_poll_at LIMIT %s {skip_locked})
                         RETURNING {", ".join(POLL_COLUMNS)}""",  # noqa: S608
                     [
@@ -360,12 +427,45 @@ class BaseGenerationQuerySet(models.QuerySet[Row]):
         for status in POLLED:
             self._make_due(status, lease_seconds)
 
+    def mark_keys(self, missing: Collection[int]) -> bool:
+        """Mark the rows that wait for one of these keys, and unmark those whose key is back.
+
+        The time without a key counts neither as watched nor as "not found". Returns whether rows
+        can be polled again.
+        """
+        statuses = (*POLLED, Status.UNCONFIRMED)
+        polled = self.for_current_upstream().filter(status__in=statuses, next_poll_at__isnull=False)
+        waiting = polled.filter(api_key__in=missing, key_missing_since=None)
+        back = polled.filter(key_missing_since__isnull=False).exclude(api_key__in=missing)
+        now = timezone.now()
+        waiting._mark_key(TransitionReason.KEY_MISSING, key_missing_since=now)
+        return back._mark_key(
+            TransitionReason.KEY_BACK,
+            key_missing_since=None,
+            first_not_found_at=None,
+            polling_since=now,
+        )
+
+    def _mark_key(self, reason: TransitionReason, **changes: Any) -> bool:
+        if not self.exists():  # as nearly always: begin no transaction, which locks SQLite
+            return False
+        with transaction.atomic():
+            rows = dict(self.order_by("pk").select_for_update().values_list("pk", "status"))
+            if rows:
+                marked = self.model._default_manager.filter(pk__in=rows)
+                marked.update(version=F("version") + 1, **changes)
+                Transition.objects.bulk_create(
+                    Transition(generation_id=pk, from_status=at, to_status=at, reason=reason)
+                    for pk, at in rows.items()
+                )
+        return bool(rows)
+
     def due_for_lookup(self, engine: str = DEFAULT_ENGINE) -> Self:
         """Unconfirmed rows whose lookup is due; none if the upstream supports no lookups."""
-        if not settings.UPSTREAM_LOOKUP:
+        if not can_look_up(engine):
             return self.none()
         return self.for_engine(engine).filter(
-            status=Status.UNCONFIRMED, next_poll_at__lte=timezone.now()
+            status=Status.UNCONFIRMED, next_poll_at__lte=timezone.now(), key_missing_since=None
         )
 
     def not_sent_with(self, keys: Collection[int | None]) -> Self:

@@ -11,6 +11,8 @@ from django.conf import settings
 
 from klingweb.known_secrets import mask
 
+from . import known_keys
+
 MASK = "•••"
 MAX_CHARACTERS = 2000  # of one value
 MIN_SECRET_CHARACTERS = 6  # a shorter one is part of ordinary words
@@ -24,7 +26,8 @@ def masked_values(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def masked_text(text: str) -> str:
-    """Mask the secrets of the settings, those that this process has seen, and those in links."""
+    """Mask the secrets of the settings, those that are known, and those in links."""
+    known_keys.refresh()
     return mask(text, MASK, _secrets_of_settings())
 
 
@@ -46,6 +49,7 @@ def _secrets_of_settings() -> Iterator[str]:
     found = (
         settings.SECRET_KEY,
         settings.UPSTREAM_KEY,
+        settings.ACCOUNT_KEY,
         settings.ADMIN_PASSWORD,
         settings.OIDC_CLIENT_SECRET,
         settings.EMAIL_HOST_PASSWORD,

@@ -2,6 +2,7 @@
 
 from typing import Any, ClassVar
 
+from django.conf import settings
 from django.contrib.auth.models import AbstractUser, UserManager
 from django.core.exceptions import ValidationError
 from django.db import models, transaction
@@ -64,6 +65,10 @@ class Member(AbstractUser):
         LIGHT = "light", _("Light")
         DARK = "dark", _("Dark")
 
+    class Clock(models.TextChoices):
+        HOURS_24 = "24", _("24 hours: 14:30")
+        HOURS_12 = "12", _("12 hours: 2:30 PM")
+
     role = models.CharField(max_length=8, choices=Role, default=Role.MEMBER)
     color_scheme = models.CharField(
         max_length=5,
@@ -77,11 +82,32 @@ class Member(AbstractUser):
     )
     notification_sound = models.BooleanField(default=False)
     browser_notifications = models.BooleanField(default=False)
+    shows_stacks = models.BooleanField(
+        default=True,
+        db_default=True,
+        help_text=_("The gallery shows the images of a request as one tile."),
+    )
     time_zone = models.CharField(
         max_length=40, blank=True, default="", help_text=_("For example Europe/Berlin.")
     )
     time_zone_is_automatic = models.BooleanField(
         default=True, help_text=_("The time zone follows the browser.")
+    )
+    language = models.CharField(
+        max_length=8,
+        choices=settings.LANGUAGES,
+        blank=True,
+        default="",
+        db_default="",
+        help_text=_("Empty: the language of the browser."),
+    )
+    clock = models.CharField(
+        max_length=2,
+        choices=Clock,
+        blank=True,
+        default="",
+        db_default="",
+        help_text=_("Empty: as usual in the language."),
     )
     last_submitted_at = models.DateTimeField(
         null=True,

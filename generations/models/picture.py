@@ -185,6 +185,13 @@ class Picture(models.Model):
     index = models.PositiveSmallIntegerField(help_text=_("Position in the generation, from 0."))
     state = models.CharField(max_length=7, choices=State, default=State.WANTED)
     upstream_url = models.TextField(blank=True, default="")
+    received_file = models.FileField(
+        max_length=200,
+        blank=True,
+        default="",
+        db_default="",
+        help_text=_("The file that came with the answer. It is kept until the image is stored."),
+    )
     tries = models.PositiveSmallIntegerField(
         default=0, help_text=_("Downloads that failed because of the file or its host.")
     )
@@ -298,6 +305,8 @@ class Picture(models.Model):
             )
             if self.generation.collection:
                 self.generation.collection.add([self.pk], by=self.generation.owner)
+            if self.generation.tag_names:
+                self.tags.add(*map(Tag.objects.named, self.generation.tag_names))
         return True
 
     def mark_lost(self, reason: str) -> bool:

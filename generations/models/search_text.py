@@ -4,9 +4,10 @@ import re
 import unicodedata
 
 # Scripts written without spaces: each character is a separate word, so that any part is found.
-_UNSPACED = re.compile(
-    "([\u0e00-\u0eff\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff])"
+UNSPACED = (
+    "[\u0e00-\u0eff\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"
 )
+_UNSPACED = re.compile(f"({UNSPACED})")
 _WORD = re.compile(r"[^\W_]+")  # the search index does not count the underscore as a letter either
 _MARKS = "^`\u2044"  # in a category of symbols, but marks between words: "½" is "1\u20442"
 _EMOJI = range(0x1F000, 0x1FB00)  # Python's table lacks the newest, so the category is not enough

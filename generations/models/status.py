@@ -23,6 +23,7 @@ class Status(models.TextChoices):
 
 LIVE = (Status.QUEUED, Status.SUBMITTING, Status.RUNNING, Status.FETCHING)
 OPEN = (*LIVE, Status.UNCONFIRMED)
+SENT = (Status.SUBMITTING, Status.UNCONFIRMED, Status.RUNNING, Status.FETCHING)  # and open
 FINAL = (Status.SUCCEEDED, Status.FAILED, Status.ABANDONED, Status.CANCELED)
 # Polled while `next_poll_at` is set. A dismissed task may still deliver images.
 POLLED = (Status.RUNNING, Status.ABANDONED)
@@ -35,13 +36,15 @@ TRANSITIONS: frozenset[tuple[Status, Status]] = frozenset(
         (Status.QUEUED, Status.SUBMITTING),  # T1
         (Status.SUBMITTING, Status.RUNNING),  # T2
         (Status.UNCONFIRMED, Status.RUNNING),  # T2, after a late response or a lookup
+        (Status.SUBMITTING, Status.FETCHING),  # T15, an engine without tasks: the images
+        (Status.UNCONFIRMED, Status.FETCHING),  # T15, after a late response
         (Status.SUBMITTING, Status.FAILED),  # T3
         (Status.SUBMITTING, Status.QUEUED),  # T4, T5
         (Status.SUBMITTING, Status.UNCONFIRMED),  # T6
         (Status.UNCONFIRMED, Status.FAILED),  # T7
         (Status.UNCONFIRMED, Status.QUEUED),  # T8
         (Status.UNCONFIRMED, Status.ABANDONED),  # T9
-        (Status.RUNNING, Status.ABANDONED),  # T9, only when lost
+        (Status.RUNNING, Status.ABANDONED),  # T9, when late, lost or not found
         (Status.RUNNING, Status.FETCHING),  # T10
         (Status.ABANDONED, Status.FETCHING),  # T10, after a dismissal
         (Status.RUNNING, Status.FAILED),  # T11

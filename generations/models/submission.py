@@ -1,5 +1,7 @@
 """Submissions: each request that was sent upstream, and its response."""
 
+from typing import Self
+
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -10,11 +12,19 @@ from .api_key import ApiKey
 
 
 class SubmissionQuerySet(models.QuerySet["Submission"]):
-    def record_task_id(self, upstream_task_id: str) -> None:
-        """Store the task id with the last of these that may have been accepted."""
+    def maybe_accepted(self) -> Self:
+        """Those that the upstream has accepted, or may have; the last attempt first."""
         not_accepted = (Submission.Outcome.REFUSED, Submission.Outcome.POSTPONED)
-        submission = self.exclude(outcome__in=not_accepted).order_by("attempt").last()
-        if submission:
+        return self.exclude(outcome__in=not_accepted).order_by("-attempt")
+
+    def of_task(self, upstream_task_id: str) -> "Submission | None":
+        """The one that was answered with this task, else the last that may have been accepted."""
+        answered = self.filter(upstream_task_id=upstream_task_id).first()
+        return answered or self.maybe_accepted().first()
+
+    def record_task_id(self, upstream_task_id: str) -> None:
+        """Store the task id with the submission that it belongs to, as far as is known."""
+        if submission := self.of_task(upstream_task_id):
             submission.outcome = Submission.Outcome.ACCEPTED
             submission.upstream_task_id = upstream_task_id
             submission.save(update_fields=["outcome", "upstream_task_id"])
@@ -38,7 +48,9 @@ class Submission(models.Model):
         null=True,
         related_name="+",
         db_index=False,
-        help_text=_("What it was sent with. Empty: the key from the environment."),
+        help_text=_(
+            "What it was sent with. Empty: the simulator’s, or that of an earlier release."
+        ),
     )
     sent_at = models.DateTimeField(default=timezone.now)
     deadline_at = models.DateTimeField(help_text=_("The sender stops waiting for an answer then."))

@@ -6,17 +6,34 @@ from django.utils.translation import gettext_lazy as _
 from .search_text import normalize
 
 
+def is_tag_name(name: str) -> bool:
+    """Whether a tag can have exactly this name."""
+    return len(name) <= Tag.MAX_NAME_LENGTH and "\0" not in name and bool(_normalized(name))
+
+
 class TagQuerySet(models.QuerySet["Tag"]):
     def named(self, name: str) -> "Tag":
         """Return the tag of that name, ignoring case and diacritics; create it if needed.
 
         Raises ValueError if the name has neither a letter, a digit nor a symbol.
         """
-        name = " ".join(name.split())[: Tag.MAX_NAME_LENGTH]
-        normalized = " ".join(normalize(name))[: Tag.MAX_NORMALIZED_LENGTH]
+        name = _shortened(name)
+        normalized = _normalized(name)
         if not normalized:
             raise ValueError("a tag needs a letter, a digit or a symbol")
         return self.get_or_create(normalized=normalized, defaults={"name": name})[0]
+
+    def find(self, name: str) -> "Tag | None":
+        """Return the tag of that name, ignoring case and diacritics."""
+        return self.filter(normalized=_normalized(_shortened(name))).first()
+
+
+def _shortened(name: str) -> str:
+    return " ".join(name.split())[: Tag.MAX_NAME_LENGTH]
+
+
+def _normalized(name: str) -> str:
+    return " ".join(normalize(name))[: Tag.MAX_NORMALIZED_LENGTH]
 
 
 class Tag(models.Model):

@@ -19,6 +19,8 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from generations.engines.registry import DEFAULT, all_offers, find_offer, offer_for
+
 from . import house_rules
 from .audit_entry import AuditAction, AuditEntry
 from .member import Member
@@ -202,6 +204,38 @@ class Words(Definition[list[str]]):
         return "\n".join(value)
 
 
+@dataclass(frozen=True)
+class ModelKeys(Definition[list[str]]):
+    """Keys of offers, one a line: at least one. Stored in the order of the registry."""
+
+    @property
+    def options(self) -> list[tuple[str, str]]:
+        """Key and label of each model."""
+        return [(offer.key, _(offer.label)) for offer in all_offers()]
+
+    @property
+    def default(self) -> list[str]:
+        """With a real key the default engine alone: the others cost money nobody asked to spend."""
+        is_live = settings.UPSTREAM_MODE == "live"
+        return [offer.key for offer in all_offers() if not is_live or offer.engine == DEFAULT]
+
+    def value_in(self, stored: Mapping[str, Any]) -> list[str]:
+        """Without models that this release no longer has."""
+        keys = set(super().value_in(stored))
+        return [offer.key for offer in all_offers() if offer.key in keys] or self.default
+
+    def parse(self, text: str) -> list[str]:
+        keys = text.split()
+        if not keys:
+            raise ValidationError(_("Choose at least one model."))
+        if any(find_offer(key) is None for key in keys):
+            raise ValidationError(_("Choose one of the options."))
+        return [offer.key for offer in all_offers() if offer.key in keys]
+
+    def format(self, value: Any) -> str:
+        return "\n".join(value)
+
+
 _CHARACTERS = 100_000
 _DAY = 24 * 3600  # seconds
 
@@ -243,6 +277,13 @@ class TeamSettings:
             "A negative prompt may name them: it says what must not be in the image."
         ),
     )
+    batch_rows = WholeNumber(
+        gettext_lazy("Prompts at once"),
+        gettext_lazy("How many prompts one person can start together on “Many at once”."),
+        fallback=200,
+        minimum=2,
+        maximum=500,
+    )
     upstream_profile = Choice(
         gettext_lazy("Request fields"),
         gettext_lazy("Extended fields, such as the resolution, are not in the gateway’s list."),
@@ -278,6 +319,25 @@ class TeamSettings:
             ("no", gettext_lazy("Not charged")),
             ("yes", gettext_lazy("Charged")),
         ),
+    )
+    hidden_kinds = Words(
+        gettext_lazy("Models not offered"),
+        gettext_lazy(
+            "One a line: engine, model and option, such as “kling kling-v1 reference”. Requests of "
+            "these kinds are refused, whatever their price."
+        ),
+    )
+    offered_models = ModelKeys(
+        gettext_lazy("Models"),
+        gettext_lazy(
+            "Those that people can choose in the studio. Requests for others are refused."
+        ),
+    )
+    default_model = Choice(
+        gettext_lazy("Model for a start"),
+        gettext_lazy("Chosen in the studio of a person who has not used another one yet."),
+        fallback=offer_for().key,
+        choices=tuple((offer.key, gettext_lazy(offer.label)) for offer in all_offers()),
     )
     session_days = WholeNumber(
         gettext_lazy("Sign in again after"),
@@ -400,6 +460,11 @@ def conflicts(values: Mapping[str, Any]) -> dict[str, str]:
     """Why these values do not fit each other and the stored ones, by the name of the setting."""
     stored = stored_values()
     now = TeamSettings(stored | dict(values))
+    if now.default_model not in now.offered_models and {"offered_models", "default_model"} & set(
+        values
+    ):
+        name = "default_model" if "default_model" in values else "offered_models"
+        return {name: _("The model for a start must be one of the models that are offered.")}
     added = len(house_rules.add_texts("", now.prompt_prefix, now.prompt_suffix))
     if added < now.prompt_characters:
         return {}

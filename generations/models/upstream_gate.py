@@ -9,11 +9,13 @@ from django.db import models, transaction
 from django.db.models import F, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext_noop, pgettext_lazy
 
 from generations.engines import base
 from generations.engines.base import BusyReason
 
 from .api_key import ApiKey
+from .audit_entry import AuditAction, AuditEntry
 from .member import Member
 from .upstream_gate_base import DEFAULT_ENGINE, ReportSource, UpstreamGateBase
 
@@ -56,7 +58,11 @@ class UpstreamGate(UpstreamGateBase):
         ]
 
     def __str__(self) -> str:
-        state = str(self.get_hold_reason_display()) if self.is_held else str(_("open"))
+        state = (
+            str(self.get_hold_reason_display())
+            if self.is_held
+            else str(pgettext_lazy("gate", "open"))
+        )
         return f"{self.engine} ({self.upstream}): {state}"
 
     # --- which gate ------------------------------------------------------------------------------
@@ -69,11 +75,22 @@ class UpstreamGate(UpstreamGateBase):
         """
         gates = cls._in_order(engine)
         if gates:
-            return _preferred(gates)
+            return cls.preferred(gates)
         gate = cls.for_key(None, engine)
         if gate.hold_reason != cls.HoldReason.NO_KEY:
             gate.hold(cls.HoldReason.NO_KEY)
         return gate
+
+    @classmethod
+    def preferred(cls, gates: "list[Gate]") -> "Gate":
+        """Return the first, or the reserve while only the first is on hold for its key or account.
+
+        Without a reserve among them, it is the first.
+        """
+        first, *reserve = gates
+        if first.hold_reason in first.REASONS_OF_KEY and reserve and not reserve[0].is_held:
+            return reserve[0]
+        return first
 
     @classmethod
     def in_turn(cls, engine: str = DEFAULT_ENGINE) -> list[Self]:
@@ -89,31 +106,30 @@ class UpstreamGate(UpstreamGateBase):
     def for_key(cls, api_key: int | None, engine: str = DEFAULT_ENGINE) -> Self:
         """Return the gate of this key at the current upstream. Creates the row.
 
-        Pause, limit and gap are those of the engine, so a new gate takes them over.
+        A pause is for all, limit and gap are those of the engine: a new gate takes them over.
         """
         same = cls.objects.filter(upstream=settings.UPSTREAM_MODE, engine=engine)
         gate = same.filter(api_key=api_key).first()
         if gate is not None:
             return gate
-        names = [
-            *("paused_at", "paused_by_id", "pause_reason"),
-            *("own_concurrency_limit", "own_submit_gap_seconds"),
-        ]
-        shared = same.order_by(F("paused_at").desc(nulls_last=True), "-pk").values(*names).first()
+        paused = cls.of_all_engines().filter(paused_at__isnull=False)
+        pause = paused.values("paused_at", "paused_by_id", "pause_reason").first()
+        limits = same.order_by("-pk").values("own_concurrency_limit", "own_submit_gap_seconds")
         return cls.objects.get_or_create(
             upstream=settings.UPSTREAM_MODE,
             engine=engine,
             api_key_id=api_key,
-            defaults=shared or {},
+            defaults=(pause or {}) | (limits.first() or {}),
         )[0]
 
     @classmethod
     def _in_order(cls, engine: str) -> list[Self]:
-        gates = [cls.for_key(key, engine) for key in ApiKey.objects.in_order()]
-        for gate in gates:
-            if gate.hold_reason == cls.HoldReason.NO_KEY:
-                gate.clear()  # the environment has one again
-        return gates
+        keys, known = ApiKey.objects.in_order(), {}
+        for gate in cls.objects.filter(upstream=settings.UPSTREAM_MODE, engine=engine):
+            known[gate.api_key_id] = gate
+            if keys and gate.hold_reason == cls.HoldReason.NO_KEY:
+                gate.clear()  # there is one again
+        return [known.get(key) or cls.for_key(key, engine) for key in keys]
 
     @classmethod
     def current_or_none(cls, engine: str = DEFAULT_ENGINE) -> "UpstreamGate | None":
@@ -123,7 +139,7 @@ class UpstreamGate(UpstreamGateBase):
         in_order = [gates[key] for key in keys if key in gates]
         if not keys or not in_order:
             return gates.get(None) if not keys else None
-        return _preferred(in_order)
+        return cls.preferred(in_order)
 
     @classmethod
     def of_engine(cls, engine: str = DEFAULT_ENGINE) -> "models.QuerySet[UpstreamGate]":
@@ -131,9 +147,24 @@ class UpstreamGate(UpstreamGateBase):
         return cls._default_manager.filter(upstream=settings.UPSTREAM_MODE, engine=engine)
 
     @classmethod
-    def lock_all(cls, engine: str = DEFAULT_ENGINE) -> "list[UpstreamGate]":
-        """Lock the gates of all keys, always in the same order, until the transaction ends."""
-        return list(cls.of_engine(engine).order_by("pk").select_for_update(of=("self",)))
+    def of_all_engines(cls) -> "models.QuerySet[UpstreamGate]":
+        """The gates of all keys and engines at the current upstream."""
+        return cls._default_manager.filter(upstream=settings.UPSTREAM_MODE)
+
+    @classmethod
+    def held_besides(cls, engine: str) -> "list[UpstreamGate]":
+        """The gates of other engines that are on hold."""
+        others = cls.of_all_engines().exclude(engine=engine)
+        return list(others.exclude(hold_reason="").order_by("engine", "pk"))
+
+    @classmethod
+    def lock_all(cls, engine: str = "") -> "list[UpstreamGate]":
+        """Lock the gates of all keys, always in the same order, until the transaction ends.
+
+        Without an engine: those of all engines.
+        """
+        gates = cls.of_engine(engine) if engine else cls.of_all_engines()
+        return list(gates.order_by("pk").select_for_update(of=("self",)))
 
     @classmethod
     def silent_keys(cls, engine: str = DEFAULT_ENGINE) -> set[int | None]:
@@ -246,24 +277,44 @@ class UpstreamGate(UpstreamGateBase):
     # --- admins ---------------------------------------------------------------------------------
 
     def pause(self, by: Member, reason: str) -> bool:
-        """Stop submits with all keys, but not polls. Return False when already paused."""
+        """Stop all submits, but not polls, and record it. False when already paused."""
         pause: dict[str, Any] = {
             "paused_at": timezone.now(),
             "paused_by": by,
             "pause_reason": reason[:300],
         }
         with transaction.atomic():
-            self.lock_all(self.engine)
+            self.lock_all()
             if not self._update(Q(paused_at=None), **pause):
                 return False
-            self.of_engine(self.engine).filter(paused_at=None).update(**pause)
+            self.of_all_engines().filter(paused_at=None).update(**pause)
+            AuditEntry.objects.record(AuditAction.PAUSED, by, note=reason)
+        return True
+
+    @classmethod
+    def pause_all(cls, upstream: str, reason: str) -> bool:
+        """Pause all gates of this upstream mode, and record it; False when all are paused.
+
+        For the system, in the caller's transaction: creates a gate if there is none.
+        """
+        gates = cls._default_manager.filter(upstream=upstream)
+        if not gates.exists():
+            cls._default_manager.create(upstream=upstream, engine=DEFAULT_ENGINE)
+        pause = {"paused_at": timezone.now(), "paused_by": None, "pause_reason": reason[:300]}
+        if not gates.filter(paused_at=None).update(**pause):
+            return False
+        AuditEntry.objects.record(AuditAction.PAUSED, None, note=reason)
         return True
 
     def resume(self, by: Member | None = None) -> None:
-        """End a pause, a hold and every wait of all keys, and restore the concurrency limits."""
-        for gate in self.of_engine(self.engine).exclude(pk=self.pk):
-            gate._resume_alone(by)
-        self._resume_alone(by)
+        """End the pause, and each hold and wait, restore the limits, and record it."""
+        with transaction.atomic():
+            self.lock_all()
+            self.refresh_from_db()
+            AuditEntry.objects.record(AuditAction.RESUMED, by, note=self.pause_reason)
+            for gate in self.of_all_engines().exclude(pk=self.pk):
+                gate._resume_alone(by)
+            self._resume_alone(by)
 
     def _resume_alone(self, by: Member | None) -> None:
         self.clear(by)
@@ -277,29 +328,35 @@ class UpstreamGate(UpstreamGateBase):
             pause_reason="",
         )
 
-    def configure(self, limit: int | None, gap_seconds: float | None) -> None:
+    def configure(self, limit: int | None, gap_seconds: float | None, by: Member) -> bool:
         """Set the concurrency limit and the gap between submits. None: as in the settings.
 
-        What was learned after a refusal stays: the upstream has not changed.
+        What was learned after a refusal stays: the upstream has not changed. Records a change, and
+        returns whether there was one.
         """
         with transaction.atomic():
             self.lock_all(self.engine)
+            self.refresh_from_db()
+            before = self.own_limits
             self.of_engine(self.engine).update(
                 own_concurrency_limit=limit, own_submit_gap_seconds=gap_seconds
             )
-        self.refresh_from_db()
+            self.refresh_from_db()
+            after = self.own_limits
+            if after != before:
+                AuditEntry.objects.record(
+                    AuditAction.QUEUE_CHANGED,
+                    by,
+                    on=self,
+                    label=gettext_noop("queue"),
+                    before=before,
+                    after=after,
+                )
+        return after != before
 
     def forget_answers(self) -> None:
         """The next submits start one by one: the settings may have changed."""
         self._update(Q(), answered_at=None)
-
-
-def _preferred(gates: "list[Gate]") -> "Gate":
-    """Return the first, or the reserve while only the first is on hold for its key or account."""
-    first, *reserve = gates
-    if first.hold_reason in first.REASONS_OF_KEY and reserve and not reserve[0].is_held:
-        return reserve[0]
-    return first
 
 
 def _response_of(error: Exception) -> str:

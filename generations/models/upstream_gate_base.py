@@ -19,6 +19,7 @@ from .concurrency_limit import ConcurrencyLimit
 from .member import Member
 
 DEFAULT_ENGINE = "kling"
+DEFAULT_MODEL = "kling-v1"
 
 
 class ReportSource(models.TextChoices):
@@ -82,7 +83,7 @@ class UpstreamGateBase(ConcurrencyLimit):
         null=True,
         blank=True,
         related_name="+",
-        help_text=_("Empty: the key from the environment, or no key."),
+        help_text=_("Empty: the simulator’s key, or no key."),
     )
     answered_at = models.DateTimeField(
         null=True, blank=True, help_text=_("When the last submit with a good answer was sent.")

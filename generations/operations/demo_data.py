@@ -12,10 +12,12 @@ from uuid import NAMESPACE_URL, uuid5
 from django.conf import settings
 from django.core.files.storage import default_storage
 from django.db import transaction
+from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from generations.models import (
     DEFAULT_ENGINE,
+    DEFAULT_MODEL,
     AuditAction,
     AuditEntry,
     Generation,
@@ -26,11 +28,13 @@ from generations.models import (
     Transition,
     TransitionReason,
 )
+from generations.models.among import Among
+from generations.models.audit_entry import BY_COMMAND
 from generations.models.money import Price
 from generations.models.money.price import ANY
 from generations.worker import imaging, store
 
-from .prices import COMMAND
+from . import example_people
 
 FOLDER = settings.BASE_DIR / "generations" / "demo"
 # Accounts without a password: signing in to them is impossible.
@@ -38,7 +42,20 @@ DEMO_MEMBERS = (("demo-lan", "Lan", "Nguyen"), ("demo-marc", "Marc", "Oduya"))
 KEY_NAMESPACE = uuid5(NAMESPACE_URL, "klingweb:demo")
 NEWEST_MINUTES_AGO = 20
 HOURS_BETWEEN = 5.0
-DEMO_PRICE_E4 = 1200  # 0.12
+# Engine, model, option, and the price of an image in ten-thousandths.
+DEMO_PRICES = (
+    (DEFAULT_ENGINE, ANY, "", 1200),
+    ("openai", "gpt-image-1.5", "", 500),
+    ("openai", "gpt-image-1.5", "low", 200),
+    ("openai", "gpt-image-1.5", "high", 1800),
+    ("openai", ANY, "", 400),
+    ("openai", "gpt-image-1-mini", "", 200),
+    ("openai", "dall-e-3", "", 800),
+    ("openai", "dall-e-3", "hd", 1200),
+    ("flux", "flux-1.1-pro", "", 600),
+    ("flux", "flux-schnell", "", 100),
+    ("ideogram", ANY, "", 600),
+)
 
 
 @dataclass(frozen=True)
@@ -57,8 +74,7 @@ def add() -> None:
     # Most belong to the admin: the studio shows only a member's own generations.
     owners = [*admin, *admin, *admin, *(_demo_member(*names) for names in DEMO_MEMBERS)]
     requests = list(_requests())
-    rows = Generation.objects.filter(idempotency_key__in=[each.key for each in requests])
-    existing = {str(key) for key in rows.values_list("idempotency_key", flat=True)}
+    existing = set(_generations().values_list("idempotency_key", flat=True))
     new = [
         (owners[index % len(owners)], request)
         for index, request in enumerate(requests)
@@ -68,37 +84,58 @@ def add() -> None:
         _create(owner, request)
     if new:
         AuditEntry.objects.record(
-            AuditAction.DEMO_CHANGED, None, after={"generations": len(new)}, note=COMMAND
+            AuditAction.DEMO_CHANGED, None, after={"generations": len(new)}, note=BY_COMMAND
         )
 
 
 def add_price() -> None:
-    """Give the demo a price, so that its buttons show one."""
-    if not Price.objects.filter(upstream=Generation.Upstream.SIMULATOR).exists():
-        upstream = Generation.Upstream.SIMULATOR
-        kind = {"upstream": upstream, "engine": DEFAULT_ENGINE, "model": ANY}
-        Price.objects.put(kind, DEMO_PRICE_E4, None, note="demo")
+    """Give the models of each engine without a price one, so that buttons show it."""
+    upstream = Generation.Upstream.SIMULATOR
+    priced = set(Price.objects.filter(upstream=upstream).values_list("engine", flat=True))
+    for engine, model, option, amount_e4 in DEMO_PRICES:
+        if engine not in priced:
+            kind = {"upstream": upstream, "engine": engine, "model": model, "option": option}
+            Price.objects.put(kind, amount_e4, None, note="demo")
 
 
-def remove() -> None:
-    """Delete the demo generations with their files, and the demo members without others."""
-    keys = [request.key for request in _requests()]
-    generations = Generation.objects.filter(idempotency_key__in=keys)
+def exists() -> bool:
+    """Whether there are demo generations."""
+    return _generations().exists()
+
+
+def remove(by: Member | None = None) -> list[Member]:
+    """Delete the demo generations with their files, and the demo people; return those who stay.
+
+    `by` None: from a command.
+    """
+    generations = _generations()
     pictures = Picture.objects.filter(generation__in=generations)
     names = {name for row in pictures.values_list(*store.FIELDS) for name in row}
     with transaction.atomic():
         AuditEntry.objects.record(
             AuditAction.DEMO_CHANGED,
-            None,
+            by,
             before={"generations": generations.count()},
             after={"generations": 0},
-            note=COMMAND,
+            note="" if by else BY_COMMAND,
         )
         generations.delete()
         members = Member.objects.filter(username__in=[username for username, *_ in DEMO_MEMBERS])
-        members.filter(generations=None).delete()
-    for name in names:
+        kept = example_people.remove(members)
+    for name in filter(None, names):
         default_storage.delete(name)
+    return kept
+
+
+def _generations() -> QuerySet[Generation]:
+    keys = [request.key for request in _requests()]
+    rows = Generation.objects.filter(upstream=Generation.Upstream.DEMO, idempotency_key__in=keys)
+    # The index of the other keys begins with the owner.
+    return rows.filter(Among(F("upstream_task_id"), [_task_id(key) for key in keys]))
+
+
+def _task_id(key: str) -> str:
+    return f"demo-{key}"
 
 
 def _requests() -> Iterator[DemoRequest]:
@@ -134,6 +171,9 @@ def _create(owner: Member, request: DemoRequest) -> None:
         idempotency_key=request.key,
         created_at=request.created_at,
         upstream=Generation.Upstream.DEMO,
+        engine=request.params.get("engine", DEFAULT_ENGINE),
+        model=request.params.get("model", DEFAULT_MODEL),
+        params=request.params.get("params", {}),
         prompt=request.params["prompt"],
         negative_prompt=request.params.get("negative_prompt", ""),
         aspect_ratio=request.params.get("aspect_ratio", "16:9"),
@@ -145,7 +185,7 @@ def _create(owner: Member, request: DemoRequest) -> None:
         submitted_at=sent_at,
         finished_at=finished_at,
         accepted_at=request.created_at,
-        upstream_task_id=f"demo-{request.key}",
+        upstream_task_id=_task_id(request.key),
     )
     Submission.objects.create(
         generation=generation,

@@ -13,8 +13,9 @@ from zoneinfo import ZoneInfo
 from generations.csv_cells import csv_lines
 from generations.models.money import LedgerEntry, Period
 from generations.models.money.amounts import plain
+from generations.models.money.month import Month
 
-from .moments import Month, machine_readable
+from .moments import machine_readable
 
 ROWS_IN_MEMORY = 2000
 PERIODS_OF_A_QUERY = 500

@@ -9,6 +9,7 @@ from django.db import IntegrityError, transaction
 
 from generations import people
 from generations.models import AccessError, Member
+from generations.models.audit_entry import ADDED_BY_COMMAND
 
 from .errors import OperationError
 
@@ -40,7 +41,7 @@ def add(username: str, role: str, password: str) -> Member:
     try:
         with transaction.atomic():
             member.save(force_insert=True)
-            people.record_joined(member, "added by a command")
+            people.record_joined(member, ADDED_BY_COMMAND)
     except IntegrityError:
         raise _exists(member.username) from None
     return member

@@ -1,16 +1,11 @@
 """Days, times and months as text, in the team's time zone."""
 
-import re
 from datetime import UTC, datetime
-from typing import Self
 from zoneinfo import ZoneInfo
 
-from generations.models.money.month import Month as CalendarMonth
+from generations.models.money.month import FIRST_YEAR, LAST_YEAR, Month
 
 from .errors import OperationError
-
-FIRST_YEAR, LAST_YEAR = 2000, 2999  # far from the ends of the calendar, where sums of times fail
-_MONTH = re.compile(r"(?P<year>[0-9]{4})-(?P<month>0[1-9]|1[0-2])")
 
 
 def parse_moment(text: str, zone: ZoneInfo) -> datetime:
@@ -41,14 +36,11 @@ def _check_year(year: int) -> None:
         raise OperationError(f"Use a year from {FIRST_YEAR} to {LAST_YEAR}.")
 
 
-class Month(CalendarMonth):
-    """A month that a person has typed."""
-
-    @classmethod
-    def parse(cls, text: str, zone: ZoneInfo) -> Self:
-        """Read `2026-11`. Raises OperationError."""
-        match = _MONTH.fullmatch(text.strip())
-        if not match:
-            raise OperationError("Use a month such as 2026-11.")
-        _check_year(int(match["year"]))
-        return cls(int(match["year"]), int(match["month"]), zone)
+def parse_month(text: str, zone: ZoneInfo) -> Month:
+    """Read `2026-11`. Raises OperationError."""
+    try:
+        return Month.parse(text.strip(), zone)
+    except ValueError:
+        raise OperationError(
+            f"Use a month such as 2026-11, from {FIRST_YEAR} to {LAST_YEAR}."
+        ) from None

@@ -9,9 +9,10 @@ from zoneinfo import ZoneInfo
 
 from django.utils import timezone
 
-from generations.engines.offer import PriceKey
-from generations.engines.registry import OFFERS
+from generations.engines.offer import Offer, PriceKey
+from generations.engines.registry import ENGINES
 from generations.models import Member, Team, team_settings
+from generations.models.audit_entry import BY_COMMAND
 from generations.models.money import Price
 from generations.models.money.amounts import AmountError, parse_e4, plain
 from generations.models.money.price import ANY, current_upstream
@@ -19,7 +20,6 @@ from generations.models.money.price import ANY, current_upstream
 from .errors import OperationError
 from .moments import formatted, parse_moment
 
-COMMAND = "command"  # the note of the audit log for what no person signed in did
 MAX_CHARACTERS = 60  # of the columns model and option
 _NAME = re.compile(r"[^\W_][\w.:/+ -]*")
 
@@ -52,8 +52,8 @@ def read(
     engine: str, model: str, amount: str, option: str, valid_from: str, zone: ZoneInfo
 ) -> NewPrice:
     """Check a price as typed. Raises OperationError with one sentence."""
-    if engine not in OFFERS:
-        known = ", ".join(OFFERS)
+    if engine not in ENGINES:
+        known = ", ".join(ENGINES)
         raise OperationError(f"There is no engine “{engine}”. The engines are: {known}.")
     if model != ANY:
         _check_name("model", model)
@@ -91,7 +91,7 @@ def put(new: NewPrice, now: datetime | None = None, by: Member | None = None) ->
         new.amount_e4,
         by,
         valid_from=new.valid_from or now,
-        note="" if by else COMMAND,
+        note="" if by else BY_COMMAND,
     )
     if price.amount_e4 != new.amount_e4:
         since = formatted(price.valid_from, Team.objects.current().zone)
@@ -123,13 +123,18 @@ def note_if_unused(new: NewPrice) -> str:
 
 def _price_keys(engine: str) -> set[PriceKey]:
     """What the prices of all possible requests depend on."""
-    offer = OFFERS[engine]
-    fields = offer.fields_for(team_settings.current().upstream_profile)
+    profile = team_settings.current().upstream_profile
+    keys = (_keys_of(offer, profile) for offer in ENGINES[engine].models)
+    return set().union(*keys)
+
+
+def _keys_of(offer: Offer, profile: str) -> set[PriceKey]:
+    fields = offer.fields_for(profile)
     names = [field.name for field in fields]
     return {
         offer.price_key(dict(zip(names, values, strict=True)), has_reference)
         for values in product(*(field.values for field in fields))
-        for has_reference in (False, True)
+        for has_reference in ((False, True) if offer.reference else (False,))
     }
 
 

@@ -31,11 +31,14 @@ from generations.models import (
     Tag,
     Transition,
     TransitionReason,
+    Word,
     statistics,
 )
 from generations.models.money import sample_ledger
 from generations.models.search_text import normalize
 from generations.worker import imaging, store
+
+from . import example_people
 
 BATCH_SIZE = 2000
 MODELS = {280: "kling-v1", 560: "kling-v1-5", 1200: "kling-v2"}  # by the price of an image, `_e4`
@@ -95,6 +98,7 @@ def create(count: int, seed: int = 7) -> Iterator[Progress]:
     for columns in (columns for stored in files.values() for columns in stored):
         if columns["file"] not in used:
             store.discard(columns)
+    Word.objects.learn_all()
     statistics.update()
 
 
@@ -110,14 +114,13 @@ def remove() -> int:
     ]
     people = Member.objects.filter(username__in=usernames)
     count = 0
-    Collection.objects.filter(created_by__in=people).delete()
     while batch := list(rows.values_list("pk", flat=True)[:BATCH_SIZE]):
         with transaction.atomic():
             count += len(batch)
             sample_ledger.remove(batch)
             rows.filter(pk__in=batch).delete()
     Tag.objects.filter(name__in=VOCABULARY["tags"], pictures=None).delete()
-    people.filter(generations=None).delete()
+    example_people.remove(people)
     for name in filter(None, names):
         default_storage.delete(name)
     return count

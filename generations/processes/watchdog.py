@@ -33,7 +33,7 @@ def run_cluster_alone() -> None:
     """Run the cluster without a watchdog; each of its processes dies with its parent."""
     os.register_at_fork(after_in_child=die_with_parent)
     tasks.create_schedules()
-    for gate in UpstreamGate.of_engine():
+    for gate in UpstreamGate.of_all_engines():
         gate.forget_answers()
     tasks.run_cluster()
 

@@ -4,6 +4,7 @@ import re
 from datetime import UTC, datetime
 from decimal import ROUND_HALF_EVEN, Decimal
 from enum import StrEnum
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from generations.models.money.amounts import E4, MAX_E4
@@ -48,7 +49,7 @@ class CellError(ValueError):
 def plain_text(cell: str) -> str:
     """The text of a cell; `="8829"` is how a spreadsheet is kept from changing a long number."""
     text = cell.strip()
-    match = _QUOTED_FORMULA.fullmatch(text)
+    match = _QUOTED_FORMULA.fullmatch(text) if text.startswith("=") else None
     return match[1].strip() if match else text
 
 
@@ -75,6 +76,7 @@ def read_moment(cell: str, zone: ZoneInfo) -> datetime:
     return moment.astimezone(UTC)
 
 
+@lru_cache(maxsize=1024)
 def read_amount(cell: str, unit: str, decimal_mark: str) -> int:
     """Read an amount with a sign, in ten-thousandths, rounded half to even. Raises CellError."""
     text = plain_text(cell).replace("−", "-")
@@ -96,6 +98,7 @@ def read_amount(cell: str, unit: str, decimal_mark: str) -> int:
     return -amount_e4 if match["sign"] == "-" else amount_e4
 
 
+@lru_cache(maxsize=256)
 def read_kind(cell: str) -> Kind:
     """The kind of a line; a word that is unknown, such as a status, is a charge."""
     word = re.sub(r"[\W_]", "", plain_text(cell).casefold())

@@ -1,16 +1,21 @@
-"""The figures of a month: sums over its comparisons, kept so that a page reads one row."""
+"""The figures of a month: sums over its comparisons, kept by day, so that a page adds 31 rows.
 
+A decision sums up one day again, however many lines the month has.
+"""
+
+from collections import Counter
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
-from datetime import date, datetime
+from dataclasses import asdict, dataclass, field, fields
+from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from django.db import transaction
 from django.db.models import Count, Q, QuerySet, Sum
 from django.db.models.functions import Coalesce
 
 from generations.models import Team
-from generations.models.money import ComparedMonth, Comparison, Window
+from generations.models.money import ComparedDay, Comparison, Window
 from generations.models.money.period import boundaries
 from generations.models.money.price import current_upstream
 
@@ -40,15 +45,28 @@ class Figures:
     def matched(self) -> int:
         return self.by_task + self.by_time + self.refunded
 
+    def add(self, other: "Figures") -> None:
+        for each in fields(self):
+            if each.name != "counts":
+                setattr(self, each.name, getattr(self, each.name) + getattr(other, each.name))
+        self.counts = dict(Counter(self.counts) + Counter(other.counts))
+
     @property
     def open(self) -> int:
         return sum(self.counts.get(block, 0) for block in OPEN_BLOCKS)
 
 
-def of(moments: Iterable[datetime], zone: ZoneInfo) -> set[date]:
-    """The first days of the months of these moments."""
-    days = {moment.astimezone(zone).date() for moment in moments}
-    return {day.replace(day=1) for day in days}
+def days_of(moments: Iterable[datetime], zone: ZoneInfo) -> set[date]:
+    return {moment.astimezone(zone).date() for moment in moments}
+
+
+def days_between(since: datetime, until: datetime, zone: ZoneInfo) -> list[date]:
+    first, last = since.astimezone(zone).date(), until.astimezone(zone).date()
+    return [first + timedelta(days=number) for number in range((last - first).days + 1)]
+
+
+def day_span(day: date, zone: ZoneInfo) -> tuple[datetime, datetime]:
+    return boundaries(Window.DAY, datetime(day.year, day.month, day.day, 12, tzinfo=zone), zone)
 
 
 def span(month: date, zone: ZoneInfo) -> tuple[datetime, datetime]:
@@ -63,29 +81,47 @@ def comparisons(month: date, zone: ZoneInfo) -> QuerySet[Comparison]:
 
 def figures_of(month: date) -> Figures | None:
     """The kept figures; None for a month that no log was compared with."""
-    row = ComparedMonth.objects.filter(upstream=current_upstream(), month=month).first()
-    return Figures(**row.figures) if row else None
+    parts = list(ComparedDay.objects.of_month(month).values_list("figures", flat=True))
+    if not parts:
+        return None
+    total = Figures()
+    for part in parts:
+        total.add(Figures(**part))
+    return total
+
+
+def days_due(month: date) -> int:
+    """How many days of the month wait for the worker to match them."""
+    return ComparedDay.objects.of_month(month).unfinished().count()
 
 
 def beside(month: date) -> tuple[date | None, date | None]:
     """The nearest months before and after this one that a log was compared with."""
-    days = ComparedMonth.objects.filter(upstream=current_upstream()).values_list("month", flat=True)
-    before = days.filter(month__lt=month).order_by("-month").first()
-    return before, days.filter(month__gt=month).order_by("month").first()
+    days = ComparedDay.objects.here().values_list("day", flat=True)
+    before = days.filter(day__lt=month).order_by("-day").first()
+    after = days.filter(day__gte=_next(month)).order_by("day").first()
+    return (before and before.replace(day=1), after and after.replace(day=1))
+
+
+def _next(month: date) -> date:
+    return (month + timedelta(days=31)).replace(day=1)
 
 
 def update(changed: Iterable[date], at: datetime) -> None:
-    """Sum up these months again."""
+    """Sum up these days again."""
     zone = Team.objects.current().zone
-    for month in sorted(changed):
-        values = {"matched_at": at, "figures": asdict(_sum(month, zone))}
-        ComparedMonth.objects.update_or_create(
-            upstream=current_upstream(), month=month, defaults=values
-        )
+    for day in sorted(changed):
+        with transaction.atomic():
+            # The lock comes first: whoever changes a comparison marks its day before.
+            row = ComparedDay.objects.here().select_for_update().get(day=day)
+            row.figures, row.matched_at, row.is_stale = asdict(_sum(day, zone)), at, False
+            row.save(update_fields=["figures", "matched_at", "is_stale"])
 
 
-def _sum(month: date, zone: ZoneInfo) -> Figures:
-    rows = comparisons(month, zone).order_by().values("group", "block", "matched")
+def _sum(day: date, zone: ZoneInfo) -> Figures:
+    start, end = day_span(day, zone)
+    of_day = Comparison.objects.filter(upstream=current_upstream(), at__gte=start, at__lt=end)
+    rows = of_day.order_by().values("group", "block", "matched")
     sums = rows.annotate(
         count=Count("pk"),
         billed=Coalesce(Sum("billed_e4"), 0),

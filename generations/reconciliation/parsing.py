@@ -1,14 +1,15 @@
-"""Reads a gateway's log from CSV. Pure: no database, no settings, bounded memory and time."""
+"""Reads a gateway's log from CSV, line by line. Pure: no database, no settings, bounded memory."""
 
 import csv
 import hashlib
 import io
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
+from typing import Any, TextIO
 from zoneinfo import ZoneInfo
 
 from .cells import CellError, Kind, plain_text, read_amount, read_kind, read_moment
@@ -30,12 +31,22 @@ _EXCEL_SEPARATOR = re.compile(r"sep=(.)\r?\n")
 
 
 class Problem(ValueError):
-    """The file cannot be used as a log. `code` names why, `number` the line if there is one."""
+    """The log cannot be imported. `code` names why, `number` a line or a count.
 
-    def __init__(self, code: str, number: int = 0) -> None:
+    `day` and `text` belong to a fetched log: which day, and what the gateway said.
+    """
+
+    def __init__(self, code: str, number: int = 0, day: str = "", text: str = "") -> None:
         super().__init__(code)
         self.code = code
         self.number = number
+        self.day = day
+        self.text = text
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> "Problem":
+        known = ("code", "number", "day", "text")
+        return cls(**{name: values[name] for name in known if name in values})
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +60,10 @@ class LogLine:
     model: str = ""
     request_id: str = ""
 
+    @property
+    def texts(self) -> tuple[str, str, str]:
+        return self.task_id, self.model, self.request_id
+
 
 @dataclass(frozen=True)
 class LineError:
@@ -58,54 +73,83 @@ class LineError:
 
 
 @dataclass
-class Parsed:
-    """The lines of a log. `skipped` are lines without a charge, such as top-ups."""
+class Tally:
+    """What was read so far. `skipped` are lines without a charge, such as top-ups."""
 
-    lines: list[LogLine] = field(default_factory=list)
-    errors: list[LineError] = field(default_factory=list)
+    rows: int = 0
+    lines: int = 0
     failed: int = 0
     skipped: int = 0
     repeated: int = 0
+    errors: list[LineError] = field(default_factory=list)  # the first ones
 
 
 @dataclass(frozen=True)
 class Table:
-    """The text of a log, with its columns and its first rows."""
+    """A log with its columns and its first rows. `open_text` opens it from its beginning."""
 
-    text: str
+    open_text: Callable[[], TextIO]
     delimiter: str
     labels: list[str]
     first_rows: list[list[str]]
 
     def rows(self) -> Iterator[tuple[int, list[str]]]:
         """Yield the number of the line, and its cells. Raises Problem."""
-        reader = _reader(self.text, self.delimiter)
-        next(_filled(reader), None)
-        for count, (number, row) in enumerate(_filled(reader)):
-            if count >= MAX_LINES:
-                raise Problem("lines")
-            yield number, row
+        with self.open_text() as text:
+            _skip_separator(text)
+            reader = _reader(text, self.delimiter)
+            next(_filled(reader), None)
+            for count, (number, row) in enumerate(_filled(reader)):
+                if count >= MAX_LINES:
+                    raise Problem("lines")
+                yield number, row
 
 
-def read_table(content: bytes) -> Table:
-    """Decode a log and find its columns. Raises Problem."""
+def read_text(content: bytes) -> str:
+    """Decode an uploaded log, and look at its columns. Raises Problem."""
     if len(content) > MAX_BYTES:
         raise Problem("size")
     text = decode(content)
     if not text.strip():
         raise Problem("empty")
-    stated = _EXCEL_SEPARATOR.match(text)
-    if stated:
-        text = text[stated.end() :]
-    delimiter = stated[1] if stated and stated[1] in _DELIMITERS else _delimiter(text)
-    rows = [row for _number, row in islice(_filled(_reader(text, delimiter)), PREVIEW_LINES + 1)]
+    read_table(lambda: io.StringIO(text[: 2 * MAX_ROW_CHARACTERS], newline=""))
+    return text
+
+
+def read_table(open_text: Callable[[], TextIO]) -> Table:
+    """Find the columns of a log, from its first lines. Raises Problem."""
+    with open_text() as text:
+        stated = _skip_separator(text)
+        header = _first_line(text)
+        delimiter = stated if stated and stated in _DELIMITERS else _delimiter(header)
+    with open_text() as text:
+        _skip_separator(text)
+        filled = _filled(_reader(text, delimiter))
+        rows = [row for _number, row in islice(filled, PREVIEW_LINES + 1)]
     if not rows or len(rows[0]) < 2:
         raise Problem("columns")
     if len(rows[0]) > MAX_COLUMNS:
         raise Problem("too-many-columns")
     if len(rows) == 1:
         raise Problem("no-lines")
-    return Table(text, delimiter, unique_labels(rows[0]), rows[1:])
+    return Table(open_text, delimiter, unique_labels(rows[0]), rows[1:])
+
+
+def _skip_separator(text: TextIO) -> str:
+    """Skip the line `sep=;` that Excel writes, and return its separator; "" without it."""
+    stated = _EXCEL_SEPARATOR.fullmatch(text.readline(_SAMPLE_CHARACTERS))
+    if not stated:
+        text.seek(0)
+        return ""
+    return stated[1]
+
+
+def _first_line(text: TextIO) -> str:
+    """The first line that is not blank, or its beginning."""
+    while line := text.readline(_SAMPLE_CHARACTERS):
+        if line.strip():
+            return line
+    return ""
 
 
 def decode(content: bytes) -> str:
@@ -121,36 +165,37 @@ def decode(content: bytes) -> str:
     raise Problem("binary")
 
 
-def parse(table: Table, mapping: ColumnMapping, zone: ZoneInfo) -> Parsed:
-    """Read all lines. A line that cannot be read is counted, and the first are listed.
+def parse(table: Table, mapping: ColumnMapping, zone: ZoneInfo, tally: Tally) -> Iterator[LogLine]:
+    """Yield the lines with a charge or refund, and count in `tally`.
 
-    Raises Problem for a table that cannot be read to its end.
+    A line that cannot be read is counted, and the first are listed. Reading a log again gives the
+    same lines in the same order. Raises Problem for a table that cannot be read to its end.
     """
     indexes = {
         name: table.labels.index(label) for name, label in mapping.columns().items() if label
     }
-    parsed, seen = Parsed(), _Seen()
+    seen = _Seen()
     for number, row in table.rows():
+        tally.rows += 1
         cells = {name: row[i] if i < len(row) else "" for name, i in indexes.items()}
         try:
             values = _values(cells, mapping, zone)
         except CellError as error:
-            parsed.failed += 1
-            if len(parsed.errors) < MAX_ERRORS:
+            tally.failed += 1
+            if len(tally.errors) < MAX_ERRORS:
                 name = str(error)
-                parsed.errors.append(
-                    LineError(number, table.labels[indexes[name]], cells[name].strip()[:60])
-                )
+                label = table.labels[indexes[name]]
+                tally.errors.append(LineError(number, label, cells[name].strip()[:60]))
             continue
         if values is None:
-            parsed.skipped += 1
+            tally.skipped += 1
             continue
         key = seen.key_of(values)
         if key:
-            parsed.lines.append(LogLine(key, *values))
+            tally.lines += 1
+            yield LogLine(key, *values)
         else:
-            parsed.repeated += 1
-    return parsed
+            tally.repeated += 1
 
 
 _Values = tuple[datetime, int, str, str, str]
@@ -184,8 +229,8 @@ class _Seen:
     """Gives each line the key under which it is stored once."""
 
     def __init__(self) -> None:
-        self._requests: set[str] = set()
-        self._equal: Counter[str] = Counter()
+        self._requests: set[bytes] = set()
+        self._equal: Counter[bytes] = Counter()
 
     def key_of(self, values: _Values) -> str:
         """The key of a line; empty for a second line of one request and direction.
@@ -199,23 +244,22 @@ class _Seen:
             if key in self._requests:
                 return ""
             self._requests.add(key)
-            return key
+            return key.hex()
         content = _digest(at.isoformat(), str(amount_e4), task_id, model)
         self._equal[content] += 1
-        return _digest(content, str(self._equal[content]))
+        return _digest(content.hex(), str(self._equal[content])).hex()
 
 
-def _digest(*parts: str) -> str:
-    return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()
+def _digest(*parts: str) -> bytes:
+    return hashlib.sha256("\x1f".join(parts).encode()).digest()
 
 
-def _delimiter(text: str) -> str:
+def _delimiter(header: str) -> str:
     """The most frequent delimiter of the header, outside of quotation marks."""
-    header = re.sub(r'"[^"]*"', "", text.lstrip()[:_SAMPLE_CHARACTERS].split("\n")[0])
-    return max(_DELIMITERS, key=header.count)
+    return max(_DELIMITERS, key=re.sub(r'"[^"]*"', "", header).count)
 
 
-def _reader(text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+def _reader(text: TextIO, delimiter: str) -> Iterator[tuple[int, list[str]]]:
     """Yield the number of each line and its cells. Raises Problem."""
     feed = _Feed(text)
     reader = csv.reader(feed, delimiter=delimiter)
@@ -233,18 +277,20 @@ def _reader(text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
 class _Feed:
     """The lines of a text. Ends a row that would fill the memory with cells."""
 
-    def __init__(self, text: str) -> None:
-        self._lines = io.StringIO(text, newline="")
+    def __init__(self, text: TextIO) -> None:
+        self._text = text
         self.characters = 0  # of the row that is being read
 
     def __iter__(self) -> "_Feed":
         return self
 
     def __next__(self) -> str:
-        line = next(self._lines)
+        line = self._text.readline(MAX_ROW_CHARACTERS + 1)
         self.characters += len(line)
         if self.characters > MAX_ROW_CHARACTERS:
             raise csv.Error
+        if not line:
+            raise StopIteration
         return line
 
 

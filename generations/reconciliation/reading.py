@@ -27,10 +27,14 @@ def lines_between(since: datetime, until: datetime) -> list[Line]:
     return _lines(_own_lines().filter(at__gte=since, at__lte=until))
 
 
-def lines_of_tasks(task_ids: Iterable[str]) -> list[Line]:
-    return [
-        line for some in batches(task_ids) for line in _lines(_own_lines().filter(task_id__in=some))
-    ]
+def count_lines(since: datetime, until: datetime) -> int:
+    return _own_lines().filter(at__gte=since, at__lt=until).count()
+
+
+def lines_of_tasks(task_ids: Iterable[str], *, outside: tuple[datetime, datetime]) -> list[Line]:
+    """The lines of these tasks before and after a span."""
+    other = _own_lines().exclude(at__gte=outside[0], at__lte=outside[1])
+    return [line for some in batches(task_ids) for line in _lines(other.filter(task_id__in=some))]
 
 
 def _own_lines() -> QuerySet[GatewayLine]:
@@ -44,7 +48,7 @@ def _lines(rows: QuerySet[GatewayLine]) -> list[Line]:
 
 def covered_spans() -> list[tuple[datetime, datetime]]:
     """The times that imported logs cover, in order; spans that overlap are one."""
-    logs = GatewayLog.objects.filter(upstream=current_upstream(), imported_at__isnull=False)
+    logs = GatewayLog.objects.here().imported()
     spans: list[tuple[datetime, datetime]] = []
     for log in logs.order_by("starts_at").only("starts_at", "ends_at"):
         start, end = log.starts_at, log.ends_at
@@ -66,14 +70,17 @@ _COLUMNS = (
 def charges(since: datetime, until: datetime, task_ids: Collection[str]) -> list[Charge]:
     """The generations that were charged and sent in this time, and those with one of the tasks."""
     own = Generation.objects.filter(upstream=current_upstream())
-    by_time = own.filter(
-        Q(submitted_at=None) | Q(submitted_at__gte=since, submitted_at__lte=until),
-        charged_e4__gt=0,
-        created_at__gte=since - MAX_WAIT,
-        created_at__lte=until,
-    )
-    rows = {row["pk"]: row for row in by_time.order_by().values(*_COLUMNS).iterator()}
-    for some in batches(task_ids):
+    answered = Q(submitted_at__gte=since, submitted_at__lte=until)
+    unanswered = Q(
+        submitted_at=None, created_at__gte=since - MAX_WAIT, created_at__lte=until
+    )  # when it was sent, its submission says
+    rows = {
+        row["pk"]: row
+        for span in (answered, unanswered)
+        for row in own.filter(span, charged_e4__gt=0).order_by().values(*_COLUMNS).iterator()
+    }
+    found = {row["upstream_task_id"] for row in rows.values()}
+    for some in batches(task for task in task_ids if task not in found):
         for row in own.filter(upstream_task_id__in=some).values(*_COLUMNS):
             rows[row["pk"]] = row
         sent = Submission.objects.filter(
@@ -103,7 +110,7 @@ def _charges(
         Charge(
             generation_id=pk,
             at=sent_at[pk] or row["created_at"],
-            amount_e4=_amount(row),
+            amount_e4=amount(row["charged_e4"], row["finished_at"]),
             task_ids=frozenset(tasks[pk]),
             model=models.get(pk, ""),
         )
@@ -112,10 +119,18 @@ def _charges(
     return [each for each in found if since <= each.at <= until or each.task_ids & in_log]
 
 
-def _amount(row: dict[str, Any]) -> int | None:
+def amount(charged_e4: int | None, finished_at: datetime | None) -> int | None:
     """None while it is in progress; 0 for one that ended before there was a ledger."""
-    charged: int | None = row["charged_e4"]
-    return 0 if charged is None and row["finished_at"] else charged
+    return 0 if charged_e4 is None and finished_at else charged_e4
+
+
+def has_task(task_id: str) -> bool:
+    """Whether a generation here has this task, or an earlier attempt of one."""
+    own = Generation.objects.filter(upstream=current_upstream(), upstream_task_id=task_id)
+    sent = Submission.objects.filter(
+        upstream_task_id=task_id, generation__upstream=current_upstream()
+    )
+    return own.exists() or sent.exists()
 
 
 def _models(generation_ids: Iterable[int]) -> dict[int, str]:

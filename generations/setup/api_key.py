@@ -25,6 +25,7 @@ from generations.engines.base import (
     Unanswered,
 )
 from generations.engines.gateway import Gateway
+from generations.joining import join_sentences
 from generations.models import (
     ApiKey,
     AuditAction,
@@ -35,6 +36,7 @@ from generations.models import (
     Team,
     UpstreamGate,
 )
+from generations.models.encrypted import unreadable_rows
 from klingweb import data_folder
 from klingweb.environment import API_KEY, SettingError
 from klingweb.known_secrets import remember_secret
@@ -120,6 +122,13 @@ def put(slot: ApiKey.Slot, key: str, by: Member | None) -> ApiKey:
     return row
 
 
+def storage_problem(error: Exception) -> str:
+    """Say why a key was not stored. The text of a SettingError names the file to put back."""
+    if isinstance(error, SettingError):
+        return join_sentences([_("Nothing was changed."), error])
+    return _("The key could not be stored, and nothing was changed. Check the server’s disk.")
+
+
 def remove(slot: ApiKey.Slot, by: Member) -> None:
     """Send nothing more with the key in this slot. Its open tasks are still queried with it."""
     with transaction.atomic():
@@ -131,6 +140,24 @@ def remove(slot: ApiKey.Slot, by: Member) -> None:
         if not settings.DEMO:
             UpstreamGate.for_engine()  # without another key, generation is on hold for that
     logger.info("%s was removed by %s", row, by)
+
+
+def use_instead(missing: ApiKey, other: ApiKey, by: Member) -> None:
+    """Ask another key for the tasks of a missing one: `by` says that it is of the same account.
+
+    If that is wrong, nothing is lost: its "no such task" proves nothing. Raises KeyProblem.
+    """
+    with transaction.atomic():
+        Team.objects.lock()
+        if missing.pk not in ApiKey.objects.missing() or not other.is_available:
+            raise KeyProblem(_("The keys have changed. Here is their current state."))
+        ApiKey.objects.filter(pk=missing.pk).update(same_account_as=other)
+        before, after = _described(missing), _described(other)
+        AuditEntry.objects.record(
+            AuditAction.KEY_CHANGED, by, on=missing, before=before, after=after
+        )
+        Generation.objects.mark_keys(ApiKey.objects.missing())
+    logger.info("%s is of the same account as %s, says %s", missing, other, by)
 
 
 def check_stored(row: ApiKey) -> None:
@@ -154,9 +181,7 @@ def _record(
     row: ApiKey, by: Member | None, *, before: dict[str, str], after: dict[str, str]
 ) -> None:
     ApiKey.objects.erase_unused()
-    AuditEntry.objects.record(
-        AuditAction.KEY_CHANGED, by, on=row, label=str(row), before=before, after=after
-    )
+    AuditEntry.objects.record(AuditAction.KEY_CHANGED, by, on=row, before=before, after=after)
 
 
 def _described(row: ApiKey | None) -> dict[str, str]:
@@ -175,8 +200,15 @@ def prepare() -> str:
     if ApiKey.objects.active().exists():
         _mark()
     unreadable = ApiKey.objects.check_readable()
-    if not unreadable:
+    others = [row for row in unreadable_rows() if not isinstance(row, ApiKey)]
+    if not unreadable and not others:
         return ""
+    if not unreadable:
+        return (
+            "The encryption key does not fit second factors or the account key "
+            f"({len(others)} stored). Nothing is lost. Put back the right "
+            f"{_source_of_encryption_key()}, or remove these in the browser and set them up again."
+        )
     return (
         f"The encryption key does not fit the stored API keys ({', '.join(map(str, unreadable))}), "
         "so nothing is sent with them, and nothing is lost. Put back the right "

@@ -17,6 +17,7 @@ from generations.models import (
     Team,
     team_settings,
 )
+from generations.models.audit_entry import FIRST_START
 from generations.models.money import Limit, Price, Window
 from generations.models.money.price import ANY
 from generations.permissions import Role
@@ -68,7 +69,7 @@ def create_owner(owner: Member, setup: TeamSetup) -> None:
         owner.role = Role.OWNER
         owner.save()
         AuditEntry.objects.record(
-            AuditAction.JOINED, owner, on=owner, after={"role": owner.role}, note="the first start"
+            AuditAction.JOINED, owner, on=owner, after={"role": owner.role}, note=FIRST_START
         )
         _store(team, setup, owner)
     logger.info("%s set up the team and is its owner", owner)

@@ -10,7 +10,7 @@ from django.contrib.admin.views.main import PAGE_VAR, ChangeList
 from django.db.models import Model
 from django.utils.text import capfirst
 
-from generations.admin.table import label_of, table_of, value_text
+from generations.admin.table import is_person, label_of, numbered, table_of, value_text
 
 register = template.Library()
 register.filter("table", table_of)
@@ -35,7 +35,19 @@ def label(field: Any) -> str:
     if isinstance(field, AdminReadonlyField):
         name = str(field.field["name"])
         return str(capfirst(label_of(field.model_admin, name, field.field["label"])))
-    return str(capfirst(field.field.label))
+    return str(capfirst(label_of(None, field.field.name, field.field.label)))
+
+
+@register.filter
+def column_label(field: dict[str, Any], page: Any) -> str:
+    """Return the heading of a column of rows below another one, from its inline."""
+    return str(capfirst(label_of(page, str(field["name"]), field["label"])))
+
+
+@register.filter
+def filter_label(spec: Any) -> str:
+    """Return the title of a filter. That of a column is the column's label."""
+    return str(label_of(None, getattr(spec, "field_path", ""), spec.title))
 
 
 @register.filter
@@ -46,6 +58,12 @@ def contents(field: Any) -> Any:
     name, row = field.field["field"], field.form.instance
     if not callable(name):
         model_field, _attribute, value = lookup_field(name, row, field.model_admin)
+        if value is None or value == "":
+            return field.empty_value_display
+        if is_person(value):
+            return value.name
+        if text := numbered(value):
+            return text
         if isinstance(value, bool):
             return value_text(model_field, value, field.empty_value_display)
     return field.contents()

@@ -12,4 +12,4 @@ register = template.Library()
 @register.filter
 def hold_message(gate: Any) -> HoldMessage:
     """The message for `gate.hold_reason`."""
-    return HOLD_MESSAGES[gate.hold_reason]
+    return HOLD_MESSAGES[gate.hold_reason].named(gate.engine)

@@ -8,21 +8,25 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from generations.web.formats import (
+    duration_patterns,
     format_datetime,
     format_datetime_with_zone,
+    format_day,
     format_duration,
     format_time_ago,
 )
 
 register = template.Library()
 register.filter("duration", format_duration)
+register.filter("day", format_day)
+register.simple_tag(duration_patterns)
 
 
 @register.simple_tag
 def timestamp(moment: datetime, format: str = "DATETIME_FORMAT") -> SafeString:
     """Return a `<time>` element with the local time; its title adds the time zone.
 
-    {% timestamp row.created_at %} or {% timestamp row.created_at "j M, H:i:s" %}
+    {% timestamp row.created_at %} or {% timestamp row.created_at "TIME_FORMAT" %}
     """
     return format_html(
         '<time datetime="{}" title="{}">{}</time>',

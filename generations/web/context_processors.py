@@ -2,20 +2,24 @@
 
 from typing import Any
 
+from django.conf import settings
 from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
 
-from .cards.context import count_open
+from .header import header_counts
 
 
 def open_count(request: HttpRequest) -> dict[str, Any]:
-    """Add the number of open generations of the member; counted only where it is shown.
+    """Add what the header shows; counted only where it is shown.
 
-    A view that has counted them already passes its own `open_count`.
+    Views that count in a statement of their own call `store_counts`.
     """
-    return {"open_count": SimpleLazyObject(lambda: _count(request))}
+    return {
+        "open_count": SimpleLazyObject(lambda: header_counts(request).open),
+        "has_unread": SimpleLazyObject(lambda: header_counts(request).has_unread),
+    }
 
 
-def _count(request: HttpRequest) -> int:
-    user = getattr(request, "user", None)
-    return count_open(user) if user and user.is_authenticated else 0
+def is_demo(request: HttpRequest) -> dict[str, Any]:
+    """Whether the built-in simulator takes the place of the gateway."""
+    return {"is_demo": settings.DEMO}

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.contrib.auth.decorators import login_not_required
 from django.db import Error as DatabaseError
@@ -17,6 +17,11 @@ logger = logging.getLogger(__name__)
 
 PATH = "/healthz"
 WORKER_TIMEOUT = timedelta(seconds=60)  # without a heartbeat
+
+
+def is_alive(heartbeat_at: datetime | None) -> bool:
+    """Whether the worker's heartbeat is recent."""
+    return heartbeat_at is not None and timezone.now() - heartbeat_at < WORKER_TIMEOUT
 
 
 class StateLog:
@@ -69,8 +74,7 @@ def healthz(request: HttpRequest) -> JsonResponse:
         heartbeat_at = Lease.last_heartbeat("worker")
     except DatabaseError:
         return database_is_down()
-    is_up = heartbeat_at is not None and timezone.now() - heartbeat_at < WORKER_TIMEOUT
-    return _response(database=True, worker=is_up)
+    return _response(database=True, worker=is_alive(heartbeat_at))
 
 
 def database_is_down() -> JsonResponse:

@@ -3,28 +3,39 @@
 from dataclasses import dataclass
 
 from django.utils.functional import Promise
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-RESUMES_WHEN_ACCEPTED = _("Generation resumes automatically when Kling accepts requests again.")
+from generations.engines.registry import ENGINES
+
+RESUMES_WHEN_ACCEPTED = _(
+    "Generation resumes automatically when %(engine)s accepts requests again."
+)
 
 
 @dataclass(frozen=True)
 class HoldMessage:
-    """The advice tells a member, or an admin, what ends the hold."""
+    """The advice tells a member, or an admin, what ends the hold. The texts may name the engine."""
 
-    headline: Promise
-    advice: Promise = RESUMES_WHEN_ACCEPTED
-    admin_advice: Promise = RESUMES_WHEN_ACCEPTED
+    headline: str | Promise
+    advice: str | Promise = RESUMES_WHEN_ACCEPTED
+    admin_advice: str | Promise = RESUMES_WHEN_ACCEPTED
+
+    def named(self, engine: str) -> "HoldMessage":
+        """The texts with the name of this engine."""
+        values = {"engine": gettext(ENGINES[engine].label)}
+        texts = (self.headline, self.advice, self.admin_advice)
+        return HoldMessage(*(str(text) % values for text in texts))
 
 
 HOLD_MESSAGES = {
     "account": HoldMessage(
-        _("Generation is on hold: the Kling account is empty."),
+        _("Generation is on hold: the %(engine)s account is empty."),
         _("Generation resumes automatically after a top-up."),
         _("Top up the account, then press Resume. Otherwise klingweb retries automatically."),
     ),
     "key": HoldMessage(
-        _("Generation is on hold: Kling rejects the API key."),
+        _("Generation is on hold: %(engine)s rejects the API key."),
         admin_advice=_("Check the API key. klingweb retries automatically."),
     ),
     "rights": HoldMessage(
@@ -32,7 +43,7 @@ HOLD_MESSAGES = {
         admin_advice=_("Check the permissions of the API key. klingweb retries automatically."),
     ),
     "address": HoldMessage(
-        _("Generation is on hold: Kling rejects the IP address of this server."),
+        _("Generation is on hold: %(engine)s rejects the IP address of this server."),
         admin_advice=_("Allow this address at the gateway. klingweb retries automatically."),
     ),
     "model": HoldMessage(
@@ -46,6 +57,8 @@ HOLD_MESSAGES = {
         _("Generation resumes automatically with a key. Ask an owner to enter one."),
         _("An owner enters a key on the page Engines and keys. Then generation resumes."),
     ),
-    "busy": HoldMessage(_("Generation is on hold: Kling has been too busy for several minutes.")),
-    "unreached": HoldMessage(_("Generation is on hold: Kling is not responding correctly.")),
+    "busy": HoldMessage(
+        _("Generation is on hold: %(engine)s has been too busy for several minutes.")
+    ),
+    "unreached": HoldMessage(_("Generation is on hold: %(engine)s is not responding correctly.")),
 }

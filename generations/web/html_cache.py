@@ -10,14 +10,16 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 from django.utils.translation import get_language
 
+from .formats import current_clock
+
 
 def cached_html(template: str, context: dict[str, Any], *key: Hashable) -> SafeString:
     """Render the template, or return its HTML from an earlier call with an equal key.
 
-    `key` must determine the HTML; language and time zone are added here. Its `repr` is what
+    `key` must determine the HTML; language, time zone and clock are added here. Its `repr` is what
     counts, so use plain values and dataclasses.
     """
-    whole = (template, get_language(), timezone.get_current_timezone_name(), *key)
+    whole = (template, get_language(), timezone.get_current_timezone_name(), current_clock(), *key)
     name = blake2b(repr(whole).encode(), digest_size=16).hexdigest()
     html: SafeString | None = caches["local"].get(name)
     if html is None:

@@ -47,14 +47,18 @@ LAYOUTS = {
     "3:4": Layout(3, 4, _TALL),
     "2:3": Layout(2, 3, _TALL),
     "9:16": Layout(9, 16, _TALL),
+    "9:21": Layout(9, 21, _TALL),
 }
 
 
 def layout_of(row: Generation) -> Layout:
-    """The layout of its aspect ratio; else the one nearest to its reference image; else 1:1."""
+    """The layout nearest to its aspect ratio; else to its reference image; else 1:1."""
     layout = LAYOUTS.get(row.aspect_ratio)
     if layout:
         return layout
+    width, _separator, height = row.aspect_ratio.partition(":")
+    if width.isdecimal() and height.isdecimal():
+        return nearest(int(width), int(height))
     return nearest(row.reference.width, row.reference.height) if row.reference else LAYOUTS["1:1"]
 
 

@@ -51,10 +51,15 @@ class PictureView:
 
 def alt_text(prompt: str, number: int, n: int) -> str:
     """Return the start of the prompt and, if there are several images, the number of this one."""
-    start = prompt if len(prompt) <= MAX_ALT_LENGTH else Truncator(prompt).chars(MAX_ALT_LENGTH)
+    start = prompt_start(prompt)
     if n == 1:
         return start
     return _("%(prompt)s, image %(number)d of %(n)d") % {"prompt": start, "number": number, "n": n}
+
+
+def prompt_start(prompt: str) -> str:
+    """Return at most `MAX_ALT_LENGTH` characters of the prompt."""
+    return prompt if len(prompt) <= MAX_ALT_LENGTH else Truncator(prompt).chars(MAX_ALT_LENGTH)
 
 
 @lru_cache(maxsize=4096)

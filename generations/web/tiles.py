@@ -1,8 +1,8 @@
 """Tiles: one picture in a grid, the same on every page that has a grid."""
 
 from bisect import bisect_left
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 
 from django.urls import reverse
 from django.utils.text import Truncator
@@ -11,7 +11,7 @@ from generations.models import Generation, Member, Picture
 from generations.permissions import Action, may
 
 from .layout import layout_of
-from .picture_views import MAX_ALT_LENGTH, alt_text, file_urls, picture_url
+from .picture_views import MAX_ALT_LENGTH, alt_text, file_urls, picture_url, prompt_start
 
 # Width over height of the boxes in gallery.css (`.s0` and up): the eight aspect ratios on offer,
 # and steps between them for pictures that take the ratio of a reference image.
@@ -34,7 +34,11 @@ TILE_COLUMNS = (
 
 @dataclass(frozen=True)
 class Tile:
-    """What a grid shows of one picture. `step` is the index of its box in `BOX_RATIOS`."""
+    """What a grid shows of one picture, or of a stack: the pictures of one generation.
+
+    `step` is the index of its box in `BOX_RATIOS`. `images` are the ids of all pictures that the
+    tile stands for, `kilobytes` their mean size. A stack has a `stack_url`, which opens it.
+    """
 
     pk: int
     url: str
@@ -50,6 +54,11 @@ class Tile:
     is_favourite: bool
     is_changeable: bool  # by the viewer
     is_private: bool
+    row: int = 0  # the id of the generation
+    author: str = ""
+    prompt: str = ""  # its start
+    images: tuple[int, ...] = ()
+    stack_url: str = ""
 
     @classmethod
     def without_picture(cls, row: Generation, viewer: Member) -> "Tile":
@@ -73,7 +82,9 @@ class Tile:
         )
 
     @classmethod
-    def of(cls, picture: Picture, row: Generation, viewer: Member, query: str = "") -> "Tile":
+    def of(
+        cls, picture: Picture, row: Generation, viewer: Member, query: str = "", author: str = ""
+    ) -> "Tile":
         """Return the tile of a picture; `query` is appended to its URL."""
         _original, preview, thumbnail, srcset = file_urls(picture.pk)
         url = picture_url(picture.pk)
@@ -93,6 +104,35 @@ class Tile:
             is_favourite=getattr(picture, "is_favourite", False),
             is_changeable=may(viewer, Action.CHANGE, row),
             is_private=row.is_private,
+            row=row.pk,
+            author=author,
+            prompt=prompt_start(row.prompt),
+            images=(picture.pk,),
+        )
+
+    @classmethod
+    def of_stack(
+        cls, row: Generation, viewer: Member, query: str, author: str, page_query: str
+    ) -> "Tile":
+        """Return one tile for all prefetched pictures of a generation (at least one).
+
+        The cover is the viewer's first favourite, or else the first picture. `page_query` is the
+        query string of the page, for the link that opens the stack there.
+        """
+        pictures = row.shown_pictures
+        cover = next(
+            (each for each in pictures if getattr(each, "is_favourite", False)), pictures[0]
+        )
+        tile = cls.of(cover, row, viewer, query, author)
+        if len(pictures) == 1:
+            return tile
+        size_bytes = sum(each.size_bytes or 0 for each in pictures) // len(pictures)
+        separator = "&" if page_query else ""
+        return replace(
+            tile,
+            images=tuple(each.pk for each in pictures),
+            kilobytes=size_bytes // BYTES_PER_KILOBYTE,
+            stack_url=f"?{page_query}{separator}stack={row.pk}#p{cover.pk}",
         )
 
 
@@ -103,6 +143,19 @@ def box_step(ratio: float) -> int:
     return right if BOX_RATIOS[right] - ratio <= ratio - BOX_RATIOS[left] else left
 
 
-def tiles_of(rows: Iterable[Generation], viewer: Member, query: str = "") -> list[Tile]:
-    """Return the tiles of the prefetched `shown_pictures`, in the order of the rows."""
-    return [Tile.of(picture, row, viewer, query) for row in rows for picture in row.shown_pictures]
+def tiles_of(
+    rows: Iterable[Generation],
+    viewer: Member,
+    query: str = "",
+    authors: Mapping[int, str] | None = None,
+) -> list[Tile]:
+    """Return the tiles of the prefetched `shown_pictures`, in the order of the rows.
+
+    `authors`: the names of the owners by id, if the tiles show them.
+    """
+    names = authors or {}
+    return [
+        Tile.of(picture, row, viewer, query, names.get(row.owner_id, ""))
+        for row in rows
+        for picture in row.shown_pictures
+    ]

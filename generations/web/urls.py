@@ -2,8 +2,9 @@
 
 from django.contrib.auth.decorators import login_not_required
 from django.urls import URLPattern, path
+from django.views.i18n import set_language
 
-from . import files, health, queue, redirects
+from . import demo, files, health, redirects
 from .account import (
     confirm,
     open_id,
@@ -15,25 +16,34 @@ from .account import (
     sign_in,
 )
 from .admin import (
+    account_key,
     audit_log,
     correction,
     decide,
+    decide_several,
     diagnostics,
     drills,
     gateway_logs,
     keys,
     limits,
     overview,
+    queue,
     reconciliation,
     retention,
     settings_page,
 )
 from .admin import limit_requests as admin_limit_requests
+from .batches import new as new_batch
+from .batches import page as batch
 from .cards import actions, changes, generation_page
-from .gallery import bulk, collections, compare, download, gallery, picture, trash
+from .comments import pages as comments
+from .gallery import bulk, collections, compare, download, gallery, picture, stacks, trash
 from .money import limit_requests, usage
+from .notifications import pages as notifications
 from .people import accept, access, invitations, links, mail, people, person
 from .people import limits as person_limits
+from .prompts import library
+from .search import search, smart_collections
 from .setup import pages as setup
 from .studio import prompt_history, reuse, similar, studio
 
@@ -61,27 +71,56 @@ urlpatterns: list[URLPattern] = [
     path("admin/retention/run", retention.run_retention, name="run-retention"),
     path("admin/drills/", drills.drills, name="drills"),
     path("admin/drills/<slug:slug>", drills.start_drill, name="start-drill"),
+    path("admin/kinds/<int:pk>/hide", decide.hide_kind, name="hide-kind"),
     path("admin/queue/", queue.queue, name="queue"),
     path("admin/queue/resume", queue.resume, name="resume-queue"),
     path("admin/reconciliation/", reconciliation.reconciliation, name="reconciliation"),
     path("admin/reconciliation/upload/", gateway_logs.upload, name="upload-log"),
-    path("admin/reconciliation/logs/<int:pk>/", gateway_logs.map_columns, name="map-log"),
+    path("admin/reconciliation/logs/<int:pk>/", gateway_logs.gateway_log, name="gateway-log"),
+    path("admin/reconciliation/logs/<int:pk>/cancel", gateway_logs.cancel, name="cancel-log"),
+    path("admin/reconciliation/fetch", gateway_logs.fetch, name="fetch-log"),
+    path("admin/reconciliation/decide", reconciliation.decide_several, name="decide-differences"),
     path("admin/reconciliation/match", reconciliation.match_again, name="match-again"),
     path("admin/reconciliation/report", reconciliation.report, name="reconciliation-report"),
     path("admin/reconciliation/<int:pk>/decide", reconciliation.decide, name="decide-difference"),
     path("admin/reconciliation/<int:pk>/assign", reconciliation.assign, name="assign-task"),
     path("admin/ledger/<int:pk>/correct/", correction.correct, name="correct-charge"),
     path("admin/queue/limits", queue.configure, name="configure-queue"),
+    path("admin/decide/several", decide_several.decide_several, name="decide-several"),
     path("admin/decide/<int:pk>/<slug:action>", decide.decide, name="decide"),
     path("admin/keys/", keys.keys, name="keys"),
+    path("admin/keys/<int:missing>/same-account", keys.same_account, name="same-account"),
+    path("admin/keys/account/store", account_key.put, name="put-account-key"),
+    path("admin/keys/account/ask", account_key.test, name="test-account-key"),
+    path("admin/keys/account/forget", account_key.remove, name="remove-account-key"),
     path("admin/keys/<slug:slot>/put", keys.put, name="put-key"),
     path("admin/keys/<slug:slot>/test", keys.test, name="test-key"),
     path("admin/keys/<slug:slot>/remove", keys.remove, name="remove-key"),
+    path("batches/new/", new_batch.new_batch, name="new-batch"),
+    path("batches/<int:pk>/", batch.batch_page, name="batch"),
+    path("batches/<int:pk>/changes", batch.batch_changes, name="batch-changes"),
+    path("batches/<int:pk>/csv", batch.batch_csv, name="batch-csv"),
+    path("batches/<int:pk>/<slug:action>", batch.batch_action, name="batch-action"),
     path("similar", similar.similar, name="similar"),
     path("similar/use", similar.use, name="use-similar"),
+    path("demo/", demo.demo, name="demo"),
+    path("demo/remove", demo.remove_data, name="remove-demo-data"),
+    path("prompts/", library.library, name="prompts"),
+    path("prompts/<int:pk>/use", library.use_prompt, name="use-prompt"),
+    path("prompts/<int:pk>/<slug:action>", library.change_prompt, name="change-prompt"),
     path("history/", prompt_history.prompt_history, name="history"),
+    path("search/", search.search, name="search"),
+    path("search/record", search.record, name="record-search"),
+    path("search/clear", search.clear, name="clear-searches"),
     path("gallery/", gallery.gallery, name="gallery"),
+    path("gallery/counts", gallery.counts, name="gallery-counts"),
+    path("gallery/stacks", stacks.show_stacks, name="show-stacks"),
+    path("gallery/stacks/<int:pk>/", stacks.stack, name="stack"),
     path("pictures/<int:pk>/", picture.picture, name="picture"),
+    path("pictures/<int:pk>/comments/", comments.comments, name="comments"),
+    path("pictures/<int:pk>/comments/people", comments.people, name="mentionable"),
+    path("comments/<int:pk>/edit/", comments.edit, name="edit-comment"),
+    path("comments/<int:pk>/delete", comments.delete, name="delete-comment"),
     path("pictures/bulk/<slug:action>", bulk.bulk_action, name="bulk"),
     path("pictures/download", download.download, name="download"),
     path("compare/", compare.compare, name="compare"),
@@ -89,12 +128,21 @@ urlpatterns: list[URLPattern] = [
     path("collections/<int:pk>/", collections.collection, name="collection"),
     path("collections/<int:pk>/arrange", collections.arrange, name="arrange"),
     path("collections/<int:pk>/delete", collections.delete, name="delete-collection"),
+    path("collections/smart/new/", smart_collections.create, name="new-smart-collection"),
+    path("collections/smart/<int:pk>/", smart_collections.change, name="smart-collection"),
+    path(
+        "collections/smart/<int:pk>/delete",
+        smart_collections.delete,
+        name="delete-smart-collection",
+    ),
     path("trash/", trash.trash, name="trash"),
     path("trash/delete", trash.delete_permanently, name="delete-permanently"),
     path("usage/", usage.usage, name="usage"),
     path("usage/usage.csv", usage.usage_csv, name="usage-csv"),
     path("usage/ask", limit_requests.ask, name="ask-for-more"),
     path("usage/read", usage.mark_read, name="mark-read"),
+    path("notifications/", notifications.notifications, name="notifications"),
+    path("notifications/read", notifications.mark_all_read, name="mark-all-read"),
     path("settings/", preferences.preferences, name="settings"),
     path("settings/team/", setup.own_team, name="set-up-team"),
     path("settings/password/", password.ChangePassword.as_view(), name="account_change_password"),
@@ -103,7 +151,6 @@ urlpatterns: list[URLPattern] = [
     path("admin/requests/<int:pk>/decline", admin_limit_requests.decline, name="decline-more"),
     path("admin/people/", people.people, name="people"),
     path("admin/people/<int:pk>/", person.person, name="person"),
-    path("admin/people/<int:pk>/details", person.change_details, name="change-details"),
     path("admin/people/<int:pk>/limits/", person_limits.limits, name="person-limits"),
     path("admin/people/<int:pk>/disable/", access.disable, name="disable-person"),
     path("admin/people/<int:pk>/enable", access.enable, name="enable-person"),
@@ -138,6 +185,7 @@ urlpatterns: list[URLPattern] = [
     path("accounts/oidc/callback/", open_id.callback, OIDC, name="openid_connect_callback"),
     path("admin/login/", sign_in.admin_sign_in),  # instead of a second sign-in page
     path("admin/logout/", sign_in.SignOut.as_view()),
+    path("language/", login_not_required(set_language), name="set-language"),
     path("setup/", setup.first_start, name="setup"),
     path("setup/restart/", setup.restart, name="setup-restart"),
     path("healthz", health.healthz, name="healthz"),

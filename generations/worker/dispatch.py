@@ -13,8 +13,10 @@ from django.db.models import Q
 from django.utils import timezone
 
 from generations.engines.base import ImageRequest
+from generations.engines.registry import ENGINES
 from generations.models import (
     ApiKey,
+    Batch,
     Failure,
     Generation,
     Member,
@@ -24,12 +26,17 @@ from generations.models import (
     team_settings,
 )
 from generations.models.generation import GenerationQuerySet
+from generations.models.lookups import can_look_up
+
+from . import received
+from .upstream import submit_seconds
 
 logger = logging.getLogger(__name__)
 
 # Added to the deadline of a POST, for the worker's own work around it; then the row is swept.
 SWEEP_MARGIN_SECONDS = 45
 
+NEWEST_SUBMISSIONS = 100  # more are not sent within a gap
 MAX_PREPARATIONS = 8  # about three minutes, with the waits between them
 
 PreparedRow = tuple[Generation, ImageRequest | str]  # a text: why it cannot be sent
@@ -44,18 +51,21 @@ class PreparedSubmission:
     request: ImageRequest
 
 
-def has_candidates(within_seconds: float = 0) -> bool:
-    """Whether a queued request may be submitted within this time, as far as the gate decides."""
+def has_candidates(within_seconds: float = 0, gates: Iterable[UpstreamGate] | None = None) -> bool:
+    """Whether a queued request may be submitted within this time, as far as the gate decides.
+
+    `gates` as in `claim_next`.
+    """
     at = timezone.now() + timedelta(seconds=within_seconds)
-    return any(
-        gate.can_submit(at) and _candidates(gate, at).exists() for gate in UpstreamGate.in_turn()
-    )
+    in_turn = UpstreamGate.in_turn() if gates is None else gates
+    return any(gate.can_submit(at) and _candidates(gate, at).exists() for gate in in_turn)
 
 
-def was_sent_within(seconds: float) -> bool:
-    """Whether the last request was sent less than this time ago, by any process."""
-    last = Submission.objects.order_by("-pk").values_list("sent_at", flat=True).first()
-    return last is not None and timezone.now() - last < timedelta(seconds=seconds)
+def was_sent_within(seconds: float, engine: str) -> bool:
+    """Whether the last request to this engine was sent less than this time ago, by any process."""
+    since = timezone.now() - timedelta(seconds=seconds)
+    newest = Submission.objects.order_by("-pk").values_list("sent_at", "generation__engine")
+    return any(sent_at > since and of == engine for sent_at, of in newest[:NEWEST_SUBMISSIONS])
 
 
 def claim_next(
@@ -88,7 +98,7 @@ def _claim_through(
 
 
 def _candidates(gate: UpstreamGate, at: datetime) -> GenerationQuerySet:
-    queued = Generation.objects.in_queue_order().ready_to_submit(at)
+    queued = Generation.objects.in_queue_order(gate.engine).ready_to_submit(at)
     return queued.filter(gate.may_submit(at))
 
 
@@ -104,7 +114,7 @@ class Room:
 
     @classmethod
     def left_by(cls, gate: UpstreamGate) -> Self:
-        sent = Generation.objects.images_in_flight_by_owner(sent_with=sent_in_slot_of(gate))
+        sent = Generation.objects.images_in_flight_by_owner(gate.engine, sent_in_slot_of(gate))
         return cls(gate.grow(), sent)
 
     @property
@@ -258,14 +268,13 @@ def _claim(prepared: list[PreparedRow], gate: UpstreamGate) -> list[PreparedSubm
     """Under the lock of the gate, which a change of its key takes too."""
     if not gate.can_submit(timezone.now()) or not ApiKey.objects.is_usable(gate.api_key_id):
         return []
-    room = Room.left_by(gate)
+    room, paused = Room.left_by(gate), _paused_batches(prepared)
     claimed: list[PreparedSubmission] = []
     for generation, request in prepared:
-        if not room.fits(generation):
+        if generation.batch_id in paused or not room.fits(generation):
             continue
-        submission = generation.mark_submitting(
-            settings.SUBMIT_DEADLINE_SECONDS + SWEEP_MARGIN_SECONDS, gate.api_key_id
-        )
+        deadline_seconds = submit_seconds(gate.engine) + SWEEP_MARGIN_SECONDS
+        submission = generation.mark_submitting(deadline_seconds, gate.api_key_id)
         if submission is None:
             continue
         if isinstance(request, str):
@@ -277,6 +286,15 @@ def _claim(prepared: list[PreparedRow], gate: UpstreamGate) -> list[PreparedSubm
             gate.probe(generation.pk)
             break  # half open: one request tests the hold
     return claimed
+
+
+def _paused_batches(prepared: list[PreparedRow]) -> set[int | None]:
+    """The batches of these rows that were paused since the rows were chosen."""
+    batches = {row.batch_id for row, _request in prepared if row.batch_id is not None}
+    if not batches:
+        return set()
+    paused = Batch.objects.filter(pk__in=batches, paused_at__isnull=False)
+    return set(paused.values_list("pk", flat=True))
 
 
 def _refuse_unsent(generation: Generation, submission: Submission, message: str) -> None:
@@ -301,8 +319,13 @@ def _prepare(generation: Generation) -> ImageRequest:
         aspect_ratio=generation.aspect_ratio,
         image=image,
         image_fidelity=generation.image_fidelity,
-        external_id=generation.external_id if settings.UPSTREAM_LOOKUP else "",
+        external_id=generation.external_id if can_look_up(generation.engine) else "",
         # Fields that it was priced with are sent, whatever the setting says since.
         profile="extended" if generation.params else team_settings.current().upstream_profile,
         params=generation.params,
+        model=generation.model,
+        # The claim counts the attempt.
+        answer_file=received.answer_file(generation.pk, generation.attempt + 1)
+        if not ENGINES[generation.engine].has_tasks
+        else None,
     )

@@ -7,10 +7,11 @@ from urllib.parse import urlsplit
 
 import requests  # noqa: TID251
 from django.conf import settings
+from django.core.files.storage import default_storage
 
 from generations.engines import http_client
 from generations.engines.deadline import Deadline
-from generations.models import DEFAULT_ENGINE, Picture
+from generations.models import Picture
 
 from .upstream import Clients, TaskQueries
 
@@ -39,6 +40,7 @@ class Transfer:
         self.picture = picture
         self.has_new_url = False
         self.queries: TaskQueries | None = None  # set before `query_new_url`
+        self.reports: tuple[tuple[int | None, Exception | None], ...] = ()  # of its last query
         self.body: IO[bytes] | None = None
         self._waits_since: float | None = None  # on the monotonic clock; None outside of calls
 
@@ -92,6 +94,9 @@ class Downloader:
         The body goes to an unnamed file on disk: many at once would not fit into memory, and a
         killed process leaves none behind.
         """
+        if name := transfer.picture.received_file.name:
+            transfer.body = _open_received(name)
+            return
         transfer.body = tempfile.TemporaryFile(dir=settings.DATA_DIR)  # noqa: SIM115
         url = transfer.picture.upstream_url
         try:
@@ -122,14 +127,26 @@ class Downloader:
         """
         picture = transfer.picture
         generation = picture.generation
-        if (generation.engine, generation.upstream) != (DEFAULT_ENGINE, settings.UPSTREAM_MODE):
+        if generation.upstream != settings.UPSTREAM_MODE:
             raise DownloadFailed(f"no new URL: no client for {generation}")
         if transfer.queries is None:
             raise DownloadFailed("no new URL: the API key of its task cannot be used")
-        urls = transfer.queries.task(generation.upstream_task_id).image_urls
+        result = transfer.queries.query(generation.upstream_task_id)
+        transfer.reports = result.reports
+        if isinstance(result.outcome, Exception):
+            raise result.outcome
+        urls = result.outcome.image_urls
         if picture.index >= len(urls):
             raise DownloadFailed("the upstream no longer lists this image")
         return urls[picture.index]
+
+
+def _open_received(name: str) -> IO[bytes]:
+    """Open a file that came with the answer. Nobody can be asked for it again."""
+    try:
+        return default_storage.open(name, "rb")
+    except FileNotFoundError:
+        raise DownloadFailed("the received file is gone", is_final=True) from None
 
 
 def host_of(url: str) -> str:

@@ -14,11 +14,13 @@ from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
+from django.core.files.storage import default_storage
 from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
 from generations.engines.base import EngineError
+from generations.engines.registry import ENGINES
 from generations.models import Generation, Picture, ReportSource, Status, UpstreamGate
 
 from . import imaging, store
@@ -164,14 +166,14 @@ class Transfers:
             _retry_or_lose(transfer.picture, error)
             return True
         except EngineError as error:
-            _record_query(transfer.picture, error)
-            _retry_or_wait(transfer.picture, DownloadFailed(f"no new URL: {error.message}"))
+            _record_query(transfer)
+            _retry_or_wait(transfer, DownloadFailed(f"no new URL: {error.message}"))
             return True
         if step is _process:
             _record_stored(transfer.picture, result)
             return True
         if step == self.downloader.query_new_url:
-            _record_query(transfer.picture, None)
+            _record_query(transfer)
             transfer.use_new_url(result)
             self._call(transfer, self.downloader.download)
         else:
@@ -181,15 +183,23 @@ class Transfers:
     def _query_new_url(self, transfer: Transfer, error: UrlExpired) -> bool:
         """Ask the upstream for a new URL, unless a Retry-After is in effect."""
         generation = transfer.picture.generation
-        gate = UpstreamGate.for_key(generation.api_key_id)
+        if not ENGINES[generation.engine].has_tasks:
+            _retry_or_lose(transfer.picture, error)
+            return True
+        gate = UpstreamGate.for_key(generation.api_key_id, generation.engine)
         if gate.is_silent:
             _wait_for_silence(transfer.picture, gate, error)
             return True
         if generation.upstream == settings.UPSTREAM_MODE:
-            transfer.queries = self.downloader.clients.for_queries(generation.api_key_id)
-            if transfer.queries is None:  # its key cannot be read, until someone mends that
-                reason = "no new URL: its API key cannot be read"
-                transfer.picture.try_later(INTERNAL_ERROR_RETRY_SECONDS, reason, is_a_try=False)
+            transfer.queries = self.downloader.clients.for_queries(
+                generation.api_key_id, generation.engine
+            )
+            if transfer.queries is None:  # until someone mends that
+                reason = "no new URL: the API key that sent it is gone or cannot be read"
+                if generation.api_key and generation.api_key.is_erased:
+                    _retry_or_lose(transfer.picture, DownloadFailed(reason))
+                else:
+                    transfer.picture.try_later(INTERNAL_ERROR_RETRY_SECONDS, reason, is_a_try=False)
                 return True
         self._call(transfer, self.downloader.query_new_url)
         return False
@@ -203,7 +213,8 @@ def _process(transfer: Transfer) -> dict[str, Any]:
         processed = imaging.process(transfer.body.read())
     except imaging.InvalidImage as error:
         raise DownloadFailed(str(error)) from error
-    return {**store.save(processed), "upstream_url": transfer.picture.upstream_url}
+    urls = {"upstream_url": transfer.picture.upstream_url, "received_file": ""}
+    return store.save(processed) | urls
 
 
 # --- results ------------------------------------------------------------------------------------
@@ -214,6 +225,8 @@ def _record_stored(picture: Picture, columns: dict[str, Any]) -> None:
     with transaction.atomic():
         is_stored = picture.mark_stored(**columns)
         picture.generation.finish_if_complete()
+    if name := picture.received_file.name:
+        default_storage.delete(name)
     # If the database failed after a first commit, the files are those of the row.
     if not is_stored and not Picture.objects.filter(pk=picture.pk, file=columns["file"]).exists():
         store.discard(columns)
@@ -234,17 +247,22 @@ def _lose(picture: Picture, reason: str) -> None:
         picture.generation.finish_if_complete()
 
 
-def _record_query(picture: Picture, error: EngineError | None) -> None:
-    UpstreamGate.for_key(picture.generation.api_key_id).report(error, source=ReportSource.FETCH)
+def _record_query(transfer: Transfer) -> None:
+    """Tell the gate of each key that was used."""
+    engine = transfer.picture.generation.engine
+    for key, error in transfer.reports:
+        UpstreamGate.for_key(key, engine).report(error, source=ReportSource.FETCH)
 
 
-def _retry_or_wait(picture: Picture, error: DownloadFailed) -> None:
-    """A refusal that silences the whole key does not count as a try of this picture."""
-    gate = UpstreamGate.for_key(picture.generation.api_key_id)
-    if gate.is_silent:
-        _wait_for_silence(picture, gate, error)
+def _retry_or_wait(transfer: Transfer, error: DownloadFailed) -> None:
+    """A refusal that silences a whole key does not count as a try of this picture."""
+    engine = transfer.picture.generation.engine
+    gates = [UpstreamGate.for_key(key, engine) for key, _error in transfer.reports]
+    silent = [gate for gate in gates if gate.is_silent]
+    if silent:
+        _wait_for_silence(transfer.picture, silent[-1], error)
     else:
-        _retry_or_lose(picture, error)
+        _retry_or_lose(transfer.picture, error)
 
 
 def _wait_for_silence(picture: Picture, gate: UpstreamGate, error: DownloadFailed) -> None:

@@ -18,9 +18,8 @@ from typing import TypeVar
 from django.conf import settings
 from django.utils import timezone
 
-from generations.engines.base import Engine, EngineError, TaskNotFound, Unanswered
+from generations.engines.base import EngineError, TaskEngine, TaskNotFound, Unanswered
 from generations.models import (
-    DEFAULT_ENGINE,
     Generation,
     ReportSource,
     Submission,
@@ -99,48 +98,53 @@ class LookupBatch:
         limit = MAX_ROWS_PER_LIST if uses_list else THREADS - 1
         keys = UpstreamGate.silent_keys() | self.clients.without_client()
         claimed = Generation.objects.claim_lookups(limit, ROW_LEASE_SECONDS, keys)
-        sent_with: dict[int | None, list[SentRow]] = {}
+        sent_with: dict[tuple[int | None, str], list[SentRow]] = {}
         for row in claimed:
             submission = row.submissions.get(attempt=row.attempt)
-            sent_with.setdefault(submission.api_key_id, []).append((row, submission))
-        for api_key, sent in sent_with.items():
-            self._look_up(api_key, sent, uses_list=uses_list)
+            sent_with.setdefault((submission.api_key_id, row.engine), []).append((row, submission))
+        for (api_key, engine), sent in sent_with.items():
+            self._look_up(api_key, engine, sent, uses_list=uses_list)
         if claimed:
             self.loop.wake_up("poll")
         return bool(claimed)
 
-    def _look_up(self, api_key: int | None, sent: list[SentRow], *, uses_list: bool) -> None:
-        """Look up rows that were sent with the same key: another account knows none of them."""
-        client = self.clients.for_lookups(api_key)
+    def _look_up(
+        self, api_key: int | None, engine: str, sent: list[SentRow], *, uses_list: bool
+    ) -> None:
+        """Look up rows of one engine and key: another account knows none of them."""
+        found = self.clients.for_lookups(api_key, engine)
+        used, client = found or (api_key, None)
         results: Sequence[LookupResult] = [KEY_IS_MISSING] * len(sent)
         if client is not None:
             look_up = self._look_up_in_list if uses_list else self._look_up_by_id
-            results = look_up(client, api_key, sent)
+            results = look_up(client, used, sent)
         for (generation, submission), result in zip(sent, results, strict=True):
-            if isinstance(result, NotFound) and _may_be_elsewhere(generation, api_key):
+            if isinstance(result, NotFound) and (
+                used != api_key or _may_be_elsewhere(generation, api_key)
+            ):
                 result = NO_PROOF
             try:
                 _record(generation, submission, result)
             except Exception:
                 logger.exception("Could not record the lookup result of %s", generation)
         errors = [result for result in results if isinstance(result, EngineError)]
-        UpstreamGate.for_key(api_key).report(*errors, source=ReportSource.LOOKUP)
+        UpstreamGate.for_key(used, engine).report(*errors, source=ReportSource.LOOKUP)
 
     def _look_up_by_id(
-        self, client: Engine, api_key: int | None, sent: list[SentRow]
+        self, client: TaskEngine, api_key: int | None, sent: list[SentRow]
     ) -> list[LookupResult]:
         """Send one query for each row, and one for a task that exists.
 
         The latter shows whether the upstream finds our ids: some find none.
         """
         ids = [generation.external_id for generation, _submission in sent]
-        existing = _last_accepted_ids(api_key)
+        existing = _last_accepted_ids(api_key, sent[0][0].engine)
         responses = self._query_all([partial(client.find, each) for each in [*ids, *existing]])
         finds_our_ids = any(isinstance(response, str) for response in responses)
         return [_result_of(response, finds_our_ids) for response in responses[: len(sent)]]
 
     def _look_up_in_list(
-        self, client: Engine, _api_key: int | None, sent: list[SentRow]
+        self, client: TaskEngine, _api_key: int | None, sent: list[SentRow]
     ) -> list[LookupResult]:
         """Read one list for all rows. Without external ids in it, absence proves nothing."""
         oldest = min(submission.sent_at for _generation, submission in sent)
@@ -180,13 +184,13 @@ def _result_or_error(query: Callable[[], T]) -> T | Exception:
         return error
 
 
-def _last_accepted_ids(api_key: int | None) -> list[str]:
+def _last_accepted_ids(api_key: int | None, engine: str) -> list[str]:
     """Return our id of the last request that was accepted with this key; empty if there is none."""
     accepted = Submission.objects.filter(
         outcome=Submission.Outcome.ACCEPTED,
         api_key=api_key,
         generation__upstream=settings.UPSTREAM_MODE,
-        generation__engine=DEFAULT_ENGINE,
+        generation__engine=engine,
     )
     last = accepted.select_related("generation").order_by("-pk").first()
     return [last.generation.external_id] if last else []

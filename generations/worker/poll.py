@@ -22,6 +22,7 @@ from django.utils import timezone
 
 from generations.engines.base import EngineError, State, Task, TaskNotFound
 from generations.models import (
+    ApiKey,
     Failure,
     Generation,
     ReportSource,
@@ -67,6 +68,7 @@ class PollResult(NamedTuple):
     claimed_at: datetime
     outcome: Outcome
     seconds: float
+    reports: tuple[tuple[int | None, Exception | None], ...]  # by the key that was used
 
 
 def has_work() -> bool:
@@ -75,12 +77,14 @@ def has_work() -> bool:
 
 
 def _polled() -> QuerySet[Generation]:
-    polled = Generation.objects.for_engine().filter(status__in=POLLED)
+    """Those that are asked about: not what waits for its API key."""
+    polled = Generation.objects.for_engine().filter(status__in=POLLED, key_missing_since=None)
     return polled.filter(next_poll_at__isnull=False)
 
 
 def sweep() -> None:
-    """Make polls due that a clock change has moved too far into the future."""
+    """Mark the rows whose API key is gone, and make polls due that a clock change has moved."""
+    Generation.objects.mark_keys(ApiKey.objects.missing())
     now = timezone.now()
     longest = timedelta(seconds=ROW_LEASE_SECONDS + 2 * max(settings.POLL_SECONDS) + MARGIN_SECONDS)
     _polled().filter(next_poll_at__gt=now + longest).update(next_poll_at=now)
@@ -164,6 +168,8 @@ class Polls:
                 limit, ROW_LEASE_SECONDS, except_owners=owners, except_keys=keys
             ):
                 claimed_at = generation.next_poll_at
+                if generation.first_not_found_at:
+                    generation.try_other_key(keys)
                 client = self.clients.for_queries(generation.api_key_id)
                 assert claimed_at is not None
                 if client is None:
@@ -205,14 +211,14 @@ class Polls:
         query itself.
         """
         while poll := self._next_waiting():
-            outcome: Outcome
             poll.started_at = started_at = time.monotonic()
-            try:
-                outcome = poll.client.task(poll.generation.upstream_task_id)
-            except Exception as error:
-                outcome = error
+            result = poll.client.query(poll.generation.upstream_task_id)
             seconds = time.monotonic() - started_at
-            self.results.put(PollResult(poll.generation, poll.claimed_at, outcome, seconds))
+            self.results.put(
+                PollResult(
+                    poll.generation, poll.claimed_at, result.outcome, seconds, result.reports
+                )
+            )
 
     def record_results(self) -> bool:
         """Collect results for a moment and write them in one transaction.
@@ -231,10 +237,10 @@ class Polls:
         failed = [each for each in results if _has_failed(each)]
         others = [each for each in results if not _has_failed(each)]
         with transaction.atomic():
+            _report(results)  # gates before generations, as a submit and an entered task ID do
             finished = _record_finished(others)
             scheduled = [_record(each) for each in others if each.generation.pk not in finished]
             Generation.objects.reschedule(row for row in scheduled if row)
-            _report(results)
         for each in failed:
             _record_failed(each)
         return bool(finished) or any(each.generation.status == Status.FETCHING for each in results)
@@ -292,13 +298,13 @@ class PollConcurrency:
 
 def _report(results: list[PollResult]) -> None:
     """Tell each key's gate about the queries with it."""
-    outcomes: dict[int | None, list[Exception | None]] = {}
+    outcomes: dict[tuple[int | None, str], list[Exception | None]] = {}
     for each in results:
-        of_key = outcomes.setdefault(each.generation.api_key_id, [])
-        of_key.append(None if isinstance(each.outcome, Task) else each.outcome)
-    gates = [UpstreamGate.for_key(api_key) for api_key in outcomes]
+        for key, error in each.reports:
+            outcomes.setdefault((key, each.generation.engine), []).append(error)
+    gates = [UpstreamGate.for_key(api_key, engine) for api_key, engine in outcomes]
     for gate in sorted(gates, key=lambda gate: gate.pk):  # locks, in the order of `lock_all`
-        gate.report(*outcomes[gate.api_key_id], source=ReportSource.POLL)
+        gate.report(*outcomes[gate.api_key_id, gate.engine], source=ReportSource.POLL)
 
 
 def _record_finished(results: list[PollResult]) -> set[int]:
@@ -343,7 +349,7 @@ def _record_failed(result: PollResult) -> None:
 
 def _record(result: PollResult) -> ScheduledPoll | None:
     """Record one result. A database error must not lose the other results of the batch."""
-    generation, claimed_at, outcome, _seconds = result
+    generation, claimed_at, outcome = result.generation, result.claimed_at, result.outcome
     try:
         return _apply(generation, claimed_at, outcome)
     except Exception:

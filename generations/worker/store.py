@@ -4,7 +4,7 @@ import hashlib
 import os
 from typing import Any
 
-from django.core.files.base import ContentFile
+from django.core.files.base import ContentFile, File
 from django.core.files.storage import default_storage
 
 from generations.models import Picture
@@ -22,7 +22,7 @@ def save(processed: ProcessedImage) -> dict[str, Any]:
     names: dict[str, str] = {}
     try:
         for field, (extension, data) in files.items():
-            names[field] = _write_durably(Picture.new_file_name(extension), data)
+            names[field] = write_durably(Picture.new_file_name(extension), ContentFile(data))
     except BaseException:
         discard(names)  # partial results must not fill the disk
         raise
@@ -44,8 +44,9 @@ def discard(columns: dict[str, Any]) -> None:
             default_storage.delete(columns[field])
 
 
-def _write_durably(name: str, data: bytes) -> str:
-    saved = default_storage.save(name, ContentFile(data))
+def write_durably(name: str, content: File) -> str:  # type: ignore[type-arg]  # not at run time
+    """Write a file that survives a power failure; return the name that it was given."""
+    saved = default_storage.save(name, content)
     try:
         path = default_storage.path(saved)
     except NotImplementedError:

@@ -6,10 +6,12 @@ A row is `submitting`, durably, before its POST is sent.
 import logging
 import time
 from collections import Counter
+from collections.abc import Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import cast
 
 from django.conf import settings
 from django.utils import timezone
@@ -21,10 +23,12 @@ from generations.engines.base import (
     OnHold,
     RequestRefused,
     SlowDown,
-    Task,
+    TaskEngine,
     TaskNotFound,
 )
+from generations.engines.registry import ENGINES, offer_for
 from generations.models import (
+    DEFAULT_ENGINE,
     ApiKey,
     Generation,
     ReportSource,
@@ -33,22 +37,25 @@ from generations.models import (
     TransitionReason,
     UpstreamGate,
     is_dead,
+    known_keys,
 )
 
-from . import dispatch, submit_outcomes
+from . import dispatch, received, submit_outcomes
 from .dispatch import PreparedSubmission
 from .lease import LeasedLoop
-from .upstream import Clients
+from .submit_outcomes import Answer
+from .upstream import Clients, submit_seconds
 
 logger = logging.getLogger(__name__)
 
 # Long, so that few runs wait for their last responses at a time; these may take a whole deadline.
 LOOP_SECONDS = 180.0
-TIMEOUT_SECONDS = int(LOOP_SECONDS + settings.SUBMIT_DEADLINE_SECONDS + 30)
+TIMEOUT_SECONDS = int(LOOP_SECONDS + max(map(submit_seconds, ENGINES)) + 30)
 RESPONSE_WAIT_SECONDS = 0.1
 BATCH_GAP_SECONDS = 0.2  # with a longer gap between submits, rows are claimed one at a time
 OPENS_SOON_SECONDS = 10.0
 SLOW_SECONDS = 3.0  # most POSTs are answered sooner
+FIRST_WITHOUT_TASKS = 4  # POSTs at once, before the first answer
 MAX_SLOW_POSTS = 4  # of one member
 UNKNOWN_TASK_ID = "klingweb-connection-test"  # a query for it costs nothing
 
@@ -58,15 +65,23 @@ def has_work() -> bool:
 
     After a longer wait the heartbeat starts the loop.
     """
-    return dispatch.has_candidates(OPENS_SOON_SECONDS) or _has_hold_to_test()
+    return any(_has_work(gates) for gates in _gates_in_turn().values())
 
 
-def _has_hold_to_test() -> bool:
+def _gates_in_turn() -> dict[str, list[UpstreamGate]]:
+    """The gates to submit through, by engine: of the default, and of those with queued rows."""
+    engines = {DEFAULT_ENGINE, *Generation.objects.queued_engines()}
+    return {engine: UpstreamGate.in_turn(engine) for engine in ENGINES if engine in engines}
+
+
+def _has_work(gates: list[UpstreamGate]) -> bool:
+    return dispatch.has_candidates(OPENS_SOON_SECONDS, gates) or _has_hold_to_test(gates)
+
+
+def _has_hold_to_test(gates: list[UpstreamGate]) -> bool:
     """Whether a query may end a hold now or soon, so that no request is needed for that."""
     soon = timezone.now() + timedelta(seconds=OPENS_SOON_SECONDS)
-    return any(
-        gate.is_ended_by_queries and gate.can_submit(soon) for gate in UpstreamGate.in_turn()
-    )
+    return any(gate.is_ended_by_queries and gate.can_submit(soon) for gate in gates)
 
 
 def run(loop: LeasedLoop) -> None:
@@ -75,43 +90,75 @@ def run(loop: LeasedLoop) -> None:
     The last responses may take a whole deadline. The lease is released for them, so that the next
     run starts at once.
     """
-    with (
-        closing(Clients()) as clients,
-        ThreadPoolExecutor(2 * settings.SUBMIT_THREADS, "submit") as pool,
-    ):
-        for gate in _gates_to_query():
+    with closing(Clients()) as clients, ExitStack() as pools:
+        all_posts = {
+            engine: Posts(
+                engine,
+                clients,
+                pools.enter_context(
+                    ThreadPoolExecutor(2 * settings.SUBMIT_THREADS, f"submit-{engine}")
+                ),
+            )
+            for engine in ENGINES
+        }
+        tests = [gate for gates in _gates_in_turn().values() for gate in _gates_to_query(gates)]
+        for gate in tests:
             _query(gate, clients)
-        posts, is_tested = Posts(clients, pool), True
+        posts, is_tested = list(all_posts.values()), True
         try:
-            while loop.should_continue() and (posts.pending or has_work()):
-                must_query = bool(_gates_to_query())
+            while loop.should_continue():
+                in_turn = _gates_in_turn()  # read once a round; a claim looks again
+                if not (_pending(posts) or any(map(_has_work, in_turn.values()))):
+                    break
+                must_query = any(map(_gates_to_query, in_turn.values()))
                 is_tested = is_tested and must_query
                 if must_query and not is_tested:
                     break
-                posts.start()
+                for engine, gates in in_turn.items():
+                    all_posts[engine].start(gates)
                 loop.renew()
-                if posts.record_outcomes():
-                    loop.wake_up("poll")
-            if posts.pending and loop.is_held:
+                _wake_up(loop, record_outcomes(posts))
+            if _pending(posts) and loop.is_held:
                 loop.release_early()
                 loop.wake_up("submit")
         finally:
             # Also after an error (no database, a task timeout): each POST may have been charged,
             # so its response is still recorded.
-            had_posts = bool(posts.pending)
-            while posts.pending:
-                posts.record_outcomes()
-    if had_posts:
-        loop.wake_up("poll")
+            recorded: set[str] = set()
+            while _pending(posts):
+                recorded |= record_outcomes(posts)
+    _wake_up(loop, recorded)
 
 
-def _gates_to_query() -> list[UpstreamGate]:
+def _pending(posts: "Iterable[Posts]") -> "list[Future[Answer]]":
+    return [future for each in posts for future in each.pending]
+
+
+def _wake_up(loop: LeasedLoop, engines: set[str]) -> None:
+    """Start the loops that go on with what these engines have answered."""
+    for name in {"poll" if ENGINES[engine].has_tasks else "fetch" for engine in engines}:
+        loop.wake_up(name)
+
+
+def record_outcomes(posts: "Sequence[Posts]") -> set[str]:
+    """Wait a moment for responses and record them; return the engines that have answered."""
+    pending = _pending(posts)
+    if not pending:
+        time.sleep(RESPONSE_WAIT_SECONDS)
+        return set()
+    done, _pending_still = wait(pending, RESPONSE_WAIT_SECONDS, FIRST_COMPLETED)
+    return {each.engine for each in posts if each.record_outcomes(done & each.pending.keys())}
+
+
+def _gates_to_query(gates: list[UpstreamGate]) -> list[UpstreamGate]:
     """The gates whose hold should be tested with a query before a POST is risked."""
     now = timezone.now()
     return [
         gate
-        for gate in UpstreamGate.in_turn()
-        if gate.hold_reason in gate.REASONS_TESTED_BY_QUERIES and gate.can_submit(now)
+        for gate in gates
+        if ENGINES[gate.engine].has_tasks
+        and gate.hold_reason in gate.REASONS_TESTED_BY_QUERIES
+        and gate.can_submit(now)
     ]
 
 
@@ -122,14 +169,14 @@ def _query(gate: UpstreamGate, clients: Clients) -> None:
     query has started; otherwise one row tests it.
     """
     try:
-        clients.for_submit(gate.api_key_id).task(UNKNOWN_TASK_ID)
+        cast(TaskEngine, clients.for_submit(gate.api_key_id, gate.engine)).task(UNKNOWN_TASK_ID)
     except TaskNotFound:
         pass
     except (EngineError, CannotDecrypt) as error:
         logger.warning("The hold continues: %s", error)
         gate.probe()
         return
-    if not dispatch.has_candidates():
+    if not dispatch.has_candidates(gates=UpstreamGate.in_turn(gate.engine)):
         gate.report(None, source=ReportSource.POLL)
 
 
@@ -139,6 +186,7 @@ class Post:
 
     item: PreparedSubmission
     started_at: float  # on the monotonic clock
+    slow_after: float  # seconds
 
     @property
     def owner_id(self) -> int:
@@ -146,39 +194,44 @@ class Post:
 
     @property
     def is_slow(self) -> bool:
-        return time.monotonic() - self.started_at > SLOW_SECONDS
+        return time.monotonic() - self.started_at > self.slow_after
 
 
 class Posts:
-    """The POSTs of one run: started and recorded here, sent by threads.
+    """The POSTs of one run to one engine: started and recorded here, sent by threads.
 
     Their number starts small and doubles with each readable response: with a wrong URL every POST
     may be charged, and none is answered. While the upstream answers others, a slow POST takes no
     room from them, and a member has only a few slow ones.
     """
 
-    def __init__(self, clients: Clients, pool: ThreadPoolExecutor) -> None:
-        self.clients, self.pool = clients, pool
-        self.pending: dict[Future[Task], Post] = {}
+    def __init__(self, engine: str, clients: Clients, pool: ThreadPoolExecutor) -> None:
+        self.engine, self.clients, self.pool = engine, clients, pool
+        self.pending: dict[Future[Answer], Post] = {}
         self.gate: int | None = None  # the last one used
-        self.max_fresh = 1
+        # An engine without tasks answers late, so the first answer is not waited for.
+        self.min_fresh = 1 if ENGINES[engine].has_tasks else FIRST_WITHOUT_TASKS
+        self.max_fresh = self.min_fresh
 
     @property
     def _gate(self) -> UpstreamGate:
-        return UpstreamGate.for_engine()
+        return UpstreamGate.for_engine(self.engine)
 
-    def start(self) -> None:
-        """Claim rows and send them in threads."""
-        gate = self._gate
+    def start(self, gates: list[UpstreamGate]) -> None:
+        """Claim rows through these gates, those in turn, and send them in threads."""
+        if not gates:
+            return
+        gate = UpstreamGate.preferred(gates)
         if gate.pk != self.gate:  # another key: begin anew
             self.gate = gate.pk
-            self.max_fresh = max(settings.SUBMIT_THREADS // 2, 1) if gate.is_answering else 1
+            is_known = gate.is_answering
+            self.max_fresh = max(settings.SUBMIT_THREADS // 2, 1) if is_known else self.min_fresh
         free, gap = self._free(gate), gate.submit_gap_seconds
         if gap > BATCH_GAP_SECONDS:
             # One row at a time: those of a batch would wait as claimed rows, past their deadline,
             # and unaware of a pause.
-            free = 0 if dispatch.was_sent_within(gap) else min(free, 1)
-        readable = [gate for gate in UpstreamGate.in_turn() if self._can_read(gate)]
+            free = 0 if dispatch.was_sent_within(gap, self.engine) else min(free, 1)
+        readable = [gate for gate in gates if self._can_read(gate)]
         claimed = dispatch.claim_next(free, except_owners=self._waiting_owners(), gates=readable)
         handled = 0
         try:
@@ -196,14 +249,18 @@ class Posts:
             raise
 
     def _post(self, item: PreparedSubmission) -> None:
-        post = Post(item, time.monotonic())
-        client = self.clients.for_submit(item.submission.api_key_id)
-        self.pending[self.pool.submit(client.submit, item.request)] = post
+        generation = item.generation
+        slow_after = SLOW_SECONDS
+        if not ENGINES[self.engine].has_tasks:
+            slow_after = 2.0 * offer_for(self.engine, generation.model).usual_seconds[1]
+        client = self.clients.for_submit(item.submission.api_key_id, self.engine)
+        future = self.pool.submit(received.send, client, item.request)
+        self.pending[future] = Post(item, time.monotonic(), slow_after)
 
     def _can_read(self, gate: UpstreamGate) -> bool:
         """Whether the key is readable, before a row is claimed for it."""
         try:
-            self.clients.for_submit(gate.api_key_id)
+            self.clients.for_submit(gate.api_key_id, self.engine)
         except CannotDecrypt:
             return False
         return True
@@ -222,16 +279,12 @@ class Posts:
         too_slow = {owner for owner, count in slow.items() if count >= MAX_SLOW_POSTS}
         return too_slow | (pending & dispatch.members_in_doubt())
 
-    def record_outcomes(self) -> int:
-        """Wait a moment for responses and record them; return how many.
+    def record_outcomes(self, done: "Iterable[Future[Answer]]") -> int:
+        """Record these responses; return how many.
 
         A response that cannot be saved is retried until its deadline. Then the sweep marks the row
         unconfirmed, and it is never submitted again automatically.
         """
-        if not self.pending:
-            time.sleep(RESPONSE_WAIT_SECONDS)
-            return 0
-        done, _pending = wait(self.pending, RESPONSE_WAIT_SECONDS, FIRST_COMPLETED)
         recorded = 0
         for future in done:
             item = self.pending[future].item
@@ -258,7 +311,7 @@ class Posts:
             case _ if self._gate.is_answering:
                 self.max_fresh = max(self.max_fresh // 2, 1)
             case _:
-                self.max_fresh = 1
+                self.max_fresh = self.min_fresh
 
 
 def sweep() -> None:
@@ -268,10 +321,12 @@ def sweep() -> None:
     are canceled (T14).
     """
     UpstreamGate.for_engine()  # pages create none, but show the hold without a usable key
-    for gate in UpstreamGate.of_engine():
+    for gate in UpstreamGate.of_all_engines():
         gate.clamp_to_clock()
     ApiKey.objects.read_again()
+    known_keys.refresh()
     Generation.objects.queued_without_permission().cancel_queued(by=None)
+    received.recover()
     sent = Submission.objects.filter(
         outcome=Submission.Outcome.SENT, generation__status=Status.SUBMITTING
     ).select_related("generation")

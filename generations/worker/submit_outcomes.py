@@ -31,11 +31,16 @@ from generations.models import (
     TransitionReason,
     UpstreamGate,
 )
+from generations.models.lookups import can_look_up
 
+from . import received
 from .dispatch import PreparedSubmission, sent_in_slot_of
 from .poll_schedule import first_poll
+from .received import Received
 
 logger = logging.getLogger(__name__)
+
+Answer = Task | Received
 
 MAX_RESPONSE_CHARACTERS = 4000
 MIN_POSTPONEMENTS = 4  # before a request fails as too busy, however long it has waited
@@ -44,22 +49,26 @@ MAX_UNANSWERED = 3  # of one member in a row; then their later requests wait
 MAX_MEMBER_WAIT = timedelta(minutes=15)
 
 
-def record_outcome(item: PreparedSubmission, post: "Future[Task]") -> EngineError | None:
+def record_outcome(item: PreparedSubmission, post: "Future[Answer]") -> EngineError | None:
     """Record a finished POST. Return its error; None for a success."""
     try:
-        task = post.result()
-        _record_task(item, task)
+        answer = post.result()
+        if isinstance(answer, Received):
+            _record_received(item, answer)
+        else:
+            _record_task(item, answer)
     except EngineError as error:
         _record_error(item, error)
         return error
     return None
 
 
-def log_unsaved(item: PreparedSubmission, post: "Future[Task]") -> None:
+def log_unsaved(item: PreparedSubmission, post: "Future[Answer]") -> None:
     """Log the task id: it is the only trace of a charge while the database refuses it."""
     if not connection.in_atomic_block:
         connection.close()  # it may be broken; the next attempt opens another
-    task_id = "" if post.exception() else post.result().upstream_task_id
+    answer = None if post.exception() else post.result()
+    task_id = answer.upstream_task_id if isinstance(answer, Task) else ""
     logger.exception("Response not saved: %s, Kling task id %r", item.generation, task_id)
 
 
@@ -86,6 +95,19 @@ def _record_task(item: PreparedSubmission, task: Task) -> None:
         logger.error("Late response: %s is Kling task %r", generation, task.upstream_task_id)
 
 
+def _record_received(item: PreparedSubmission, answer: Received) -> None:
+    """T15. The answer on disk is deleted once it is recorded."""
+    generation, submission = item.generation, item.submission
+    with transaction.atomic():
+        _gate(item).report_submit(None, _sent(item))
+        is_recorded = received.record(generation, submission, answer)
+        _reset_unanswered(generation.owner_id)
+    if not is_recorded:
+        logger.error("Late response: %s has ended, or was recorded before", generation)
+        answer.discard(generation.pk)
+    received.discard(generation.pk, submission.attempt)
+
+
 def _record_error(item: PreparedSubmission, error: EngineError) -> None:
     if isinstance(error, SlowDown) and _exceeds_max_attempts(item, error):
         error = Unanswered(error.message, error.http_status, error.code, error.response)
@@ -95,7 +117,9 @@ def _record_error(item: PreparedSubmission, error: EngineError) -> None:
         if isinstance(error, SlowDown) and not _were_others_accepted(
             gate, generation.postponed_since
         ):
-            in_flight = Generation.objects.images_in_flight(sent_with=sent_in_slot_of(gate))
+            in_flight = Generation.objects.images_in_flight(
+                gate.engine, sent_with=sent_in_slot_of(gate)
+            )
             sent = replace(sent, images_in_flight=in_flight)
         if isinstance(error, OnHold) and _were_others_accepted(gate, _held_at(item)):
             # Others were accepted meanwhile, so this says nothing about the key.
@@ -138,7 +162,7 @@ def take_back(item: PreparedSubmission, reason: TransitionReason) -> None:
 
 def _gate(item: PreparedSubmission) -> UpstreamGate:
     """The gate of the key that it was sent with, which may have been replaced meanwhile."""
-    return UpstreamGate.for_key(item.submission.api_key_id)
+    return UpstreamGate.for_key(item.submission.api_key_id, item.generation.engine)
 
 
 def _held_at(item: PreparedSubmission) -> datetime | None:
@@ -235,7 +259,7 @@ def _may_already_exist(item: PreparedSubmission) -> bool:
     """
     unknown = (Submission.Outcome.SENT, Submission.Outcome.UNANSWERED)
     earlier = item.generation.submissions.filter(attempt__lt=item.submission.attempt)
-    return bool(settings.UPSTREAM_LOOKUP) and earlier.filter(outcome__in=unknown).exists()
+    return can_look_up(item.generation.engine) and earlier.filter(outcome__in=unknown).exists()
 
 
 # --- the submission's row ------------------------------------------------------------------------

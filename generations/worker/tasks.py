@@ -1,11 +1,12 @@
 """All uses of django-q2: its entry points, enqueue functions, schedules and cluster.
 
-A task only starts a loop, which then reads the rows. Five loops (submit, poll, fetch, lookup,
-retention) run under leases, so that one worker process is always free for the next wake-up.
+A task only starts a loop, which then reads the rows. Six loops (submit, poll, fetch, lookup,
+retention, reconcile) run under leases, so that one worker process is always free for the next
+wake-up.
 """
 
 import signal
-from datetime import timedelta
+from datetime import datetime, timedelta
 from types import FrameType, ModuleType
 
 from allauth.usersessions.models import UserSession
@@ -18,15 +19,18 @@ from django_q.models import OrmQ, Schedule  # noqa: TID251
 from django_q.models import Task as QueueTask  # noqa: TID251
 from django_q.tasks import async_task  # noqa: TID251
 
-from generations.models import ApiKey, Lease, statistics
+from generations.engines.registry import ENGINES
+from generations.models import ApiKey, Lease, Notification, Word, raw_answers, statistics
 from generations.models.money import usage_day
 
 from . import fetch as fetch_loop
 from . import lookup as lookup_loop
 from . import poll as poll_loop
+from . import reconcile as reconcile_loop
 from . import retention as retention_loop
 from . import submit as submit_loop
 from .lease import LeasedLoop, stopping
+from .upstream import submit_seconds
 
 LOOPS: dict[str, ModuleType] = {
     "submit": submit_loop,
@@ -34,12 +38,13 @@ LOOPS: dict[str, ModuleType] = {
     "fetch": fetch_loop,
     "lookup": lookup_loop,
     "retention": retention_loop,
+    "reconcile": reconcile_loop,
 }
 # Lease names by loop. Several poll loops share the rows, also across machines.
 LEASES = {name: [name] for name in LOOPS}
 LEASES["poll"] += [f"poll-{number}" for number in range(2, settings.POLL_LOOPS + 1)]
 # How long a clean stop may take: a submit or a download in progress, and its writes.
-MAX_CALL_SECONDS = max(settings.SUBMIT_DEADLINE_SECONDS, 90.0) + 30.0
+MAX_CALL_SECONDS = max(*map(submit_seconds, ENGINES), 90.0) + 45.0
 POLL_STALE_AFTER = timedelta(seconds=30)
 QUEUE_TASK_RETENTION = timedelta(days=30)
 
@@ -67,8 +72,15 @@ def retention(lease_name: str = "retention") -> None:
     _run_loop("retention", lease_name)
 
 
+def reconcile(lease_name: str = "reconcile") -> None:
+    _run_loop("reconcile", lease_name)
+
+
 def heartbeat() -> None:
-    """Record the worker's heartbeat, sweep rows, and start loops whose wake-up was lost."""
+    """Record the worker's heartbeat, sweep rows, and start loops whose wake-up was lost.
+
+    Then learn the words of new prompts.
+    """
     Lease.record_heartbeat("worker")
     submit_loop.sweep()
     poll_loop.sweep()
@@ -76,16 +88,22 @@ def heartbeat() -> None:
     for name, module in LOOPS.items():
         if module.has_work():
             wake_up(name)
+    Word.objects.learn()
 
 
 def prune_expired_rows() -> None:
-    """Daily: delete finished tasks of django-q2, expired sessions and keys that nothing needs."""
+    """Daily: delete old tasks of django-q2, notifications and raw answers, and unused keys.
+
+    Also expired sessions.
+    """
     now = timezone.now()
     QueueTask.objects.filter(stopped__lt=now - QUEUE_TASK_RETENTION).delete()
     Session.objects.filter(expire_date__lt=now).delete()
     of_row = Session.objects.filter(session_key=OuterRef("session_key"))
     UserSession.objects.filter(~Exists(of_row)).delete()
     ApiKey.objects.erase_unused()
+    Notification.objects.prune()
+    raw_answers.prune()
 
 
 def update_statistics() -> None:
@@ -133,6 +151,10 @@ def enqueue_retention() -> None:
     wake_up("retention")
 
 
+def enqueue_reconcile() -> None:
+    wake_up("reconcile")
+
+
 def enqueue_poll_if_stale() -> None:
     """Start polling if it has stopped. For pages with live cards: cheap, and enqueues once."""
     if not Lease.was_active_within("poll", POLL_STALE_AFTER):
@@ -146,6 +168,16 @@ def wake_up(loop: str) -> None:
             async_task(
                 f"generations.worker.tasks.{loop}", lease_name, timeout=LOOPS[loop].TIMEOUT_SECONDS
             )
+
+
+def queue_length() -> int:
+    """How many tasks wait in the queue, or are running."""
+    return int(OrmQ.objects.count())
+
+
+def finished_before(moment: datetime) -> int:
+    """How many finished tasks are older."""
+    return int(QueueTask.objects.filter(stopped__lt=moment).count())
 
 
 # --- the cluster ------------------------------------------------------------------------------

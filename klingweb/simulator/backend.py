@@ -1,6 +1,7 @@
 """The simulated service behind the HTTP server: tasks, scenarios, settings and request log."""
 
 import asyncio
+import base64
 import json
 import logging
 import random
@@ -9,6 +10,7 @@ from dataclasses import asdict
 from urllib.parse import quote
 
 from klingweb.simulator.drawing import DrawingRequest
+from klingweb.simulator.engines import account
 from klingweb.simulator.engines.gateway import TASK_NOT_FOUND
 from klingweb.simulator.picture_cache import PictureCache
 from klingweb.simulator.request_log import RequestLog
@@ -79,7 +81,7 @@ class Backend:
             submitted_seconds=seconds * random.uniform(0.1, 0.3),
             seconds=seconds if scenario.ends else None,
             fails_with=scenario.fails_with,
-            model=body.get("model_name", ""),
+            model=body.get("model_name") or body.get("model", ""),
             external_task_id=body.get("external_task_id", ""),
             scenario=active.name,
             params=active.params,
@@ -93,6 +95,25 @@ class Backend:
         """Return the response body for the submit of a new task."""
         response_format = SCENARIOS[task.scenario].response_format
         return json.dumps(response_format.submit(self._snapshot(task, SUBMITTED, ""))).encode()
+
+    async def answer_body(
+        self, task: Task, host: str, image_fields: Json, *, with_base64: bool
+    ) -> bytes:
+        """Return the answer of an API that answers a submit with the images.
+
+        `image_fields` are added to each image.
+        """
+        images: list[Json] = []
+        for index in range(task.n):
+            if with_base64:
+                png = await self.picture_png(task, index)
+                images.append({**image_fields, "b64_json": base64.b64encode(png).decode()})
+            else:
+                name = quote(task.task_id, safe="")
+                images.append({**image_fields, "url": f"http://{host}/files/{name}_{index}.png"})
+        change = SCENARIOS[task.scenario].change_answer
+        images = change(images) if change else images
+        return json.dumps({"created": int(task.created_at), "data": images}).encode()
 
     def query_response(self, task: Task, host: str) -> bytes | CannedResponse:
         """Count a poll and return its response: the JSON body, or the scenario's response.
@@ -124,6 +145,14 @@ class Backend:
             page, size, lambda task: task.account == account and not self._is_hidden(task, now)
         )
         return [self._snapshot(task, task.state(now), host) for task in tasks]
+
+    def account_log(self, since: int, until: int, number: int, size: int) -> Json:
+        """Return a page of the account's log, or all of it where the API has no pages."""
+        own = (task for task in self.tasks if task.account == 0)
+        rows = account.log_rows(own, since, until, self.settings.image_quota, time.time())
+        if not self.settings.account_pages:
+            return account.envelope(rows)
+        return account.page(rows, number, size)
 
     def _is_hidden(self, task: Task, now: float) -> bool:
         hides_task = SCENARIOS[task.scenario].query_response is TASK_NOT_FOUND

@@ -2,15 +2,17 @@
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from urllib.parse import parse_qs, unquote
 
 from aiohttp import web
 
 from klingweb.simulator import control_api, responses
 from klingweb.simulator.backend import Backend
+from klingweb.simulator.bodies import read_json
 from klingweb.simulator.control_api import ControlApi
-from klingweb.simulator.engines import gateway, kling
+from klingweb.simulator.engines import account, gateway, kling
+from klingweb.simulator.engines.immediate import ImmediateApi
 from klingweb.simulator.engines.kling import formats
 from klingweb.simulator.engines.kling.errors import kling_error
 from klingweb.simulator.engines.kling.validation import (
@@ -18,6 +20,7 @@ from klingweb.simulator.engines.kling.validation import (
     has_invalid_size,
     validation_error,
 )
+from klingweb.simulator.engines.registry import IMMEDIATE_APIS
 from klingweb.simulator.index_page import INDEX_PAGE
 from klingweb.simulator.request_log import LogEntry
 from klingweb.simulator.responses import CannedResponse
@@ -47,6 +50,8 @@ class Server:
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer any request."""
         path, _, query = request.raw_path.partition("?")
+        if path in IMMEDIATE_APIS and request.method == "POST":
+            return await self._generate(request, IMMEDIATE_APIS[path])
         if path.startswith(kling.PATH):
             if path == kling.PATH:
                 if request.method == "POST":
@@ -57,6 +62,8 @@ class Server:
                 return await self._query(request, unquote(path[len(kling.PATH) + 1 :]))
         elif path.startswith(FILES_PATH):
             return await self._file(request, unquote(path.removeprefix(FILES_PATH)))
+        elif path in (account.USER_PATH, account.LOGS_PATH) and request.method == "GET":
+            return await self._account_api(request, path, query)
         elif path.startswith(control_api.PATH):
             return await self._control.handle(request, path, query)
         return await self._other(request, path)
@@ -131,22 +138,87 @@ class Server:
         content = formats.envelope(tasks, responses.new_request_id())
         return self._ok(entry, json.dumps(content).encode())
 
+    async def _account_api(
+        self, request: web.BaseRequest, path: str, query: str
+    ) -> web.StreamResponse:
+        entry = self._log_request(request, "account")
+        token = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        if token != self._backend.settings.account_key:
+            return await self._respond(request, entry, gateway.INVALID_TOKEN)
+        if path == account.USER_PATH:
+            return self._ok(entry, json.dumps(account.user()).encode())
+        params = parse_qs(query)
+        defaults = {"start_timestamp": "0", "end_timestamp": "99999999999", "p": "1"}
+        try:
+            since, until, number, size = (
+                int(params.get(name, [default])[0])
+                for name, default in {**defaults, "page_size": "10"}.items()
+            )
+        except ValueError:
+            return await self._respond(request, entry, account.REFUSED)
+        content = self._backend.account_log(since, until, max(number, 1), size)
+        return self._ok(entry, json.dumps(content).encode())
+
     async def _submit(self, request: web.BaseRequest) -> web.StreamResponse:
         entry = self._log_request(request, "submit")
+        body = await self._read_submit(request, entry, read_json, gateway.INVALID_JSON)
+        if isinstance(body, CannedResponse):
+            return await self._respond(request, entry, body)
+        return await self._submit_body(request, entry, drop_empty(body))
+
+    async def _read_submit(
+        self,
+        request: web.BaseRequest,
+        entry: LogEntry,
+        read: Callable[[web.BaseRequest], Awaitable[Json | None]],
+        unreadable: CannedResponse,
+    ) -> Json | CannedResponse:
+        """Return the body of a submit, or the error for it."""
         error = self._authentication_error(request)
         if error:
-            return await self._respond(request, entry, error)
+            return error
         if (request.content_length or 0) > MAX_BODY_BYTES:
-            return await self._respond(request, entry, responses.TOO_LARGE)
-        try:
-            body = json.loads(await request.content.read())
-        except ValueError:
-            body = None
-        if not isinstance(body, dict):
-            return await self._respond(request, entry, gateway.INVALID_JSON)
+            return responses.TOO_LARGE
+        body = await read(request)
+        if body is None:
+            return unreadable
         entry.body_keys = tuple(body)
         entry.prompt = str(body.get("prompt", ""))
-        return await self._submit_body(request, entry, drop_empty(body))
+        return body
+
+    async def _generate(self, request: web.BaseRequest, api: ImmediateApi) -> web.StreamResponse:
+        """A submit that is answered with the images."""
+        entry = self._log_request(request, "submit")
+        body = await self._read_submit(request, entry, api.read, api.unreadable)
+        if isinstance(body, CannedResponse):
+            return await self._respond(request, entry, body)
+        if error := api.error_of(body):
+            return await self._respond(request, entry, error)
+        backend, fields = self._backend, api.task_fields(body)
+        active = backend.scenario_queue.next_for(entry.prompt)
+        entry.scenario = active.name
+        refusal = backend.scenario_queue.refusal(active, entry.prompt)
+        if refusal:
+            refusal = api.refusals.get(active.name, refusal)
+        if entry.account in backend.settings.empty_accounts:
+            refusal = gateway.ACCOUNT_EMPTY
+        if refusal is None and backend.exceeds_limit(fields["n"]):
+            refusal = api.refusals["too-many"]
+        if refusal and not active.number("accepted"):
+            await asyncio.sleep(backend.settings.submit_seconds)
+            return await self._respond(request, entry, refusal, active.number("retry_after"))
+        task = backend.create_task(fields, active, entry.account or 0)
+        entry.task_id = task.task_id
+        await asyncio.sleep((task.seconds or 0) + active.number("answer_seconds"))
+        if refusal:
+            return await self._respond(request, entry, refusal)
+        answer = await backend.answer_body(
+            task,
+            request.headers.get("Host", ""),
+            api.image_fields(task),
+            with_base64=api.answers_with_base64(body),
+        )
+        return self._ok(entry, answer)
 
     async def _submit_body(
         self, request: web.BaseRequest, entry: LogEntry, body: Json

@@ -13,6 +13,8 @@ class Settings:
     their account. The accounts in `empty_accounts` accept no submits. `seconds` is the shortest and
     the longest duration of a task. `submit_seconds` and `query_seconds` are response times.
     `concurrency_limit` is the number of images in progress at once; 0 means no limit.
+    `account_key` opens the account API of account 0, and `image_quota` is what an image costs
+    there: 500,000 are one US dollar. With `account_pages` off, it sends whole logs, unpaged.
     """
 
     key: str = "demo"
@@ -22,6 +24,9 @@ class Settings:
     concurrency_limit: int = 0
     other_keys: Mapping[str, int] = field(default_factory=dict)
     empty_accounts: tuple[int, ...] = ()
+    account_key: str = "demo-account"
+    image_quota: int = 60_000
+    account_pages: bool = True
 
     def account_of(self, key: str) -> int | None:
         """Return the account of a key; None if the key is not accepted."""
@@ -39,4 +44,7 @@ class Settings:
             concurrency_limit=int(merged.concurrency_limit),
             other_keys={str(key): int(account) for key, account in merged.other_keys.items()},
             empty_accounts=tuple(int(account) for account in merged.empty_accounts),
+            account_key=str(merged.account_key),
+            image_quota=int(merged.image_quota),
+            account_pages=bool(merged.account_pages),
         )

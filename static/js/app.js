@@ -16,9 +16,10 @@ document.addEventListener("htmx:configRequest", (event) => {
   if (!isPoll(event)) return;
   // Read at the time of the request, so that a card added meanwhile is included.
   const cards = openCards().slice(0, MAX_CARDS);
-  const stamps = cards.map((card) => `${card.id.split("-")[1]}.${card.dataset.stamp}`);
+  const stamps = cards.map((card) => `${card.id.replace("generation-", "")}.${card.dataset.stamp}`);
   event.detail.parameters.k = stamps.join(",");
   event.detail.parameters.p = byId("poller").dataset.pageStamp;
+  if (document.hidden) event.detail.parameters.hidden = "1"; // what ends now is not seen
 });
 
 // htmx's trigger filters need eval, which our content security policy forbids.
@@ -39,7 +40,19 @@ function pollNow() {
   if (!document.hidden && byId("poller")) htmx.trigger("#poller", "refresh");
 }
 
+let endedUnseen = []; // stamps of cards that ended while the tab was hidden
+
+/** Their notifications become read once the tab is visible again. */
+function reportSeen() {
+  if (document.hidden || !endedUnseen.length) return;
+  const query = new URLSearchParams({ k: endedUnseen.join(",") });
+  endedUnseen = [];
+  htmx.ajax("GET", `${byId("poller").dataset.changes}?${query}`, { target: "#unread-dot", swap: "none" });
+}
+
 document.addEventListener("visibilitychange", pollNow);
+document.addEventListener("action-done", pollNow); // an undo may have canceled a card
+document.addEventListener("visibilitychange", reportSeen);
 // Restored from the back/forward cache.
 window.addEventListener("pageshow", (event) => event.persisted && pollNow());
 
@@ -75,6 +88,7 @@ function beforeCardSwap(card, replacement) {
   if (replacement.dataset.state !== card.dataset.state) {
     announce(replacement.dataset.announcement, SUCCESS_STATES.includes(replacement.dataset.state));
   }
+  if (document.hidden && !("open" in replacement.dataset)) endedUnseen.push(`${card.id.replace("generation-", "")}.0`);
   for (const image of replacement.querySelectorAll("img")) {
     if (!byId(image.id)) image.classList.add("is-new");
   }
@@ -163,6 +177,8 @@ document.addEventListener("submit", async (event) => {
   submitter.setAttribute("aria-pressed", String(isOn));
   const nextAction = isOn ? "unfavourite" : "favourite";
   submitter.setAttribute("formaction", target.action.replace(/\w+$/, nextAction));
+  const answer = new DOMParser().parseFromString(await response.text(), "text/html");
+  document.dispatchEvent(new CustomEvent("toast", { detail: answer.querySelector("p").textContent }));
 });
 
 // --- time and colour -------------------------------------------------------------------------
@@ -170,9 +186,11 @@ document.addEventListener("submit", async (event) => {
 const started = new WeakMap();
 
 function formatDuration(seconds) {
-  const minutes = Math.floor(seconds / 60);
-  if (minutes >= 60) return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
-  return minutes ? `${minutes} min ${seconds % 60} s` : `${seconds} s`;
+  const { hours, minutes, secondsOnly } = byId("announcer").dataset;
+  const total = Math.floor(seconds / 60);
+  const pattern = total >= 60 ? hours : total ? minutes : secondsOnly;
+  const values = { h: Math.floor(total / 60), m: total % 60, s: seconds % 60 };
+  return pattern.replace(/\{(\w)\}/g, (_match, name) => values[name]);
 }
 
 function tick() {

@@ -1,13 +1,11 @@
-// The grid of images: loads further pages on scroll, opens images in the lightbox, runs actions.
-// Without scripts every link and form works on its own. selection.js requests an action for several
-// images with the event "bulk-action-requested". Two events report changes to the grid:
-// "pictures-loaded" (new tiles) and "pictures-changed" (after an action).
+// The grid of images: loads further pages on scroll, opens images in the lightbox, and shows what an
+// action (actions.js) has changed. Without scripts every link and form works on its own. Two events
+// report changes to the grid: "pictures-loaded" (new tiles) and "pictures-changed" (after an action).
 
 const byId = (id) => document.getElementById(id);
 const grid = () => byId("tiles");
 const HTMX_HEADERS = { "HX-Request": "true" }; // the server then sends only the part of the page
 const HAS_TYPED_ATTR = CSS.supports("color: attr(data-colour type(<color>))"); // see base.css
-const TOAST_MS = 8000;
 const RETRY_MS = 5000;
 const LOAD_MARGIN = "1600px"; // the next page is loaded this far before the end
 
@@ -96,7 +94,8 @@ document.addEventListener("click", (event) => {
 });
 
 document.addEventListener("change", (event) => {
-  if (event.target.matches("[data-submits]")) event.target.form.requestSubmit();
+  const { target } = event;
+  if (target.matches("[data-submits]") && !target.closest("dialog")) target.form.requestSubmit();
 });
 
 // --- the lightbox ------------------------------------------------------------------------------
@@ -141,11 +140,11 @@ async function navigate(url, direction) {
 function closeLightbox() {
   const viewer = byId("viewer");
   if (!viewer) return;
-  const tile = byId(`p${viewer.dataset.picture}`);
+  const tile = tileOf(viewer.dataset.picture);
   lightbox.close();
   byId("lightbox-viewer").replaceChildren();
   document.title = galleryTitle;
-  tile?.querySelector("a").focus();
+  tile?.querySelector(":scope > a").focus();
   if (history.state?.lightbox) history.back();
 }
 
@@ -178,26 +177,18 @@ document.addEventListener("click", (event) => {
 
 // --- actions -----------------------------------------------------------------------------------
 
-lightbox.addEventListener("submit", (event) => {
-  if (!("action" in event.target.dataset)) return;
-  event.preventDefault();
-  const { target, submitter } = event;
-  runAction(target.action, new FormData(target, submitter), submitter.id);
+document.addEventListener("action-done", ({ detail: { change } }) => {
+  const action = change && effectOnGrid(change.action);
+  if (!action) return;
+  updateTiles({ ...change, action });
+  if (lightbox.open && change.action === "trash") showNeighbour();
 });
 
-/** Post a form, update the tiles and show the message. `focusId` gets the focus in the lightbox. */
-async function runAction(url, data, focusId) {
-  const response = await fetch(url, { method: "POST", body: data, headers: HTMX_HEADERS });
-  if (response.status === 401) return location.reload();
-  byId("refused").hidden = response.ok || response.status === 422;
-  if (!byId("refused").hidden) return;
-  const change = JSON.parse(response.headers.get("HX-Trigger") ?? "{}")["pictures-changed"];
-  if (change) updateTiles(change);
-  showToast(await response.text());
-  if (!lightbox.open || !byId("viewer")) return;
-  if (change?.action === "trash") return showNeighbour();
-  await showPicture(byId("viewer").dataset.url);
-  byId(focusId)?.focus();
+/** Only the grid of a collection loses what is removed from it; there, adding is the undo of that. */
+function effectOnGrid(action) {
+  if (action !== "collect" && action !== "uncollect") return action;
+  if (!("collection" in (grid()?.dataset ?? {}))) return "";
+  return action === "collect" ? "restore" : action;
 }
 
 /** Replace a trashed picture in the lightbox with the next or the previous one. */
@@ -207,40 +198,70 @@ function showNeighbour() {
   else closeLightbox();
 }
 
-let toastTimeout = 0;
+// --- tiles -------------------------------------------------------------------------------------
+// `data-images` of a tile are the ids of its images: several for a stack, which shows one of them.
 
-/** Show the message with its undo button. It stays while it is hovered or focused. */
-function showToast(html) {
-  const container = byId(lightbox.open ? "lightbox-toast" : "toast");
-  container.innerHTML = html;
-  clearTimeout(toastTimeout);
-  toastTimeout = setTimeout(function hide() {
-    if (container.matches(":hover, :focus-within")) toastTimeout = setTimeout(hide, TOAST_MS);
-    else container.replaceChildren();
-  }, TOAST_MS);
+const tilesWith = (pk) => document.querySelectorAll(`.tile[data-images~="${pk}"], .tile[data-removed~="${pk}"]`);
+const ids = (text) => text?.split(" ").filter(Boolean) ?? [];
+
+/** The tile that shows the picture: in an open stack, or else in the grid. */
+function tileOf(pk) {
+  return byId(`o${pk}`) ?? byId(`p${pk}`) ?? tilesWith(pk)[0];
 }
 
-document.addEventListener("bulk-action-requested", ({ detail }) => runAction(detail.url, detail.data));
-
-document.addEventListener("submit", (event) => {
-  if (!event.target.closest(".toast")) return;
-  event.preventDefault();
-  runAction(event.target.action, new FormData(event.target));
-});
-
-/** Apply an action to the tiles. Trashed tiles are only hidden, because undo shows them again. */
 function updateTiles({ action, pictures }) {
-  for (const pk of pictures) {
-    const tile = byId(`p${pk}`);
-    if (!tile) continue;
-    if (action === "trash" || action === "restore") tile.hidden = action === "trash";
-    if (action === "uncollect") tile.hidden = true;
-    if (action === "favourite") addIcon(tile, "heart");
-    if (action === "unfavourite") tile.querySelector(".heart")?.remove();
-    if (action === "private") addIcon(tile, "lock");
-    if (action === "share") tile.querySelector(".lock")?.remove();
+  for (const pk of pictures.map(String)) {
+    for (const tile of tilesWith(pk)) {
+      if (action === "trash" || action === "uncollect") moveImage(tile, pk, "images", "removed");
+      if (action === "restore") moveImage(tile, pk, "removed", "images");
+      if (tile.id.slice(1) !== pk) continue;
+      if (action === "favourite") addIcon(tile, "heart");
+      if (action === "unfavourite") tile.querySelector(".heart")?.remove();
+      if (action === "private") addIcon(tile, "lock");
+      if (action === "share") tile.querySelector(".lock")?.remove();
+    }
   }
   document.dispatchEvent(new Event("pictures-changed"));
+  updateCounts();
+}
+
+/** Note that a tile has lost an image, or has it again. Without images it is hidden, for an undo. */
+function moveImage(tile, pk, from, to) {
+  if (!ids(tile.dataset[from]).includes(pk)) return;
+  tile.dataset[from] = ids(tile.dataset[from]).filter((each) => each !== pk).join(" ");
+  tile.dataset[to] = [...ids(tile.dataset[to]), pk].sort((a, b) => a - b).join(" ");
+  const images = ids(tile.dataset.images);
+  tile.hidden = !images.length;
+  const badge = tile.querySelector(".badge");
+  if (!badge || tile.hidden) return;
+  tile.classList.toggle("is-stack", images.length > 1);
+  badge.hidden = images.length < 2;
+  badge.querySelector("span").textContent = images.length;
+  if (!images.includes(tile.id.slice(1))) showCover(tile, images[0]);
+}
+
+function showCover(tile, pk) {
+  tile.id = `${tile.id[0]}${pk}`;
+  tile.querySelector(".heart")?.remove();
+  const [link, image] = tile.querySelectorAll(":scope > a:not(.badge), img");
+  link.href = link.getAttribute("href").replace(/\d+/, pk);
+  image.srcset = image.srcset.replace(/files\/\d+/g, `files/${pk}`);
+  image.src = image.getAttribute("src").replace(/\d+/, pk);
+}
+
+/** Ask for the counts on this page: the actions of others change them, too. */
+async function updateCounts() {
+  const form = byId("filter-form");
+  if (!form) return;
+  const query = new URLSearchParams(location.search);
+  for (const count of document.querySelectorAll(".month [id^=count-]")) query.append("shown", count.id.slice(6));
+  const response = await fetch(`${form.dataset.counts}?${query}`, { headers: HTMX_HEADERS });
+  if (!response.ok) return;
+  const counts = new DOMParser().parseFromString(await response.text(), "text/html");
+  for (const count of counts.querySelectorAll("[id]")) {
+    const shown = byId(count.id);
+    if (shown) shown.textContent = count.textContent.trim();
+  }
 }
 
 function addIcon(tile, name) {

@@ -19,7 +19,10 @@ const BUTTON_TYPES = ["checkbox", "radio", "button", "submit"].map((type) => `[t
 const TEXT_FIELD = `textarea, select, [contenteditable], input:not(${BUTTON_TYPES})`;
 
 const dialog = document.getElementById("shortcuts");
-const openModal = () => document.querySelector("dialog:modal");
+const search = document.getElementById("search");
+/** The dialog on top: the search may be over the lightbox. */
+const openModal = () => (search.open ? search : document.querySelector("dialog:modal"));
+const mayOpenSearch = () => !openModal() || openModal().id === "lightbox";
 let prefixPressedAt = -Infinity;
 
 // While an input method composes a word, its keys are not commands: no script of the page sees them.
@@ -68,9 +71,8 @@ function handleKey(key, isRepeat) {
   if (isRepeat) return false;
   if (key === "?") return toggleDialog();
   if (!isSecondKey && isTakenByPage(key)) return true;
-  return activate(
-    isSecondKey ? nearestControl(`${PREFIX_KEY} ${key}`, document.body) : nearestControl(key),
-  );
+  const control = isSecondKey ? nearestControl(`${PREFIX_KEY} ${key}`, document.body) : nearestControl(key);
+  return activate(control) || (key === "/" && mayOpenSearch() && openSearch());
 }
 
 function isTakenByPage(key) {
@@ -95,7 +97,8 @@ function nearestControl(shortcut, root = openModal() ?? document.body) {
       (candidate) =>
         candidate.dataset.shortcut === shortcut &&
         candidate.closest(ITEM) === item &&
-        !candidate.disabled,
+        !candidate.disabled &&
+        !candidate.hidden,
     );
     if (control || scope === root) return control;
   }
@@ -130,6 +133,35 @@ document.getElementById("open-shortcuts").addEventListener("click", toggleDialog
 // take the focus.
 dialog.addEventListener("click", (event) => {
   if (event.target === dialog || event.target.closest("a")) dialog.close();
+});
+
+// --- search --------------------------------------------------------------------------------------
+// The dialog opens at once, so that no letter is lost. Its script is loaded with the first opening.
+
+function openSearch() {
+  if (!search.open) {
+    search.showModal();
+    search.querySelector("input").select(); // before anything is typed
+  }
+  import(search.dataset.script).then(({ refresh }) => refresh(search));
+  return true;
+}
+
+document.addEventListener("keydown", (event) => {
+  const isCtrlK = (event.ctrlKey || event.metaKey) && !event.altKey && !event.shiftKey;
+  if (!isCtrlK || event.key.toLowerCase() !== "k") return;
+  event.preventDefault();
+  openSearch();
+});
+
+document.getElementById("open-search").addEventListener("click", (event) => {
+  if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+  event.preventDefault();
+  openSearch();
+});
+
+search.addEventListener("click", (event) => {
+  if (event.target === search || event.target.closest("[data-close]")) search.close();
 });
 
 // --- menus: close on a click outside and on Escape -----------------------------------------------

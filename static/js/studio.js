@@ -46,12 +46,17 @@ function showValue(element, text, emptyLabel) {
 /** The checkboxes of a stored reference image and of a picture chosen as one. */
 const attachedBoxes = () => [byId("reference"), byId("picture")].filter(Boolean);
 
+/** Some models take no reference image: then the form has none of its fields. */
+const takesReference = () => Boolean(byId("image"));
+
 function hasReference() {
+  if (!takesReference()) return false;
   const isAttached = attachedBoxes().some((box) => box.checked);
   return Boolean(byId("image").files.length || isAttached || byId("image_url").value.trim());
 }
 
 function showReference() {
+  if (!takesReference()) return;
   const [file] = byId("image").files;
   const attached = attachedBoxes().find((box) => box.checked);
   const name = file?.name || attached?.dataset.name || byId("image_url").value.trim();
@@ -70,6 +75,7 @@ function showPreview(file) {
 /** The engine takes no negative prompt beside an image: disable the field, keep its text. */
 function showNegativePrompt() {
   const field = byId("negative_prompt");
+  if (!field) return;
   const value = byId("negative-prompt-value");
   const isInvalid = field.hasAttribute("aria-invalid");
   field.disabled = hasReference() && !isInvalid;
@@ -78,10 +84,13 @@ function showNegativePrompt() {
 }
 
 function showSimilarity() {
+  if (!takesReference()) return;
   const similarity = Number(byId("image_fidelity").value);
-  const labels = byId("similarity-value").dataset.label.split("|");
+  const value = byId("similarity-value");
+  const labels = value.dataset.label.split("|");
   const label = labels[Math.min(Math.floor(similarity * labels.length), labels.length - 1)];
-  byId("similarity-value").textContent = `${label}, ${similarity.toFixed(2)}`;
+  const number = similarity.toLocaleString(document.documentElement.lang, { minimumFractionDigits: 2 });
+  value.textContent = label + value.dataset.separator + number;
 }
 
 function showCollection() {
@@ -92,7 +101,22 @@ function showCollection() {
   showValue(value, [name, privateLabel].filter(Boolean).join(", "), value.dataset.emptyLabel);
 }
 
+/** With a reference image, models that take none say so instead of what they are good for. */
+function showModels() {
+  for (const row of document.querySelectorAll("#models [data-no-reference]")) {
+    const radio = row.querySelector("input");
+    if ("unavailable" in radio.dataset) continue;
+    const text = row.querySelector(".model-line");
+    const isUnavailable = hasReference() && !radio.checked;
+    row.classList.toggle("is-unavailable", isUnavailable);
+    if (isUnavailable) radio.setAttribute("aria-disabled", "true");
+    else radio.removeAttribute("aria-disabled");
+    text.textContent = isUnavailable ? text.dataset.reason : text.dataset.line;
+  }
+}
+
 function update() {
+  showModels();
   showPromptLength();
   showButtonLabel();
   showReference();
@@ -164,7 +188,7 @@ function scheduleSimilar() {
 async function showSimilar(signal) {
   const place = byId("similar");
   // A new reference image has no earlier results.
-  if (byId("image").files.length || byId("picture")?.checked) return place.replaceChildren();
+  if (byId("image")?.files.length || byId("picture")?.checked) return place.replaceChildren();
   const query = new URLSearchParams();
   const values = new FormData(form());
   for (const name of place.dataset.fields.split(" ")) query.set(name, values.get(name) ?? "");
@@ -185,7 +209,7 @@ function isImage({ type, name }) {
 }
 
 function attach(files) {
-  const file = [...files].find(isImage);
+  const file = takesReference() && [...files].find(isImage);
   if (!file) return false;
   const transfer = new DataTransfer();
   transfer.items.add(file);
@@ -325,26 +349,58 @@ document.addEventListener("htmx:beforeSwap", (event) => {
 // An invalid form is replaced by the server's copy, which lacks what was typed since it was sent and
 // the disabled field.
 let textsBeforeSwap = [];
+// The list of models stays open while its radio buttons are moved through with the keyboard.
+let stayAtModel = false;
 
 document.addEventListener("htmx:beforeSwap", (event) => {
   if (event.detail.target.id !== "composer") return;
   const fields = form().querySelectorAll("textarea, input[type=text], input[type=url]");
   textsBeforeSwap = [...fields].map(({ name, value }) => [name, value]);
+  stayAtModel = document.activeElement?.matches("#models input:focus-visible");
 });
 
 document.addEventListener("htmx:afterSwap", (event) => {
   if (event.detail.target.id !== "composer") return;
   for (const [name, text] of textsBeforeSwap) {
     const field = form().elements.namedItem(name);
-    if (field.value.trim() !== text.trim()) field.value = text;
+    if (field && field.value.trim() !== text.trim()) field.value = text;
   }
+  const isSwitch = event.detail.requestConfig.elt.name === "model";
+  if (isSwitch && stayAtModel) openModels();
+  else if (isSwitch) byId("models-summary").focus();
   clearFixedErrors();
   update();
 });
 
+// --- the list of models --------------------------------------------------------------------------
+
+function openModels() {
+  byId("models").open = true;
+  document.querySelector("#models input:checked").focus();
+}
+
+// A model that is not available keeps the focus, so that its reason is read, and is not chosen.
+document.addEventListener("click", (event) => {
+  const radio = event.target.closest("#models label")?.querySelector("input");
+  if (radio?.getAttribute("aria-disabled") === "true") event.preventDefault();
+});
+
+// Enter in a field of a form sends it, and this one spends money.
+document.addEventListener("keydown", (event) => {
+  if (event.target.id === "model-search" && event.key === "Enter") event.preventDefault();
+});
+
+document.addEventListener("input", ({ target }) => {
+  if (target.id !== "model-search") return;
+  const words = target.value.trim().toLocaleLowerCase();
+  for (const row of document.querySelectorAll("#models .model")) {
+    row.hidden = !row.textContent.toLocaleLowerCase().includes(words);
+  }
+});
+
 // --- menus of a card -----------------------------------------------------------------------------
 
-document.addEventListener("toggle", ({ target }) => {
+document.addEventListener("toggle", async ({ target }) => {
   if (!target.matches(".actions details.menu") || !target.open) return;
   const list = target.querySelector(".menu-list");
   const { address } = target.dataset; // of variations
@@ -352,6 +408,8 @@ document.addEventListener("toggle", ({ target }) => {
   if (list.querySelector(".htmx-request")) return; // its response needs the form
   // Loaded each time it opens: a form that was sent has a used nonce.
   list.querySelector("form")?.remove();
+  // Before the form: its buttons spend, and a finger has to press them twice.
+  await Promise.all(byId("toast").dataset.scripts.split(" ").map((url) => import(url)));
   htmx.ajax("GET", address, { target: list, swap: "innerHTML" });
 }, { capture: true });
 
@@ -410,5 +468,5 @@ function initialize() {
 
 restoreDraft();
 initialize();
-if (byId("image").files.length) checkImage(byId("image").files[0]); // restored by the browser
+if (byId("image")?.files.length) checkImage(byId("image").files[0]); // restored by the browser
 window.addEventListener("pageshow", initialize); // the browser has restored what was typed

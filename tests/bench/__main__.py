@@ -17,6 +17,7 @@ import psycopg
 from tests.bench.bare_script import BareScript
 from tests.bench.fair import fair
 from tests.bench.gallery import admin, gallery
+from tests.bench.immediate import TASKS, immediate
 from tests.bench.in_flight import in_flight
 from tests.bench.lighthouse import lighthouse
 from tests.bench.mix import FAULT_PERCENT, mix
@@ -41,6 +42,7 @@ DEFAULT_SECTIONS = [
     "in-flight",
     "fair",
     "money",
+    "immediate",
     "gallery",
     "admin",
     "lighthouse",
@@ -49,7 +51,7 @@ DEFAULT_SECTIONS = [
 
 def main() -> None:
     """`tests.bench [requests] [submits] [in-flight [N]] [soak [N]] [fair [N]] [mix [N]]
-    [money] [gallery [N]] [admin [N]] [lighthouse]`
+    [money] [immediate [N]] [gallery [N]] [admin [N]] [lighthouse]`
 
     N is the number of tasks in flight, of minutes, of a fault, of requests with a fault in
     percent, or of generations; several are possible.
@@ -74,8 +76,10 @@ def main() -> None:
             mix(numbers[0] if numbers else FAULT_PERCENT, **settings)
         if "money" in sections:
             budget_under_kills(settings)
-            with database() as another:
-                press_to_card(another)
+            with database() as one, database() as another:
+                press_to_card(one, another)
+        if "immediate" in sections:
+            immediate(numbers[0] if numbers else TASKS, **settings)
         if "gallery" in sections:
             gallery(numbers or GALLERY_ROWS, **settings)
         if "admin" in sections:

@@ -11,13 +11,14 @@ import random
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from heapq import heappop, heappush
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import psutil
 import urllib3  # noqa: TID251
@@ -30,6 +31,7 @@ UPSTREAM_SECONDS = (20, 60)
 POLL_SECONDS = (2.0, 5.0)
 FULL_LOAD_SECONDS = 12.0
 SUBMITTERS = 16
+SLOW_PROMPT, SLOW_SECONDS = "a slow answer", 60.0
 NAIVE_PROCESSES, NAIVE_TASKS = 8, 100
 BARE_THREADS = 64
 
@@ -54,12 +56,16 @@ Generation.objects.bulk_create([
 
 @dataclass(frozen=True)
 class Figures:
-    """Lags in seconds; `cpu` is a share of one core, while all tasks are in flight."""
+    """Lags in seconds; `cpu` is a share of one core, while all tasks are in flight.
+
+    `submitting` is the number of requests then that wait for the answer of an engine without tasks.
+    """
 
     lags: list[float]
     polls_per_second: float = 0
     cpu: float = 0
     megabytes: float = 0
+    submitting: int = 0
 
     def row(self, name: str, count: int) -> str:
         return (
@@ -70,7 +76,7 @@ class Figures:
         )
 
 
-def in_flight(counts: list[int], **settings: object) -> None:
+def in_flight(counts: list[int], **settings: Any) -> None:
     """Print one row for each program and count of tasks in flight."""
     print(
         f"\nIn flight: upstream time {UPSTREAM_SECONDS} s, poll interval {POLL_SECONDS} s. Lag in "
@@ -84,21 +90,29 @@ def in_flight(counts: list[int], **settings: object) -> None:
     if NAIVE_TASKS in counts:
         print(_naive().row(f"naive, {NAIVE_PROCESSES} processes", NAIVE_TASKS), flush=True)
     for count in counts:
-        print(_klingweb(count, **settings).row("klingweb", count), flush=True)
+        print(klingweb(count, **settings).row("klingweb", count), flush=True)
         print(_bare_script(count).row(f"bare script, {BARE_THREADS} threads", count), flush=True)
 
 
 @contextmanager
 def _upstream(count: int) -> Iterator[tuple[Simulator, list[str]]]:
-    """Yield a simulator with `count` new tasks, whose downloads never finish, and the task ids."""
+    """Yield a simulator with `count` new tasks, whose downloads never finish, and the task ids.
+
+    Requests whose prompt has `SLOW_PROMPT` take `SLOW_SECONDS`.
+    """
     with Simulator(seconds=UPSTREAM_SECONDS) as simulator:
+        slow = {"seconds_from": SLOW_SECONDS, "seconds_to": SLOW_SECONDS}
+        simulator.scenario("normal", times=None, match=SLOW_PROMPT, **slow)
         simulator.scenario("file-silent", times=None)
         with ThreadPoolExecutor(SUBMITTERS) as pool:
             list(pool.map(lambda _number: simulator.submit(), range(count)))
         yield simulator, [task["task_id"] for task in simulator.tasks()]
 
 
-def _klingweb(count: int, **settings: object) -> Figures:
+def klingweb(
+    count: int, beside: Callable[[Installation], None] | None = None, **settings: Any
+) -> Figures:
+    """Measure `count` tasks in flight. `beside` queues other requests before the worker starts."""
     with tempfile.TemporaryDirectory() as folder:
         poll_seconds = ",".join(map(str, POLL_SECONDS))
         installation = Installation(
@@ -108,6 +122,8 @@ def _klingweb(count: int, **settings: object) -> Figures:
             fetch_threads=1,
             **settings,
         ).prepare()
+        if beside:
+            beside(installation)
         with _upstream(count) as (simulator, ids), installation:
             installation.environment["KLINGWEB_UPSTREAM_URL"] = simulator.url
             path = Path(folder) / "ids.json"
@@ -116,6 +132,7 @@ def _klingweb(count: int, **settings: object) -> Figures:
             installation.manage("shell", "-c", INSERT_ROWS.format(path=str(path)))
             wait_until(lambda: _poll_count(simulator) > count, 60, "each task was polled once")
             load = _full_load(simulator, installation.process_tree("worker"))
+            submitting = installation.statuses().get("submitting", 0)
             wait_until(
                 lambda: not installation.statuses().get("running"),
                 240,
@@ -127,7 +144,8 @@ def _klingweb(count: int, **settings: object) -> Figures:
                 "JOIN generations_generation g ON g.id = t.generation_id WHERE t.reason = 'made'"
             )
             assert len(rows) == count
-            return Figures([timestamp(row["at"]) - done[row["id"]] for row in rows], *load)
+            lags = [timestamp(row["at"]) - done[row["id"]] for row in rows]
+            return Figures(lags, *load, submitting)
 
 
 def _full_load(simulator: Simulator, processes: list[psutil.Process]) -> tuple[float, float, float]:

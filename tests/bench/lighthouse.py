@@ -103,7 +103,7 @@ def _print_report(name: str, report: dict[str, Any]) -> None:
         "<= 150 ms",
     )
     requests = list(_requests(report))
-    for kind, target in (("Script", 25), ("Stylesheet", 12), ("Document", 10)):
+    for kind, target in (("Script", 30), ("Stylesheet", 14), ("Document", 10)):
         size = sum(each["transferSize"] for each in requests if each.get("resourceType") == kind)
         print_figure(f"{name}: {kind.lower()}s", f"{size / 1000:.1f} KB", f"<= {target} KB")
     others = [each for each in requests if each.get("resourceType") in KINDS]

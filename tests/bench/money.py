@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from statistics import mean
 from subprocess import CalledProcessError
 from uuid import uuid4
 
@@ -26,8 +27,7 @@ KILL_SECONDS = 3
 SAMPLE_SECONDS = 0.05
 UPSTREAM_SECONDS = (0.3, 0.8)
 SUBMIT_SECONDS = 0.1
-PRESSES = 200
-WARM_UP_PRESSES = 20
+ROUNDS, ACTIONS, WARM_UP_ACTIONS = 8, 25, 20
 USED = """SELECT charged_e4 + reserved_e4 AS used FROM generations_period
           WHERE member_id IS NULL AND "window" = 'month' ORDER BY starts_at DESC LIMIT 1"""
 
@@ -190,42 +190,79 @@ def _repeated(action: Callable[[], None], seconds: float) -> Iterator[None]:
 # --- the cost of prices --------------------------------------------------------------------------
 
 
-def press_to_card(settings: dict[str, object]) -> None:
-    """Press one after the other without prices and limits, then with all of them."""
-    print(f"\nPress to card: {PRESSES} presses, one after the other, no worker.\n")
+def press_to_card(settings: dict[str, object], priced_settings: dict[str, object]) -> None:
+    """Press and open the studio, without prices and limits and with all of them, in turn.
+
+    In short rounds on two installations, so that other work on the machine slows down both.
+    """
+    print(
+        f"\nPress to card: {ROUNDS} rounds of {ACTIONS} presses and {ACTIONS} visits of the "
+        "studio, one after the other, no worker.\n"
+    )
+    with _cost(settings) as without, _cost(priced_settings) as priced:
+        priced.set_prices_and_limits()
+        both = (without, priced)
+        for cost in both:
+            cost.measure(WARM_UP_ACTIONS)
+            cost.forget()
+        for number in range(ROUNDS):
+            for cost in both if number % 2 else reversed(both):
+                cost.measure(ACTIONS)
+    for name in without.seconds:
+        _print_cost(f"{name}, p50", *(percentile(50, each.seconds[name]) for each in both))
+        _print_cost(f"{name}, p95", *(percentile(95, each.seconds[name]) for each in both))
+        _print_cost(f"{name}, processor time", *(mean(each.cpu[name]) for each in both))
+
+
+def _print_cost(name: str, without: float, priced: float) -> None:
+    print_figure(
+        f"{name}: without / with prices, limits",
+        f"{without * 1000:.1f} / {priced * 1000:.1f} ms",
+        f"{priced / without:.2f} x, <= 1.10 x",
+    )
+
+
+class _Cost:
+    """What a press and a visit of the studio take in one installation."""
+
+    def __init__(self, installation: Installation) -> None:
+        self.installation = installation
+        self.visitor = installation.sign_in()
+        self.forget()
+
+    def forget(self) -> None:
+        self.seconds: dict[str, list[float]] = {"press to card": [], "studio": []}
+        self.cpu: dict[str, list[float]] = {"press to card": [], "studio": []}
+
+    def set_prices_and_limits(self) -> None:
+        self.installation.manage("price", "set", "kling", "*", PRICE)
+        for whose in (["--team"], ["--member", "admin"], ["--role", "admin"]):
+            values = ["--day-money", "1000", "--month-money", "5000"]
+            images = ["--day-images", "9000", "--month-images", "90000"]
+            self.installation.manage("limit", "set", *whose, *values, *images)
+
+    def measure(self, count: int) -> None:
+        self.visitor.session.headers["HX-Request"] = "true"
+        self._measure("press to card", lambda: self.visitor.generate("bench press"), count)
+        del self.visitor.session.headers["HX-Request"]
+        self._measure("studio", lambda: self.visitor.get("/"), count)
+
+    def _measure(self, name: str, action: Callable[[], requests.Response], count: int) -> None:
+        processes = self.installation.process_tree("web")
+        cpu = cpu_seconds(processes)
+        for _number in range(count):
+            started = time.perf_counter()
+            assert action().status_code == 200
+            self.seconds[name].append(time.perf_counter() - started)
+        self.cpu[name].append((cpu_seconds(processes) - cpu) / count)
+
+
+@contextmanager
+def _cost(settings: dict[str, object]) -> Iterator[_Cost]:
     with (
         tempfile.TemporaryDirectory() as folder,
         Installation(Path(folder), log_level="ERROR", **settings).prepare() as installation,
     ):
         installation.start("web")
         installation.wait_for_web()
-        visitor = installation.sign_in()
-        visitor.session.headers["HX-Request"] = "true"
-        _presses(installation, visitor, WARM_UP_PRESSES)
-        without = _presses(installation, visitor, PRESSES)
-        installation.manage("price", "set", "kling", "*", PRICE)
-        for whose in (["--team"], ["--member", "admin"], ["--role", "admin"]):
-            values = ["--day-money", "1000", "--month-money", "5000"]
-            images = ["--day-images", "9000", "--month-images", "90000"]
-            installation.manage("limit", "set", *whose, *values, *images)
-        _presses(installation, visitor, WARM_UP_PRESSES)
-        priced = _presses(installation, visitor, PRESSES)
-    for name, index, unit in (("p50", 0, "ms"), ("p95", 1, "ms"), ("processor time", 2, "ms")):
-        before, after = without[index], priced[index]
-        print_figure(
-            f"press to card, {name}: without / with prices and limits",
-            f"{before:.1f} / {after:.1f} {unit}",
-            f"{after / before:.2f} x, <= 1.10 x" if before else "",
-        )
-
-
-def _presses(installation: Installation, visitor: Visitor, count: int) -> tuple[float, ...]:
-    """Return p50, p95 and the web server's processor time of one press, in ms."""
-    processes = installation.process_tree("web")
-    cpu, seconds = cpu_seconds(processes), []
-    for number in range(count):
-        started = time.perf_counter()
-        assert visitor.generate(f"bench press {number}").status_code == 200
-        seconds.append(time.perf_counter() - started)
-    spent = (cpu_seconds(processes) - cpu) / count
-    return percentile(50, seconds) * 1000, percentile(95, seconds) * 1000, spent * 1000
+        yield _Cost(installation)

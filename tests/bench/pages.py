@@ -29,6 +29,8 @@ from generations.web.gallery.filters import Filter  # noqa: E402
 from generations.web.gallery.gallery import ROWS_A_PAGE  # noqa: E402
 from tests.bench.report import percentile  # noqa: E402
 
+# What the search dialog asks for, with each key press.
+TYPED = ("a", "li", "lig", "light", "ottl", "ammonite", "amonite", "pear fog", "xyzzy")
 WARM_UP_REQUESTS, MEASURED_REQUESTS = 5, 30
 HEADINGS = ("", "p50 ms", "p95 ms", "cpu ms", "queries", "steps", "KB", "KB gzip")
 STEPS_A_CALL = 10
@@ -70,6 +72,12 @@ def _pages(member: Member) -> Iterator[tuple[str, str]]:
     yield "search: a common word", "/gallery/?q=light"
     yield "search: two words", "/gallery/?q=pear+fog"
     yield "search: no hit", "/gallery/?q=zzzz"
+    yield "search: a part", "/gallery/?q=mmonit"
+    yield "search: a typo", "/gallery/?q=amonite"
+    yield "search: person, ratio", f"/gallery/?q={member.first_name}+16:9+pear"
+    yield "more like this", f"/gallery/?like={picture.pk}"
+    for text in TYPED:
+        yield f"key press: {text}", f"/search/?q={text.replace(' ', '+')}"
     yield "filter: person", f"/gallery/?by={member.pk}"
     yield "filter: aspect ratio", "/gallery/?ratio=21:9"
     yield "filter: favourites", "/gallery/?favourite=1"
@@ -83,17 +91,18 @@ def _pages(member: Member) -> Iterator[tuple[str, str]]:
 
 
 def _measure(client: Client, name: str, url: str) -> None:
+    headers = {"HX-Request": "true"} if url.startswith("/search/") else None  # results alone
     for _time in range(WARM_UP_REQUESTS):
-        client.get(url)
+        client.get(url, headers=headers)
     wall_ms, cpu_ms = [], []
     for _time in range(MEASURED_REQUESTS):
         wall, cpu = time.perf_counter(), time.process_time()
-        response = client.get(url)
+        response = client.get(url, headers=headers)
         wall_ms.append(1000 * (time.perf_counter() - wall))
         cpu_ms.append(1000 * (time.process_time() - cpu))
     assert response.status_code == 200, (url, response.status_code)
     with CaptureQueriesContext(connection) as captured, _counted_steps() as steps:
-        client.get(url)
+        client.get(url, headers=headers)
     sizes = len(response.content) / 1000, len(gzip.compress(response.content)) / 1000
     print(
         f"{name:<24}{median(wall_ms):>9.1f}{percentile(95, wall_ms):>9.1f}"

@@ -9,21 +9,28 @@ from django.utils import timezone
 from generations.models import (
     AuditAction,
     AuditEntry,
+    Batch,
     Collection,
+    Comment,
     Failure,
     Generation,
     Invitation,
     InvitationTerms,
     Member,
+    Notification,
     Picture,
     Quote,
+    SavedPrompt,
+    SmartCollection,
     Status,
     Team,
     UpstreamGate,
+    Word,
     bulk,
 )
 from generations.models.money import (
     CheckedLedger,
+    ComparedDay,
     Comparison,
     GatewayLog,
     Limit,
@@ -72,7 +79,10 @@ def populate() -> Member:
     bulk.favourite(shown[:2], admin)
     bulk.tag(shown[:1], admin, HOSTILE[2][:40])
     Collection.objects.create(name=HOSTILE[0][:80], created_by=admin).add(shown, admin)
+    SmartCollection.objects.create(name=HOSTILE[0][:80], query="q=family", created_by=admin)
+    Word.objects.learn_all()
     make_generation(Status.SUCCEEDED, owner=admin, is_private=True, prompt=HOSTILE[1])
+    make_generation(Status.SUCCEEDED, owner=admin, prompt=HOSTILE[0], n=4)
     Picture.objects.filter(pk=short.pictures.all()[0].pk).trash(admin)
     Price.objects.create(engine="kling", model="*", amount_e4=1200)
     for window in Window:
@@ -98,6 +108,7 @@ def populate() -> Member:
     CheckedLedger.objects.store([HOSTILE[0]])
     AuditEntry.objects.record(AuditAction.INVITED, admin, label=HOSTILE[0][:200], note=HOSTILE[0])
     make_generation(owner=admin)
+    _start_batch(admin)
     gate = UpstreamGate.for_engine()
     gate.hold(UpstreamGate.HoldReason.ACCOUNT)
     gate.clear()
@@ -116,7 +127,33 @@ def populate() -> Member:
     )
     AuditEntry.objects.record(AuditAction.PAUSED, None, note=HOSTILE[0][:300])
     populate_admin(admin, HOSTILE[0])
+    _notify(admin, Picture.objects.available()[0])
     return admin
+
+
+def _notify(admin: Member, picture: Picture) -> None:
+    """Comments with hostile texts, and a notification of each kind."""
+    writer = make_member(HOSTILE[0][:148], first_name=HOSTILE[0][:100])
+    for text in HOSTILE:
+        Comment.objects.write(picture, writer, f"@{admin.username} https://x.example/{text}"[:500])
+    Comment.objects.write(picture, admin, HOSTILE[3])
+    collection = Collection.objects.get()
+    asked = LimitRequest.objects.filter(person=admin)[0]
+    Notification.objects.store(
+        Notification(
+            member=admin,
+            kind=kind,
+            by=writer,
+            generation_id=picture.generation_id,
+            picture=picture,
+            collection=collection,
+            limit_request=asked,
+            comment=picture.comments.all()[0],
+            details={"reason": "given-up", "role": Role.ADMIN, "name": HOSTILE[0]},
+            read_at=timezone.now() if number % 2 else None,
+        )
+        for number, kind in enumerate(Notification.Kind)
+    )
 
 
 def _spend(member: Member) -> None:
@@ -133,6 +170,18 @@ def _spend(member: Member) -> None:
                 Generation.objects.filter(pk=row.pk).update(
                     status=Status.CANCELED, finished_at=timezone.now(), charged_e4=2400
                 )
+
+
+def _start_batch(admin: Member) -> None:
+    """A row in each status, and prompts in the library."""
+    batch = Batch.objects.create(owner=admin, idempotency_key="batch", title=HOSTILE[0][:120])
+    for number, status in enumerate(Status, start=1):
+        make_generation(
+            status, owner=admin, n=number, batch=batch, batch_row=number,
+            prompt=HOSTILE[number % len(HOSTILE)], unit_price_e4=1200,
+        )  # fmt: skip
+    for text in HOSTILE:
+        SavedPrompt.objects.create(owner=admin, text=text, is_shared=text == HOSTILE[1], uses=7)
 
 
 def _import_log(admin: Member) -> None:
@@ -155,9 +204,17 @@ def _import_log(admin: Member) -> None:
             recorded_e4=None if block == "unknown" else 123_456_789,
             lines=1,
         )
-    months.update([now.date().replace(day=1)], now)
+    ComparedDay.objects.mark([timezone.localdate(now)])
+    months.update([timezone.localdate(now)], now)
     spans = {"starts_at": now - timedelta(days=9), "ends_at": now}
-    GatewayLog.objects.create(name=HOSTILE[0][:200], by=admin, imported_at=now, lines=7, **spans)
+    GatewayLog.objects.create(
+        name=HOSTILE[0][:200],
+        by=admin,
+        imported_at=now,
+        lines=7,
+        state=GatewayLog.State.DONE,
+        **spans,
+    )
     draft = GatewayLog(name=HOSTILE[0][:200], by=admin)
     header = f"time,amount,{HOSTILE[0]},{HOSTILE[1]}"
     draft.file.save(
@@ -169,7 +226,9 @@ def all_pages() -> dict[str, str]:
     """Return the address of each page, in each state, by a name."""
     first = Picture.objects.available()[0]
     failed = Generation.objects.filter(status=Status.FAILED)[0]
-    unconfirmed = Generation.objects.get(status=Status.UNCONFIRMED)
+    stack = Generation.objects.filter(status=Status.SUCCEEDED, n=4).latest("pk")
+    unconfirmed = Generation.objects.get(status=Status.UNCONFIRMED, batch=None)
+    batch = Batch.objects.get()
     collection = Collection.objects.get()
     shown = [picture.pk for picture in Picture.objects.available()[:2]]
     disabled = Member.objects.get(is_active=False)
@@ -181,13 +240,29 @@ def all_pages() -> dict[str, str]:
         "studio, reused settings": f"/?remix={first.generation_id}&use={first.pk}",
         "gallery": "/gallery/",
         "gallery, filtered": "/gallery/?q=family&favourite=1&since=x",
+        "gallery, open stack": f"/gallery/?stack={stack.pk}",
         "gallery, by status": "/gallery/?state=failed",
         "gallery, no results": "/gallery/?q=nothing-is-like-that",
         "picture": f"/pictures/{first.pk}/",
+        "comments": f"/pictures/{first.pk}/comments/",
+        "edit a comment": f"/comments/{Comment.objects.latest('pk').pk}/edit/",
+        "notifications": "/notifications/",
         "compare": f"/compare/?picture={shown[0]}&picture={shown[1]}",
+        "search": "/search/",
+        "search, results": "/search/?q=family",
+        "search, no results": f"/search/?q={HOSTILE[0]}",
+        "save as smart collection": "/collections/smart/new/?q=family&since=2026-01-01",
+        "smart collection": f"/collections/smart/{SmartCollection.objects.get().pk}/",
+        "gallery, smart collection": f"/gallery/?q=family&smart={SmartCollection.objects.get().pk}",
         "collections": "/collections/",
         "collection": f"/collections/{collection.pk}/",
         "collection, arranging": f"/collections/{collection.pk}/?arrange=1",
+        "batch": f"/batches/{batch.pk}/",
+        "batch, failed": f"/batches/{batch.pk}/?show=failed",
+        "gallery, of a batch": f"/gallery/?batch={batch.pk}",
+        "many at once": "/batches/new/",
+        "many at once, again": f"/batches/new/?batch={batch.pk}",
+        "prompt library": "/prompts/",
         "trash": "/trash/",
         "history": "/history/",
         "settings": "/settings/",
@@ -204,6 +279,7 @@ def all_pages() -> dict[str, str]:
         "audit log": "/admin/audit-log/",
         "audit log, filtered": "/admin/audit-log/?group=money&since=x",
         "queue": "/admin/queue/",
+        "queue, deciding several": "/admin/queue/?select=unconfirmed",
         "requests": "/admin/requests/",
         "reconciliation": "/admin/reconciliation/",
         "reconciliation, deciding": f"/admin/reconciliation/?decide={different.pk}&as=kept",

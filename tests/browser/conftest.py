@@ -24,6 +24,7 @@ from tests.builders import PASSWORD
 # Playwright runs an event loop in this thread; Django would refuse synchronous database calls.
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"  # noqa: TID251
 
+LANGUAGES = tuple(dict(settings.LANGUAGES))
 DESKTOP: ViewportSize = {"width": 1280, "height": 900}
 
 
@@ -35,11 +36,16 @@ def console_errors() -> list[str]:
 
 @pytest.fixture
 def context(
-    chromium: Browser, live_server: LiveServer, owner: Member, console_errors: list[str]
+    settings: Settings,
+    chromium: Browser,
+    live_server: LiveServer,
+    owner: Member,
+    console_errors: list[str],
 ) -> Iterator[BrowserContext]:
     """A browser context with the owner signed in, showing the studio.
 
-    Messages that are left in `console_errors` at the end fail the test.
+    Messages that are left in `console_errors` at the end fail the test. `settings` comes first, so
+    that the folder of files stays until the browser has stopped to load them.
     """
     context = chromium.new_context(base_url=live_server.url, viewport=DESKTOP)
     context.on("console", lambda message: _collect(message, console_errors))
@@ -50,6 +56,13 @@ def context(
     yield context
     context.close()
     assert not console_errors
+
+
+def goto_in_turn(page: Page, url: str, number: int) -> None:
+    """Load a page in one of the languages: each page in another one, at the cost of one."""
+    language = LANGUAGES[number % len(LANGUAGES)]
+    page.set_extra_http_headers({"Accept-Language": language})
+    page.goto(url)
 
 
 @pytest.fixture

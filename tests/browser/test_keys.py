@@ -5,12 +5,14 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from django.utils import timezone
 from playwright.sync_api import Browser, Locator, Page, expect
 from pytest_django import Settings
 from pytest_django.live_server_helper import LiveServer
 
-from generations.models import ApiKey, Status
+from generations.models import ApiKey, Member, Status
 from generations.permissions import Role
+from generations.worker import poll
 from tests.browser.conftest import sign_in
 from tests.browser.test_axe import RULES
 from tests.builders import make_generation, make_member
@@ -107,3 +109,30 @@ def test_open_forms_fit_and_pass_axe(page: Page) -> None:
         assert page.evaluate(OVERFLOW) <= 0
         found = Axe().run(page, options=RULES).response["violations"]
         assert [each["id"] for each in found] == []
+
+
+@pytest.mark.parametrize("page", [DESK, PHONE], indirect=True)
+def test_missing_key_says_what_waits_and_what_to_do(page: Page, settings: Settings) -> None:
+    settings.UPSTREAM_KEY = OLD
+    key = ApiKey.objects.environment()
+    now = timezone.now()
+    make_generation(Status.RUNNING, api_key=key, next_poll_at=now, owner=Member.objects.get())
+    settings.UPSTREAM_KEY = NEW
+    poll.sweep()
+    page.reload()
+    missing = line_of(page, "Missing key")
+    expect(missing).to_contain_text("1 request waits for it.")
+    assert page.evaluate(OVERFLOW) <= 0
+    assert Axe().run(page, options=RULES).violations_count == 0
+    page.goto("/admin/")
+    decision = page.locator(".decision", has_text="An API key is gone.")
+    expect(decision).to_contain_text("1 request that was sent with the key ending in 1111 waits")
+    assert page.evaluate(OVERFLOW) <= 0
+    page.goto("/")
+    expect(page.get_by_text("The API key that sent this is gone")).to_be_visible()
+    assert page.evaluate(OVERFLOW) <= 0
+
+    page.goto("/admin/keys/")
+    missing.get_by_role("button", name="Same account").click()
+    expect(page.get_by_text("The key ending in 2222 is asked for these requests")).to_be_visible()
+    expect(line_of(page, "Replaced key")).to_contain_text("1 in progress")

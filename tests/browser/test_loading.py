@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from django.utils import timezone
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 from pytest_django import Settings
 from pytest_django.live_server_helper import LiveServer
 
@@ -20,6 +20,7 @@ RATIOS = ("3:2", "1:1", "2:3", "16:9", "4:3")
 SCREEN_HEIGHT = 823
 # Chromium keeps `content-visibility: auto` ready within one and a half screens.
 MAX_DISTANCE = 1.5 * SCREEN_HEIGHT + 300  # a tile that begins within it ends below
+SCRIPT_OF_THE_GRID = "script[src*='js/pages/gallery']"
 SHIFTS = """
 window.layoutShift = 0;
 new PerformanceObserver((list) => {
@@ -57,6 +58,7 @@ def phone(
     tmp_path: Path,
 ) -> Iterator[BrowserContext]:
     settings.MEDIA_ROOT = tmp_path
+    Member.objects.filter(pk=owner.pk).update(shows_stacks=False)  # more tiles
     for place in range(30):
         make_generation(
             Status.SUCCEEDED,
@@ -151,3 +153,24 @@ def test_mean_colour_is_shown_until_an_image_has_loaded(phone: BrowserContext) -
     colour = link.get_attribute("data-colour") or ""
     red, green, blue = (int(colour[place : place + 2], 16) for place in (1, 3, 5))
     expect(link).to_have_css("background-color", f"rgb({red}, {green}, {blue})")
+
+
+def test_scripts_of_the_grid_come_after_its_largest_image(phone: BrowserContext) -> None:
+    page = phone.pages[0]
+    held: list[Route] = []
+    page.route("**/files/**", lambda route: held.append(route))
+    page.goto("/gallery/", wait_until="domcontentloaded")
+    assert page.locator(SCRIPT_OF_THE_GRID).count() == 0
+    for route in held:
+        route.continue_()
+    page.unroute("**/files/**")
+    expect(page.get_by_role("button", name="Select", exact=True)).to_be_enabled()
+
+
+def test_scripts_of_the_grid_do_not_wait_for_an_image_after_a_key(phone: BrowserContext) -> None:
+    page = phone.pages[0]
+    page.route("**/files/**", lambda route: None)  # never answered
+    page.goto("/gallery/", wait_until="domcontentloaded")
+    assert page.locator(SCRIPT_OF_THE_GRID).count() == 0
+    page.keyboard.press("Shift")
+    expect(page.get_by_role("button", name="Select", exact=True)).to_be_enabled()

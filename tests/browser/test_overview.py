@@ -9,6 +9,7 @@ from pytest_django import Settings
 from pytest_django.live_server_helper import LiveServer
 
 from generations.models import Generation, Lease, Member, Quote, Status, UpstreamGate
+from generations.permissions import Role
 from tests.browser.conftest import DESKTOP, sign_in
 from tests.builders import make_submission
 
@@ -120,7 +121,54 @@ def test_overview_refreshes_in_place_but_never_under_a_form(
     page.clock.run_for(40_000)
     expect(page.get_by_label("Task ID from the gateway’s log")).to_have_value("half-typ")
     expect(page.locator(f"#decision-{second.pk}")).to_have_count(0)
-    line.locator("summary").click()  # closed again
+    line.locator("summary").click()  # closed again, and what was typed stays
+    page.clock.run_for(16_000)
+    line.locator("summary").click()
+    expect(page.get_by_label("Task ID from the gateway’s log")).to_have_value("half-typ")
+    page.get_by_label("Task ID from the gateway’s log").fill("")
+    line.locator("summary").click()
     page.locator("h1").click()
     page.clock.run_for(16_000)
     expect(page.locator(f"#decision-{second.pk}")).to_be_visible()
+
+
+def test_opening_a_decision_moves_no_button(overview: Page, owner: Member) -> None:
+    row = unconfirmed(owner, "a")
+    overview.reload()
+    line = overview.locator(f"#decision-{row.pk}")
+    dismiss = line.get_by_role("button", name="Dismiss")
+    before = dismiss.bounding_box()
+    line.locator("summary").click()
+    expect(overview.get_by_label("Task ID from the gateway’s log")).to_be_visible()
+    assert dismiss.bounding_box() == before
+
+
+def test_refresh_keeps_the_focus_on_its_link(
+    context: BrowserContext, owner: Member, admin: Member
+) -> None:
+    context.clear_cookies()
+    sign_in(context, admin)
+    page = context.pages[-1]
+    page.clock.install()
+    page.goto("/admin/")
+    link = page.get_by_role("link", name="Audit log").last
+    link.focus()
+    row = unconfirmed(owner, "a")
+    page.clock.run_for(16_000)
+    expect(page.locator(f"#decision-{row.pk}")).to_be_visible()
+    expect(link).to_be_focused()
+
+
+def test_header_fits_tablets(context: BrowserContext, owner: Member) -> None:
+    """In Vietnamese, the longest, with requests in progress beside the name of the studio."""
+    Member.objects.filter(pk=owner.pk).update(language="vi", role=Role.ADMIN)
+    unconfirmed(owner, "open")
+    page = context.pages[-1]
+    page.goto("/admin/")
+    expect(page.locator("html")).to_have_attribute("lang", "vi")
+    for width in (700, 820):
+        page.set_viewport_size({"width": width, "height": 844})
+        assert page.evaluate(HORIZONTAL_OVERFLOW) <= 0
+        heights = page.locator(".nav a").evaluate_all("all => all.map(each => each.offsetHeight)")
+        assert len(heights) == 5
+        assert max(heights) < 40, "in one line"

@@ -12,7 +12,7 @@ from generations.models import Generation, Member, Status
 from generations.models.money import Limit, LimitRequest, Window
 from generations.permissions import Role
 from tests.browser.conftest import DESKTOP, sign_in
-from tests.builders import make_admin, make_generation
+from tests.builders import make_admin, make_generation, make_member
 
 PHONE: ViewportSize = {"width": 390, "height": 844}
 NEW_PASSWORD = "violets on a windowsill"
@@ -202,3 +202,23 @@ def test_request_is_decided_with_another_amount(device: Device, limited: Member)
     expect(page.get_by_text("Granted $12.50 to owner.")).to_be_visible()
     expect(page.get_by_text("Nothing needs a decision.")).to_be_visible()
     assert LimitRequest.objects.get().granted_e4 == 125_000
+
+
+def test_one_save_keeps_what_was_typed_into_every_section(device: Device) -> None:
+    lan = make_member("lan")
+    context = device.new_context()
+    sign_in(context, make_admin("mira"))
+    page = context.pages[0]
+    page.goto(f"/admin/people/{lan.pk}/")
+    page.get_by_label("Money a month").fill("25")
+    page.get_by_label("First name").fill("Lan")
+    page.get_by_label("E-mail address").fill("lan")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("Enter an e-mail address, or leave it empty.")).to_be_visible()
+    expect(page.get_by_label("Money a month")).to_have_value("25")
+    page.get_by_label("E-mail address").fill("lan@team.example")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("Saved.")).to_be_visible()
+    lan.refresh_from_db()
+    assert (lan.first_name, lan.email) == ("Lan", "lan@team.example")
+    assert lan.limits.get().money_e4 == 250_000

@@ -1,7 +1,8 @@
 """Pauses on open pages, entering a task ID by keyboard, and page widths."""
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, ViewportSize, expect
+from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, expect
+from pytest_django.live_server_helper import LiveServer
 
 from generations.models import Member, Status, UpstreamGate
 from tests.browser.conftest import sign_in
@@ -42,6 +43,74 @@ def test_task_id_form_keeps_the_focus_when_used_by_keyboard(
     field.press("Enter")
     expect(page.get_by_text("Task ID entered by an admin")).to_be_visible()
     expect(page.locator(f"#generation-{row.pk}-title")).to_be_focused()
+
+
+def test_forms_beside_each_other_keep_what_was_typed(
+    context: BrowserContext, admin: Member
+) -> None:
+    context.clear_cookies()
+    sign_in(context, admin)
+    page = context.pages[-1]
+    page.goto("/admin/queue/")
+    reason, limit = page.get_by_label("Reason"), page.get_by_label("Images in progress at once")
+    reason.fill("The budget is spent")
+    limit.fill("7")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("Saved. The worker uses these values from now on.")).to_be_visible()
+    expect(reason).to_have_value("The budget is spent")
+    limit.fill("9")
+    page.get_by_role("button", name="Pause generation").click()
+    expect(page.get_by_role("button", name="Resume").first).to_be_visible()
+    expect(limit).to_have_value("9")
+    page.reload()
+    expect(limit).to_have_value("7")
+
+
+def test_open_queue_page_follows_a_pause_and_a_hold_and_keeps_what_is_typed(
+    context: BrowserContext, admin: Member
+) -> None:
+    context.clear_cookies()
+    sign_in(context, admin)
+    page = context.pages[-1]
+    page.clock.install()
+    page.goto("/admin/queue/")
+    reason = page.get_by_label("Reason")
+    expect(page.locator("#queue-head .page-facts")).to_contain_text("Not running")
+    reason.fill("The budget is spent")
+    UpstreamGate.for_engine().hold(UpstreamGate.HoldReason.ACCOUNT)
+    page.clock.fast_forward(11_000)
+    expect(page.locator("#banner-title")).to_contain_text("the Kling account is empty")
+    expect(page.locator("#queue-head .page-facts")).to_have_count(0)
+    expect(reason).to_have_value("The budget is spent")
+    expect(reason).to_be_focused()
+    UpstreamGate.for_engine().pause(admin, "Lunch")
+    page.clock.fast_forward(11_000)
+    expect(page.locator("#banner-title")).to_contain_text("Generation is paused: Lunch")
+    expect(page.locator("#queue-hold")).to_contain_text("the Kling account is empty")
+    expect(reason).to_have_count(0)
+    UpstreamGate.for_engine().resume()
+    page.clock.fast_forward(11_000)
+    expect(page.locator("#banner-title")).to_have_count(0)
+    expect(reason).to_have_value("")
+
+
+def test_forms_keep_what_was_typed_without_javascript(
+    chromium: Browser, live_server: LiveServer, admin: Member
+) -> None:
+    context = chromium.new_context(base_url=live_server.url, java_script_enabled=False)
+    sign_in(context, admin)
+    page = context.pages[0]
+    page.goto("/admin/queue/")
+    page.get_by_label("Reason").fill("The budget is spent")
+    page.get_by_label("Images in progress at once").fill("7")
+    page.get_by_label("Images in progress at once").press("Enter")
+    expect(page.get_by_text("Saved. The worker uses these values from now on.")).to_be_visible()
+    expect(page.get_by_label("Reason")).to_have_value("The budget is spent")
+    page.get_by_label("Images in progress at once").fill("9")
+    page.get_by_role("button", name="Pause generation").click()
+    expect(page.get_by_text("Generation is paused: The budget is spent")).to_be_visible()
+    expect(page.get_by_label("Images in progress at once")).to_have_value("9")
+    context.close()
 
 
 @pytest.mark.parametrize("width", [320, 390, 1280])

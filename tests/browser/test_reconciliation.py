@@ -13,6 +13,7 @@ from generations.operations import ledger_check
 from tests.browser.conftest import DESKTOP, sign_in
 from tests.builders import make_generation, make_member, make_submission
 from tests.test_reconciliation import at, charged
+from tests.worker_driver import run_loops
 
 PHONE = {"width": 390, "height": 844}
 LOG = """Created;Cost;Task;Model;Type
@@ -93,7 +94,7 @@ def test_month_with_five_differences_ends_at_zero(
         expect(page.locator(f"#{group} tbody tr")).to_have_count(rows)
     assert Comparison.objects.exclude(group="matched").count() == 5
     figure = page.locator(".figures .figure").first
-    expect(figure).to_have_text("-$0.36")
+    expect(figure).to_have_text("\N{MINUS SIGN}$0.36")
     wide = page.evaluate("document.documentElement.scrollWidth")
     assert wide <= viewport["width"]
 
@@ -122,3 +123,36 @@ def test_month_with_five_differences_ends_at_zero(
     assert corrections.filter(period__member=None, by=boss).count() == 4
     context.close()
     assert ledger_check.differences() == []
+
+
+def test_progress_of_a_large_log_refreshes_in_place_and_several_are_ignored(
+    chromium: Browser, live_server: LiveServer, log: Path, tmp_path: Path
+) -> None:
+    rows = [f"{at(n):%Y-%m-%d %H:%M:%S},task-{n:06},0.48" for n in range(400)]
+    log = tmp_path / "large.csv"
+    log.write_text("\n".join(["Time,Task,Amount", *rows]))
+    context = chromium.new_context(base_url=live_server.url, viewport=DESKTOP)
+    context.set_default_timeout(15_000)
+    boss: Member = make_member("boss", role="admin")
+    sign_in(context, boss)
+    page = context.pages[0]
+    page.goto("/admin/reconciliation/upload/")
+    page.get_by_label("CSV file").set_input_files(log)
+    page.get_by_role("button", name="Continue").click()
+    page.get_by_label("Time zone of times without one").select_option("UTC")
+    page.get_by_role("button", name="Import").click()
+    expect(page.get_by_text("Checking the lines")).to_be_visible()
+    expect(page.get_by_role("progressbar")).to_be_visible()
+    page.evaluate("window.isSamePage = true")
+    run_loops("reconcile", seconds=30)
+    expect(page.get_by_text("400 lines were read, 400 of them are new.")).to_be_visible()
+    assert page.evaluate("window.isSamePage")
+    page.get_by_role("link", name="Show the month").click()
+    page.locator("#unknown").get_by_role("link", name="Decide several").click()
+    page.get_by_role("link", name="Tick all of this page").click()
+    page.get_by_label("Reason, for each of them").fill("tests of another team")
+    page.get_by_role("button", name="Ignore all ticked").click()
+    expect(page.get_by_text("50 differences were decided.")).to_be_visible()
+    context.close()
+    ignored = Comparison.objects.filter(decision="ignored", note="tests of another team")
+    assert ignored.count() == 50

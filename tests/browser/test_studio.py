@@ -64,7 +64,9 @@ def test_negative_prompt_is_disabled_while_an_image_is_chosen(page: Page, tmp_pa
     page.get_by_label("Negative prompt").fill("birds")
     page.locator("summary", has_text="Reference image").click()
     page.get_by_label("Image file").set_input_files(tmp_path / "dune.png")
-    expect(page.get_by_text("Not available with a reference image")).to_be_visible()
+    expect(page.locator("#negative-prompt-value")).to_have_text(
+        "Not available with a reference image"
+    )
     page.get_by_label("Image file").set_input_files([])
     expect(page.locator("#negative-prompt-value")).to_have_text("birds")
 
@@ -77,7 +79,10 @@ def test_studio_works_with_the_keyboard(page: Page) -> None:
     expect(page.get_by_label("Prompt", exact=True)).to_be_focused()
     page.keyboard.type("A pear")
     page.keyboard.press("Tab")
-    expect(page.get_by_role("link", name="Prompt history")).to_be_focused()
+    for name in ("Prompt history", "Prompt library", "Many at once"):
+        expect(page.get_by_role("link", name=name)).to_be_focused()
+        page.keyboard.press("Tab")
+    expect(page.locator("#models-summary")).to_be_focused()
     page.keyboard.press("Tab")
     page.keyboard.press("ArrowRight")
     expect(page.get_by_role("radio", name="4 to 3, landscape")).to_be_checked()
@@ -281,6 +286,21 @@ def test_draft_keeps_a_field_of_the_offer(page: Page, paper: Field) -> None:
     page.get_by_role("button", name="Generate").click()
     expect(page.get_by_role("article", name="A pear")).to_be_visible()
     assert Generation.objects.get().params == {"paper": "glossy"}
+
+
+@pytest.mark.parametrize("width", [320, 390, 700])
+def test_empty_studio_fits_a_phone(page: Page, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 844})
+    expect(page.get_by_role("link", name="Use this prompt").first).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+
+
+def test_search_and_bell_do_not_cover_each_other(page: Page) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    search, bell = (page.locator(each).bounding_box() for each in ("#open-search", "#bell"))
+    assert search
+    assert bell
+    assert search["x"] + search["width"] <= bell["x"]
 
 
 @pytest.mark.parametrize("width", [390, 1100, 1280])

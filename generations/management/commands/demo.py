@@ -14,9 +14,12 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
+        text = "Demo data added."
         if options["remove"]:
-            demo_data.remove()
+            text = "Demo data removed."
+            if kept := ", ".join(person.username for person in demo_data.remove()):
+                text += f" {kept} stay, because they own other images or are in the ledger."
         else:
             demo_data.add()
         if options["verbosity"]:
-            self.stdout.write("Demo data removed." if options["remove"] else "Demo data added.")
+            self.stdout.write(text)

@@ -14,7 +14,9 @@ class Command(ActionCommand):
     def add_actions(self) -> None:
         self.add_action("list", self._list, "List the keys by their last four characters.")
         self.add_action(
-            "rotate", self._rotate, "Encrypt all keys with a new encryption key. Safe to interrupt."
+            "rotate",
+            self._rotate,
+            "Encrypt all secrets with a new encryption key. Safe to interrupt.",
         )
         self.add_action("generate", self._generate, "Print a new KLINGWEB_ENCRYPTION_KEY.")
 
@@ -30,9 +32,12 @@ class Command(ActionCommand):
         except (OSError, SettingError) as error:
             raise OperationError(f"The rotation did not end. Run it again: {error}") from None
         text = f"{done.rows} API keys were encrypted again."
+        if done.factors:
+            text += f" {done.factors} second factors were, too."
         if done.unreadable:
             text += f" Not readable, and left as they were: {', '.join(done.unreadable)}."
-        return Report({"rows": done.rows, "unreadable": list(done.unreadable)}, text)
+        figures = {"rows": done.rows, "second_factors": done.factors}
+        return Report({**figures, "unreadable": list(done.unreadable)}, text)
 
     def _generate(self, options: Options) -> Report:
         key = encryption.new_key()

@@ -3,16 +3,17 @@
 from typing import Any
 
 from django.db import transaction
+from django.utils.translation import gettext_noop
 
 from generations.management.reports import ActionCommand, Options, Output, Report, table
 from generations.models import AuditAction, AuditEntry, Team
+from generations.models.audit_entry import BY_COMMAND
 from generations.models.money import ledger, usage_day
 from generations.models.money.amounts import plain
 from generations.operations import ledger_check, ledger_export
 from generations.operations.errors import OperationError
 from generations.operations.ledger_check import Difference
-from generations.operations.moments import Month
-from generations.operations.prices import COMMAND
+from generations.operations.moments import parse_month
 
 
 class Command(ActionCommand):
@@ -56,13 +57,13 @@ class Command(ActionCommand):
 
     def _export(self, options: Options) -> Output:
         zone = Team.objects.current().zone
-        month = Month.parse(options["month"], zone) if options["month"] is not None else None
+        month = parse_month(options["month"], zone) if options["month"] is not None else None
         AuditEntry.objects.record(
             AuditAction.EXPORTED,
             None,
-            label="ledger",
+            label=gettext_noop("ledger"),
             after={"month": options["month"]} if month else {},
-            note=COMMAND,
+            note=BY_COMMAND,
         )
         export = ledger_export.export_json if options["as_json"] else ledger_export.export_csv
         return export(month, zone)
@@ -74,7 +75,11 @@ def _rebuilt() -> int:
     rebuilt = ledger.rebuild()
     usage_day.mark_all_outdated()
     AuditEntry.objects.record(
-        AuditAction.CORRECTED, None, label="counters", after={"periods": rebuilt}, note=COMMAND
+        AuditAction.CORRECTED,
+        None,
+        label=gettext_noop("counters"),
+        after={"periods": rebuilt},
+        note=BY_COMMAND,
     )
     return rebuilt
 

@@ -3,9 +3,11 @@
 from collections.abc import Iterator
 
 from django.utils import timezone
+from django.utils.translation import gettext_noop
 
 from generations.management.reports import ActionCommand, Options, Output, Report, table
 from generations.models import AuditAction, AuditEntry, Team
+from generations.models.audit_entry import BY_COMMAND
 from generations.models.money.amounts import plain
 from generations.models.money.price import current_upstream
 from generations.operations import price_csv, prices
@@ -68,7 +70,9 @@ class Command(ActionCommand):
         return Report(data, table(header, rows) if rows else "No prices are set.")
 
     def _export(self, options: Options) -> Output:
-        AuditEntry.objects.record(AuditAction.EXPORTED, None, label="prices", note=prices.COMMAND)
+        AuditEntry.objects.record(
+            AuditAction.EXPORTED, None, label=gettext_noop("price table"), note=BY_COMMAND
+        )
         if options["as_json"]:
             return Report({"prices": list(price_csv.rows())}, "")
         lines: Iterator[str] = price_csv.export()

@@ -1,6 +1,5 @@
 """`manage.py run`: web server, worker and (without a key) the simulator in one process tree."""
 
-import fcntl
 import os
 import secrets
 import signal
@@ -26,8 +25,8 @@ from generations.models import (
     TransitionReason,
     append_only,
 )
+from generations.models.audit_entry import BY_COMMAND
 from generations.operations import demo_data
-from generations.operations.prices import COMMAND
 from generations.permissions import Role
 from generations.processes import web_server
 from generations.processes.forked import ForkedProcess, ForkError, call_in_fork
@@ -35,6 +34,7 @@ from generations.processes.supervisor import ManagedProcess, keep_running, stop_
 from generations.processes.watchdog import Watchdog
 from generations.setup import api_key
 from generations.setup import code as setup_code
+from klingweb import data_folder, static_files
 from klingweb.environment import SettingError
 
 from . import web
@@ -55,6 +55,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         signal.signal(signal.SIGTERM, self._stop)
         signal.signal(signal.SIGINT, self._stop)
+        web.check_start()
         self._check_ports()
         lock = _lock_data_folder()
         self._prepare()
@@ -132,7 +133,7 @@ def _prepare() -> dict[str, Any]:
     `error` is one sentence, or empty.
     """
     try:
-        call_command("collectstatic", verbosity=0, interactive=False)
+        static_files.collect()
         call_command("migrate", verbosity=0, interactive=False)
         if not append_only.is_protected(connection):  # a copy of the database may lack triggers
             append_only.protect(connection)
@@ -167,19 +168,15 @@ def _explain_os_error(error: OSError) -> str:
 
 
 def _lock_data_folder() -> IO[str]:
-    """Allow one `run` per data folder. The lock ends with the process, even if it is killed."""
+    """Allow one `run` per data folder."""
     try:
-        lock = (settings.DATA_DIR / "run.lock").open("w", encoding="ascii")
-    except OSError as error:
-        raise CommandError(_explain_os_error(error)) from error
-    os.set_inheritable(lock.fileno(), False)
-    try:
-        fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
+        return data_folder.lock(settings.DATA_DIR, data_folder.RUN_LOCK)
+    except data_folder.FolderInUse as error:
         raise CommandError(
             f"klingweb is already running with the data folder {settings.DATA_DIR}."
         ) from error
-    return lock
+    except OSError as error:
+        raise CommandError(_explain_os_error(error)) from error
 
 
 def _start_again() -> None:
@@ -220,7 +217,9 @@ def _ensure_admin() -> str:
     with transaction.atomic():
         admin.save()
         action = AuditAction.JOINED if is_new else AuditAction.PASSWORD_CHANGED
-        AuditEntry.objects.record(action, None, on=admin, after={"role": admin.role}, note=COMMAND)
+        AuditEntry.objects.record(
+            action, None, on=admin, after={"role": admin.role}, note=BY_COMMAND
+        )
     if settings.ADMIN_PASSWORD:
         return "user name admin, password from KLINGWEB_ADMIN_PASSWORD"
     return _sign_in_hint(password)

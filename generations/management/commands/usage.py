@@ -7,9 +7,10 @@ from django.core.management.base import CommandParser
 from generations.management.reports import Options, Report, ReportCommand, table
 from generations.models import Team
 from generations.models.money.amounts import plain
+from generations.models.money.month import Month
 from generations.models.money.price import current_upstream
 from generations.models.money.usage import Figures
-from generations.operations.moments import Month
+from generations.operations.moments import parse_month
 from generations.operations.usage import NamedUsage, named_usage_of
 
 HEADER = ("Images", "Charged", "Reserved")
@@ -26,7 +27,7 @@ class Command(ReportCommand):
 
     def report(self, options: Options) -> Report:
         team, text = Team.objects.current(), options["month"]
-        month = Month.current(team.zone) if text is None else Month.parse(text, team.zone)
+        month = Month.current(team.zone) if text is None else parse_month(text, team.zone)
         usage = named_usage_of(month)
         return Report(_data(team, month, usage), _text(team, month, usage))
 

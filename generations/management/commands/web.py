@@ -8,8 +8,10 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
+from generations import safe_start
 from generations.processes import web_server
 from generations.processes.supervisor import ManagedProcess, keep_running, stop_in_order
+from klingweb import data_folder
 
 TICK_SECONDS = 0.5
 
@@ -22,6 +24,14 @@ def processes() -> list[ManagedProcess]:
     from klingweb.wsgi import application
 
     return web_server.processes(application, settings.BIND, settings.PORT)
+
+
+def check_start() -> None:
+    """Stop with one sentence if this install is not complete, or not safe with these settings."""
+    if unfinished := data_folder.unfinished_restore(settings.DATA_DIR):
+        raise CommandError(unfinished)
+    if unsafe := safe_start.problems():
+        raise CommandError(" ".join(unsafe))
 
 
 def check_port(variable: str, host: str, port: int) -> None:
@@ -41,6 +51,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         signal.signal(signal.SIGTERM, self._stop)
         signal.signal(signal.SIGINT, self._stop)
+        check_start()
         check_port("PORT", settings.BIND, settings.PORT)
         servers = processes()
         while not self.stopping:

@@ -1,11 +1,13 @@
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import Error as DatabaseError
 from django.db import connection
 
 from generations.processes.watchdog import Watchdog, run_cluster_alone
 from generations.setup import api_key
+from klingweb import data_folder
 from klingweb.environment import SettingError
 
 
@@ -18,6 +20,8 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if unfinished := data_folder.unfinished_restore(settings.DATA_DIR):
+            raise CommandError(unfinished)
         self._prepare_keys()
         if options["unwatched"]:
             run_cluster_alone()

@@ -2,7 +2,7 @@
 
 from .budget_warning import BudgetWarning
 from .checked_ledger import CheckedLedger
-from .comparison import ComparedMonth, Comparison
+from .comparison import ComparedDay, Comparison, WatchedTask
 from .gateway_log import GatewayLine, GatewayLog
 from .ledger import Allowance, LimitReached, Quote
 from .ledger_entry import LedgerEntry
@@ -18,7 +18,7 @@ __all__ = [
     "Allowance",
     "BudgetWarning",
     "CheckedLedger",
-    "ComparedMonth",
+    "ComparedDay",
     "Comparison",
     "GatewayLine",
     "GatewayLog",
@@ -34,5 +34,6 @@ __all__ = [
     "ReusedImage",
     "UsageDay",
     "UsageSum",
+    "WatchedTask",
     "Window",
 ]

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 from django.apps import apps
-from django.conf import settings
 from django.db.models import F
 
 from generations.models import team_settings
+from generations.models.lookups import can_look_up
 from generations.models.status import Status
 from generations.models.team import Team
 from generations.models.transition import Transition, TransitionReason
@@ -23,16 +23,18 @@ def end_reservations(
     charge, as when a download is started again. Images after a dismissal correct it once.
     """
     rows = apps.get_model("generations", "Generation")._default_manager
-    columns = ("pk", "n", "reservations", "charged_e4")
-    ended = rows.filter(pk__in=pks, reservations__gt=0).order_by("pk")
-    for pk, n, last, charged_e4 in ended.values_list(*columns):
+    columns = ("pk", "n", "reservations", "charged_e4", "engine")
+    ended = rows.filter(pk__in=pks, reservations__gt=0).order_by("pk").values_list(*columns)
+    if len(ended) > 1 or any(last > 1 for _pk, _n, last, *_others in ended):
+        ledger.lock_periods(pks)
+    for pk, n, last, charged_e4, engine in ended:
         images = _charged_images(pk, n, from_status, to_status)
         if charged_e4 is None:
             # An earlier attempt that was never confirmed may have been charged as well. Where the
             # upstream knows our id, all attempts are one task: those with one key, since another
             # key may belong to another account.
             is_one_task = (
-                bool(settings.UPSTREAM_LOOKUP)
+                can_look_up(engine)
                 and (images > 0 or reason == TransitionReason.NOT_FOUND)
                 and (last == 1 or _has_one_key(pk))
             )

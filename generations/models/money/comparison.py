@@ -1,8 +1,12 @@
 """Comparisons: what the gateway billed beside what is recorded here, and what was decided."""
 
-from typing import Any
+from collections.abc import Iterable
+from datetime import date, timedelta
+from typing import Any, Self
 
 from django.db import models
+from django.db.models import Q
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from generations.models.member import Member
@@ -95,19 +99,93 @@ class Comparison(models.Model):
         return (self.billed_e4 or 0) - (self.recorded_e4 or 0)
 
 
-class ComparedMonth(models.Model):
-    """The sums over the comparisons of one month in the team's time zone, kept for the page."""
+class ComparedDayQuerySet(models.QuerySet["ComparedDay"]):
+    def here(self) -> Self:
+        return self.filter(upstream=current_upstream())
+
+    def of_month(self, month: date) -> Self:
+        """`month` is its first day."""
+        following = (month + timedelta(days=31)).replace(day=1)
+        return self.here().filter(day__gte=month, day__lt=following)
+
+    def unfinished(self) -> Self:
+        """Days that the worker has to match or to sum up."""
+        return self.here().filter(Q(is_due=True) | Q(is_stale=True))
+
+    def mark(self, days: Iterable[date], **flags: bool) -> None:
+        """Set flags of these days, and create the rows that do not exist."""
+        wanted = sorted(set(days))
+        rows = [ComparedDay(upstream=current_upstream(), day=day) for day in wanted]
+        self.bulk_create(rows, ignore_conflicts=True)
+        if flags:
+            self.here().filter(day__in=wanted).update(**flags)
+
+
+class ComparedDay(models.Model):
+    """The sums over the comparisons of one day in the team's time zone, so that pages add few rows.
+
+    `is_due`: its lines have to be matched again. `is_stale`: a comparison has changed since the
+    figures were summed up; set in the transaction of that change.
+    """
 
     upstream = models.CharField(max_length=20, default=current_upstream)
-    month = models.DateField(help_text=_("Its first day."))
-    matched_at = models.DateTimeField()
+    day = models.DateField()
+    matched_at = models.DateTimeField(null=True)
     figures: Any = models.JSONField(default=dict)
+    is_due = models.BooleanField(default=False)
+    is_stale = models.BooleanField(default=False)
+
+    objects = ComparedDayQuerySet.as_manager()
 
     class Meta:
-        verbose_name = _("compared month")
-        constraints = [
-            models.UniqueConstraint(fields=["upstream", "month"], name="comparedmonth_uniq")
+        verbose_name = _("compared day")
+        constraints = [models.UniqueConstraint(fields=["upstream", "day"], name="comparedday_uniq")]
+        indexes = [
+            models.Index(
+                fields=["upstream", "day"],
+                name="comparedday_open_idx",
+                condition=Q(is_due=True) | Q(is_stale=True),
+            )
         ]
 
     def __str__(self) -> str:
-        return f"{self.month:%Y-%m}"
+        return f"{self.day:%Y-%m-%d}"
+
+
+class WatchedTask(models.Model):
+    """A task that the gateway billed and no generation here has. The worker asks for its outcome.
+
+    Its images are not downloaded: there is no generation that they could belong to.
+    """
+
+    class Outcome(models.TextChoices):
+        OPEN = "open", _("not asked yet")
+        RUNNING = "running", _("in progress")
+        SUCCEEDED = "succeeded", _("done")
+        FAILED = "failed", _("failed")
+        NOT_FOUND = "not-found", _("not known to this account")
+
+    upstream = models.CharField(max_length=20, default=current_upstream)
+    task_id = models.CharField(max_length=200)
+    watched_at = models.DateTimeField(default=timezone.now)
+    next_check_at = models.DateTimeField(null=True, help_text=_("Empty: not asked any more."))
+    checked_at = models.DateTimeField(null=True, help_text=_("When the gateway last answered."))
+    outcome = models.CharField(max_length=10, choices=Outcome, default=Outcome.OPEN)
+    images = models.PositiveIntegerField(default=0)
+    message = models.CharField(max_length=300, blank=True, default="")
+
+    class Meta:
+        verbose_name = _("watched task")
+        constraints = [
+            models.UniqueConstraint(fields=["upstream", "task_id"], name="watchedtask_uniq")
+        ]
+        indexes = [
+            models.Index(
+                fields=["upstream", "next_check_at"],
+                name="watchedtask_due_idx",
+                condition=Q(next_check_at__isnull=False),
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"task {self.task_id}"

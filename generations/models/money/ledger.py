@@ -23,6 +23,7 @@ from django.utils import timezone
 
 from generations.models.audit_entry import AuditAction, AuditEntry
 from generations.models.member import Member
+from generations.models.notification import Notification
 
 from .budget_warning import BudgetWarning
 from .ledger_entry import LedgerEntry
@@ -127,11 +128,16 @@ def _periods(member: Member, at: datetime) -> list[Period]:
 
 def _add_grants(member: Member, new: Sequence[Period]) -> list[tuple[Period, LimitRequest]]:
     """Add grants in force to these objects of new periods, and return them with the periods."""
+    own = [period for period in new if period.member_id is not None]
+    if not own:
+        return []
+    first = min(period.starts_at for period in own)
+    requests = list(LimitRequest.objects.granted_to(member, first))
     granted = [
         (period, request)
-        for period in new
-        if period.member_id is not None
-        for request in LimitRequest.objects.granted_to(member, period.starts_at)
+        for period in own
+        for request in requests
+        if request.until and request.until > period.starts_at
     ]
     for period, request in granted:
         period.granted_e4 += request.granted_e4
@@ -150,12 +156,26 @@ def reserve(
     Raises LimitReached, after which the transaction must be rolled back. The check is part of each
     UPDATE: of many requests at once, exactly as many pass as the limit allows.
     """
+    reserve_all([(generation_id, quote)], reservation, member, by)
+
+
+def reserve_all(
+    requests: Sequence[tuple[int, Quote]],
+    reservation: int,
+    member: Member,
+    by: Member | None = None,
+) -> None:
+    """Reserve several requests (keys of generations and prices), all or none, as `reserve` does.
+
+    Each period is changed once, by their sum, so that others wait for it as for a single request.
+    """
     at = timezone.now()
     limits = Limit.objects.in_force(member)
     periods = _periods(member, at)
-    if not _reserve_all(periods, limits, quote):
-        raise _limit_reached(_allowances(member, limits, at), quote)
-    _warn(periods, limits, quote)
+    total = _sum([quote for _generation_id, quote in requests])
+    if not _reserve_in(periods, limits, total):
+        raise _limit_reached(_allowances(member, limits, at), total)
+    _warn(periods, limits, total)
     _insert(
         [
             LedgerEntry(
@@ -175,12 +195,33 @@ def reserve(
                 reserved_e4=quote.total_e4,
                 reserved_images=quote.n,
             )
+            for generation_id, quote in requests
             for period in periods
         ]
     )
 
 
-def _reserve_all(
+@dataclass(frozen=True)
+class _Total(Quote):
+    """The sum of several prices. `unit_e4` is the highest of them."""
+
+    sum_e4: int = 0
+
+    @property
+    def total_e4(self) -> int:
+        return self.sum_e4
+
+
+def _sum(quotes: Sequence[Quote]) -> Quote:
+    if len(quotes) == 1:
+        return quotes[0]
+    first, n = quotes[0], sum(quote.n for quote in quotes)
+    unit_e4 = max(quote.unit_e4 or 0 for quote in quotes)
+    sum_e4 = sum(quote.total_e4 for quote in quotes)
+    return _Total(first.engine, first.model, first.option, unit_e4, n, sum_e4)
+
+
+def _reserve_in(
     periods: Sequence[Period], limits: Mapping[tuple[bool, str], LimitValues], quote: Quote
 ) -> bool:
     """Reserve in all of these periods. False, with nothing changed, if one has no room."""
@@ -268,6 +309,17 @@ def end(generation_id: int, reservation: int, charged_images: int, reason: str =
     return amount_e4
 
 
+def lock_periods(generation_ids: Sequence[int]) -> None:
+    """Lock all periods in which these generations have reserved, before several steps change them.
+
+    A single step locks its periods in that order anyway. Call it with the rows of the generations
+    locked.
+    """
+    if connection.features.has_select_for_update:  # else there is one transaction at a time
+        reserved = LedgerEntry.objects.filter(generation_id__in=generation_ids, kind=Kind.RESERVE)
+        Period.objects.filter(pk__in=reserved.values("period")).lock()
+
+
 def correct_late(generation_id: int, reservation: int, charged_images: int) -> int:
     """Correct the charge of a dismissed request whose outcome came later. Return the difference.
 
@@ -337,6 +389,7 @@ def correct_charge(generation_id: int, amount_e4: int, by: Member, reason: str) 
             raise ValueError("only a request that has ended can be corrected")
         if amount_e4 < 0:
             raise ValueError("a charge is never negative")
+        lock_periods([generation_id])
         difference = rest = amount_e4 - row["charged_e4"]
         for reservation in range(row["reservations"], 0, -1):
             if rest:
@@ -406,9 +459,10 @@ def decline(request: LimitRequest, by: Member) -> bool:
 
 
 def _record(action: AuditAction, request: LimitRequest, by: Member, after: dict[str, Any]) -> None:
-    """Write the decision to the audit log, beside what was asked for."""
+    """Write the decision to the audit log, beside what was asked for. Notify the person."""
     asked = {"money_e4": request.amount_e4, "images": request.images}
     AuditEntry.objects.record(action, by, on=request.person, before=asked, after=after)
+    Notification.objects.record_decision(request.pk, request.person_id, by)
 
 
 def _grant_to(period: Period, request: LimitRequest) -> None:
@@ -509,7 +563,7 @@ def rebuild() -> int:
     """Set all counters to the sums of the entries. Return how many periods changed."""
     changed = 0
     with transaction.atomic():
-        periods = list(Period.objects.select_for_update().order_by("pk"))
+        periods = Period.objects.lock()
         expected = sums()
         for period in periods:
             values = expected.get(period.pk, dict.fromkeys(COUNTERS, 0))

@@ -2,17 +2,25 @@
 
 from datetime import datetime
 
-from django.db import models
+from django.db import models, transaction
 from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from generations.models.member import Member
+from generations.models.notification import Notification
 
 
 class LimitRequestQuerySet(models.QuerySet["LimitRequest"]):
     def open(self) -> "LimitRequestQuerySet":
         return self.filter(decision="")
+
+    def ask(self, person: Member, reason: str, *, amount_e4: int, images: int) -> "LimitRequest":
+        """Ask for more, and notify the admins. Raises IntegrityError while a request is open."""
+        with transaction.atomic():
+            asked = self.create(person=person, reason=reason, amount_e4=amount_e4, images=images)
+            Notification.objects.record_request(asked.pk, person)
+        return asked
 
     def granted_to(self, member: Member, at: datetime) -> "LimitRequestQuerySet":
         """Grants that are in force at that time."""

@@ -1,7 +1,8 @@
 """Periods: the counters of one day or month, of one person or of the team."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from django.db import connection, models
@@ -14,14 +15,15 @@ from generations.models.team import Team
 from .limit import Window
 from .price import current_upstream
 
-# In this order everywhere, so that two transactions never wait for each other.
+# In this order everywhere, so that two transactions never wait for each other. One that changes
+# periods of several moments locks them first: see `PeriodQuerySet.lock`.
 ORDER: tuple[tuple[bool, str], ...] = (
     (True, Window.MONTH),
     (True, Window.DAY),
     (False, Window.MONTH),
     (False, Window.DAY),
 )
-MAX_LENGTH = timedelta(days=50)  # of a month with a rest of the one before, see `_new`
+MAX_LENGTH = timedelta(days=50)  # of a month with a rest of the one before, see `new_period`
 COUNTERS = (
     "reserved_e4",
     "charged_e4",
@@ -45,6 +47,11 @@ def boundaries(window: Window | str, at: datetime, zone: ZoneInfo) -> tuple[date
 
 
 class PeriodQuerySet(models.QuerySet["Period"]):
+    def lock(self) -> list["Period"]:
+        """Lock these periods, of any moments, in the order of all transactions: as in `ORDER`."""
+        owner = models.F("member").asc(nulls_first=True)
+        return list(self.select_for_update().order_by(owner, "-window", "starts_at"))
+
     def current(self, member: Member, at: datetime, *, create: bool = True) -> list["Period"]:
         """Return the periods of the team and of this member around `at`, in `ORDER`.
 
@@ -53,7 +60,10 @@ class PeriodQuerySet(models.QuerySet["Period"]):
         """
         found = self._around(member, at)
         missing = [kind for kind in ORDER if kind not in found]
-        new = [self._new(kind, member, at) for kind in missing]
+        neighbours = self._neighbours(member, at) if missing else {}
+        new = [
+            new_period(kind, member, at, neighbours.get(kind, NO_NEIGHBOURS)) for kind in missing
+        ]
         if new and create:
             self.bulk_create(new, ignore_conflicts=True)  # another request may create the same
             found = self._around(member, at)
@@ -90,6 +100,12 @@ class PeriodQuerySet(models.QuerySet["Period"]):
                     found[key, str(window)] = row
         return found
 
+    def team_month(self, at: datetime) -> "Period | None":
+        """The month of the team around this moment; longer after a change of the time zone."""
+        months = self.filter(upstream=current_upstream(), member=None, window=Window.MONTH)
+        newest = months.filter(starts_at__lte=at).order_by("-starts_at").first()
+        return newest if newest and newest.ends_at > at else None
+
     def exists_before(self, at: datetime) -> bool:
         """Whether the team has a month that began before this moment."""
         months = self.filter(upstream=current_upstream(), member=None, window=Window.MONTH)
@@ -108,26 +124,72 @@ class PeriodQuerySet(models.QuerySet["Period"]):
         )
         return {row.kind: row for row in rows}
 
-    def _new(self, kind: tuple[bool, str], member: Member, at: datetime) -> "Period":
-        is_team, window = kind
-        owner, zone = None if is_team else member, Team.objects.current().zone
-        starts_at, ends_at = boundaries(window, at, zone)
-        same = self.filter(upstream=current_upstream(), member=owner, window=window)
-        # Not the period around `at`, which another request may have committed since `_around`.
-        before = same.filter(starts_at__lte=at, ends_at__lte=at).order_by("-starts_at").first()
-        after = same.filter(starts_at__gt=at).order_by("starts_at").first()
-        if before and before.ends_at > starts_at:  # the time zone has changed
-            if ends_at - before.ends_at < (ends_at - starts_at) / 2:
-                # A rest of a few hours gets no budget of its own.
-                ends_at = boundaries(window, ends_at, zone)[1]
-            starts_at = before.ends_at
-        return Period(
-            upstream=current_upstream(),
-            member=owner,
-            window=window,
-            starts_at=starts_at,
-            ends_at=min(ends_at, after.starts_at) if after else ends_at,
+    def _neighbours(self, member: Member, at: datetime) -> dict[tuple[bool, str], "Neighbours"]:
+        """The ends of the gap around `at`, by kind. Those without a period nearby are left out.
+
+        Raw and one statement: who has no period yet may read what is left many times.
+        """
+        adapt = connection.ops.adapt_datetimefield_value
+        near = """SELECT {is_team}, "window", MAX(CASE WHEN ends_at <= %s THEN ends_at END),
+                MIN(CASE WHEN starts_at > %s THEN starts_at END)
+            FROM generations_period
+            WHERE upstream = %s AND member_id {owner} AND "window" IN ('day', 'month')
+                AND starts_at > %s
+            GROUP BY "window"
+        """
+        team, own = (
+            near.format(is_team=is_team, owner=owner)
+            for is_team, owner in ((1, "IS NULL"), (0, "= %s"))
         )
+        now, since = adapt(at), adapt(at - 2 * MAX_LENGTH)
+        key = [now, now, current_upstream()]
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"{team} UNION ALL {own}",
+                [*key, since, *key, member.pk, since],
+            )
+            return {
+                (bool(is_team), window): Neighbours(_aware(ends_at), _aware(starts_at))
+                for is_team, window, ends_at, starts_at in cursor.fetchall()
+            }
+
+
+class Neighbours(NamedTuple):
+    """The end of the period before, and the start of the one after. None: there is none."""
+
+    before_ends_at: datetime | None
+    after_starts_at: datetime | None
+
+
+NO_NEIGHBOURS = Neighbours(None, None)
+
+
+def _aware(value: datetime | str | None) -> datetime | None:
+    """SQLite returns the times of an aggregate as text in UTC."""
+    if isinstance(value, str):
+        value = datetime.fromisoformat(value)
+    return value.replace(tzinfo=UTC) if value and value.tzinfo is None else value
+
+
+def new_period(
+    kind: tuple[bool, str], member: Member, at: datetime, neighbours: Neighbours
+) -> "Period":
+    """Return the period around `at`, which touches its neighbours. Not saved."""
+    is_team, window = kind
+    starts_at, ends_at = boundaries(window, at, Team.objects.current().zone)
+    before_ends_at, after_starts_at = neighbours
+    if before_ends_at and before_ends_at > starts_at:  # the time zone has changed
+        if ends_at - before_ends_at < (ends_at - starts_at) / 2:
+            # A rest of a few hours gets no budget of its own.
+            ends_at = boundaries(window, ends_at, Team.objects.current().zone)[1]
+        starts_at = before_ends_at
+    return Period(
+        upstream=current_upstream(),
+        member=None if is_team else member,
+        window=window,
+        starts_at=starts_at,
+        ends_at=min(ends_at, after_starts_at) if after_starts_at else ends_at,
+    )
 
 
 class Period(models.Model):

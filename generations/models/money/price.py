@@ -1,14 +1,14 @@
 """The price table: what one image costs. A price is never changed, only superseded."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from typing import Any
 
 from django.apps import apps
 from django.conf import settings
-from django.db import models, transaction
+from django.db import connection, models, transaction
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -61,11 +61,39 @@ class PriceQuerySet(models.QuerySet["Price"]):
 
     def table(self, engine: str, at: datetime | None = None) -> "PriceTable":
         """Return the prices of one engine, in one query."""
-        rows = self.filter(
-            upstream=current_upstream(), engine=engine, valid_from__lte=at or timezone.now()
-        )
-        newest_last = rows.order_by("valid_from", "pk").values_list("model", "option", "amount_e4")
+        moment = connection.ops.adapt_datetimefield_value(at or timezone.now())
+        with connection.cursor() as cursor:  # raw: a part of every press
+            cursor.execute(
+                """SELECT model, "option", amount_e4 FROM generations_price
+                WHERE upstream = %s AND engine = %s AND valid_from <= %s
+                ORDER BY valid_from, id""",
+                [current_upstream(), engine, moment],
+            )
+            newest_last = cursor.fetchall()
         return PriceTable({(model, option): amount for model, option, amount in newest_last})
+
+    def tables(self, engines: Iterable[str], at: datetime | None = None) -> dict[str, "PriceTable"]:
+        """Return the prices of several engines, in one query."""
+        amounts: dict[str, dict[tuple[str, str], int]] = {engine: {} for engine in engines}
+        if len(amounts) == 1:
+            return {engine: self.table(engine, at) for engine in amounts}
+        rows = self.filter(
+            upstream=current_upstream(), engine__in=amounts, valid_from__lte=at or timezone.now()
+        ).order_by("valid_from", "pk")
+        for engine, model, option, amount in rows.values_list(
+            "engine", "model", "option", "amount_e4"
+        ):
+            amounts[engine][model, option] = amount
+        rule = _UnpricedRule()
+        return {engine: PriceTable(found, rule) for engine, found in amounts.items()}
+
+
+class _UnpricedRule:
+    """What happens without a price: read only when it is needed, and once for all tables."""
+
+    @cached_property
+    def value(self) -> str:
+        return Team.objects.current().unpriced_rule
 
 
 @dataclass(frozen=True)
@@ -73,11 +101,11 @@ class PriceTable:
     """The prices in force of one engine, by model and option."""
 
     amounts_e4: Mapping[tuple[str, str], int]
+    rule: _UnpricedRule = field(default_factory=_UnpricedRule)
 
-    @cached_property
+    @property
     def unpriced_rule(self) -> str:
-        """What happens without a price: read only when it is needed, and once."""
-        return Team.objects.current().unpriced_rule
+        return self.rule.value
 
     def find(self, model: str, option: str = "") -> int | None:
         """Return the nearest price: the option's, else the model's, else that of any model."""
@@ -102,6 +130,7 @@ class Price(models.Model):
 
     class Meta:
         verbose_name = _("price")
+        verbose_name_plural = _("prices")
         ordering = ["engine", "model", "option", "-valid_from"]
         constraints = [
             models.CheckConstraint(name="price_amount_check", condition=models.Q(amount_e4__gte=0)),

@@ -20,7 +20,7 @@ from django.shortcuts import render
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
-from generations.models import AuditAction, AuditEntry, Member
+from generations.models import AuditAction, AuditEntry, Member, audit_entry, second_factor
 
 # Successful sign-ins from this address, for this time, exempt it from the limit of a user name.
 KNOWN_ADDRESS_SECONDS = 90 * 24 * 3600
@@ -72,7 +72,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
             if usage is None:
                 taken.rollback()
                 AuditEntry.objects.record_failed_sign_in(
-                    credentials["username"], gettext("Too many tries: refused for a while.")
+                    credentials["username"], audit_entry.TOO_MANY_TRIES
                 )
                 raise TooManySignIns(seconds_to_wait(request, action, key))
             taken.usage += usage.usage
@@ -160,6 +160,17 @@ class SecondFactorAdapter(DefaultMFAAdapter):  # type: ignore[misc]
     error_messages = DefaultMFAAdapter.error_messages | {
         "incorrect_code": _("This code is wrong or expired. Enter the current one."),
     }
+
+    def encrypt(self, text: str) -> str:
+        return second_factor.encrypt(text)
+
+    def decrypt(self, encrypted_text: str) -> str:
+        """Raises ValidationError, which the library shows beside the code."""
+        try:
+            return second_factor.decrypt(encrypted_text)
+        except second_factor.Unreadable:
+            text = gettext("The second factor cannot be read. Ask an admin to remove it.")
+            raise ValidationError(text) from None
 
     def get_totp_label(self, user: Any) -> str:
         """The name of the account in the app."""

@@ -22,12 +22,11 @@ from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render, resolve_url
 from django.utils.http import url_has_allowed_host_and_scheme
-from django.utils.translation import gettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from generations import people
-from generations.models import AuditAction, AuditEntry, Member
+from generations.models import AuditAction, AuditEntry, Member, audit_entry
 from generations.permissions import Role
 
 from .forms import only_with
@@ -97,15 +96,13 @@ class OpenIdAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]
         member: Member = sociallogin.user
         role = Role.OWNER if member.role == Role.OWNER else role_of(sociallogin.account.extra_data)
         if role is None:
-            AuditEntry.objects.record_failed_sign_in(
-                member.username, _note(gettext("%(provider)s gives no role here."))
-            )
+            AuditEntry.objects.record_failed_sign_in(member.username, _note(audit_entry.NO_ROLE))
             page = render(request, "account/refused.html", {"is_unknown": True}, status=403)
             raise ImmediateHttpResponse(page)
         if not sociallogin.is_existing:
             member.role = role
         elif member.role != role:
-            people.change_role(member, role, None, _note(gettext("By %(provider)s.")))
+            people.change_role(member, role, None, _note(audit_entry.BY_PROVIDER))
 
     def save_user(self, request: HttpRequest, sociallogin: Any, form: Any = None) -> Any:
         """The first sign-in of a person."""
@@ -116,7 +113,7 @@ class OpenIdAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]
                 member,
                 on=member,
                 after={"role": member.role},
-                note=_note(gettext("By %(provider)s.")),
+                note=_note(audit_entry.BY_PROVIDER),
             )
         return member
 

@@ -18,11 +18,11 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.template.loader import render_to_string
 from django.urls import reverse
-from django.utils.translation import gettext
+from django.utils.translation import get_language, gettext, override
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
-from generations.models import AuditAction, AuditEntry, Member, password_reset
+from generations.models import AuditAction, AuditEntry, Member, audit_entry, password_reset
 
 from .forms import UnprocessableForm, only_with
 
@@ -38,7 +38,7 @@ class NewPasswordForm(SetPasswordForm):  # type: ignore[type-arg]
             member.save(update_fields=["password"])
             password_reset.end_sessions(member)
             AuditEntry.objects.record(
-                AuditAction.PASSWORD_CHANGED, member, on=member, note=gettext("With a reset link.")
+                AuditAction.PASSWORD_CHANGED, member, on=member, note=audit_entry.WITH_RESET_LINK
             )
         return member
 
@@ -101,8 +101,9 @@ def _members(name: str) -> list[Member]:
 def _mail(request: HttpRequest, member: Member) -> None:
     """Send in a thread: the time of the answer must not tell whether the name exists."""
     link = f"{settings.URL}{password_reset.create_link(member, None)}"
-    text = render_to_string("account/reset_mail.txt", {"member": member, "link": link})
-    subject = gettext("Reset your klingweb password")
+    with override(member.language or get_language()):  # whoever has asked for it
+        text = render_to_string("account/reset_mail.txt", {"member": member, "link": link})
+        subject = gettext("Reset your klingweb password")
     mail = EmailMessage(subject, text, settings.DEFAULT_FROM_EMAIL, [member.email])
     Thread(target=_send, args=(mail, member.pk), daemon=True).start()
 

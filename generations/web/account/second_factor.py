@@ -5,6 +5,7 @@ needs it (`second_factor_urls.py`), because the library's code for passkeys take
 """
 
 import json
+import logging
 from typing import Any
 
 from allauth.account.adapter import get_adapter
@@ -23,6 +24,7 @@ from allauth.mfa.webauthn.views import (
 )
 from django.conf import settings
 from django.contrib import messages
+from django.core.exceptions import ValidationError
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
@@ -31,7 +33,7 @@ from django.urls import reverse, reverse_lazy
 from django.utils.translation import gettext
 from django.views.decorators.http import require_safe
 
-from generations.models import AuditAction, AuditEntry
+from generations.models import AuditAction, AuditEntry, Team, audit_entry, second_factor
 from generations.web.middleware.access import MemberRequest
 
 from .forms import UnprocessableForm
@@ -41,6 +43,8 @@ from .passkey_forms import (
     ConfirmWithPasskeyForm,
     UsePasskeyForm,
 )
+
+logger = logging.getLogger(__name__)
 
 OVERVIEW = reverse_lazy("mfa_index")
 
@@ -73,7 +77,7 @@ def overview(request: MemberRequest) -> HttpResponse:
     context = {
         "app": next(iter(by_type[Authenticator.Type.TOTP]), None),
         "passkeys": by_type[Authenticator.Type.WEBAUTHN],
-        "codes_left": len(codes[0].wrap().get_unused_codes()) if codes else None,
+        "codes_left": _codes_left(codes[0]) if codes else None,
         "can_add_passkeys": settings.PASSKEYS,
         "can_confirm": bool(get_adapter().get_reauthentication_methods(request.user)),
         "provider": settings.OIDC_NAME,
@@ -81,13 +85,32 @@ def overview(request: MemberRequest) -> HttpResponse:
     return render(request, "settings/second_factor.html", context)
 
 
-class SetUpApp(UnprocessableForm, ActivateTOTPView):  # type: ignore[misc]
+def _codes_left(row: Any) -> int:
+    try:
+        return len(row.wrap().get_unused_codes())
+    except ValidationError:  # cannot be read: new ones can be made
+        return 0
+
+
+class StoresSecrets:
+    """A view that encrypts a secret, for which the file of the encryption key must be usable."""
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().dispatch(request, *args, **kwargs)  # type: ignore[misc]
+        except second_factor.NotStored as error:
+            logger.error("Could not store a second factor: %s", error)
+            messages.error(request, gettext("Could not save."))
+            return HttpResponseRedirect(str(OVERVIEW))
+
+
+class SetUpApp(StoresSecrets, UnprocessableForm, ActivateTOTPView):  # type: ignore[misc]
     template_name = "settings/set_up_app.html"
 
     def form_valid(self, form: Any) -> HttpResponse:
         with transaction.atomic():
             super().form_valid(form)
-            _record(self.request, AuditAction.SECOND_FACTOR_ADDED, gettext("App"))
+            _record(self.request, AuditAction.SECOND_FACTOR_ADDED, audit_entry.APP)
         is_first = self.did_generate_recovery_codes
         url = reverse("mfa_view_recovery_codes") if is_first else ""
         return _go(self.request, gettext("Second factor set up."), url)
@@ -99,30 +122,44 @@ class RemoveApp(DeactivateTOTPView):  # type: ignore[misc]
     def form_valid(self, form: Any) -> HttpResponse:
         with transaction.atomic():
             super().form_valid(form)
-            _record(self.request, AuditAction.SECOND_FACTOR_REMOVED, gettext("App"))
+            _record(self.request, AuditAction.SECOND_FACTOR_REMOVED, audit_entry.APP)
         return _go(self.request, gettext("App removed."))
 
 
-class RecoveryCodes(ViewRecoveryCodesView):  # type: ignore[misc]
+class ReadsCodes:
+    """A view of recovery codes, which also notes in their row that they were seen."""
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        try:
+            with transaction.atomic():
+                Team.objects.lock()  # so that it does not undo a rotation of the encryption key
+                return super().dispatch(request, *args, **kwargs)  # type: ignore[misc]
+        except ValidationError as error:
+            messages.error(request, error.message)
+            return HttpResponseRedirect(str(OVERVIEW))
+
+
+class RecoveryCodes(ReadsCodes, ViewRecoveryCodesView):  # type: ignore[misc]
     template_name = "settings/recovery_codes.html"
 
 
-class DownloadRecoveryCodes(DownloadRecoveryCodesView):  # type: ignore[misc]
+class DownloadRecoveryCodes(ReadsCodes, DownloadRecoveryCodesView):  # type: ignore[misc]
     template_name = "settings/recovery_codes.txt"
 
 
-class NewRecoveryCodes(UnprocessableForm, GenerateRecoveryCodesView):  # type: ignore[misc]
+class NewRecoveryCodes(StoresSecrets, UnprocessableForm, GenerateRecoveryCodesView):  # type: ignore[misc]
     template_name = "settings/new_recovery_codes.html"
 
     def form_valid(self, form: Any) -> HttpResponse:
         with transaction.atomic():
+            Team.objects.lock()  # before the rows of the codes, as in a rotation
             super().form_valid(form)
-            _record(self.request, AuditAction.SECOND_FACTOR_ADDED, gettext("Recovery codes"))
+            _record(self.request, AuditAction.SECOND_FACTOR_ADDED, audit_entry.RECOVERY_CODES)
         message = gettext("New recovery codes created. The old ones no longer work.")
         return _go(self.request, message, reverse("mfa_view_recovery_codes"))
 
 
-class AddPasskey(UnprocessableForm, AddWebAuthnView):  # type: ignore[misc]
+class AddPasskey(StoresSecrets, UnprocessableForm, AddWebAuthnView):  # type: ignore[misc]
     template_name = "settings/add_passkey.html"
     form_class = AddPasskeyForm
 
@@ -140,7 +177,7 @@ class AddPasskey(UnprocessableForm, AddWebAuthnView):  # type: ignore[misc]
     def form_valid(self, form: Any) -> HttpResponse:
         with transaction.atomic():
             super().form_valid(form)
-            _record(self.request, AuditAction.SECOND_FACTOR_ADDED, gettext("Passkey"))
+            _record(self.request, AuditAction.SECOND_FACTOR_ADDED, audit_entry.PASSKEY)
         is_first = self.did_generate_recovery_codes
         url = reverse("mfa_view_recovery_codes") if is_first else ""
         return _go(self.request, gettext("Passkey added."), url)
@@ -153,7 +190,7 @@ class RemovePasskey(RemoveWebAuthnView):  # type: ignore[misc]
     def form_valid(self, form: Any) -> HttpResponse:
         with transaction.atomic():
             super().form_valid(form)
-            _record(self.request, AuditAction.SECOND_FACTOR_REMOVED, gettext("Passkey"))
+            _record(self.request, AuditAction.SECOND_FACTOR_REMOVED, audit_entry.PASSKEY)
         return _go(self.request, gettext("Passkey removed."))
 
 
@@ -181,7 +218,7 @@ class EnterCode(AuthenticateView):  # type: ignore[misc]
 
     def form_invalid(self, form: Any) -> HttpResponse:
         name = self.stage.login.user.get_username()
-        AuditEntry.objects.record_failed_sign_in(name, gettext("The second factor was wrong."))
+        AuditEntry.objects.record_failed_sign_in(name, audit_entry.WRONG_SECOND_FACTOR)
         response: HttpResponse = super().form_invalid(form)
         response.status_code = 422
         return response

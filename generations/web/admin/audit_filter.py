@@ -61,7 +61,10 @@ GROUPS: dict[str, tuple[str | Promise, frozenset[AuditAction]]] = {
             {A.KEY_CHANGED, A.SETTING_CHANGED, A.RETENTION_RUN, A.DEMO_CHANGED}
         ),
     ),
-    "files": (_("Files"), frozenset({A.DELETED_PERMANENTLY, A.DOWNLOADED, A.EXPORTED})),
+    "files": (
+        _("Files"),
+        frozenset({A.DELETED_PERMANENTLY, A.COMMENT_DELETED, A.DOWNLOADED, A.EXPORTED}),
+    ),
 }  # fmt: skip
 
 ENTRIES_A_PAGE = 50

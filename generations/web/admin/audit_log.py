@@ -3,17 +3,17 @@
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from django.http import Http404, HttpResponse, QueryDict, StreamingHttpResponse
+from django.http import Http404, HttpResponse, QueryDict
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 from django.views.decorators.http import require_POST, require_safe
 
-from generations.csv_cells import BYTE_ORDER_MARK, csv_lines
 from generations.models import AuditAction, AuditEntry
 from generations.permissions import Action
-from generations.web.file_names import set_disposition
+from generations.web.csv_response import csv_response
 from generations.web.middleware.access import MemberRequest, requires
 
 from .audit_filter import GROUPS, AuditFilter, FilterForm
@@ -52,16 +52,10 @@ def audit_log_csv(request: MemberRequest) -> HttpResponseBase:
         return HttpResponse(_("This filter is not valid."), status=422, content_type="text/plain")
     chosen = {name: str(value) for name, value in form.cleaned_data.items() if value}
     AuditEntry.objects.record(
-        AuditAction.EXPORTED, request.user, label=_("Audit log"), after=chosen
-    )
-    lines = csv_lines(_csv_header(), _csv_rows(AuditFilter.of(form).all()))
-    response = StreamingHttpResponse(
-        _with_byte_order_mark(lines), content_type="text/csv; charset=utf-8"
+        AuditAction.EXPORTED, request.user, label=gettext_noop("Audit log"), after=chosen
     )
     name = f"audit-log-{timezone.localdate().isoformat()}.csv"
-    set_disposition(response, name, as_attachment=True)
-    response["Cache-Control"] = "private, no-store"
-    return response
+    return csv_response(name, _csv_header(), _csv_rows(AuditFilter.of(form).all()))
 
 
 def _before(parameters: QueryDict) -> int | None:
@@ -122,7 +116,7 @@ def _csv_row(text: AuditText) -> tuple[str, ...]:
         entry.target_id,
         _joined(text.values, "before", entry.before),
         _joined(text.values, "after", entry.after),
-        entry.note,
+        text.note,
     )
 
 
@@ -130,8 +124,3 @@ def _joined(values: Iterable[Value], side: str, stored: dict[str, Any]) -> str:
     if not stored:
         return ""
     return "; ".join(f"{each.label}: {getattr(each, side)}" for each in values)
-
-
-def _with_byte_order_mark(lines: Iterator[str]) -> Iterator[str]:
-    yield BYTE_ORDER_MARK
-    yield from lines

@@ -5,13 +5,16 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
+from django.conf import settings
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.functional import Promise
+from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
+from generations.joining import join_facts
 from generations.models import (
     AuditAction,
     AuditEntry,
@@ -20,12 +23,15 @@ from generations.models import (
     Status,
     Team,
     UpstreamGate,
+    audit_entry,
 )
 from generations.models.money import Limit, Window
 from generations.models.money.price import ANY
 from generations.permissions import Role
 from generations.web.formats import format_datetime
 from generations.web.money.formats import format_money
+
+from .field_labels import FIELD_LABELS
 
 NOTHING = "–"
 MAX_FACTS = 2  # changed values beside a sentence; the row shows all when it is opened
@@ -67,6 +73,7 @@ SENTENCES: dict[str, str | Promise] = {
     A.SENT_AGAIN: gettext_lazy("%(who)s sent %(what)s again"),
     A.TASK_ID_ENTERED: gettext_lazy("%(who)s entered a task ID for %(what)s"),
     A.DELETED_PERMANENTLY: gettext_lazy("%(who)s deleted images permanently"),
+    A.COMMENT_DELETED: gettext_lazy("%(who)s deleted a comment of %(what)s"),
     A.DOWNLOADED: gettext_lazy("%(who)s downloaded images"),
     A.EXPORTED: gettext_lazy("%(who)s exported %(what)s"),
     A.SETTING_CHANGED: gettext_lazy("%(who)s changed settings: %(what)s"),
@@ -111,6 +118,9 @@ FACTS: dict[str, tuple[str, ...]] = {
     A.HELD: ("hold_reason",),
     A.HOLD_ENDED: ("hold_reason",),
 }
+EXPORTED_USAGE, EXPORTED_RECONCILIATION = "Usage, ", "reconciliation of "
+PROVIDER_NOTES = (audit_entry.NO_ROLE, audit_entry.BY_PROVIDER)
+FACTORS = {audit_entry.APP, audit_entry.RECOVERY_CODES, audit_entry.PASSKEY}
 CHOICES: dict[str, Any] = {
     "role": Role, "status": Status, "window": Window, "scope": Limit.Scope,
     "hold_reason": UpstreamGate.HoldReason,
@@ -135,6 +145,7 @@ class AuditText:
     fact: str
     who: str
     what: str
+    note: str
     url: str  # of the object; "" without a page
     values: list[Value]
 
@@ -178,6 +189,14 @@ def _text(entry: AuditEntry, names: Mapping[str, str], is_private: bool) -> Audi
         what = _owner_of_limit(entry) or what
     elif entry.action == A.PRICE_SET:
         what = _kind_of_price(what)
+    elif entry.target_type == "invitation" and _is_unnamed_invitation(entry):
+        what = _("unnamed")
+    elif entry.target_type == "upstreamgate":
+        what = _gate(what)
+    elif entry.target_type in ("apikey", "accountkey"):
+        what = _key(what)
+    elif entry.action == A.EXPORTED or _is_own_label(entry):
+        what = _export(what)
     elif entry.target_type == "gatewaylog":
         what = what.partition(": ")[2] or what  # without its number
     return AuditText(
@@ -186,6 +205,7 @@ def _text(entry: AuditEntry, names: Mapping[str, str], is_private: bool) -> Audi
         fact=_fact(entry),
         who=who,
         what=what,
+        note=_note(entry),
         url=_url(entry, is_private),
         values=_values(entry),
     )
@@ -250,6 +270,11 @@ def _import_sentence(entry: AuditEntry) -> str | None:
     return _("%(who)s imported a pasted gateway log") if is_pasted else None
 
 
+def _key_sentence(entry: AuditEntry) -> str | None:
+    """Changing the encryption key changes no API key."""
+    return None if entry.target_type else _("%(who)s changed the encryption key")
+
+
 def _demo_sentence(entry: AuditEntry) -> str | None:
     """A drill is recorded on its generation, and once more when it has killed a worker."""
     if entry.target_type != "generation":
@@ -266,6 +291,7 @@ _SPECIAL_SENTENCES: dict[str, Callable[[AuditEntry], str | None]] = {
     A.INVITATION_REVOKED: _revoked_sentence,
     A.RECONCILED: _import_sentence,
     A.DEMO_CHANGED: _demo_sentence,
+    A.KEY_CHANGED: _key_sentence,
 }
 
 
@@ -276,6 +302,45 @@ def _kind_of_price(label: str) -> str:
         return label
     option = rest.removeprefix(ANY)
     return _("any model of %(engine)s") % {"engine": engine} + option
+
+
+# What is recorded is in English, whoever recorded it. These are the texts that can be translated.
+
+
+def _gate(label: str) -> str:
+    """Translate "queue", and the state after a gate's name: "kling (simulator): open"."""
+    name, colon, state = label.rpartition(": ")
+    return f"{name}{colon}{_(state)}" if state else ""
+
+
+def _key(label: str) -> str:
+    """Translate the name before the last four characters: "First key …1234"."""
+    name, dots, last_four = label.rpartition(" …")
+    return f"{_(name)}{dots}{last_four}" if name else label
+
+
+def _is_own_label(entry: AuditEntry) -> bool:
+    """Whether the label is a word of klingweb: the counters of the ledger, or a fault drill."""
+    return entry.action == A.DEMO_CHANGED or (entry.action == A.CORRECTED and not entry.target_type)
+
+
+def _export(label: str) -> str:
+    """Translate "price table" and the like."""
+    if label.startswith(EXPORTED_USAGE):
+        return _("Usage, %s") % label.removeprefix(EXPORTED_USAGE)
+    if label.startswith(EXPORTED_RECONCILIATION):
+        month = label.removeprefix(EXPORTED_RECONCILIATION)
+        return _("reconciliation of %(month)s") % {"month": month}
+    return _(label) if label else ""
+
+
+def _note(entry: AuditEntry) -> str:
+    """Translate the notes of klingweb itself; others are what people wrote."""
+    provider = {"provider": settings.OIDC_NAME}
+    for note in PROVIDER_NOTES:
+        if entry.note == note % provider:
+            return _(note) % provider
+    return _(entry.note) if entry.note in audit_entry.NOTES else entry.note
 
 
 def _owner_of_limit(entry: AuditEntry) -> str:
@@ -302,8 +367,8 @@ def _fact(entry: AuditEntry) -> str:
     ]  # fmt: skip
     if names := FACTS.get(entry.action):
         changed = [name for name in names if name in changed or entry.action == A.PRICE_SET]
-    shown = ", ".join(_change(entry, name) for name in changed[:MAX_FACTS])
-    return _truncate(shown or entry.note, 2 * MAX_VALUE_CHARACTERS)
+    shown = join_facts(_change(entry, name) for name in changed[:MAX_FACTS])
+    return _truncate(shown or _note(entry), 2 * MAX_VALUE_CHARACTERS)
 
 
 def _decision(entry: AuditEntry) -> str:
@@ -320,7 +385,7 @@ def _decision(entry: AuditEntry) -> str:
             parts.append(_("%(granted)s of %(asked)s") % values)
     if until := entry.after.get("until"):
         parts.append(_("until %(day)s") % {"day": _last_day(until)})
-    return ", ".join(parts) or entry.note
+    return join_facts(parts) or _note(entry)
 
 
 def _change(entry: AuditEntry, name: str) -> str:
@@ -348,8 +413,8 @@ def _values(entry: AuditEntry) -> list[Value]:
 
 
 def _label(name: str) -> str:
-    known = LABELS.get(name)
-    return str(known) if known else name.removesuffix("_e4").replace("_", " ").capitalize()
+    known = LABELS.get(name) or FIELD_LABELS.get(name)
+    return capfirst(str(known or name.removesuffix("_e4").replace("_", " ")))
 
 
 def _formatted(name: str, value: Any) -> str:
@@ -363,11 +428,13 @@ def _formatted(name: str, value: Any) -> str:
     if name == "images" and isinstance(value, int):
         return ngettext("%d image", "%d images", value) % value
     if isinstance(value, list | tuple):
-        return ", ".join(_formatted(name, each) for each in value) or NOTHING
+        return join_facts(_formatted(name, each) for each in value) or NOTHING
     if isinstance(value, Mapping):
-        return ", ".join(f"{_label(key)}: {_formatted(key, each)}" for key, each in value.items())
+        return join_facts(f"{_label(key)}: {_formatted(key, each)}" for key, each in value.items())
     if name in CHOICES:
         return _choice(name, value)
+    if name == "kind" and value in FACTORS:
+        return _(value)
     if name == "until":
         return _last_day(value)
     return _moment(value) if name.endswith(("_at", "_from", "_until")) else str(value)

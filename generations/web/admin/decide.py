@@ -1,4 +1,4 @@
-"""Decide about a generation from the overview or the queue page.
+"""Decide about a generation from the overview or the queue page, or about a model without a price.
 
 Unlike the actions of a card, these also reach private generations of others: an admin answers for
 their money, and sees nothing of their content.
@@ -12,17 +12,20 @@ from django.shortcuts import get_object_or_404, redirect
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
-from generations.models import Generation
+from generations.models import Generation, team_settings
+from generations.models.money import RefusedKind
+from generations.models.money.price import current_upstream
+from generations.models.team_settings import Change, SettingConflict
 from generations.permissions import Action
 from generations.requests import ACTIONS as REQUEST_ACTIONS
 from generations.requests import NotPossible, TaskIdTaken
 from generations.web.cards.actions import TaskIdForm, seen_version
 from generations.web.middleware.access import MemberRequest, requires
 from generations.web.money.formats import format_money
-from generations.web.queue import queue_page
 
-from .decisions import ACTIONS, TASK_ID
+from .decisions import ACTIONS, TASK_ID, kind_label
 from .overview import overview_page
+from .queue import queue_page
 
 PAGES = {"overview": overview_page, "queue": queue_page}
 
@@ -51,6 +54,24 @@ def decide(request: MemberRequest, pk: int, action: str) -> HttpResponse:
     else:
         messages.success(request, _done_text(row, action))
     return redirect(page)
+
+
+@require_POST
+@requires(Action.CHANGE_SETTINGS)
+def hide_kind(request: MemberRequest, pk: int) -> HttpResponse:
+    """Do not offer a kind without a price any more. The settings list what is not offered."""
+    kind = get_object_or_404(RefusedKind.objects.filter(upstream=current_upstream()), pk=pk)
+    hidden = list(team_settings.current().hidden_kinds)
+    change = Change("hidden_kinds", seen=hidden, value=[*hidden, str(kind)])
+    try:
+        team_settings.change([change], request.user)
+    except SettingConflict:
+        messages.info(request, _("Somebody else changed this setting just now. Try again."))
+    else:
+        kind.delete()
+        text = _("%(kind)s is not offered any more. The settings can change that.")
+        messages.success(request, text % {"kind": kind_label(kind)})
+    return redirect("overview")
 
 
 def _run(row: Generation, request: MemberRequest, action: str, form: TaskIdForm | None) -> None:

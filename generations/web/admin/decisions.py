@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import urlencode
 
+from django.db.models import Count as CountRows
 from django.db.models import Max, prefetch_related_objects
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from generations.engines.registry import OFFERS
-from generations.models import Generation, Member, Picture, Submission
+from generations.engines.registry import ENGINES
+from generations.joining import join_sentences
+from generations.models import Generation, Member, Picture, Status, Submission
 from generations.models.counting import count_up_to
 from generations.models.generation_queryset import prefetch_pictures
 from generations.models.money import CheckedLedger, LimitRequest, RefusedKind
@@ -64,11 +66,20 @@ class GenerationDecision:
 
 
 @dataclass(frozen=True)
+class MissingKey:
+    """An API key that is gone, and how many requests that were sent with it wait."""
+
+    last_four: str
+    requests: int
+
+
+@dataclass(frozen=True)
 class Decisions:
     """Everything that waits, each kind with its first rows. `count` is of all kinds."""
 
     count: Count
     ledger: CheckedLedger | None
+    keys: list[MissingKey]
     generations: list[GenerationDecision]
     more_generations: bool
     requests: list[RequestDecision]
@@ -93,16 +104,24 @@ def decisions_for(viewer: Member) -> Decisions:
     requests = request_decisions(MAX_LISTED) if may_pay else []
     unpriced = RefusedKind.objects.without_price() if may_pay and _are_refused() else []
     checked = CheckedLedger.objects.with_differences() if may_pay else None
-    total = sum(counts[:-1]) + len(downloads) + len(unpriced) + bool(checked)
+    keys = _missing_keys()
+    total = sum(counts[:-1]) + len(downloads) + len(unpriced) + bool(checked) + len(keys)
     return Decisions(
         count=Count(total + (counts[-1] if may_pay else 0)),
         ledger=checked,
+        keys=keys,
         generations=describe([*rows, *downloads[:MAX_LISTED]], viewer),
         more_generations=max(*counts[:-1], len(downloads)) > MAX_LISTED,
         requests=requests,
         more_requests=may_pay and counts[-1] > MAX_LISTED,
         unpriced=unpriced[:MAX_LISTED],
     )
+
+
+def _missing_keys() -> list[MissingKey]:
+    by_key = doubtful.key_missing().order_by().values_list("api_key", "api_key__last_four")
+    counted = by_key.annotate(CountRows("pk"))
+    return [MissingKey(last_four or "", count) for _key, last_four, count in counted]
 
 
 def _are_refused() -> bool:
@@ -135,8 +154,13 @@ def _described(
 ) -> GenerationDecision:
     row = state.row
     is_hidden = row.is_private and row.owner_id != state.viewer.pk
-    offered = [each for each in ACTIONS if each in state.actions]
-    can_enter = state.name in ("unconfirmed", "lost") and may(state.viewer, Action.ENTER_TASK_ID)
+    is_not_found = row.status == Status.RUNNING and row.first_not_found_at is not None
+    possible = set(state.actions)
+    if is_not_found and may(state.viewer, Action.CHANGE, row):
+        possible.add("dismiss")
+    offered = [each for each in ACTIONS if each in possible]
+    has_doubtful_id = is_not_found or state.name in ("unconfirmed", "lost")
+    can_enter = state.has_tasks and has_doubtful_id and may(state.viewer, Action.ENTER_TASK_ID)
     return GenerationDecision(
         pk=row.pk,
         version=row.version,
@@ -172,11 +196,16 @@ def _facts(state: CardState, amount_e4: int, sent_at: datetime | None) -> str:
         "lost": _("Sent %(ago)s, no result."),
         "running": _("Sent %(ago)s, not found so far. klingweb keeps checking."),
         "late": _("Sent %(ago)s, still in progress. klingweb keeps checking."),
+        "key-missing": _("Sent %(ago)s. The API key that sent it is gone."),
     }
-    text = known[state.name] % {"ago": ago(sent_at or state.row.created_at)}
+    name = "key-missing" if state.row.is_key_missing else state.name
+    text = known[name] % {"ago": ago(sent_at or state.row.created_at)}
+    if state.row.asked_at and state.name == "unconfirmed":
+        names = {"who": state.row.owner.name, "ago": ago(state.row.asked_at)}
+        text = join_sentences((text, _("%(who)s asked %(ago)s for a check.") % names))
     if not amount_e4:
-        return f"{text} {_('It may have been charged.')}"
-    return f"{text} {_('%s may have been charged.') % format_money(amount_e4)}"
+        return join_sentences((text, _("It may have been charged.")))
+    return join_sentences((text, _("%s may have been charged.") % format_money(amount_e4)))
 
 
 # --- kinds without a price -----------------------------------------------------------------------
@@ -184,8 +213,8 @@ def _facts(state: CardState, amount_e4: int, sent_at: datetime | None) -> str:
 
 def kind_label(kind: RefusedKind) -> str:
     """Return the kind as people know it: the name of the engine, its model, its option."""
-    offer = OFFERS.get(kind.engine)
-    engine = str(offer.label) if offer else kind.engine
+    known = ENGINES.get(kind.engine)
+    engine = str(known.label) if known else kind.engine
     return " ".join(filter(None, (engine, kind.model, kind.option)))
 
 

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import timedelta
 
-from django.db.models import Max
+from django.db.models import F, Max
 from django.utils import timezone
 
 from generations.models import Generation, Picture, Status
@@ -31,10 +31,13 @@ class AtRisk:
     late: int
     lost: int
     not_found: int
+    key_missing: int
 
 
 def unconfirmed() -> GenerationQuerySet:
-    return _open(Status.UNCONFIRMED)
+    """First those that a member asks to check, the first one asked first."""
+    asked_first = F("asked_at").asc(nulls_last=True)
+    return _open(Status.UNCONFIRMED).order_by(asked_first, "created_at", "pk")
 
 
 def lost() -> GenerationQuerySet:
@@ -43,12 +46,18 @@ def lost() -> GenerationQuerySet:
 
 def not_found() -> GenerationQuerySet:
     """The gateway has not found their task so far: its ID may have been mistyped."""
-    running = _open(Status.RUNNING).filter(lost_at=None, late_at=None)
+    running = _open(Status.RUNNING).filter(lost_at=None, late_at=None, key_missing_since=None)
     return running.filter(first_not_found_at__isnull=False)
 
 
 def late() -> GenerationQuerySet:
-    return _open(Status.RUNNING).filter(lost_at=None, late_at__isnull=False)
+    rows = _open(Status.RUNNING).filter(lost_at=None, key_missing_since=None)
+    return rows.filter(late_at__isnull=False)
+
+
+def key_missing() -> GenerationQuerySet:
+    """Nobody asks about their task, because the key that sent them is gone."""
+    return _open(Status.RUNNING).filter(lost_at=None, key_missing_since__isnull=False)
 
 
 def late_for_long() -> GenerationQuerySet:
@@ -71,7 +80,7 @@ def _open(status: Status) -> GenerationQuerySet:
 
 def at_risk() -> AtRisk:
     """What the gateway may have charged, or may charge yet, for rows that are in doubt."""
-    kinds = (unconfirmed(), late(), lost(), not_found())
+    kinds = (unconfirmed(), late(), lost(), not_found(), key_missing())
     counts = count_up_to(MAX_ROWS, kinds)
     keys = [
         pk

@@ -3,13 +3,11 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.conf import settings
-from django.db.models import Count as CountRows
-from django.db.models import Q
 from django.utils.formats import date_format, number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from generations.joining import join_facts
 from generations.models import Generation, Status, Team, UpstreamGate
 from generations.models.money import Limit, Period, Window
 from generations.models.money.period import boundaries
@@ -18,10 +16,9 @@ from generations.web.counts import Count, counts_of
 from generations.web.money.formats import format_forecast, format_sum
 
 from . import doubtful
+from .errors import MAX_REQUESTS, errors_of_hour
 from .gate_state import ago
 
-ERROR_HOUR = timedelta(hours=1)
-MAX_REQUESTS = 5000  # of an hour, counted exactly
 METER = 1000  # units of the SVG
 
 
@@ -45,7 +42,7 @@ class Figure:
 def spent(now: datetime) -> Spent:
     """What the team was charged this month, against its budget, from two counters."""
     zone = Team.objects.current().zone
-    period = _month(now)
+    period = Period.objects.team_month(now)
     start, end = boundaries(Window.MONTH, now, zone)
     used_e4 = period.used_e4 if period else 0
     # None on the first day: a pace of a few hours says nothing.
@@ -70,15 +67,6 @@ def spent(now: datetime) -> Spent:
     )
 
 
-def _month(now: datetime) -> Period | None:
-    """The team's running month. A period is longer than a month after a change of the zone."""
-    rows = Period.objects.filter(
-        upstream=settings.UPSTREAM_MODE, member=None, window=Window.MONTH, starts_at__lte=now
-    )
-    newest = rows.order_by("-starts_at").first()
-    return newest if newest and newest.ends_at > now else None
-
-
 def _budget_text(
     used_e4: int, forecast_e4: int | None, budget_e4: int, start: datetime, now: datetime
 ) -> str:
@@ -92,7 +80,7 @@ def _budget_text(
         return _("of %(budget)s. Forecast %(forecast)s, budget holds.") % values
     elapsed = max(now - start, timedelta(days=1))
     reached = start + elapsed * (budget_e4 / used_e4)
-    day = date_format(reached.astimezone(start.tzinfo), "j F")
+    day = date_format(reached.astimezone(start.tzinfo), "MONTH_DAY_FORMAT")
     text = _("of %(budget)s. Forecast %(forecast)s: the budget is used about %(day)s.")
     return text % (values | {"day": day})
 
@@ -110,48 +98,49 @@ def at_risk_facts(risk: doubtful.AtRisk) -> str:
             (risk.late, _("%(n)s late")),
             (risk.lost, _("%(n)s without a result")),
             (risk.not_found, _("%(n)s not found by the gateway")),
+            (risk.key_missing, _("%(n)s without their API key")),
         )
         if number
     ]
-    return ", ".join(parts) or _("No request is in doubt.")
+    return join_facts(parts) or _("No request is in doubt.")
 
 
 def queue_figure(gate: UpstreamGate) -> Figure:
     """How many wait, how long the oldest does, and what is in progress of the limit."""
-    queued = Generation.objects.for_engine().filter(status=Status.QUEUED, finished_at=None)
+    queued = Generation.objects.for_current_upstream().filter(
+        status=Status.QUEUED, finished_at=None
+    )
     [waiting] = counts_of([queued])
     number = number_format(waiting.label)
     text = _("%s+ waiting") if waiting.is_more else _("%s waiting")
-    in_flight, limit = Generation.objects.images_in_flight(), gate.current_limit
-    progress = (
-        _("%(n)d of %(limit)d images in progress") % {"n": in_flight, "limit": limit}
-        if limit
-        else ngettext("%d image in progress", "%d images in progress", in_flight) % in_flight
-    )
+    progress = _progress_text(Generation.objects.images_in_flight_by_status(), gate.current_limit)
     oldest = queued.order_by("created_at").values_list("created_at", flat=True).first()
     if oldest:
-        progress = f"{_('oldest asked %s') % ago(oldest)}, {progress}"
+        progress = join_facts((_("oldest asked %s") % ago(oldest), str(progress)))
     return Figure(text % number, progress)
+
+
+def _progress_text(in_flight: dict[str, int], limit: int | None) -> str:
+    """Return "13 of 20 images in progress, 6 of them unconfirmed"."""
+    number, unconfirmed = sum(in_flight.values()), in_flight.get(Status.UNCONFIRMED, 0)
+    text = (
+        _("%(n)d of %(limit)d images in progress") % {"n": number, "limit": limit}
+        if limit
+        else ngettext("%d image in progress", "%d images in progress", number) % number
+    )
+    return join_facts((text, _("%d of them unconfirmed") % unconfirmed)) if unconfirmed else text
 
 
 def errors_figure(now: datetime) -> Figure:
     """How many requests of the last hour have failed, and whether they were charged."""
-    rows = Generation.objects.for_current_upstream().filter(created_at__gte=now - ERROR_HOUR)
-    # In date order, so that the planner reads the newest rows and not the table.
-    newest = rows.order_by("-created_at", "-pk")[:MAX_REQUESTS]
-    has_failed = Q(status=Status.FAILED)
-    counts = newest.aggregate(
-        total=CountRows("pk"),
-        errors=CountRows("pk", filter=has_failed),
-        charged=CountRows("pk", filter=has_failed & Q(charged_e4__gt=0)),
-    )
-    total, errors, charged = counts["total"], counts["errors"], counts["charged"]
-    if not total:
+    count = errors_of_hour(now)
+    if not count.total:
         return Figure("–", _("No requests."))
-    percent = number_format(round(errors * 100 / total, 1), 1) if errors else "0"
-    number = number_format(total)
-    values = {"errors": errors, "total": f"{number}+" if total == MAX_REQUESTS else number}
-    facts = _("%(errors)d of %(total)s requests") % values
-    if errors:
-        facts += ", " + (_("%d charged") % charged if charged else _("none charged"))
+    percent = number_format(round(count.failed * 100 / count.total, 1), 1) if count.failed else "0"
+    number = number_format(count.total)
+    total = f"{number}+" if count.total == MAX_REQUESTS else number
+    facts = _("%(errors)d of %(total)s requests") % {"errors": count.failed, "total": total}
+    if count.failed:
+        charged = _("%d charged") % count.charged if count.charged else _("none charged")
+        facts = join_facts((facts, charged))
     return Figure(f"{percent} %", facts)

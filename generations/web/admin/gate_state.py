@@ -1,19 +1,20 @@
 """Whether generation works now, in one sentence, for the overview and the queue page."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from generations.engines.registry import ENGINES
 from generations.models import UpstreamGate
 from generations.web.cards.context import pause_id
 from generations.web.formats import format_datetime
+from generations.web.health import is_alive
 from generations.web.hold_messages import HOLD_MESSAGES
 
 MAX_HOURS = 48
-WORKER_TIMEOUT = timedelta(seconds=60)  # without a heartbeat, as in health.py
 
 
 @dataclass(frozen=True)
@@ -46,19 +47,15 @@ def _lamp_and_text(gate: UpstreamGate, heartbeat_at: datetime | None) -> tuple[s
     if not is_alive(heartbeat_at):
         return "red", _("Not running: the worker has no heartbeat. Start klingweb again.")
     if gate.is_held:
-        return "red", str(HOLD_MESSAGES[gate.hold_reason].headline)
+        return "red", str(HOLD_MESSAGES[gate.hold_reason].named(gate.engine).headline)
     if gate.waits_until:
-        at = format_datetime(gate.waits_until, "H:i:s")
-        return "amber", _("Kling is busy. Sending resumes at %(time)s.") % {"time": at}
+        at = format_datetime(gate.waits_until, "TIME_WITH_SECONDS")
+        text = _("%(engine)s is busy. Sending resumes at %(time)s.")
+        return "amber", text % {"engine": _(ENGINES[gate.engine].label), "time": at}
     if gate.answered_at:
         age = ago(gate.answered_at)
         return "", _("Generating. Last answer from the gateway %(ago)s.") % {"ago": age}
     return "", _("Running. No request was sent since the start.")
-
-
-def is_alive(heartbeat_at: datetime | None) -> bool:
-    """Whether the worker's heartbeat is recent."""
-    return heartbeat_at is not None and timezone.now() - heartbeat_at < WORKER_TIMEOUT
 
 
 def ago(moment: datetime) -> str:

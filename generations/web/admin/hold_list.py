@@ -7,6 +7,7 @@ from itertools import pairwise
 from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext as _
 
+from generations.joining import join_facts
 from generations.models import AuditAction, AuditEntry, UpstreamGate
 from generations.web.formats import format_datetime, format_duration
 
@@ -43,7 +44,7 @@ def last_hold_text(gate: UpstreamGate) -> str:
     if not newest:
         return _("none recorded")
     hold = _hold(newest[0])
-    return f"{format_datetime(hold.since, 'SHORT_DATETIME_FORMAT')}, {hold.duration}"
+    return join_facts((format_datetime(hold.since, "SHORT_DATETIME_FORMAT"), hold.duration))
 
 
 def _newest(action: AuditAction, limit: int = MAX_LISTED) -> list[AuditEntry]:

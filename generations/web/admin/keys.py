@@ -4,14 +4,14 @@ A key that was entered is never shown again, also not in the form that was refus
 """
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django import forms
 from django.conf import settings
 from django.contrib import messages
-from django.db.models import Count
+from django.db.models import Count, Max
 from django.http import Http404, HttpResponse, HttpResponseRedirect
-from django.shortcuts import redirect, render
+from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext
@@ -20,26 +20,26 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST, require_safe
 
-from generations.engines.registry import OFFERS
+from generations.engines.registry import ENGINES
 from generations.models import (
     ApiKey,
     Generation,
     KeyInOtherSlot,
-    Status,
-    Submission,
     UpstreamGate,
 )
-from generations.models.api_key import last_four_of
+from generations.models.api_key import KeyUses, last_four_of
 from generations.models.money import Price
+from generations.models.status import SENT
+from generations.offered_models import is_offered
 from generations.permissions import Action, may
 from generations.setup import api_key
 from generations.web.cards.context import pause_id
+from generations.web.ids import parse_id
 from generations.web.middleware.access import MemberRequest, requires
 from generations.worker import tasks
 
-LAST_SUBMISSIONS = 500  # that the error rate looks at
-SENT = (Status.SUBMITTING, Status.UNCONFIRMED, Status.RUNNING, Status.FETCHING)
-FAILED = (Submission.Outcome.REFUSED, Submission.Outcome.UNANSWERED, Submission.Outcome.POSTPONED)
+from . import account_key
+from .errors import ErrorCount, errors_of_hour
 
 
 class KeyForm(forms.Form):
@@ -68,9 +68,12 @@ class KeyLine:
 
     slot: str
     label: str
-    row: ApiKey | None  # None: from the environment, or none
+    row: ApiKey | None  # None: the environment's, which the page does not change, or none
     gate: UpstreamGate | None
     in_progress: int
+    uses: KeyUses | None = None  # of one that is not used for new images
+    is_missing: bool = False  # its tasks cannot be queried
+    stand_in: ApiKey | None = None  # whose owner may say that it is of the same account
     is_used: bool = False  # for new images
     is_fixed: bool = False  # set in the environment
     form: KeyForm | None = None  # that was refused
@@ -97,10 +100,10 @@ class KeyLine:
 @dataclass(frozen=True)
 class EngineLine:
     label: str
+    is_offered: bool  # at least one of its models
     prices: int
     answered_at: datetime | None
-    sent: int  # in the last hour, at most `LAST_SUBMISSIONS`
-    failed: int
+    errors: ErrorCount
 
 
 @require_safe
@@ -122,13 +125,8 @@ def put(request: MemberRequest, slot: str) -> HttpResponse:
             row = api_key.put(wanted, form.cleaned_data["api_key"], request.user)
         except KeyInOtherSlot:
             form.add_error("api_key", gettext("This key is already the other one of the two."))
-        except api_key.STORAGE_ERRORS:
-            form.add_error(
-                "api_key",
-                gettext(
-                    "The key could not be stored, and nothing was changed. Check the server’s disk."
-                ),
-            )
+        except api_key.STORAGE_ERRORS as error:
+            form.add_error("api_key", api_key.storage_problem(error))
         else:
             return _stored(request, row)
     return _show(request, wanted, form, status=422)
@@ -143,6 +141,14 @@ def _stored(request: MemberRequest, row: ApiKey) -> HttpResponse:
     if row.slot == ApiKey.Slot.RESERVE:
         text = gettext("The key ending in %(last_four)s is the reserve.")
     messages.success(request, text % {"last_four": row.last_four})
+    if ApiKey.objects.unreadable().exists():
+        messages.warning(
+            request,
+            gettext(
+                "Earlier keys cannot be read. They are kept as they are: put the encryption key "
+                "back from a backup, and the tasks that were sent with them go on."
+            ),
+        )
     return redirect("keys")
 
 
@@ -173,8 +179,28 @@ def test(request: MemberRequest, slot: str) -> HttpResponse:
     except api_key.KeyProblem as problem:
         messages.error(request, str(problem))
     else:
-        text = gettext("The gateway accepts the key ending in %(last_four)s.")
-        messages.success(request, text % {"last_four": last_four})
+        text = gettext("The gateway accepts the key.")  # a short key has no last four characters
+        if last_four:
+            text = gettext("The gateway accepts the key ending in %(last_four)s.")
+            text %= {"last_four": last_four}
+        messages.success(request, text)
+    return redirect("keys")
+
+
+@require_POST
+@requires(Action.MANAGE_KEYS)
+def same_account(request: MemberRequest, missing: int) -> HttpResponse:
+    """Ask the key that the page showed for the tasks of a missing one, as an owner has decided."""
+    row = get_object_or_404(ApiKey, pk=missing)
+    other = get_object_or_404(ApiKey, pk=parse_id(request.POST.get("key", "")))
+    try:
+        api_key.use_instead(row, other, request.user)
+    except api_key.KeyProblem as problem:
+        messages.error(request, str(problem))
+    else:
+        tasks.enqueue_poll()
+        text = gettext("The key ending in %(last_four)s is asked for these requests from now on.")
+        messages.success(request, text % {"last_four": other.last_four})
     return redirect("keys")
 
 
@@ -209,72 +235,90 @@ def _show(
     gate = UpstreamGate.current_or_none()
     context = {
         "gate": gate,
-        "engines": _engines(gate),
+        "engines": _engines(),
         "keys": _keys(gate, {slot: form} if slot else {}),
+        "account_key": account_key.line(),
         "is_demo": settings.DEMO,
         "may_change": may(request.user, Action.MANAGE_KEYS),
     }
     return render(request, "admin/keys/keys.html", context, status=status)
 
 
-def _engines(gate: UpstreamGate | None) -> list[EngineLine]:
-    priced = [price.engine for price in Price.objects.in_force()]
-    hour_ago = timezone.now() - timedelta(hours=1)
-    last = Submission.objects.order_by("-pk").values_list(
-        "sent_at", "outcome", "generation__upstream", "generation__engine"
-    )[:LAST_SUBMISSIONS]
-    recent = [
-        (engine, outcome)
-        for sent_at, outcome, upstream, engine in last
-        if sent_at > hour_ago and upstream == settings.UPSTREAM_MODE
-    ]
+def _engines() -> list[EngineLine]:
+    priced, now = [price.engine for price in Price.objects.in_force()], timezone.now()
+    gates = UpstreamGate.of_all_engines().order_by().values_list("engine")
+    answered = dict(gates.annotate(last=Max("answered_at")))
     return [
         EngineLine(
-            offer.label,
-            priced.count(offer.slug),
-            gate.answered_at if gate and gate.engine == offer.slug else None,
-            sum(engine == offer.slug for engine, _outcome in recent),
-            sum(engine == offer.slug and outcome in FAILED for engine, outcome in recent),
+            engine.label,
+            any(is_offered(offer) for offer in engine.models),
+            priced.count(engine.slug),
+            answered.get(engine.slug),
+            errors_of_hour(now, engine.slug),
         )
-        for offer in OFFERS.values()
+        for engine in ENGINES.values()
     ]
 
 
 def _keys(gate: UpstreamGate | None, forms_of: dict[ApiKey.Slot, KeyForm | None]) -> list[KeyLine]:
-    """The two keys, and those that are kept for what was sent with them."""
+    """The two keys, and those with which something may still be fetched."""
     gates = {each.api_key_id: each for each in UpstreamGate.of_engine()}
-    sent = _count_in_progress()
+    sent, fixed = _count_in_progress(), ApiKey.objects.environment()
     active = {row.slot: row for row in ApiKey.objects.active().select_related("added_by")}
     used = gate.api_key_id if gate and gate.hold_reason != gate.HoldReason.NO_KEY else -1
-    lines = []
+    lines, shown = [], set()
     for slot in ApiKey.Slot:
-        row, is_fixed = active.get(slot), _is_fixed(slot)
-        key = row.pk if row and not is_fixed else None
-        exists = row is not None or is_fixed
+        is_fixed = _is_fixed(slot)
+        row = fixed if is_fixed else active.get(slot)
+        key = row.pk if row else None
+        shown.add(key)
         lines.append(
             KeyLine(
                 slot.value,
                 str(slot.label),
                 None if is_fixed else row,
-                gates.get(key) if exists else None,
-                sent.get(key, 0) if exists else 0,
-                is_used=exists and not settings.DEMO and used == key,
+                gates.get(key) if row else None,
+                sent.get(key, 0) if row else 0,
+                is_used=row is not None and not settings.DEMO and used == key,
                 is_fixed=is_fixed,
                 form=forms_of.get(slot),
             )
         )
-    unused = active.get(ApiKey.Slot.FIRST) if _is_fixed(ApiKey.Slot.FIRST) else None
-    if unused:
-        label = gettext("Key entered in the browser")
-        lines.append(KeyLine("", label, unused, None, sent.get(unused.pk, 0)))
-    replaced = ApiKey.objects.filter(pk__in=[key for key in sent if key]).exclude(removed_at=None)
-    lines += [
-        KeyLine("", gettext("Replaced key"), row, gates.get(row.pk), sent[row.pk])
-        for row in replaced.order_by("-removed_at")
-    ]
+    return lines + _kept_keys(shown, gates, sent)
+
+
+def _kept_keys(
+    shown: set[int | None],
+    gates: dict[int | None, UpstreamGate],
+    sent: dict[int | None, int],
+) -> list[KeyLine]:
+    """Those that are not used for new images, but for what was sent with them."""
+    uses, missing = ApiKey.objects.uses(), ApiKey.objects.missing()
+    first = next((pk for pk in ApiKey.objects.in_order() if pk is not None), None)
+    stand_in = ApiKey.objects.filter(pk=first or 0).first()
+    lines = []
+    for row in ApiKey.objects.order_by("-removed_at", "-pk"):
+        if row.pk in shown or not (row.is_active or uses[row.pk].is_needed):
+            continue
+        is_missing = row.pk in missing
+        label = gettext("Key entered in the browser") if row.is_active else gettext("Replaced key")
+        if is_missing:
+            label = gettext("Missing key")
+        lines.append(
+            KeyLine(
+                "",
+                label,
+                row,
+                None if row.is_active else gates.get(row.pk),
+                sent.get(row.pk, 0),
+                uses=uses[row.pk],
+                is_missing=is_missing,
+                stand_in=stand_in if is_missing else None,
+            )
+        )
     return lines
 
 
 def _count_in_progress() -> dict[int | None, int]:
-    rows = Generation.objects.for_engine().filter(status__in=SENT, finished_at=None)
+    rows = Generation.objects.for_current_upstream().filter(status__in=SENT, finished_at=None)
     return dict(rows.order_by().values_list("api_key").annotate(rows=Count("pk")))

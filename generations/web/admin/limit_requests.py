@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from django.contrib import messages
+from django.db.models import Q
 from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
@@ -14,11 +15,12 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
-from generations.models import Team
+from generations.models import Notification, Team
 from generations.models.money import LimitRequest, Window, ledger
 from generations.models.money.period import boundaries
 from generations.models.money.standing import Standing, standings
 from generations.permissions import Action
+from generations.web.header import mark_seen
 from generations.web.keyset import before, key_of, keyset_page
 from generations.web.middleware.access import MemberRequest, requires
 from generations.web.money.formats import format_sum
@@ -93,6 +95,7 @@ class DecidedRequest:
 @requires(Action.MANAGE_MONEY)
 def requests(request: MemberRequest) -> HttpResponse:
     """The open requests, then those that were decided, newest first."""
+    mark_seen(request, Q(kind=Notification.Kind.ASKED, generation=None))
     return _page(request)
 
 

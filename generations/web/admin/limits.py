@@ -14,10 +14,10 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST, require_safe
 
+from generations.joining import join_facts
 from generations.models import Member
 from generations.models.money import Limit, Period, Window
 from generations.models.money.limit import LimitValues
-from generations.models.money.price import current_upstream
 from generations.permissions import Action, Role, roles_with
 from generations.web.middleware.access import MemberRequest, requires
 from generations.web.money.formats import format_money
@@ -94,7 +94,7 @@ def _rows() -> Iterator[LimitRow]:
     everyone = found.get(Scope.DEFAULT, {})
     team, default = Subject(Scope.TEAM), Subject(Scope.DEFAULT)
     row = _row("team", _("The whole team"), _("All people together."), team, found, {})
-    row.used = _team_month()
+    row.used = Period.objects.team_month(timezone.now())
     yield row
     explanation: str | Promise = _("Where neither role nor person has a limit.")
     yield _row("default", _("Each person"), explanation, default, found, {})
@@ -135,7 +135,7 @@ def _limits_text(limits: dict[str, LimitValues]) -> str:
             parts.append(money[window] % format_money(values.money_e4))
         if values.images is not None:
             parts.append(images[window] % values.images)
-    return ", ".join(parts) or gettext("no limit")
+    return join_facts(parts) or gettext("no limit")
 
 
 def _slug(limit: Limit) -> str:
@@ -156,11 +156,3 @@ def _subject(slug: str) -> Subject:
         if member:
             return Subject(Scope.MEMBER, member=member)
     raise Http404
-
-
-def _team_month() -> Period | None:
-    now = timezone.now()
-    months = Period.objects.filter(
-        upstream=current_upstream(), member=None, window=Window.MONTH, starts_at__lte=now
-    )
-    return months.filter(ends_at__gt=now).first()

@@ -26,11 +26,15 @@ class Entry:
     is_current: bool = False
 
 
-def _rows(label: str | Promise, model: str, action: Action = Action.OPEN_ADMIN) -> Entry:
+def _rows(
+    label: str | Promise,
+    model: str,
+    action: Action = Action.OPEN_ADMIN,
+    also: tuple[str, ...] = (),
+) -> Entry:
     """The pages of Django's admin for one model."""
-    return Entry(
-        label, f"admin:generations_{model}_changelist", action, _pages("generations", model)
-    )
+    pages = (*_pages("generations", model), *also)
+    return Entry(label, f"admin:generations_{model}_changelist", action, pages)
 
 
 def _pages(app: str, *models: str) -> tuple[str, ...]:
@@ -44,7 +48,6 @@ DIAGNOSTIC_PAGES = (
 )
 PEOPLE_PAGES = (
     "person",
-    "change-details",
     "person-limits",
     "disable-person",
     "hand-over",
@@ -74,19 +77,19 @@ GROUPS: tuple[tuple[str | Promise, tuple[Entry, ...]], ...] = (
         (
             Entry(_("Limits"), "limits", Action.MANAGE_MONEY, ("set-limit",)),
             _rows(_("Prices"), "price", Action.MANAGE_MONEY),
-            _rows(_("Ledger"), "ledgerentry", Action.MANAGE_MONEY),
+            _rows(_("Ledger"), "ledgerentry", Action.MANAGE_MONEY, ("correct-charge",)),
             Entry(
                 _("Reconciliation"),
                 "reconciliation",
                 Action.MANAGE_MONEY,
-                ("upload-log", "map-log", "decide-difference"),
+                ("upload-log", "gateway-log", "decide-difference", "decide-differences"),
             ),
         ),
     ),
     (
         _("Generation"),
         (
-            Entry(_("Queue"), "queue", Action.MANAGE_QUEUE, ("configure-queue",)),
+            Entry(_("Queue"), "queue", Action.MANAGE_QUEUE, ("configure-queue", "decide-several")),
             Entry(_("Engines and keys"), "keys", Action.OPEN_ADMIN, ("put-key",)),
             _rows(_("Generations"), "generation"),
             _rows(_("Images"), "picture"),

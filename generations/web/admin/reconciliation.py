@@ -7,38 +7,40 @@ from typing import Any
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
+from django.conf import settings
 from django.contrib import messages
+from django.db import transaction
 from django.db.models import QuerySet
-from django.http import Http404, HttpResponse, StreamingHttpResponse
+from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, render
-from django.utils import timezone
-from django.utils.dateparse import parse_date
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST, require_safe
 
-from generations.csv_cells import BYTE_ORDER_MARK, csv_lines
-from generations.models import AuditAction, AuditEntry, Team
-from generations.models.money import Comparison, GatewayLog
+from generations.models import AccountKey, AuditAction, AuditEntry, Member, Team
+from generations.models.money import ComparedDay, Comparison, GatewayLog
 from generations.models.money.amounts import plain
 from generations.models.money.price import current_upstream
 from generations.permissions import Action
 from generations.reconciliation import deciding, months
-from generations.reconciliation.comparing import compare
 from generations.reconciliation.deciding import Seen
 from generations.requests import NotPossible
-from generations.web.file_names import set_disposition
+from generations.web.csv_response import csv_response
 from generations.web.keyset import before, key_of, keyset_page
 from generations.web.middleware.access import MemberRequest, requires
+from generations.worker import tasks
 
-from .gateway_logs import month_page
-from .reconciliation_forms import AssignForm, ReasonForm
-from .reconciliation_rows import Row, rows_of
+from .gateway_logs import month_of, month_page
+from .reconciliation_forms import AssignForm, ReasonForm, SeveralForm
+from .reconciliation_rows import Choice, Row, choices_for_several, rows_of
 
 Blocks, Decision = Comparison.Block, Comparison.Decision
-PAGE_SIZE = 50
+PAGE_SIZE = 50  # of one group
+FIRST_ROWS = 15  # of each group, where all are shown
 MAX_LOGS = 20
 REPORT_BATCH = 500
+SAMPLE_PEOPLE = "sample-"  # operations/sample_data.py names them so
 
 
 @dataclass(frozen=True)
@@ -52,27 +54,48 @@ class Block:
     rows: tuple[Row, ...] = ()
     next_key: str = ""
     is_folded: bool = False
+    choices: tuple[Choice, ...] = ()  # what several rows can be decided as
 
 
 @require_safe
 @requires(Action.MANAGE_MONEY)
 def reconciliation(request: MemberRequest) -> HttpResponse:
-    return _page(request)
+    """The page; for htmx, what the worker does for this month."""
+    if not request.htmx:
+        return _page(request)
+    month = month_of(request.GET.get("month", ""), Team.objects.current().zone)
+    context = _progress(month) | {"was_due": True}
+    return render(request, "admin/_reconciliation_progress.html", context)
+
+
+def _progress(month: date) -> dict[str, Any]:
+    return {
+        "open_logs": GatewayLog.objects.here().open()[:MAX_LOGS],
+        "days_due": months.days_due(month),
+    }
 
 
 def _page(
-    request: MemberRequest, form: ReasonForm | None = None, pk: int = 0, status: int = 200
+    request: MemberRequest,
+    form: ReasonForm | None = None,
+    pk: int = 0,
+    several: SeveralForm | None = None,
+    status: int = 200,
 ) -> HttpResponse:
-    """Render a month. `form` is the refused decision about the comparison `pk`."""
+    """Render a month. `form` is the refused decision about the comparison `pk`, or `several`."""
     zone = Team.objects.current().zone
-    month = _month(request.GET.get("month") or request.POST.get("month", ""), zone)
+    month = month_of(request.GET.get("month") or request.POST.get("month", ""), zone)
     start, end = months.span(month, zone)
     previous, following = months.beside(month)
     figures = months.figures_of(month)
     blocks = _blocks(request, month, zone, figures) if figures else []
-    group = request.GET.get("group", "")
+    group = _parameter(request, "group")
     _open_form(request, blocks, form, pk)
-    context = {
+    selects = request.GET.get("select", "") if group and not several else ""
+    if several or selects:
+        several = several or SeveralForm()
+        _select(blocks, several, is_all=selects == "all")
+    context = _progress(month) | {
         "month": month,
         "month_key": f"{month:%Y-%m}",
         "previous_month": previous,
@@ -82,33 +105,30 @@ def _page(
         "group": group,
         "group_query": f"&group={quote(group)}" if group else "",
         "logs": _logs(start, end),
+        "several": several,
+        "before": _parameter(request, "before"),
+        "can_fetch": AccountKey.objects.exists_anywhere(),
+        "has_sample_data": settings.DEMO and _has_sample_data(),
         "is_deciding": any(row.opened for block in blocks for row in block.rows),
     }
     return render(request, "admin/reconciliation.html", context, status=status)
 
 
-def _month(text: str, zone: ZoneInfo) -> date:
-    """The first day of `2026-11`; of the newest log's month for an empty text. Raises Http404."""
-    if not text:
-        logs = GatewayLog.objects.filter(upstream=current_upstream(), imported_at__isnull=False)
-        newest = logs.order_by("-starts_at").values_list("ends_at", flat=True).first()
-        return (newest or timezone.now()).astimezone(zone).date().replace(day=1)
-    try:
-        found = parse_date(f"{text}-01")
-    except ValueError:
-        found = None
-    if found is None or not 2000 <= found.year < 2200:
-        raise Http404
-    return found
-
-
 def _logs(start: datetime, end: datetime) -> list[GatewayLog]:
     """The newest logs that cover a part of this time."""
-    logs = GatewayLog.objects.filter(
-        upstream=current_upstream(), imported_at__isnull=False, starts_at__lt=end
-    )
+    logs = GatewayLog.objects.here().imported().filter(starts_at__lt=end)
     newest = logs.select_related("by").order_by("-starts_at", "-pk")[: 2 * MAX_LOGS]
     return [log for log in newest if log.ends_at and log.ends_at >= start][:MAX_LOGS]
+
+
+def _has_sample_data() -> bool:
+    """By the names of its people, because generations have no index for it."""
+    return bool(Member.objects.filter(username__startswith=SAMPLE_PEOPLE).exists())
+
+
+def _parameter(request: MemberRequest, name: str) -> str:
+    """Of the address, or of the form whose refusal is shown."""
+    return request.GET.get(name) or request.POST.get(name, "")
 
 
 # --- the blocks ----------------------------------------------------------------------------------
@@ -120,7 +140,10 @@ def _texts() -> dict[Comparison.Block, str]:
         Blocks.UNKNOWN: _("Tasks that the gateway charged for and that no generation here has."),
         Blocks.MISSING: _("Charges recorded here that the log does not contain."),
         Blocks.DIFFERENT: _("The gateway billed another amount than is recorded here."),
-        Blocks.WATCHED: _("They stay in the difference until a later log refunds them."),
+        Blocks.WATCHED: _(
+            "klingweb asks the gateway about these tasks. No generation here has them, so their "
+            "images are not downloaded. They stay in the difference until a later log refunds them."
+        ),
         Blocks.PROGRESS: _("Billed, and charged here when the generation ends."),
         Blocks.DECIDED: "",
         Blocks.MATCHED: "",
@@ -131,7 +154,7 @@ def _blocks(
     request: MemberRequest, month: date, zone: ZoneInfo, figures: months.Figures
 ) -> list[Block]:
     """The blocks that have rows. With `?group=`, that one alone, from the key on."""
-    only, key = request.GET.get("group", ""), request.GET.get("before", "")
+    only, key = _parameter(request, "group"), _parameter(request, "before")
     blocks = []
     for name, text in _texts().items():
         count = figures.counts.get(name, 0)
@@ -142,8 +165,11 @@ def _blocks(
             block = replace(block, is_folded=True)
         else:
             rows = months.comparisons(month, zone).filter(block=name)
-            found, next_key = _page_of(rows, key if only else "", PAGE_SIZE)
+            size = PAGE_SIZE if only else min(FIRST_ROWS, PAGE_SIZE)
+            found, next_key = _page_of(rows, key if only else "", size)
             block = replace(block, rows=tuple(rows_of(found)), next_key=next_key)
+            if count > 1:
+                block = replace(block, choices=choices_for_several(name))
         blocks.append(block)
     return blocks
 
@@ -168,6 +194,13 @@ def _open_form(
             row.opened, row.form = next(iter(chosen), None), form or ReasonForm()
 
 
+def _select(blocks: list[Block], form: SeveralForm, *, is_all: bool) -> None:
+    """Mark the rows whose boxes are ticked."""
+    ticked = set(form.selected_pks())
+    for row in (row for block in blocks for row in block.rows):
+        row.is_selected = is_all or row.comparison.pk in ticked
+
+
 # --- decisions -----------------------------------------------------------------------------------
 
 
@@ -189,7 +222,33 @@ def decide(request: MemberRequest, pk: int) -> HttpResponse:
         deciding.decide(pk, decision, request.user, note, _seen(values))
     except NotPossible as error:
         messages.info(request, error.reason)
+    else:
+        if decision == Decision.WATCHED:
+            text = _("klingweb asks the gateway about this task now, and shows the answer here.")
+            messages.success(request, text)
     return month_page(row.at)
+
+
+@require_POST
+@requires(Action.MANAGE_MONEY)
+def decide_several(request: MemberRequest) -> HttpResponse:
+    """Decide about the ticked rows of one group, with one reason, until one has changed."""
+    form = SeveralForm(request.POST)
+    if not form.is_valid():
+        return _page(request, several=form, status=422)
+    values = form.cleaned_data
+    rows = [(pk, Seen(billed, recorded)) for pk, billed, recorded in values["row"]]
+    decision = Decision(values["decision"])
+    done = deciding.decide_several(rows, decision, request.user, values["note"])
+    text = ngettext("%(n)d difference was decided.", "%(n)d differences were decided.", done.count)
+    messages.success(request, text % {"n": done.count})
+    if done.reason:
+        text = _("Stopped at %(row)s, and %(n)d were not decided. %(reason)s")
+        label = (done.stopped_at and (done.stopped_at.task_id or str(done.stopped_at))) or "–"
+        values = {"row": label, "n": len(rows) - done.count, "reason": done.reason}
+        messages.warning(request, text % values)
+    zone = Team.objects.current().zone
+    return month_page(months.span(month_of(request.POST.get("month", ""), zone), zone)[0])
 
 
 @require_POST
@@ -199,10 +258,11 @@ def assign(request: MemberRequest, pk: int) -> HttpResponse:
     row = get_object_or_404(Comparison, pk=pk, upstream=current_upstream())
     form = AssignForm(request.POST)
     if not form.is_valid():
-        raise Http404
+        messages.info(request, _("Choose the request that this task belongs to."))
+        return month_page(row.at)
     values = form.cleaned_data
     try:
-        deciding.assign(pk, request.user, _seen(values), values["generation"], values["version"])
+        deciding.assign(pk, request.user, _seen(values), *values["generation"])
     except NotPossible as error:
         messages.info(request, error.reason)
     else:
@@ -218,12 +278,13 @@ def _seen(values: dict[str, Any]) -> Seen:
 @require_POST
 @requires(Action.MANAGE_MONEY)
 def match_again(request: MemberRequest) -> HttpResponse:
-    """Compare the month with the ledger as it is now."""
+    """Have the worker compare the month with the ledger as it is now."""
     zone = Team.objects.current().zone
-    month = _month(request.POST.get("month", ""), zone)
-    start, end = months.span(month, zone)
-    compare(start, end)
-    return month_page(start)
+    month = month_of(request.POST.get("month", ""), zone)
+    with transaction.atomic():
+        if ComparedDay.objects.of_month(month).update(is_due=True):
+            tasks.enqueue_reconcile()
+    return month_page(months.span(month, zone)[0])
 
 
 # --- the report ----------------------------------------------------------------------------------
@@ -234,26 +295,17 @@ def match_again(request: MemberRequest) -> HttpResponse:
 def report(request: MemberRequest) -> HttpResponseBase:
     """All rows of the month as CSV."""
     zone = Team.objects.current().zone
-    month = _month(request.POST.get("month", ""), zone)
-    label = _("reconciliation of %(month)s") % {"month": f"{month:%Y-%m}"}
+    month = month_of(request.POST.get("month", ""), zone)
+    label = f"reconciliation of {month:%Y-%m}"  # translated by audit_text.py
     AuditEntry.objects.record(AuditAction.EXPORTED, request.user, label=label)
-    name = f"reconciliation-{month:%Y-%m}.csv"
-    response = StreamingHttpResponse(
-        _report_lines(months.comparisons(month, zone), zone),
-        content_type="text/csv; charset=utf-8",
-        headers={"Cache-Control": "private, no-store"},
-    )
-    set_disposition(response, name, as_attachment=True)
-    return response
-
-
-def _report_lines(rows: QuerySet[Comparison], zone: ZoneInfo) -> Iterator[str]:
     header = (
         _("Group"), _("Time"), _("Task ID"), _("Generation"), _("What"), _("Gateway"), _("Here"),
         _("Difference"), _("Matched"), _("Decision"), _("Decided by"), _("Decided at"), _("Reason"),
     )  # fmt: skip
-    yield BYTE_ORDER_MARK
-    yield from csv_lines(header, (_cells(row, zone) for row in _report_rows(rows)))
+    rows = _report_rows(months.comparisons(month, zone))
+    return csv_response(
+        f"reconciliation-{month:%Y-%m}.csv", header, (_cells(row, zone) for row in rows)
+    )
 
 
 def _report_rows(rows: QuerySet[Comparison]) -> Iterator[Row]:

@@ -1,17 +1,19 @@
 """Forms of reconciliation: a log, its columns, a decision and a correction."""
 
+import re
 from collections.abc import Sequence
 from typing import Any, TypeAlias
-from zoneinfo import ZoneInfo
 
 from django import forms
 from django.core.files.uploadedfile import UploadedFile
+from django.http import QueryDict
 from django.template.defaultfilters import filesizeformat
 from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from generations.amount_field import AmountField
+from generations.joining import join_sentences
 from generations.models.money import Comparison
 from generations.reconciliation import cells
 from generations.reconciliation.columns import FIELDS, ColumnMapping
@@ -19,17 +21,18 @@ from generations.reconciliation.parsing import (
     MAX_BYTES,
     MAX_COLUMNS,
     MAX_LINES,
-    Parsed,
     Problem,
     Table,
-    parse,
-    read_table,
+    read_text,
 )
-from generations.web.account.preferences import zones_by_region
+from generations.web.ids import parse_row
 from generations.web.middleware.time_zone import known_zones
 from generations.web.text_fields import VisibleTextField
+from generations.web.zone_names import zones_by_region
 
 Upload: TypeAlias = "UploadedFile[bytes]"
+MAX_SEVERAL = 100  # rows of one decision: more than a page has
+_ROW = re.compile(r"([0-9]{1,18}):(-?[0-9]{1,18})?:(-?[0-9]{1,18})?")
 MAX_PASTED = 300_000  # characters: below DATA_UPLOAD_MAX_MEMORY_SIZE in any encoding
 
 
@@ -46,18 +49,46 @@ def problem_text(problem: Problem) -> str:
         "no-lines": _("The log has a first line with names, but no lines after it."),
         "cell": _("Line %(number)d is too long: a quotation mark may be missing.")
         % {"number": problem.number},
+        "account-no-key": _("There is no account key. Enter it under Engines and keys."),
+        "account-unreadable": _(
+            "The account key cannot be read: the encryption key does not fit. Put it back, or "
+            "enter the account key again under Engines and keys."
+        ),
+        "account-key": _(
+            "The gateway refused the account key. Enter the current one under Engines and keys."
+        ),
+        "account-busy": _("The gateway is busy. Try again in some minutes."),
+        "account-away": _(
+            "The account API did not answer. Check the network of this server and "
+            "KLINGWEB_ACCOUNT_URL, or upload the log as CSV."
+        ),
+        "account-refused": _("The gateway refused to send its log. Upload it as CSV instead."),
+        "account-part": _(
+            "The gateway sent only a part of the log of %(day)s. Upload the log as CSV instead."
+        )
+        % {"day": problem.day},
+        "account-currency": _(
+            "The gateway’s log is in US dollars, and the team counts in another currency. Upload "
+            "it as CSV, in the team’s currency."
+        ),
+        "gone": _("The file is gone. Upload the log again."),
+        "no-amounts": _("No line of this log has an amount. Nothing was imported."),
+        "cells": _("%(count)s lines cannot be read. Nothing was imported.")
+        % {"count": number_format(problem.number)},
     }
-    return texts[problem.code]
+    text = texts[problem.code]
+    if problem.text:
+        return join_sentences((text, _("It said: %(text)s") % {"text": problem.text}))
+    return text
 
 
 class LogForm(forms.Form):
-    """A file or a pasted text. `content` and `table` are set when it is valid."""
+    """A file or a pasted text. `content` is set when it is valid."""
 
     file = forms.FileField(required=False, allow_empty_file=True)
     text = forms.CharField(required=False, strip=False, max_length=MAX_PASTED)
 
-    content = b""
-    table: Table
+    content = ""
 
     def clean(self) -> dict[str, Any]:
         cleaned = self.cleaned_data
@@ -69,8 +100,7 @@ class LogForm(forms.Form):
             self.add_error("file", _("Choose a file, or paste the lines below."))
             return cleaned
         try:
-            self.content = _content(upload) if upload else text.encode()
-            self.table = read_table(self.content)
+            self.content = read_text(_content(upload) if upload else text.encode())
         except Problem as problem:
             self.add_error("file" if upload else "text", problem_text(problem))
         return cleaned
@@ -85,7 +115,7 @@ def _content(upload: Upload) -> bytes:
 
 
 class MappingForm(forms.Form):
-    """Which column holds what. `parsed` is set when it is valid."""
+    """Which column holds what."""
 
     at = forms.ChoiceField(label=gettext_lazy("Time"))
     amount = forms.ChoiceField(label=gettext_lazy("Amount"))
@@ -105,8 +135,6 @@ class MappingForm(forms.Form):
         label=gettext_lazy("Charges are negative, refunds positive"), required=False
     )
     time_zone = forms.ChoiceField(label=gettext_lazy("Time zone of times without one"))
-
-    parsed: Parsed
 
     def __init__(self, *args: Any, table: Table, currency: str, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -139,8 +167,6 @@ class MappingForm(forms.Form):
             text = _("Quota units are US dollars, and the team counts in %(currency)s.")
             self.add_error("unit", text % {"currency": self.currency})
         self._check_columns_are_different(cleaned)
-        if not self.errors:
-            self._parse()
         return cleaned
 
     def _check_columns_are_different(self, cleaned: dict[str, Any]) -> None:
@@ -150,23 +176,15 @@ class MappingForm(forms.Form):
             if label and used.setdefault(label, name) != name:
                 self.add_error(name, _("This column is used above. Choose another one."))
 
-    def _parse(self) -> None:
-        mapping = self.mapping
-        try:
-            self.parsed = parse(self.table, mapping, ZoneInfo(mapping.time_zone))
-        except Problem as problem:
-            self.add_error(None, problem_text(problem))
-            return
-        for error in self.parsed.errors:
-            sentence = _("Line %(number)d: “%(cell)s” in %(column)s cannot be read.")
-            field = "at" if error.column == mapping.at else "amount"
-            values = {"number": error.number, "cell": error.cell, "column": error.column}
+    def add_problem(self, problem: dict[str, Any]) -> None:
+        """Show what an import with these values has found, beside the field that it is about."""
+        self.full_clean()
+        sentence = _("Line %(number)d: “%(cell)s” in %(column)s cannot be read.")
+        for number, column, cell in problem.get("errors", ()):
+            field = "at" if column == self.data["at"] else "amount"
+            values = {"number": number, "cell": cell, "column": column}
             self.add_error(field, sentence % values)
-        if self.parsed.failed:
-            text = _("%(count)s lines cannot be read. Nothing was imported.")
-            self.add_error(None, text % {"count": number_format(self.parsed.failed)})
-        elif not self.parsed.lines:
-            self.add_error(None, _("No line of this log has an amount. Nothing was imported."))
+        self.add_error(None, problem_text(Problem.from_json(problem)))
 
 
 class ReasonForm(forms.Form):
@@ -181,11 +199,51 @@ class ReasonForm(forms.Form):
     recorded = forms.IntegerField(required=False)
 
 
+class SeveralForm(forms.Form):
+    """One decision and reason about several rows: key, billed and recorded amount of each."""
+
+    decision = forms.ChoiceField(
+        choices=Comparison.Decision.choices,
+        error_messages={"required": gettext_lazy("Choose what to do.")},
+    )
+    note = VisibleTextField(
+        max_length=300,
+        error_messages={"required": gettext_lazy("Enter a reason. The audit log keeps it.")},
+    )
+    row = forms.Field(required=False)
+
+    def selected_pks(self) -> list[int]:
+        return [pk for pk, _billed, _recorded in self._rows()]
+
+    def _rows(self) -> list[tuple[int, int | None, int | None]]:
+        """The ticked rows, without what is not one."""
+        texts = self.data.getlist("row") if isinstance(self.data, QueryDict) else []
+        matches = (_ROW.fullmatch(text) for text in texts[:MAX_SEVERAL])
+        return [
+            (int(found[1]), *(int(each) if each else None for each in found.groups()[1:]))  # type: ignore[misc]
+            for found in matches
+            if found
+        ]
+
+    def clean_row(self) -> list[tuple[int, int | None, int | None]]:
+        rows = self._rows()
+        if not rows:
+            raise forms.ValidationError(_("Tick at least one line."))
+        return rows
+
+
 class AssignForm(forms.Form):
-    generation = forms.IntegerField(min_value=1)
-    version = forms.IntegerField(min_value=1)
+    """The generation that was chosen, as its key and the version that the page showed."""
+
+    generation = forms.CharField()
     billed = forms.IntegerField(required=False)
     recorded = forms.IntegerField(required=False)
+
+    def clean_generation(self) -> tuple[int, int]:
+        row = parse_row(self.cleaned_data["generation"])
+        if row is None:
+            raise forms.ValidationError(_("Choose one of the options."))
+        return row
 
 
 class CorrectionForm(forms.Form):

@@ -1,4 +1,4 @@
-"""Settings that a team changes in the browser: sections of one page, each saved by itself."""
+"""Settings that a team changes in the browser: sections of one page, saved together."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
@@ -7,7 +7,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import ValidationError
-from django.http import Http404, HttpResponse, HttpResponseRedirect
+from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.functional import Promise
@@ -19,9 +19,9 @@ from django.views.decorators.http import require_http_methods, require_POST
 from generations.models import AuditAction, AuditEntry, Setting, house_rules, team_settings
 from generations.models.team_settings import REGISTRY, Change, Definition, SettingConflict
 from generations.permissions import Action, may
-from generations.web.account.preferences import zones_by_region
 from generations.web.middleware.access import MemberRequest, requires
 from generations.web.middleware.time_zone import known_zones
+from generations.web.zone_names import zone_label, zones_by_region
 
 MAX_HISTORY = 10  # of one setting on the page; the audit log has all
 MAX_HISTORY_READ = 500  # of all settings
@@ -39,7 +39,9 @@ class Section:
 SECTIONS = (
     Section("team", gettext_lazy("Team"), OWNERS_ONLY),
     Section(
-        "prompts", gettext_lazy("Prompts"), ("prompt_characters", "negative_prompt_characters")
+        "prompts",
+        gettext_lazy("Prompts"),
+        ("prompt_characters", "negative_prompt_characters", "batch_rows"),
     ),
     Section(
         "house-rules",
@@ -49,7 +51,12 @@ SECTIONS = (
     Section(
         "gateway", gettext_lazy("Gateway"), ("upstream_profile", "late_factor", "watch_seconds")
     ),
-    Section("money", gettext_lazy("Money"), ("unpriced", "failed_is_charged", "charged_images")),
+    Section(
+        "money",
+        gettext_lazy("Money"),
+        ("unpriced", "hidden_kinds", "failed_is_charged", "charged_images"),
+    ),
+    Section("models", gettext_lazy("Models"), ("offered_models", "default_model")),
     Section("sign-in", gettext_lazy("Sign-in"), ("session_days", "session_idle_hours")),
     Section("trash", gettext_lazy("Trash"), ("trash_days",)),
     Section("texts", gettext_lazy("Texts"), ("sign_in_text", "studio_text")),
@@ -89,6 +96,8 @@ class FieldView:
                 return "zone"
             case team_settings.Choice():
                 return "choice"
+            case team_settings.ModelKeys():
+                return "models"
             case team_settings.Words():
                 return "text"
             case team_settings.ShortText(is_multiline=True):
@@ -96,6 +105,12 @@ class FieldView:
             case team_settings.ShortText():
                 return "line"
         return "number"
+
+    @property
+    def options(self) -> list[tuple[str, str, bool]]:
+        """Value, label and whether it is chosen, of a setting with checkboxes."""
+        chosen = self.text.split()
+        return [(value, label, value in chosen) for value, label in self.definition.options]  # type: ignore[attr-defined]
 
     @property
     def shown(self) -> str:
@@ -110,6 +125,11 @@ class FieldView:
 def _shown(definition: Definition[Any], value: Any) -> str:
     if isinstance(definition, team_settings.Choice):
         return str(dict(definition.choices).get(value, value))
+    if isinstance(definition, team_settings.TimeZone):
+        return zone_label(value)
+    if isinstance(definition, team_settings.ModelKeys):
+        labels = dict(definition.options)
+        return ", ".join(labels.get(key, key) for key in value)
     if isinstance(definition, team_settings.Words):
         return ", ".join(value)
     return f"{value:,}" if isinstance(value, int) else definition.format(value)
@@ -118,18 +138,10 @@ def _shown(definition: Definition[Any], value: Any) -> str:
 @require_http_methods(["GET", "HEAD", "POST"])
 @requires(Action.CHANGE_SETTINGS)
 def settings_page(request: MemberRequest) -> HttpResponse:
-    """Show all settings; POST saves those of one section."""
+    """Show all settings; POST saves those that were changed on the page."""
     if request.method != "POST":
         return _page(request)
-    section = next((each for each in SECTIONS if each.slug == request.POST.get("section")), None)
-    if section is None:
-        raise Http404
-    typed = {
-        name: request.POST.get(name, "")
-        for name in section.names
-        if name in request.POST and not _is_read_only(request, name)
-    }
-    changes, errors = _parse(typed, request.POST)
+    changes, typed, errors = _read(request)
     if not errors:
         try:
             changed = team_settings.change(changes, request.user)
@@ -140,47 +152,61 @@ def settings_page(request: MemberRequest) -> HttpResponse:
             ) % {"value": Truncator(value).chars(MAX_SHOWN_CHARACTERS)}
         else:
             messages.success(request, _("Saved.") if changed else _("Nothing has changed."))
-            return HttpResponseRedirect(f"{reverse('team-settings')}#{section.slug}", status=303)
+            return HttpResponseRedirect(reverse("team-settings"), status=303)
     return _page(request, typed, errors, status=422)
-
-
-def _is_read_only(request: MemberRequest, name: str) -> bool:
-    is_for_others = name in OWNERS_ONLY and not may(request.user, Action.SET_UP_TEAM)
-    return is_for_others or REGISTRY[name].is_set_in_environment
-
-
-def _parse(
-    typed: Mapping[str, str], data: Mapping[str, Any]
-) -> tuple[list[Change], dict[str, str]]:
-    """The changes in what was typed, and the errors by the name of the setting."""
-    changes, errors = [], {}
-    for name, text in typed.items():
-        definition = REGISTRY[name]
-        try:
-            value = definition.parse(text)
-        except ValidationError as error:
-            errors[name] = error.messages[0]
-            continue
-        try:
-            seen = definition.parse(str(data.get(f"seen-{name}", "")))
-        except ValidationError:
-            seen = None
-        changes.append(Change(name, seen, value))
-    return changes, errors | team_settings.conflicts({each.name: each.value for each in changes})
 
 
 @require_POST
 @requires(Action.CHANGE_SETTINGS)
 def test_prompt(request: MemberRequest) -> HttpResponse:
-    """Say what the stored house rules do to a prompt. Nothing is stored or sent."""
-    prompt = request.POST.get("test", "")[: team_settings.current().prompt_characters]
-    rules = team_settings.TeamSettings(team_settings.stored_values())
-    word = house_rules.refused_word(prompt, rules.refused_words)
+    """Say what the rules on the page, saved or not, do to a prompt. Nothing is stored or sent.
+
+    The page keeps everything that was typed into it.
+    """
+    changes, typed, errors = _read(request)
+    values = team_settings.stored_values() | {each.name: each.value for each in changes}
+    rules = team_settings.TeamSettings(values)
+    prompt = request.POST.get("test", "")[: rules.prompt_characters]
     result = {
-        "word": word,
+        "word": house_rules.refused_word(prompt, rules.refused_words),
         "sent": house_rules.add_texts(prompt, rules.prompt_prefix, rules.prompt_suffix),
     }
-    return _page(request, tested=prompt, result=result)
+    return _page(request, typed, errors, tested=prompt, result=result, first_error="")
+
+
+def _read(request: MemberRequest) -> tuple[list[Change], dict[str, str], dict[str, str]]:
+    """The changes, what was typed instead of what the page showed, and the errors, by name.
+
+    A field that nobody touched is left out: another admin may have changed it meanwhile.
+    """
+    changes, typed, errors = [], {}, {}
+    for name in (name for section in SECTIONS for name in section.names):
+        if name not in request.POST or _is_read_only(request, name):
+            continue
+        # Several values of checkboxes, with an empty one that is always sent.
+        text, definition = "\n".join(request.POST.getlist(name)), REGISTRY[name]
+        try:
+            seen = definition.parse(request.POST.get(f"seen-{name}", ""))
+        except ValidationError:
+            seen = None
+        try:
+            value = definition.parse(text)
+        except ValidationError as error:
+            typed[name], errors[name] = text, error.messages[0]
+            continue
+        if value != seen:
+            typed[name] = text
+            changes.append(Change(name, seen, value))
+    return (
+        changes,
+        typed,
+        errors | team_settings.conflicts({each.name: each.value for each in changes}),
+    )
+
+
+def _is_read_only(request: MemberRequest, name: str) -> bool:
+    is_for_others = name in OWNERS_ONLY and not may(request.user, Action.SET_UP_TEAM)
+    return is_for_others or REGISTRY[name].is_set_in_environment
 
 
 def _page(

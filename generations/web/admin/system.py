@@ -1,6 +1,5 @@
 """The lines under "System": worker, gateway, database, storage, the last hold, the version."""
 
-import shutil
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -16,16 +15,17 @@ from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from generations.keeping.disk import CRITICAL_BYTES, LOW_BYTES, free_bytes
 from generations.models import Picture, Submission, UpstreamGate
+from generations.web.health import is_alive
 
-from .gate_state import ago, is_alive
+from .gate_state import ago
 from .hold_list import last_hold_text
 
 CACHE_SECONDS = 60
 MAX_MILLISECONDS = 100
 SAMPLE = 50  # rows of which a median or a mean is made
-LOW_BYTES, LOW_WEEKS = 10 * 2**30, 8
-CRITICAL_BYTES = 2**30
+LOW_WEEKS = 8
 PREVIEWS = 1.2  # an image with its previews, in sizes of the image
 
 
@@ -98,9 +98,7 @@ def _read_database_bytes() -> int:
 
 def _storage(images_a_week: int) -> tuple[str, str]:
     """The lamp, and what is left, with the weeks until it is full at the pace of this week."""
-    folder = Path(settings.MEDIA_ROOT)
-    existing = next(each for each in (folder, *folder.parents) if each.exists())
-    free = shutil.disk_usage(existing).free
+    free = free_bytes(Path(settings.MEDIA_ROOT))
     left = _("%s left") % filesizeformat(free)
     weeks = _weeks(free, images_a_week)
     lamp = "amber" if free < LOW_BYTES else ""

@@ -62,7 +62,22 @@ def run_action(request: MemberRequest, pk: int, action: str) -> HttpResponse:
         return _respond(request, pk, unpriced_text(refusal))
     except PriceChanged as refusal:
         return _respond(request, pk, price_changed_text(refusal))
+    if action in ("hide", "unhide"):
+        return _hidden_or_shown(request, generation, action)
+    if action == "cancel" and request.htmx.target == "toast":
+        return _toast(request, gettext("Canceled. Nothing was charged."))
     return _respond(request, pk)
+
+
+def _hidden_or_shown(request: MemberRequest, generation: Generation, action: str) -> HttpResponse:
+    """The studio's line in place of a hidden card, or the card again."""
+    if request.htmx:
+        if action == "unhide":
+            return _current_card(request, generation.pk)
+        return render(request, "cards/_hidden.html", {"generation": generation})
+    if action == "hide":
+        messages.info(request, _("Removed from the studio. The gallery lists it under its state."))
+    return redirect("studio")
 
 
 @require_POST
@@ -85,7 +100,13 @@ def enter_task_id(request: MemberRequest, pk: int) -> HttpResponse:
     return page(request, pk, status=422, task_id_form=form)
 
 
+def _toast(request: MemberRequest, message: str) -> HttpResponse:
+    return render(request, "_toast.html", {"message": message})
+
+
 def _respond(request: MemberRequest, pk: int, notice: str = "") -> HttpResponse:
+    if notice and request.htmx.target == "toast":
+        return _toast(request, notice)
     if request.htmx:
         return _current_card(request, pk, notice)
     if notice:

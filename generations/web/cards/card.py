@@ -1,6 +1,6 @@
 """A card: one generation as its viewer sees it."""
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 
@@ -8,20 +8,20 @@ from django.db.models import prefetch_related_objects
 from django.urls import reverse
 from django.utils.text import Truncator
 
+from generations.engines.registry import offer_for
 from generations.estimates import Estimate
 from generations.models import Generation, Member, Picture, Status, UpstreamGate
 from generations.models.generation_queryset import prefetch_pictures
-from generations.models.money import Price, PriceTable
 from generations.permissions import Action, may
 from generations.requests import ALREADY_SENT
 from generations.web.layout import layout_of
-from generations.web.money.prices import unit_price, with_price
+from generations.web.money.prices import PriceTables, unit_price, with_price
 from generations.web.picture_views import PictureView, alt_text
 
 from . import messages
 from .facts import cost_text
 from .messages import ACTION_MESSAGES, Charge, Severity, fill
-from .progress import progress_of, seconds_since_submit, stamp_of
+from .progress import Progress, progress_of, seconds_since_submit, stamp_of
 from .state import CANNOT_CANCEL, NEEDS_ATTENTION, CardState, states_of
 
 EAGER_CARDS = 2
@@ -170,17 +170,36 @@ class Card:
 
 
 def cards_of(
-    generations: Iterable[Generation], viewer: Member, gate: UpstreamGate | None
+    generations: Iterable[Generation],
+    viewer: Member,
+    gate: UpstreamGate | None,
+    progress: Sequence[Progress] | None = None,
 ) -> list[Card]:
-    """Return the cards of these rows, in a constant number of queries."""
+    """Return the cards of these rows, in a constant number of queries.
+
+    `progress` is what `progress_of` has returned for them, if the caller needs it too.
+    """
     rows = list(generations)
-    prefetch_related_objects(rows, prefetch_pictures(Picture.objects.with_favourites_of(viewer)))
-    states = states_of(rows, viewer, progress_of(rows, gate))
+    _prefetch_pictures(rows, viewer)
+    states = states_of(rows, viewer, progress or progress_of(rows, gate))
     tables = PriceTables()
     return [_card_of(state, index < EAGER_CARDS, tables) for index, state in enumerate(states)]
 
 
-def _card_of(state: CardState, is_eager: bool, tables: "PriceTables") -> Card:
+def _prefetch_pictures(rows: Sequence[Generation], viewer: Member) -> None:
+    """Without a query for queued rows, which have no pictures yet: the answer to each press."""
+    with_pictures = []
+    for row in rows:
+        if row.status == Status.QUEUED:
+            row.shown_pictures = []
+        else:
+            with_pictures.append(row)
+    if with_pictures:
+        pictures = Picture.objects.with_favourites_of(viewer)
+        prefetch_related_objects(with_pictures, prefetch_pictures(pictures))
+
+
+def _card_of(state: CardState, is_eager: bool, tables: PriceTables) -> Card:
     row, progress = state.row, state.progress
     pictures = _pictures_of(row)
     is_counting = state.name in ("submitting", "running", "late")
@@ -216,12 +235,13 @@ def _card_of(state: CardState, is_eager: bool, tables: "PriceTables") -> Card:
         retry_label=state.retry_label,
         can_generate=may(state.viewer, Action.GENERATE),
         can_enter_task_id=may(state.viewer, Action.ENTER_TASK_ID)
+        and state.has_tasks
         and state.name in ("unconfirmed", "lost"),
     )
 
 
 def _pictures_of(row: Generation) -> tuple[PictureView, ...]:
-    """One for each image requested, stored or not; more if Kling listed more."""
+    """One for each image requested, stored or not; more if the engine listed more."""
     by_index = {row.index: row for row in row.shown_pictures if row.is_available}
     n = max(row.n, *(index + 1 for index in by_index), 1)
     views = []
@@ -231,24 +251,19 @@ def _pictures_of(row: Generation) -> tuple[PictureView, ...]:
     return tuple(views)
 
 
-def _buttons_of(state: CardState, tables: "PriceTables") -> tuple[Button, ...]:
+def _buttons_of(state: CardState, tables: PriceTables) -> tuple[Button, ...]:
     return tuple(_button_of(action, state, tables) for action in state.actions)
 
 
-def _button_of(action: str, state: CardState, tables: "PriceTables") -> Button:
+def _button_of(action: str, state: CardState, tables: PriceTables) -> Button:
     """The only action that spends has its price in its label."""
     message, row = ACTION_MESSAGES[action], state.row
     style = "" if state.is_done else message.style
     if action != "send-again":
-        return Button(action, str(message.label), style)
-    unit_e4 = unit_price(row.params, row.has_reference, tables[row.engine])
+        is_dismissed = action == "hide" and state.name == "abandoned"
+        label = str(messages.HIDE_DISMISSED if is_dismissed else message.label)
+        return Button(action, label, style)
+    offer = offer_for(row.engine, row.model)
+    unit_e4 = unit_price(offer, row.params, row.has_reference, tables[row.engine])
     label = with_price(str(message.label), row.n, unit_e4)
     return Button(action, label, style, "" if unit_e4 is None else str(unit_e4))
-
-
-class PriceTables(dict[str, PriceTable]):
-    """Price tables by engine, each read when the first card needs it."""
-
-    def __missing__(self, engine: str) -> PriceTable:
-        self[engine] = table = Price.objects.table(engine)
-        return table

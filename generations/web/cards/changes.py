@@ -8,6 +8,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from generations.models import Generation
+from generations.web.batches.feed import changed_batches
 from generations.web.middleware.access import MemberRequest
 from generations.worker import tasks
 
@@ -29,18 +30,26 @@ def changes(request: MemberRequest) -> HttpResponse:
         tasks.enqueue_poll_if_stale()
     now = zip(rows, progress_of(rows, gate), strict=True)
     changed = [row.pk for row, progress in now if stamp_of(row, progress) != stamps[row.pk]]
-    poller = poller_of(rows, gate)
+    batches = changed_batches(request.GET.get("k", ""), request.user)
+    poller = poller_of([*rows, *batches.shown], gate)
     is_same_poller = poller.stamp == request.GET.get("p")
-    if not changed and is_same_poller:
+    if not changed and not batches.changed and is_same_poller:
         return HttpResponse(status=204)
     context = page_context(
-        request, with_details(visible.filter(pk__in=changed)), full_page=full_page
+        request,
+        with_details(visible.filter(pk__in=changed)),
+        full_page=full_page,
+        batches=[each.progress for each in batches.changed],
     )
     context["poller"] = None if is_same_poller else poller
+    context["batches"] = batches.changed
     return render(request, "cards/changes.html", context)
 
 
 def _read_stamps(text: str, limit: int) -> dict[int, str]:
-    """Read `12.3,15.1-2-open` as {12: "3", 15: "1-2-open"}; skip what has another form."""
+    """Read `12.3,15.1-2-open` as {12: "3", 15: "1-2-open"}; skip what has another form.
+
+    Batches are among them: see `changed_batches`.
+    """
     pairs = re.findall(r"(?:^|,)(\d{1,18})\.([\w-]{1,40})", text)
     return {int(pk): stamp for pk, stamp in pairs[:limit]}

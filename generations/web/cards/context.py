@@ -2,14 +2,24 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, Protocol
 
+from django.db.models import Q
 from django.utils import dateformat, timezone
 
-from generations.models import Generation, Member, Status, UpstreamGate
+from generations.models import (
+    Generation,
+    Notification,
+    Status,
+    UpstreamGate,
+    batch_topic,
+    generation_topic,
+    shared_topic,
+)
 from generations.models.counting import count_up_to
 from generations.models.generation import GenerationQuerySet
+from generations.web.header import header_counts, header_querysets, mark_seen, store_counts
 from generations.web.middleware.access import MemberRequest
 
 from .card import cards_of
@@ -33,26 +43,54 @@ class Poller:
         return f"{self.banner or 'open'}.{self.seconds or 0}"
 
 
+class Refreshed(Protocol):
+    """A generation, or the progress of a batch."""
+
+    @property
+    def pk(self) -> int: ...
+    @property
+    def is_open(self) -> bool: ...
+    @property
+    def status_at(self) -> datetime: ...
+
+
 def page_context(
-    request: MemberRequest, generations: Iterable[Generation], *, full_page: bool = False
+    request: MemberRequest,
+    generations: Iterable[Generation],
+    *,
+    full_page: bool = False,
+    batches: Iterable[Refreshed] = (),
 ) -> dict[str, Any]:
     """`full_page` is the page of one generation: with its details, without the counts of today.
 
-    `card` is the first of `cards`.
+    `card` is the first of `cards`. `batches` are refreshed with the cards.
     """
-    rows, gate = list(generations), current_gate()
+    rows, batches, gate = list(generations), list(batches), current_gate()
     cards = cards_of(rows, request.user, gate)
     context = {
         "cards": cards,
         "card": cards[0] if cards else None,
         "gate": gate,
-        "poller": poller_of(rows, gate),
+        "poller": poller_of([*rows, *batches], gate),
         "full_page": full_page,
     }
     if full_page:
+        _mark_seen(request, rows)
         return context | {"details": Details(rows[0], request.user) if rows else None}
-    open_count, today = _count_day(request.user)
-    return context | {"open_count": open_count, "today": today}
+    today = _count_day(request)
+    _mark_seen(request, rows, batches)
+    return context | {"open_count": header_counts(request).open, "today": today}
+
+
+def _mark_seen(
+    request: MemberRequest, rows: Iterable[Generation], batches: Iterable[Refreshed] = ()
+) -> None:
+    """Mark the notifications about these cards as read, unless the tab is hidden."""
+    if "hidden" in request.GET:
+        return
+    topics = [topic(row.pk) for row in rows for topic in (generation_topic, shared_topic)]
+    topics += [batch_topic(batch.pk) for batch in batches]
+    mark_seen(request, Q(topic__in=topics) | Q(kind=Notification.Kind.HANDED_OVER))
 
 
 def with_details(rows: GenerationQuerySet) -> GenerationQuerySet:
@@ -60,7 +98,7 @@ def with_details(rows: GenerationQuerySet) -> GenerationQuerySet:
     return rows.select_related("owner", "reference")
 
 
-def poller_of(rows: Iterable[Generation], gate: UpstreamGate | None) -> Poller:
+def poller_of(rows: Iterable[Refreshed], gate: UpstreamGate | None) -> Poller:
     """Poll fast while a row has changed its status in the last minute."""
     changed = [row.status_at for row in rows if row.is_open]
     banner = banner_of(gate)
@@ -82,23 +120,16 @@ def pause_id(gate: UpstreamGate) -> str:
     return dateformat.format(gate.paused_at, "Uu") if gate.paused_at else ""
 
 
-def open_generations(member: Member) -> GenerationQuerySet:
-    return Generation.objects.filter(owner=member, finished_at=None)
-
-
-def count_open(member: Member) -> int:
-    return open_generations(member).count()
-
-
-def _count_day(member: Member) -> tuple[int, dict[str, int]]:
-    """Count all open generations, and those of today that are open and done: in one statement.
+def _count_day(request: MemberRequest) -> dict[str, int]:
+    """Count the generations of today that are open and done, and the header's: in one statement.
 
     Limited to one day, so that the cost does not grow with the table.
     """
-    own = Generation.objects.filter(owner=member)
+    own = Generation.objects.filter(owner=request.user)
     midnight = timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0)
     today = own.filter(created_at__gte=midnight)
     is_open, is_done = {"finished_at": None}, {"status": Status.SUCCEEDED}
-    queries = [own.filter(**is_open), today.filter(**is_open), today.filter(**is_done)]
-    total, open_today, done_today = count_up_to(MAX_DAY_COUNT, queries)
-    return total, {"open": open_today, "done": done_today}
+    queries = [*header_querysets(request.user), today.filter(**is_open), today.filter(**is_done)]
+    *header, open_today, done_today = count_up_to(MAX_DAY_COUNT, queries)
+    store_counts(request, header)
+    return {"open": open_today, "done": done_today}

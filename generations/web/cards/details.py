@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from generations.models import Generation, Member, Submission, Transition
+from generations.models import Generation, Member, Submission
 from generations.permissions import Action, may
 
 from .facts import Fact, facts
+from .history import HistoryLine, reason_text
 
 MAX_REMIXES = 5
 
@@ -29,8 +30,11 @@ class Details:
         return may(self.viewer, Action.SEE_INTERNALS)
 
     @cached_property
-    def history(self) -> Sequence[Transition]:
-        return list(self.generation.transitions.select_related("by"))
+    def history(self) -> Sequence[HistoryLine]:
+        return [
+            HistoryLine(each, reason_text(each, self.generation.engine))
+            for each in self.generation.transitions.select_related("by")
+        ]
 
     @cached_property
     def source(self) -> Generation | None:

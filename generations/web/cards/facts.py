@@ -9,7 +9,7 @@ from django.template.defaultfilters import filesizeformat
 from django.utils.formats import localize
 from django.utils.translation import gettext as _
 
-from generations.engines.registry import offer_for
+from generations.engines.registry import all_offers, find_offer, offer_for
 from generations.models import Generation, Picture
 from generations.web.formats import format_datetime, format_duration
 from generations.web.money.formats import format_money
@@ -17,12 +17,15 @@ from generations.web.money.formats import format_money
 # What `facts` reads, for `only()`: of a generation, its reference image, its owner, a picture.
 GENERATION_COLUMNS = (
     "upstream",
+    "engine",
+    "model",
     "created_at",
     "submitted_at",
     "finished_at",
     "aspect_ratio",
     "n",
     "sent_prompt",
+    "revised_prompt",
     "negative_prompt",
     "reference_id",
     "reference_url",
@@ -68,15 +71,17 @@ def labels() -> dict[str, str]:
         "owner": _("Created by"),
         "created_at": _("Created"),
         "duration": _("Time taken"),
+        "model": _("Model"),
         "aspect_ratio": _("Aspect ratio"),
         "dimensions": _("Dimensions"),
         "file_size": _("File size"),
         "images": _("Images"),
         "sent_prompt": _("Sent as"),
+        "revised_prompt": _("Prompt as revised"),
         "negative_prompt": _("Negative prompt"),
         "reference": _("Reference image"),
         "image_fidelity": _("Similarity"),
-        **{field.name: _(field.label) for field in offer_for().fields},
+        **{field.name: _(field.label) for offer in all_offers() for field in offer.fields},
         "cost": _("Cost"),
         "source": _("Source"),
     }
@@ -92,7 +97,7 @@ def facts(generation: Generation, picture: Picture | None = None) -> list[Fact]:
     return [
         Fact(name, label, values[name])
         for name, label in labels().items()
-        if values[name] not in (None, "")
+        if values.get(name) not in (None, "")
     ]
 
 
@@ -103,11 +108,13 @@ def _values(row: Generation, picture: Picture | None) -> dict[str, Any]:
         "owner": row.owner.name,
         "created_at": row.created_at,
         "duration": row.took_seconds,
+        "model": model_label(row.engine, row.model),
         "aspect_ratio": row.aspect_ratio,
         "dimensions": f"{sized.width} × {sized.height}" if sized else "",
         "file_size": picture.size_bytes if picture else None,
         "images": row.n,
         "sent_prompt": row.sent_prompt,
+        "revised_prompt": row.revised_prompt,
         "negative_prompt": row.negative_prompt,
         "reference": row.reference.name if row.reference else row.reference_url,
         "image_fidelity": row.image_fidelity,
@@ -115,6 +122,12 @@ def _values(row: Generation, picture: Picture | None) -> dict[str, Any]:
         "cost": cost_text(row),
         "source": _("Demo simulator") if is_demo else "",
     }
+
+
+def model_label(engine: str, model: str) -> str:
+    """The name of a model; of one that this release no longer has, as it is stored."""
+    offer = find_offer(f"{engine}/{model}")
+    return _(offer.label) if offer else model
 
 
 def cost_text(row: Generation) -> str:
@@ -127,10 +140,10 @@ def cost_text(row: Generation) -> str:
 
 
 def _offer_values(row: Generation) -> dict[str, str]:
-    """Return the labels of the engine's own fields, by name; "" for a field without a value."""
+    """Return the labels of the model's own fields, by name; "" for a field without a value."""
     return {
         field.name: _(field.label_of(row.params[field.name])) if field.name in row.params else ""
-        for field in offer_for().fields
+        for field in offer_for(row.engine, row.model).fields
     }
 
 

@@ -1,6 +1,7 @@
 """What a card says in each state: the texts of the card, its announcement and its buttons.
 
-All texts are lazy translations. `fill` inserts the values of those with `%(name)s`.
+All texts are lazy translations. `fill` inserts the values of those with `%(name)s`; each may name
+the engine.
 """
 
 from collections.abc import Mapping
@@ -41,21 +42,34 @@ STATE_MESSAGES: dict[str, StateMessage] = {
     "running": StateMessage(_("Generating")),
     "late": StateMessage(
         _("Taking longer than usual"),
-        _("Still in progress at Kling. We keep checking; you can close this page."),
+        _("Still in progress at %(engine)s. We keep checking; you can close this page."),
         _("If you dismiss it, it may still be charged. Images that still arrive are kept."),
         severity="warning",
     ),
     "late:unanswered": StateMessage(
         _("Taking longer than usual"),
-        _("Kling did not answer the last check. We keep checking; you can close this page."),
+        _("%(engine)s did not answer the last check. We keep checking; you can close this page."),
         _("If you dismiss it, it may still be charged. Images that still arrive are kept."),
         severity="warning",
     ),
     "late:not-found": StateMessage(
         _("Taking longer than usual"),
-        _("Kling does not find the request now. We keep checking; you can close this page."),
+        _("%(engine)s does not find the request now. We keep checking; you can close this page."),
         _("If you dismiss it, it may still be charged. Images that still arrive are kept."),
         severity="warning",
+    ),
+    "late:key-missing": StateMessage(
+        _("Waiting for its API key"),
+        _("The API key that sent this is gone, so %(engine)s cannot be asked for the images."),
+        _(
+            "Nothing is sent again. It goes on when an owner puts the key back. "
+            "If you dismiss it, it may still be charged."
+        ),
+        severity="warning",
+        admin_advice=_(
+            "Nothing is sent again. Put the key back on the page Engines and keys. "
+            "If you dismiss it, it may still be charged."
+        ),
     ),
     "fetching": StateMessage(_("Downloading %(next_file)d of %(files)d")),
     "succeeded": StateMessage(
@@ -79,6 +93,18 @@ STATE_MESSAGES: dict[str, StateMessage] = {
             "Check the gateway’s log first, which is free. Sending it again may charge you twice."
         ),
     ),
+    "unconfirmed:no-tasks": StateMessage(
+        _("Unconfirmed"),
+        _(
+            "The request was sent, but no answer arrived. "
+            "%(engine)s can’t be asked for it later, so its images are lost."
+        ),
+        _("An admin can check the gateway’s log. Sending it again may charge you twice."),
+        severity="warning",
+        admin_advice=_(
+            "Check the gateway’s log first, which is free. Sending it again may charge you twice."
+        ),
+    ),
     "unconfirmed:searching": StateMessage(
         _("Unconfirmed"),
         _("The request was sent, but no answer arrived."),
@@ -89,20 +115,23 @@ STATE_MESSAGES: dict[str, StateMessage] = {
         severity="warning",
     ),
     "lost": StateMessage(
-        _("Not found at Kling"),
-        _("Kling accepted the request, but no longer finds it."),
+        _("Not found at %(engine)s"),
+        _("%(engine)s accepted the request, but no longer finds it."),
         _("Checking again is free. Images that still arrive are kept."),
         severity="warning",
     ),
     "lost:no-images": StateMessage(
-        _("Done at Kling, but without images"),
-        _("Kling reports that the request is done, but lists no image that can be downloaded."),
-        _("Checking again is free. Images that Kling lists later are kept."),
+        _("Done at %(engine)s, but without images"),
+        _(
+            "%(engine)s reports that the request is done, but lists no image that can be "
+            "downloaded."
+        ),
+        _("Checking again is free. Images that %(engine)s lists later are kept."),
         severity="warning",
     ),
     "lost:no-result": StateMessage(
-        _("No result from Kling"),
-        _("Kling accepted the request, but has not finished it."),
+        _("No result from %(engine)s"),
+        _("%(engine)s accepted the request, but has not finished it."),
         _("Checking again is free. Images that still arrive are kept."),
         severity="warning",
     ),
@@ -112,54 +141,60 @@ STATE_MESSAGES: dict[str, StateMessage] = {
     "canceled:unsent": StateMessage(_("Canceled"), _("Nothing was sent.")),
     "failed:policy": StateMessage(
         _("Rejected by the content check"),
-        _("Kling rejected the prompt or the reference image."),
+        _("%(engine)s rejected the prompt or the reference image."),
         _("Edit the request and try again."),
         severity="error",
     ),
     "failed:input": StateMessage(
         _("Invalid request"),
-        _("Kling did not accept the settings of this request."),
+        _("%(engine)s did not accept the settings of this request."),
         _("Edit the request and try again."),
         severity="error",
     ),
     "failed:balance": StateMessage(
-        _("The Kling account is empty"),
+        _("The %(engine)s account is empty"),
         advice=_("Try again after an admin has topped up the account."),
         severity="error",
         admin_advice=_("Top up the account, then try again."),
     ),
     "failed:busy": StateMessage(
-        _("Kling was too busy"),
+        _("%(engine)s was too busy"),
         _("It kept refusing this request for now."),
         _("Try again later."),
         severity="error",
     ),
     "failed:time": StateMessage(
         _("Generation took too long"),
-        _("Kling stopped working on this request."),
+        _("%(engine)s stopped working on this request."),
         _("Trying again often helps."),
         severity="error",
     ),
     "failed:upstream": StateMessage(
-        _("Kling could not generate this"),
-        _("Kling accepted the request, but failed to complete it."),
+        _("%(engine)s could not generate this"),
+        _("%(engine)s accepted the request, but failed to complete it."),
         severity="error",
     ),
     "failed:files": StateMessage(
         _("Images ready, download failed"),
-        _("Kling keeps the images for some days."),
+        _("%(engine)s keeps the images for some days."),
+        _("Downloading them again is free."),
+        severity="warning",
+    ),
+    "failed:files-briefly": StateMessage(
+        _("Images ready, download failed"),
+        _("%(engine)s keeps the images for a short time only."),
         _("Downloading them again is free."),
         severity="warning",
     ),
     "failed:not-received": StateMessage(
-        _("Not received by Kling"),
-        _("No answer arrived, and Kling does not have the request."),
+        _("Not received by %(engine)s"),
+        _("No answer arrived, and %(engine)s does not have the request."),
         _("Trying again charges you once."),
         severity="error",
     ),
     "failed:refused": StateMessage(
-        _("Refused by Kling"),
-        _("Kling refused this request twice, and accepted others meanwhile."),
+        _("Refused by %(engine)s"),
+        _("%(engine)s refused this request twice, and accepted others meanwhile."),
         _("Change the prompt or the reference image, or ask an admin to look at the API log."),
         severity="error",
         admin_advice=_("The API log has the answer. Other requests are not affected."),
@@ -178,20 +213,26 @@ class Wait(Enum):
     """What keeps a queued generation from starting."""
 
     LIMIT = ""  # as many images are in progress as the limit allows
+    SOON = "soon"  # there is room
+    STOPPED = "stopped"  # the worker does not run
     PAUSED = "paused"
     HELD = "held"
     BUSY = "busy"
-    OWN = "own"  # this request alone waits: Kling refused it for now, or it could not be prepared
+    OWN = "own"  # it alone waits: refused for now, or it could not be prepared
     IN_DOUBT = "in-doubt"  # its owner's earlier requests got no answer
+    BATCH = "batch"  # its batch is paused
 
 
 WAIT_MESSAGES: dict[Wait, "LazyText"] = {
     Wait.LIMIT: _("Waiting for a free slot"),
+    Wait.SOON: _("Starts in a moment"),
+    Wait.STOPPED: _("The worker is not running. Starts when an admin has started it again."),
     Wait.PAUSED: _("Starts when generation resumes"),
     Wait.HELD: _("Starts when the hold ends"),
-    Wait.BUSY: _("Kling is busy. Next try at %(time)s; your place in the queue is kept."),
+    Wait.BUSY: _("%(engine)s is busy. Next try at %(time)s; your place in the queue is kept."),
     Wait.OWN: _("Not accepted yet. Next try at %(time)s; others may go first until then."),
     Wait.IN_DOUBT: _("Your last requests were not answered. Next try at %(time)s."),
+    Wait.BATCH: _("Starts when its batch is resumed"),
 }
 
 
@@ -220,11 +261,12 @@ CHARGE_MESSAGES: dict[Charge, "LazyText"] = {
     Charge.FAILURE_CHARGED: _("You were charged, although the generation failed."),
     Charge.FAILURE_FREE: _("Failed generations are not charged."),
 }
+ASKED_ADMIN = _("An admin was asked to check at %(asked)s. Sending it again may charge you twice.")
 EARLIER_ATTEMPT_CHARGED = _("An earlier attempt was probably charged.")
 CHARGED_MORE_THAN_ONCE = _("Sent more than once, and probably charged more than once.")
 ARRIVED_LATE = _("Arrived late (%(took)s). Charged once.")
 
-QUOTED_BY_KLING = _("Kling says: “%(reason)s”.")
+QUOTED_BY_ENGINE = _("%(engine)s says: “%(reason)s”.")
 QUOTED_REASON = _("The reason given: “%(reason)s”.")
 
 
@@ -241,10 +283,13 @@ ACTION_MESSAGES: dict[str, ActionMessage] = {
     "fetch-again": ActionMessage(_("Download again (free)"), "primary"),
     "recheck": ActionMessage(_("Check again"), "primary"),
     "search": ActionMessage(_("Check again"), "primary"),
+    "ask-admin": ActionMessage(_("Ask an admin to check"), "primary"),
     "send-again": ActionMessage(_("Send again (may cost twice)")),
     "dismiss": ActionMessage(_("Dismiss"), "borderless danger"),
+    "hide": ActionMessage(_("Dismiss"), "borderless"),
     "cancel": ActionMessage(_("Cancel"), "borderless"),
 }
+HIDE_DISMISSED = _("Hide")  # of a card that already says "Dismissed"
 RETRY = _("Try again")
 EDIT_AND_RETRY = _("Edit and try again")
 GENERATE_MISSING = ngettext_lazy(

@@ -7,8 +7,10 @@ from functools import cached_property
 from typing import Any
 
 from django.conf import settings
-from django.contrib.humanize.templatetags.humanize import ordinal
+from django.utils.translation import gettext, pgettext
 
+from generations.engines.registry import ENGINES
+from generations.joining import join_sentences
 from generations.models import (
     Failure,
     Generation,
@@ -21,7 +23,8 @@ from generations.models import (
     team_settings,
 )
 from generations.permissions import Action, may
-from generations.web.formats import format_datetime, format_duration
+from generations.web.formats import format_datetime, format_duration, format_ordinal
+from generations.web.hold_messages import HOLD_MESSAGES
 
 from . import messages
 from .messages import ACTION_MESSAGES, CHARGE_MESSAGES, STATE_MESSAGES, Charge, StateMessage, fill
@@ -32,6 +35,9 @@ ACTIONS_BY_STATE: dict[str, frozenset[str]] = {
     "late": frozenset({"dismiss"}),
     "unconfirmed": frozenset({"send-again", "dismiss"}),
     "lost": frozenset({"recheck", "dismiss"}),
+    "failed": frozenset({"hide"}),
+    "canceled": frozenset({"hide"}),
+    "abandoned": frozenset({"hide"}),
 }
 NEEDS_ATTENTION = frozenset({"unconfirmed", "failed", "lost", "abandoned", "canceled"})
 CANNOT_CANCEL = frozenset({"submitting", "running", "fetching"})
@@ -46,7 +52,7 @@ class CardState:
     viewer: Member
     progress: Progress
     paid_before: bool = False  # an attempt other than the last one may have been charged
-    was_not_received: bool = False  # unanswered; Kling was asked later and does not have it
+    was_not_received: bool = False  # unanswered; the engine was asked later and does not have it
 
     # --- the images ------------------------------------------------------------------------------
 
@@ -72,7 +78,7 @@ class CardState:
         """The display state: the status, or "late", "lost" or "short", which say more."""
         if self.row.is_lost:
             return "lost"
-        if self.row.is_late:
+        if self.row.is_late or self.row.is_key_missing:
             return "late"
         return "short" if self.is_done and self.missing > 0 else self.row.status
 
@@ -81,19 +87,24 @@ class CardState:
         return self.row.status == Status.SUCCEEDED
 
     @property
+    def has_tasks(self) -> bool:
+        """Whether the engine answers with a task ID, under which a request can be found."""
+        return ENGINES[self.row.engine].has_tasks
+
+    @property
     def was_accepted(self) -> bool:
-        """Kling accepted the last attempt."""
+        """The engine accepted the last attempt."""
         return self.row.accepted_at is not None
 
     @property
     def failed_upstream(self) -> bool:
-        """Accepted first, then ended by Kling without images."""
+        """Accepted first, then ended by the engine without images."""
         is_failed = self.row.status == Status.FAILED and not self.row.has_files_to_fetch
         return is_failed and self.was_accepted
 
     @property
     def is_searched(self) -> bool:
-        """Unconfirmed, and the worker keeps asking Kling for it."""
+        """Unconfirmed, and the worker keeps asking the engine for it."""
         can_search = bool(settings.UPSTREAM_LOOKUP and self.row.next_poll_at)
         return self.row.status == Status.UNCONFIRMED and can_search
 
@@ -110,6 +121,8 @@ class CardState:
             "queued:position": self.name == "queued" and position,
             "short:files": self.name == "short" and self.lost,
             "unconfirmed:searching": self.is_searched,
+            "unconfirmed:no-tasks": self.name == "unconfirmed" and not self.has_tasks,
+            "late:key-missing": self.row.is_key_missing,
             "late:unanswered": self.name == "late" and self.row.poll_failures,
             "late:not-found": self.name == "late" and self.row.first_not_found_at,
             "lost:no-images": self.name == "lost" and self.row.results_without_images,
@@ -123,6 +136,8 @@ class CardState:
     def _failure_kind(self) -> str:
         if self.was_not_received:
             return "not-received"
+        if self.row.failure == Failure.FILES and not self.has_tasks:
+            return "files-briefly"
         if self.failed_upstream and self.row.failure not in OWN_HEADLINES:
             return "upstream"
         return self.row.failure
@@ -134,17 +149,20 @@ class CardState:
     @cached_property
     def values(self) -> dict[str, Any]:
         """What the texts of `messages.py` may name."""
-        files = len(self.row.shown_pictures)  # listed by Kling: may be fewer or more than `n`
+        asked_at = self.row.asked_at
+        files = len(self.row.shown_pictures)  # those listed: may be fewer or more than `n`
         return {
+            "engine": gettext(ENGINES[self.row.engine].label),
             "stored": self.stored,
             "n": self.row.n,
             "missing": self.missing,
             "lost": self.lost,
             "files": files,
             "next_file": min(self.stored + 1, files),
-            "position": ordinal(self.progress.position) if self.progress.position else "",
+            "position": format_ordinal(self.progress.position) if self.progress.position else "",
             "took": format_duration(self.row.took_seconds),
             "reason": self.row.failure_message,
+            "asked": format_datetime(asked_at, "TIME_FORMAT") if asked_at else "",
         }
 
     @property
@@ -155,22 +173,25 @@ class CardState:
     def reason(self) -> str:
         """What happened, what it cost, what to do."""
         for_admin = may(self.viewer, Action.MANAGE_QUEUE) and self.message.admin_advice
+        advice = self.message.admin_advice if for_admin else self.message.advice
+        if self._was_asked and not for_admin:
+            advice = messages.ASKED_ADMIN
         texts = (
             self.message.explanation,
             self._quote,
             CHARGE_MESSAGES[self.charge] if self.charge else "",
             messages.EARLIER_ATTEMPT_CHARGED if self.paid_before else "",
-            self.message.admin_advice if for_admin else self.message.advice,
+            advice,
         )
-        return " ".join(fill(text, self.values) for text in texts if text)
+        return join_sentences(fill(text, self.values) for text in texts if text)
 
     @property
     def _quote(self) -> Any:
-        """Kling's own words, where they tell a member what to change. Admins have the API log."""
+        """The engine's own words, where they tell what to change. Admins have the API log."""
         if self.row.status != Status.FAILED or not self.row.failure_message:
             return ""
         if self.row.failure in (Failure.POLICY, Failure.INPUT, Failure.TIME, Failure.REFUSED):
-            return messages.QUOTED_BY_KLING
+            return messages.QUOTED_BY_ENGINE
         return messages.QUOTED_REASON if self.row.failure == Failure.OURS else ""
 
     @property
@@ -182,8 +203,9 @@ class CardState:
         notes = [fill(messages.ARRIVED_LATE, self.values)] if is_late else []
         if self.name == "short" and self.charge:
             explanation = fill(self.message.explanation, self.values)
-            charge = str(CHARGE_MESSAGES[self.charge])
-            notes.append(" ".join(filter(None, (f"{self.headline}.", explanation, charge))))
+            charge = CHARGE_MESSAGES[self.charge]
+            headline = pgettext("end of a sentence", "%s.") % self.headline
+            notes.append(join_sentences((headline, explanation, charge)))
         if self.paid_before:
             notes.append(str(messages.CHARGED_MORE_THAN_ONCE))
         return tuple(notes)
@@ -195,8 +217,15 @@ class CardState:
             return ""
         if self.progress.estimate:
             return fill(messages.ESTIMATE, self._range)
-        time = format_datetime(self.progress.until, "H:i:s") if self.progress.until else ""
-        return fill(messages.WAIT_MESSAGES[self.progress.wait], {"time": time})
+        time = (
+            format_datetime(self.progress.until, "TIME_WITH_SECONDS") if self.progress.until else ""
+        )
+        values = self.values | {"time": time}
+        text = fill(messages.WAIT_MESSAGES[self.progress.wait], values)
+        if not self.progress.hold_reason:
+            return text
+        hold = HOLD_MESSAGES[self.progress.hold_reason].named(self.row.engine)
+        return join_sentences((str(hold.headline), text))
 
     @property
     def usual_duration(self) -> str:
@@ -217,6 +246,8 @@ class CardState:
         was_refused = self.row.status == Status.FAILED and not self.was_accepted
         if self.row.status == Status.CANCELED or was_refused:
             return None if self.paid_before else Charge.NONE
+        if self.message_key == "unconfirmed:no-tasks":
+            return Charge.POSSIBLE
         if self.name == "unconfirmed" or self.message_key == "lost:no-images":
             return Charge.LIKELY
         if self.name in ("lost", "abandoned"):
@@ -242,9 +273,21 @@ class CardState:
         offered = ACTIONS_BY_STATE.get(self.name, frozenset())
         if self.is_searched:
             offered |= {"search"}
+        elif self._can_ask_admin:
+            offered |= {"ask-admin"}
         if self.row.has_files_to_fetch or (self.is_done and self.lost):
-            offered = frozenset({"fetch-again"})
+            offered = (offered & {"hide"}) | {"fetch-again"}
         return [action for action in ACTION_MESSAGES if action in offered]
+
+    @property
+    def _was_asked(self) -> bool:
+        return bool(self.row.status == Status.UNCONFIRMED and self.row.asked_at)
+
+    @property
+    def _can_ask_admin(self) -> bool:
+        """Unconfirmed, nobody has been asked, and the viewer is no admin."""
+        is_open_question = self.row.status == Status.UNCONFIRMED and not self.row.asked_at
+        return is_open_question and not may(self.viewer, Action.MANAGE_QUEUE)
 
     @property
     def retry_label(self) -> str:
@@ -289,7 +332,7 @@ def _paid_before(rows: Sequence[Generation]) -> set[int]:
 
 
 def _not_received(rows: Sequence[Generation]) -> set[int]:
-    """Return the ids of unanswered rows that Kling was asked about and does not have."""
+    """Return the ids of unanswered rows that the engine was asked about and does not have."""
     failed = [
         row.pk
         for row in rows

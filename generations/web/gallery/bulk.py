@@ -1,6 +1,6 @@
 """Bulk actions on selected images: POST /pictures/bulk/<action>."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
@@ -10,16 +10,18 @@ from django.contrib.humanize.templatetags.humanize import intcomma
 from django.http import Http404, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext_lazy
 from django.views.decorators.http import require_POST
 from django_htmx.http import trigger_client_event
 
+from generations.joining import join_sentences
 from generations.models import Collection, Member, Picture, Tag, bulk
 from generations.permissions import Action
 from generations.web.ids import parse_id
 from generations.web.middleware.access import MemberRequest, require_role
+from generations.web.return_url import return_url
 
 from .filters import Filter, with_current_names
 from .forms import CollectionChoiceForm
@@ -35,12 +37,15 @@ class BulkError(ValueError):
 class BulkResult:
     """The outcome of an action: a message, the pictures it changed, and the action that undoes it.
 
-    `pictures` are ids; the page updates their tiles.
+    `pictures` are ids; the page updates their tiles. `undo_fields` are names and values that the
+    undo sends besides the pictures. `url` is the page that shows what was done, "" for none.
     """
 
     message: str
     pictures: list[int]
     undo: str = ""
+    undo_fields: Sequence[tuple[str, object]] = ()
+    url: str = ""
 
 
 @require_POST
@@ -59,12 +64,15 @@ def bulk_action(request: MemberRequest, action: str) -> HttpResponse:
 def selected_pictures(data: QueryDict, member: Member) -> list[int]:
     """Return the ids that were checked, or all ids that a filter (`select_all`) matches.
 
+    The checkbox of a stack has the ids of all its pictures, separated by commas.
+
     Raises `BulkError` if there are none or too many, or if the filter is invalid.
     """
     if "select_all" in data:
         ids = _ids_of_filter(str(data["select_all"]), member)
     else:
-        checked = (parse_id(text) for text in data.getlist("picture"))
+        texts = ",".join(data.getlist("picture")).split(",")
+        checked = (parse_id(text) for text in texts)
         ids = list(dict.fromkeys(pk for pk in checked if pk is not None))
     if not ids:
         raise BulkError(_("Select at least one image."))
@@ -91,10 +99,11 @@ def _respond(
         response = render(request, "gallery/_toast.html", {"result": result}, status=status)
         detail = {"action": action, "pictures": result.pictures}
         return trigger_client_event(response, "pictures-changed", detail)
-    (messages.success if status == 200 else messages.error)(request, result.message)
-    next_url = request.POST.get("next", "")
-    is_ours = url_has_allowed_host_and_scheme(next_url, allowed_hosts={request.get_host()})
-    return redirect(next_url if is_ours else reverse("gallery"))
+    message: str = result.message
+    if result.url:
+        message = format_html('{} <a href="{}">{}</a>', message, result.url, _("Open"))
+    (messages.success if status == 200 else messages.error)(request, message)
+    return redirect(return_url(request, reverse("gallery")))
 
 
 # --- the actions ---------------------------------------------------------------------------------
@@ -102,11 +111,16 @@ def _respond(
 
 @dataclass(frozen=True)
 class Change:
-    """What an action changed. `name` is the collection or tag that its message mentions."""
+    """What an action changed. `name` is the collection or tag that its message mentions.
+
+    `undo_fields` and `url` as in `BulkResult`.
+    """
 
     pictures: list[int]
     count: int
     name: str = ""
+    undo_fields: Sequence[tuple[str, object]] = ()
+    url: str = ""
 
 
 @dataclass(frozen=True)
@@ -125,8 +139,9 @@ def _run(action: BulkAction, selected: Sequence[int], by: Member, data: QueryDic
     change = action.run(selected, by, data)
     message = str(action.message % {"n": change.count, "name": change.name})
     if action.is_owner_only and change.count < len(selected):
-        message += " " + _("The others belong to someone else or already had this state.")
-    return BulkResult(message, change.pictures, action.undo)
+        others = _("The others belong to someone else or already had this state.")
+        message = join_sentences((message, others))
+    return BulkResult(message, change.pictures, action.undo, change.undo_fields, change.url)
 
 
 def _changing(
@@ -174,33 +189,60 @@ def _visible(selected: Sequence[int], by: Member) -> set[int]:
 def _collect(selected: Sequence[int], by: Member, data: QueryDict) -> Change:
     collection = _collection(data, by)
     visible = _visible(selected, by)
-    added = collection.add([pk for pk in selected if pk in visible], by)
-    return Change(sorted(visible), added, collection.name)
+    positions = dict(_position(text) for text in data.getlist("position"))
+    added = collection.add([pk for pk in selected if pk in visible], by, positions)
+    fields = [("collection", collection.pk)]
+    return Change(added, len(added), collection.name, fields, _url_of(collection))
+
+
+def _position(text: str) -> tuple[int, int]:
+    """Read `12-3`: picture 12 was at position 3."""
+    picture, _dash, position = text.partition("-")
+    return parse_id(picture) or 0, parse_id(position) or 0
+
+
+def _url_of(collection: Collection) -> str:
+    return reverse("collection", args=(collection.pk,))
 
 
 def _uncollect(selected: Sequence[int], by: Member, data: QueryDict) -> Change:
     collection = _collection(data, by)
     removed = collection.remove(list(_visible(selected, by)))
-    return Change(list(selected), removed, collection.name)
+    return Change(list(removed), len(removed), collection.name, undo_fields(collection, removed))
+
+
+def undo_fields(collection: Collection, removed: Mapping[int, int]) -> list[tuple[str, object]]:
+    """What `collect` needs to put removed pictures back at their positions."""
+    positions = [("position", f"{picture}-{position}") for picture, position in removed.items()]
+    return [("collection", collection.pk), *positions]
 
 
 def _tag(selected: Sequence[int], by: Member, data: QueryDict) -> Change:
-    name = " ".join(data.get("tag", "").split())
+    name = " ".join(data.get("tag", "").replace("\0", "").split())
     if len(name) > Tag.MAX_NAME_LENGTH:
         raise BulkError(_("A tag can have at most %d characters.") % Tag.MAX_NAME_LENGTH)
     try:
         changed = bulk.tag(selected, by, name)
     except ValueError:
         raise BulkError(_("A tag needs a letter, a digit or a symbol.")) from None
-    return Change(changed, len(changed), name)
+    tag = Tag.objects.named(name)
+    url = reverse("gallery", query={"tag": tag.pk})
+    return Change(changed, len(changed), name, [("tag", tag.pk)], url)
 
 
 def _untag(selected: Sequence[int], by: Member, data: QueryDict) -> Change:
-    tag = Tag.objects.filter(pk=parse_id(data.get("tag", "")) or 0).first()
-    if tag is None:
-        raise BulkError(_("This tag no longer exists."))
+    """`tag` is an id, or a name if the field `by_name` is there."""
+    text = data.get("tag", "")
+    if "by_name" in data:
+        tag = Tag.objects.find(text)
+        if tag is None:
+            raise BulkError(_("No tag has this name."))
+    else:
+        tag = Tag.objects.filter(pk=parse_id(text) or 0).first()
+        if tag is None:
+            raise BulkError(_("This tag no longer exists."))
     changed = bulk.untag(selected, by, tag)
-    return Change(changed, len(changed), tag.name)
+    return Change(changed, len(changed), tag.name, [("tag", tag.name)])
 
 
 ACTIONS: dict[str, BulkAction] = {
@@ -222,6 +264,7 @@ ACTIONS: dict[str, BulkAction] = {
         Action.ORGANIZE,
         _collect,
         ngettext_lazy("%(n)d image added to “%(name)s”.", "%(n)d images added to “%(name)s”.", "n"),
+        undo="uncollect",
     ),
     "uncollect": BulkAction(
         Action.ORGANIZE,
@@ -229,6 +272,7 @@ ACTIONS: dict[str, BulkAction] = {
         ngettext_lazy(
             "%(n)d image removed from “%(name)s”.", "%(n)d images removed from “%(name)s”.", "n"
         ),
+        undo="collect",
     ),
     "tag": BulkAction(
         Action.ORGANIZE,
@@ -236,6 +280,7 @@ ACTIONS: dict[str, BulkAction] = {
         ngettext_lazy(
             "Tag “%(name)s” added to %(n)d image.", "Tag “%(name)s” added to %(n)d images.", "n"
         ),
+        undo="untag",
     ),
     "untag": BulkAction(
         Action.ORGANIZE,
@@ -245,6 +290,7 @@ ACTIONS: dict[str, BulkAction] = {
             "Tag “%(name)s” removed from %(n)d images.",
             "n",
         ),
+        undo="tag",
     ),
     "private": BulkAction(
         Action.CHANGE,

@@ -1,15 +1,19 @@
 """Compare two to four images side by side."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from django.http import HttpResponse
 from django.shortcuts import render
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from generations.models import Generation, Picture
 from generations.web.cards.facts import Fact, facts
 from generations.web.middleware.access import MemberRequest
+from generations.web.origin import PARAMETER, Origin, origin_of
+from generations.web.picture_views import file_urls
 from generations.web.tiles import Tile
 
 from .bulk import BulkError, selected_pictures
@@ -22,6 +26,7 @@ class Side:
     """One image of the comparison."""
 
     tile: Tile
+    original: str  # URL of the file
     row: Generation
     facts: list[Fact]
 
@@ -33,7 +38,14 @@ def compare(request: MemberRequest) -> HttpResponse:
     except BulkError:
         selected = []
     sides = _sides(request, selected[: MAX_COMPARED + 1])
-    context = {"sides": sides}
+    back = origin_of(request, Origin(reverse("gallery"), _("Gallery")))
+    query = request.GET.copy()
+    query[PARAMETER] = back.url
+    context: dict[str, Any] = {
+        "sides": sides,
+        "back": back,
+        "next_url": f"{request.path}?{query.urlencode()}",
+    }
     if MIN_COMPARED <= len(sides) <= MAX_COMPARED:
         return render(request, "compare/compare.html", context)
     error = _("Select two to four images to compare.")
@@ -48,4 +60,5 @@ def _sides(request: MemberRequest, selected: list[int]) -> list[Side]:
 
 def _side(request: MemberRequest, picture: Picture) -> Side:
     row = picture.generation
-    return Side(Tile.of(picture, row, request.user), row, facts(row, picture))
+    original, *_others = file_urls(picture.pk)
+    return Side(Tile.of(picture, row, request.user), original, row, facts(row, picture))

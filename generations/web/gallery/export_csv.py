@@ -1,6 +1,5 @@
 """The CSV file in a download: one line for each image, with its settings."""
 
-import csv
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any
@@ -10,7 +9,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from generations.csv_cells import BYTE_ORDER_MARK, escape
+from generations.csv_cells import BYTE_ORDER_MARK, csv_lines
 from generations.models import Picture
 from generations.web.cards.facts import facts, labels
 
@@ -18,20 +17,12 @@ from generations.web.cards.facts import facts, labels
 OMITTED_FACTS = {"duration", "dimensions", "file_size"}
 
 
-class _Encoder:
-    """A file for `csv.writer`, which returns what `write` returns."""
-
-    def write(self, text: str) -> bytes:
-        return text.encode()
-
-
 def write_csv(rows: Iterable[tuple[Picture, str, str]]) -> Iterator[bytes]:
     """Yield lines in UTF-8. A row is a picture, its file name in the archive, and a note."""
-    write = csv.writer(_Encoder(), quoting=csv.QUOTE_ALL).writerow
     yield BYTE_ORDER_MARK.encode()
-    yield write(_header())
-    for picture, file, note in rows:
-        yield write([escape(cell) for cell in (file, *_cells(picture), note)])
+    cells = ((file, *_cells(picture), note) for picture, file, note in rows)
+    for line in csv_lines(_header(), cells):
+        yield line.encode()
 
 
 def _header() -> tuple[str, ...]:

@@ -8,13 +8,16 @@ from urllib.parse import urlencode
 
 from django import forms
 from django.core.validators import MaxValueValidator, MinValueValidator
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.http import QueryDict
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from generations.engines.registry import offer_for
+from generations.engines.offer import AspectRatio
+from generations.engines.registry import all_aspect_ratios, all_offers
+from generations.joining import join_facts
 from generations.models import (
+    Batch,
     Collection,
     CollectionItem,
     Favourite,
@@ -23,12 +26,13 @@ from generations.models import (
     Picture,
     Status,
     Tag,
+    counting,
 )
-from generations.models.counting import fewest_keys
+from generations.models.among import Among
 from generations.models.generation import GenerationQuerySet
 from generations.models.generation_base import HAS_REFERENCE
 from generations.models.picture import PictureQuerySet
-from generations.search import SearchQuery
+from generations.search import SearchQuery, for_member, keys_like
 from generations.web.ids import parse_id
 from generations.web.text_fields import VisibleTextField
 
@@ -41,8 +45,11 @@ STATES = (
     (Status.CANCELED, _("Canceled")),
     (Status.ABANDONED, _("Dismissed")),
 )
+# Groups of aspect ratios: value and label.
+RATIO_GROUPS = (("wide", _("Wide")), ("square", _("Square")), ("tall", _("Tall")))
 FORMER_NAMES = {"shape": "ratio"}  # of parameters, in older links
 FORMER_VALUES = {("state", "made"): DONE}
+COUNTED_KEYS = 4  # times as many as are sorted
 DATE_VALIDATORS = (MinValueValidator(date(2000, 1, 1)), MaxValueValidator(date(2999, 12, 31)))
 
 
@@ -70,13 +77,22 @@ class Filter(forms.Form):
     by = MembersField(Member.objects.all(), label=_("creator"), required=False)
     ratio = forms.MultipleChoiceField(
         label=_("aspect ratio"),
-        choices=[(ratio.value, ratio.label) for ratio in offer_for().aspect_ratios],
+        choices=lambda: [
+            *RATIO_GROUPS,
+            *((ratio.value, ratio.label) for ratio in all_aspect_ratios()),
+        ],
+        required=False,
+    )
+    model = forms.ChoiceField(
+        label=_("model"),
+        choices=lambda: [(offer.key, offer.label) for offer in all_offers()],
         required=False,
     )
     collection = forms.ModelChoiceField(
         Collection.objects.all(), label=_("collection"), required=False
     )
     tag = forms.ModelChoiceField(Tag.objects.all(), label=_("tag"), required=False)
+    batch = forms.ModelChoiceField(Batch.objects.none(), label=_("batch"), required=False)
     favourite = forms.BooleanField(label=_("favourites"), required=False)
     reference = forms.ChoiceField(
         label=_("reference image"),
@@ -85,12 +101,18 @@ class Filter(forms.Form):
     )
     state = forms.ChoiceField(label=_("status"), choices=STATES, required=False)
     private = forms.BooleanField(label=_("private"), required=False)
+    like = forms.ModelChoiceField(Picture.objects.none(), label=_("more like this"), required=False)
     since = forms.DateField(label=_("first day"), required=False, validators=DATE_VALIDATORS)
     until = forms.DateField(label=_("last day"), required=False, validators=DATE_VALIDATORS)
 
     def __init__(self, data: QueryDict, member: Member) -> None:
         super().__init__(with_current_names(data))
         self.member = member
+        if "batch" in data:
+            batch: Any = self.fields["batch"]
+            batch.queryset = Batch.objects.visible_to(member)
+        like: Any = self.fields["like"]
+        like.queryset = Picture.objects.visible_to(member).select_related("generation")
 
     @cached_property
     def values(self) -> dict[str, Any]:
@@ -99,9 +121,20 @@ class Filter(forms.Form):
         return {name: value for name, value in self.cleaned_data.items() if value}
 
     @property
+    def is_corrected(self) -> bool:
+        """Whether nothing has the words as they were typed, so that similar ones are found."""
+        return self.search.is_corrected
+
+    @property
     def ignored(self) -> str:
         """The part of the search text that is not searched for."""
-        return self._search.ignored
+        return self.search.ignored
+
+    @property
+    def unavailable(self) -> list[str]:
+        """The labels of conditions on rows that were deleted, or that the member may not see."""
+        names = ("by", "collection", "tag", "batch", "like")
+        return [str(self.fields[name].label) for name in names if name in self.errors]
 
     # --- querysets -------------------------------------------------------------------------------
 
@@ -110,42 +143,79 @@ class Filter(forms.Form):
         """False for states other than done: then rows are generations, most without pictures."""
         return bool(self.values.get("state", DONE) == DONE)
 
-    def rows(self) -> GenerationQuerySet:
-        """Return the matching generations, newest first."""
-        rows = self._conditions()
+    def rows(self, *conditions: Q) -> GenerationQuerySet:
+        """Return the matching generations, newest first, those that meet more conditions."""
+        rows = self._conditions().filter(*conditions)
         if self.shows_pictures or self._of_pictures:
             rows = rows.containing(self.filter_pictures(Picture.objects.available()))
         return self._read_by_key_if_few(rows).order_by("-created_at", "-pk")
 
     def _read_by_key_if_few(self, rows: GenerationQuerySet) -> GenerationQuerySet:
         """If many rows match each condition, reading in date order soon finds enough."""
-        if self._found_keys is None:
-            rows = self._search.filter(rows)
-        return rows if self._few_keys is None else rows.with_keys(self._few_keys)
+        return self._read_by_key(rows, self._few_keys)
 
-    @property
-    def _search(self) -> SearchQuery:
-        return SearchQuery.parse(self.values.get("q", ""))
+    def _read_by_key(self, rows: GenerationQuerySet, keys: list[int] | None) -> GenerationQuerySet:
+        if self._search_keys is None:
+            rows = self.search.filter(rows)
+        return rows if keys is None else rows.with_keys(keys)
+
+    @cached_property
+    def search(self) -> SearchQuery:
+        ratios = [ratio.value for ratio in all_aspect_ratios()]
+        return for_member(self.values.get("q", ""), self.member, ratios)
 
     @cached_property
     def _found_keys(self) -> list[int] | None:
+        """The keys of generations that have the words and are like the picture; None if many."""
+        like: Picture | None = self.values.get("like")
+        if like is None:
+            return self._search_keys
+        keys = keys_like(like.generation, self.member)
+        if self._search_keys is None:
+            return keys
+        return list(set(keys) & set(self._search_keys))
+
+    @cached_property
+    def _search_keys(self) -> list[int] | None:
         """The keys that the search has found; None if they are too many, or without a search."""
-        return self._search.few_keys() if "q" in self.values else None
+        if "q" not in self.values or (self.search.ratios and not self.search.phrases):
+            return None
+        return self.search.few_keys()
 
     @cached_property
     def _few_keys(self) -> list[int] | None:
         """The keys of the generations that meet one of the conditions, if they are few."""
         if self._found_keys is not None:
             return self._found_keys
-        marked = [marks.values_list("picture", flat=True) for marks in self._of_pictures]
-        fewest = fewest_keys([*marked, *self._generations()])
+        marked = self._marked
+        fewest = counting.fewest_keys([*marked, *self._generations()])
+        if fewest is None and marked and len(self.values) > 1:
+            # Few images may meet both conditions, so that reading in date order finds no end.
+            fewest = counting.fewest_keys(marked, COUNTED_KEYS * counting.MAX_SORTED_ROWS)
         if fewest is None:
             return None
         index, keys = fewest
-        if index >= len(marked):
-            return keys
-        # Without a join, which SQLite might begin at the pictures.
-        return list(Picture.objects.filter(pk__in=keys).values_list("generation", flat=True))
+        return keys if index >= len(marked) else _generations_of(keys)
+
+    @cached_property
+    def _keys_to_count(self) -> list[int] | None:
+        """The same for counts, which read no rows and end early, so that more keys are worth it.
+
+        What few images have, a tag or a mark, is what reading in date order counts slowly.
+        """
+        limit = COUNTED_KEYS * counting.MAX_SORTED_ROWS
+        if self._few_keys is not None:
+            return self._few_keys
+        if self._marked and (fewest := counting.fewest_keys(self._marked, limit)):
+            return _generations_of(fewest[1])
+        if any(phrase.tags for phrase in self.search.phrases):
+            return self.search.keys_up_to(limit)
+        return None
+
+    @property
+    def _marked(self) -> list[QuerySet[Any, Any]]:
+        """The keys of the pictures that meet a condition, for each of these."""
+        return [marks.values_list("picture", flat=True) for marks in self._of_pictures]
 
     def _conditions(self) -> GenerationQuerySet:
         values = self.values
@@ -154,7 +224,13 @@ class Filter(forms.Form):
         if "by" in values:
             rows = rows.filter(owner__in=list(values["by"]))
         if "ratio" in values:
-            rows = rows.filter(aspect_ratio__in=values["ratio"])
+            rows = rows.filter(aspect_ratio__in=self._ratios)
+        if "model" in values:
+            rows = rows.filter(self._of_model)
+        if "batch" in values:
+            rows = rows.filter(batch=values["batch"])
+        if self.search.ratios:
+            rows = rows.filter(aspect_ratio__in=self.search.ratios)
         if "private" in values:
             rows = rows.filter(is_private=True)
         if "reference" in values:
@@ -169,14 +245,35 @@ class Filter(forms.Form):
         """The keys of the generations that meet a condition, for each that has an index."""
         values = self.values
         keys = Generation.objects.values_list("pk", flat=True)
+        if "batch" in values:
+            yield keys.filter(batch=values["batch"])
         if "private" in values:
             yield keys.filter(owner=self.member, is_private=True)
+        if "model" in values:
+            yield keys.filter(self._of_model)
         if "ratio" in values:
-            yield keys.filter(aspect_ratio__in=values["ratio"])
+            yield keys.filter(aspect_ratio__in=self._ratios)
+        if self.search.ratios:
+            yield keys.filter(aspect_ratio__in=self.search.ratios)
         if "by" in values:
             yield keys.filter(owner__in=list(values["by"]))
         if values.get("reference") == "with":
             yield keys.filter(HAS_REFERENCE)
+
+    @property
+    def _of_model(self) -> Q:
+        engine, model = self.values["model"].split("/", 1)
+        return Q(engine=engine, model=model)
+
+    @property
+    def _ratios(self) -> list[str]:
+        """The chosen aspect ratios, with those of the chosen groups."""
+        chosen = self.values["ratio"]
+        return [
+            ratio.value
+            for ratio in all_aspect_ratios()
+            if ratio.value in chosen or _group_of(ratio) in chosen
+        ]
 
     @cached_property
     def _of_pictures(self) -> list[QuerySet[Any]]:
@@ -199,11 +296,12 @@ class Filter(forms.Form):
 
         Looks up each picture: few are read at a time.
         """
-        return pictures.filter(*self._of_picture("pk"))
+        return pictures.filter(*self._of_picture("pk", "generation"))
 
-    def _of_picture(self, path: str) -> list[Exists]:
-        """The conditions for the picture whose key is at this path."""
-        return [Exists(marks.filter(picture=OuterRef(path))) for marks in self._of_pictures]
+    def _of_picture(self, picture: str, generation: str) -> list[Exists | Q]:
+        """The conditions for the picture whose key is at this path, and its generation's."""
+        marked = [Exists(marks.filter(picture=OuterRef(picture))) for marks in self._of_pictures]
+        return [*marked, *self.search.of_picture(picture, generation)]
 
     def pictures(self) -> PictureQuerySet:
         """Return the matching pictures."""
@@ -211,18 +309,31 @@ class Filter(forms.Form):
             generation__in=self.rows().order_by()
         )
 
-    def counted(self) -> QuerySet[Any]:
+    def counted(self, *conditions: Q) -> QuerySet[Any]:
         """Return what the page counts: a row for each picture, or for each other generation.
 
         Starts at the generation, so that the database reads by date and can stop at the limit.
+        More conditions for generations are given here: a filter of the result could make the
+        database read by another index than the few keys.
         """
         if not self.shows_pictures:
-            return self.rows()
-        return self._read_by_key_if_few(self._conditions()).filter(
-            *self._of_picture("pictures"),
+            return self.rows(*conditions)
+        if self._of_pictures and not conditions and self._keys_to_count is None:
+            return self._counted_by_marks()
+        rows = self._read_by_key(self._conditions().filter(*conditions), self._keys_to_count)
+        return rows.filter(
+            *self._of_picture("pictures", "pk"),
             pictures__state=Picture.State.STORED,
             pictures__trashed_at=None,
         )
+
+    def _counted_by_marks(self) -> QuerySet[Any]:
+        """The same where one of many generations has such a picture, without reading the others."""
+        rows = self.search.filter(self._conditions())
+        pictures = self.filter_pictures(Picture.objects.available()).filter(
+            Exists(rows.filter(pk=OuterRef("generation"))), pk=OuterRef("picture")
+        )
+        return self._of_pictures[0].filter(Exists(pictures))
 
     # --- the query string ------------------------------------------------------------------------
 
@@ -241,19 +352,69 @@ class Filter(forms.Form):
         ]
         return urlencode(pairs)
 
+    @property
+    def ratio_label(self) -> str:
+        """The chosen aspect ratios and groups, as text."""
+        groups = dict(RATIO_GROUPS)
+        return join_facts(groups.get(value, value) for value in self.values.get("ratio", ()))
+
+    @property
+    def has_exact_ratio(self) -> bool:
+        return bool(set(self.values.get("ratio", ())) - dict(RATIO_GROUPS).keys())
+
+    @property
+    def without_like(self) -> str:
+        return self.without("like")
+
     @cached_property
     def selected_members(self) -> set[int]:
         return {member.pk for member in self.values.get("by", ())}
+
+    @property
+    def search_string(self) -> str:
+        """The query string of the search alone."""
+        return self.without(*(self.values.keys() - {"q"}))
 
     @property
     def is_active(self) -> bool:
         return bool(self.values)
 
     @property
+    def is_mine(self) -> bool:
+        """Whether only the viewer's own images are shown."""
+        return self.selected_members == {self.member.pk}
+
+    @property
+    def mine_query(self) -> str:
+        """The query string, with its question mark, that turns "Mine" on or off."""
+        others = self.without("by")
+        own = "" if self.is_mine else urlencode({"by": self.member.pk})
+        query = "&".join(filter(None, (others, own)))
+        return f"?{query}" if query else ""
+
+    @property
+    def sheet_count(self) -> int:
+        """How many filters are set in the sheet of phones: those beside it are named there."""
+        return len(self.values.keys() - {"q", "like", "batch"})
+
+    @property
     def more_count(self) -> int:
         """How many of the fields in the "More" menu are set."""
-        fields = ("tag", "reference", "state", "private", "since", "until")
+        fields = ("model", "tag", "reference", "state", "private", "since", "until")
         return sum(name in self.values for name in fields)
+
+
+def _generations_of(pictures: list[int]) -> list[int]:
+    """Without a join, which SQLite might begin at the pictures."""
+    rows = Picture.objects.filter(Among(F("pk"), pictures))
+    return list(rows.values_list("generation", flat=True))
+
+
+def _group_of(ratio: AspectRatio) -> str:
+    """Return the value of the ratio's group in `RATIO_GROUPS`."""
+    if ratio.width == ratio.height:
+        return "square"
+    return "wide" if ratio.width > ratio.height else "tall"
 
 
 def _parameters(value: Any) -> list[str]:

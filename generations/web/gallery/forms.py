@@ -19,6 +19,18 @@ class CollectionNameForm(forms.Form):
     )
 
 
+class CollectionForm(CollectionNameForm):
+    """Name and description of a collection."""
+
+    description = VisibleTextField(
+        required=False,
+        max_length=Collection.MAX_DESCRIPTION_LENGTH,
+        error_messages={
+            "max_length": _("Use at most %(limit_value)d characters. You entered %(show_value)d."),
+        },
+    )
+
+
 class CollectionChoiceForm(CollectionNameForm):
     """An existing collection, or the name of a new one."""
 

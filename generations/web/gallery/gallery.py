@@ -1,52 +1,37 @@
 """The gallery: the team's images, newest first, in pages by key, with links to months."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date, datetime
-from functools import lru_cache
 from itertools import groupby
 from typing import Any
 
-from django.db.models import QuerySet
-from django.http import Http404, HttpResponse, QueryDict
-from django.shortcuts import render
-from django.template.loader import render_to_string
-from django.utils import timezone
-from django.utils.formats import date_format
-from django.utils.translation import get_language
+from django.http import HttpResponse, QueryDict
+from django.shortcuts import redirect, render
 from django.views.decorators.http import require_safe
 
-from generations.engines.registry import offer_for
+from generations.engines.registry import all_aspect_ratios
 from generations.models import Generation, Picture
 from generations.models.generation import GenerationQuerySet
-from generations.web.cards.context import open_generations
 from generations.web.counts import Count, counts_of
 from generations.web.first_screen import FirstScreen
+from generations.web.header import header_querysets, store_counts
+from generations.web.ids import parse_id
 from generations.web.keyset import after, before, key_of, keyset_page
 from generations.web.middleware.access import MemberRequest
+from generations.web.search import smart_collections
 from generations.web.tiles import TILE_COLUMNS, Tile, tiles_of
 
-from .filter_choices import filter_choices
-from .filters import DONE, STATES, Filter, start_of_day
+from .filter_choices import filter_bar, filter_choices, model_choices
+from .filters import DONE, RATIO_GROUPS, STATES, Filter
+from .months import Month, count_months, end_of_month, in_month, month_nav, month_of, parse_month
+from .stacks import OpenStack, author_names
 
 PICTURES_A_PAGE = 60
+STACKS_A_PAGE = 30
 ROWS_A_PAGE = 40
+MAX_COUNTED_MONTHS = 24
 # The columns of a generation that the page reads, for `only()`.
 ROW_COLUMNS = ("prompt", "n", "owner", "created_at", "is_private", "aspect_ratio", "status")
-
-
-@dataclass
-class Month:
-    """The part of a month that is on the page."""
-
-    first: date
-    tiles: list[Tile]
-    has_heading: bool = True
-    count: Count | None = None
-
-    @property
-    def slug(self) -> str:
-        return f"{self.first:%Y-%m}"
 
 
 @dataclass(frozen=True)
@@ -64,27 +49,40 @@ class ResultPage:
 
 @require_safe
 def gallery(request: MemberRequest) -> HttpResponse:
+    if "" in request.GET.values():
+        return redirect(f"{request.path}?{_without_empty(request.GET)}".rstrip("?"))
     filter = Filter(request.GET, request.user)
     result = _result_page(request, filter)
-    months = _months(result, filter, seen=request.GET.get("seen", ""))
+    choices = {} if request.htmx else filter_choices()
+    rows = result.rows if filter.shows_pictures else []
+    names = author_names(rows, choices.get("people", []))
+    months = _months(result, filter, names, request.GET)
     context: dict[str, Any] = {
         "filter": filter,
         "query": filter.query_string,
         "is_selecting": "select" in request.GET,
         "months": months,
         "result": result,
+        "open_stack": _open_stack(result, filter, names, request.GET),
     }
+    page = {"is_top": result.is_top, "is_last": not result.older}
     if request.htmx:
-        _count_months(months, result, filter)
+        count_months(months, filter, **page)
         return render(request, "gallery/_items.html", context)
-    total, open_count = _count_months(
-        months, result, filter, filter.counted(), open_generations(request.user)
+    total, *header = count_months(
+        months, filter, filter.counted(), *header_querysets(request.user), **page
     )
-    context |= filter_choices() | {
+    store_counts(request, [count.number for count in header])
+    context |= filter_bar(choices, filter) | smart_collections.opened(request)
+    context |= {
+        "collections": choices["collections"],
+        "tags": choices["tags"],
+        "is_selectable": bool(result.rows) and filter.shows_pictures,
         "total": total,
-        "month_nav": _month_nav(filter),
-        "open_count": open_count.number,
-        "aspect_ratios": offer_for().aspect_ratios,
+        "month_nav": month_nav(filter),
+        "aspect_ratios": all_aspect_ratios(),
+        "models": model_choices(filter),
+        "ratio_groups": RATIO_GROUPS,
         "states": STATES,
         "done": DONE,
         "select_all": filter.query_string,
@@ -92,6 +90,30 @@ def gallery(request: MemberRequest) -> HttpResponse:
         "first_screen": FirstScreen.of(month.tiles for month in months),
     }
     return render(request, "gallery/gallery.html", context)
+
+
+@require_safe
+def counts(request: MemberRequest) -> HttpResponse:
+    """Return the counts of a filter, and of those months that the page shows (`shown=2026-11`)."""
+    filter = Filter(request.GET, request.user)
+    slugs = request.GET.getlist("shown")[:MAX_COUNTED_MONTHS]
+    shown = [first for slug in slugs if (first := parse_month(slug))]
+    months = [Month(first, []) for first in shown]
+    total, *others = counts_of(
+        [filter.counted(), *(in_month(filter, month.first) for month in months)]
+    )
+    for month, count in zip(months, others, strict=True):
+        month.count = count
+    context = {"filter": filter, "total": total, "months": months}
+    return render(request, "gallery/_counts.html", context)
+
+
+def _without_empty(params: QueryDict) -> str:
+    """Return the query string without the fields that a form sent empty."""
+    filled = QueryDict(mutable=True)
+    for name, values in params.lists():
+        filled.setlist(name, [value for value in values if value])
+    return filled.urlencode()
 
 
 # --- rows ----------------------------------------------------------------------------------------
@@ -104,7 +126,7 @@ def _result_page(request: MemberRequest, filter: Filter) -> ResultPage:
     if "before" in params:
         return _page_from(rows.filter(before(params["before"])), filter, is_top=False)
     if "month" in params:
-        end = _end_of_month(params["month"])
+        end = end_of_month(params["month"])
         return _page_from(rows.filter(created_at__lt=end), filter, is_top=False)
     if "after" in params:
         newer = rows.filter(after(params["after"])).order_by("created_at", "pk")
@@ -116,7 +138,14 @@ def _result_page(request: MemberRequest, filter: Filter) -> ResultPage:
 
 
 def _page_from(rows: GenerationQuerySet, filter: Filter, *, is_top: bool) -> ResultPage:
-    """Return the first rows, whole generations, up to about `PICTURES_A_PAGE` pictures."""
+    """Return the first rows: whole generations, up to `STACKS_A_PAGE` or about `PICTURES_A_PAGE`.
+
+    A tile of a stack is longer, and stands for more images.
+    """
+    if filter.member.shows_stacks and filter.shows_pictures:
+        size = min(STACKS_A_PAGE, ROWS_A_PAGE)
+        page, older = keyset_page(_fetch(rows[: size + 1], filter), key_of, size)
+        return ResultPage(page, older, is_top)
     found = _fetch(rows[: ROWS_A_PAGE + 1], filter)
     size, pictures = ROWS_A_PAGE, 0
     for count, row in enumerate(found[:ROWS_A_PAGE], start=1):
@@ -137,106 +166,56 @@ def _fetch(rows: GenerationQuerySet, filter: Filter) -> list[Generation]:
     )
 
 
-def _months(result: ResultPage, filter: Filter, seen: str) -> list[Month]:
+def _months(
+    result: ResultPage, filter: Filter, names: dict[int, str], params: QueryDict
+) -> list[Month]:
     """Group the page by month.
 
     `seen` is the last month of the previous page: its heading is not repeated.
     """
+    page_query = _page_query(filter, params)
     months = [
-        Month(first, _tiles(group, filter)) for first, group in groupby(result.rows, key=_month_of)
+        Month(first, _tiles(rows, filter, names, page_query))
+        for first, rows in groupby(result.rows, key=month_of)
     ]
-    if months and months[0].slug == seen:
+    if months and months[0].slug == params.get("seen"):
         months[0].has_heading = False
     return months
 
 
-def _tiles(rows: Iterable[Generation], filter: Filter) -> list[Tile]:
-    if filter.shows_pictures:
-        return tiles_of(rows, filter.member, filter.query_string)
-    return [Tile.without_picture(row, filter.member) for row in rows]
+def _tiles(
+    rows: Iterable[Generation], filter: Filter, names: dict[int, str], page_query: str
+) -> list[Tile]:
+    if not filter.shows_pictures:
+        return [Tile.without_picture(row, filter.member) for row in rows]
+    query = filter.query_string
+    if not filter.member.shows_stacks:
+        return tiles_of(rows, filter.member, query, names)
+    return [
+        Tile.of_stack(row, filter.member, query, names[row.owner_id], page_query)
+        for row in rows
+        if row.shown_pictures
+    ]
 
 
-def _count_months(
-    months: Sequence[Month], result: ResultPage, filter: Filter, *more: QuerySet[Any]
-) -> list[Count]:
-    """Set the counts of months with a heading and return the counts of `more`, in one statement.
-
-    A month that is completely on the page is counted without a query.
-    """
-    partial: list[Month] = []
-    for position, month in enumerate(months):
-        starts_here = position > 0 or result.is_top
-        ends_here = position < len(months) - 1 or not result.older
-        if starts_here and ends_here:
-            month.count = Count(len(month.tiles))
-        elif month.has_heading:
-            partial.append(month)
-    counts = counts_of([*(_in_month(filter, month.first) for month in partial), *more])
-    for month, count in zip(partial, counts, strict=False):
-        month.count = count
-    return counts[len(partial) :]
+def _page_query(filter: Filter, params: QueryDict) -> str:
+    """Return the query string of this page: the filter and where the page starts."""
+    query = QueryDict(filter.query_string, mutable=True)
+    for name in ("before", "after", "month", "select"):
+        if name in params:
+            query[name] = str(params[name])
+    return query.urlencode()
 
 
-def _in_month(filter: Filter, first: date) -> QuerySet[Any]:
-    return filter.counted().filter(
-        created_at__gte=start_of_day(first), created_at__lt=start_of_day(_next_month(first))
-    )
-
-
-# --- links to months -----------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class MonthLink:
-    year: int
-    slug: str
-    short_name: str
-    full_name: str
-
-    @classmethod
-    def to(cls, first: date) -> "MonthLink":
-        return cls(first.year, f"{first:%Y-%m}", date_format(first, "M"), date_format(first, "F Y"))
-
-
-def _month_nav(filter: Filter) -> str:
-    """Render links to all months since the first image, by year. Empty months are included."""
-    rows = Generation.objects.visible_to(filter.member).having_pictures()
-    first = rows.order_by("created_at", "pk").values_list("created_at", flat=True).first()
-    if first is None:
-        return ""
-    newest, oldest = timezone.localdate().replace(day=1), timezone.localdate(first).replace(day=1)
-    return _render_month_nav(newest, oldest, filter.query_string, get_language())
-
-
-@lru_cache(maxsize=512)
-def _render_month_nav(newest: date, oldest: date, query: str, _language: str | None) -> str:
-    """Cached: the same on each page of a filter, and slower to render than its query."""
-    months = [newest]
-    while months[-1] > oldest:
-        months.append(_previous_month(months[-1]))
-    links = groupby(map(MonthLink.to, months), key=lambda link: link.year)
-    years = [(year, list(group)) for year, group in links]
-    return render_to_string("gallery/_month_nav.html", {"years": years, "query": query})
-
-
-def _month_of(row: Generation) -> date:
-    return timezone.localdate(row.created_at).replace(day=1)
-
-
-def _previous_month(first: date) -> date:
-    return date(first.year - (first.month == 1), (first.month - 2) % 12 + 1, 1)
-
-
-def _next_month(first: date) -> date:
-    return date(first.year + first.month // 12, first.month % 12 + 1, 1)
-
-
-def _end_of_month(slug: str) -> datetime:
-    """`2026-11` -> the start of 1 December 2026. Raises `Http404` for anything else."""
-    try:
-        return start_of_day(_next_month(datetime.strptime(slug, "%Y-%m").date()))
-    except ValueError:
-        raise Http404 from None
+def _open_stack(
+    result: ResultPage, filter: Filter, names: dict[int, str], params: QueryDict
+) -> OpenStack | None:
+    """Return the stack that a link without a script has opened (`?stack=` with its request)."""
+    pk = parse_id(params.get("stack", ""))
+    row = next((row for row in result.rows if row.pk == pk), None)
+    if row is None or not filter.shows_pictures:
+        return None
+    return OpenStack.of(row, filter, names[row.owner_id], _page_query(filter, params))
 
 
 # --- no results ----------------------------------------------------------------------------------

@@ -5,21 +5,36 @@ For the lightbox over the gallery (an htmx request) only `#viewer` is sent.
 
 from dataclasses import dataclass
 from functools import cached_property
+from urllib.parse import urlsplit
 
-from django.db.models import prefetch_related_objects
+from django.db.models import Q, prefetch_related_objects
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
+from django.utils.http import urlencode
 from django.views.decorators.http import require_safe
 
-from generations.models import Collection, Generation, Member, Picture, Tag
+from generations.models import (
+    Collection,
+    Generation,
+    Member,
+    Picture,
+    Tag,
+    generation_topic,
+    shared_topic,
+)
 from generations.models.generation_queryset import prefetch_pictures
 from generations.permissions import Action, may
 from generations.preview_widths import PREVIEW_WIDTH
 from generations.web.cards.facts import Fact, facts
+from generations.web.comments.section import CommentSection, section_of
+from generations.web.header import mark_seen
 from generations.web.middleware.access import MemberRequest
+from generations.web.origin import PARAMETER, Origin, origin_of
 from generations.web.picture_views import alt_text, file_urls, picture_url
 from generations.web.tiles import Tile, box_step, tiles_of
 
+from .compare import MAX_COMPARED
 from .navigation import PictureSequence, sequence_for
 
 MAX_USES = 12
@@ -33,14 +48,26 @@ class PicturePage:
     picture: Picture
     viewer: Member
     sequence: PictureSequence
+    origin: Origin
 
     @property
     def row(self) -> Generation:
         return self.picture.generation
 
-    @property
+    @cached_property
     def query(self) -> str:
-        return self.sequence.query
+        """The query string of the neighbours, which keep the sequence and the origin."""
+        if self.origin.url == self.sequence.page:
+            return self.sequence.query
+        origin = urlencode({PARAMETER: self.origin.url})
+        return f"{self.sequence.query}&{origin}" if self.sequence.query else origin
+
+    @property
+    def back(self) -> str:
+        """The URL of the page that the member came from, at this image or at its card."""
+        is_grid = self.origin.path == urlsplit(self.sequence.page).path
+        place = f"p{self.picture.pk}" if is_grid else f"generation-{self.row.pk}"
+        return f"{self.origin.url}#{place}"
 
     @property
     def url(self) -> str:
@@ -87,6 +114,14 @@ class PicturePage:
         """All available pictures of the generation, this one included."""
         return tiles_of([self.row], self.viewer, self.query)
 
+    @property
+    def comparison(self) -> str:
+        """The URL that compares the siblings; "" if they are too many."""
+        if len(self.siblings) > MAX_COMPARED:
+            return ""
+        pictures = [tile.pk for tile in self.siblings]
+        return reverse("compare", query={"picture": pictures, PARAMETER: self.url})
+
     @cached_property
     def facts(self) -> list[Fact]:
         """Without the reference image, which the page shows itself."""
@@ -99,6 +134,10 @@ class PicturePage:
     @cached_property
     def collections(self) -> list[Collection]:
         return list(self.picture.collections.order_by("name"))
+
+    @cached_property
+    def comments(self) -> CommentSection:
+        return section_of(self.picture, self.viewer)
 
     @cached_property
     def other_collections(self) -> list[Collection]:
@@ -152,7 +191,11 @@ def picture(request: MemberRequest, pk: int) -> HttpResponse:
     )
     siblings = Picture.objects.available().order_by("index")
     prefetch_related_objects([found.generation], prefetch_pictures(siblings))
-    context = {"page": PicturePage(found, request.user, sequence_for(request.GET, request.user))}
+    sequence = sequence_for(request.GET, request.user)
+    origin = origin_of(request, Origin(sequence.page, sequence.name))
+    topics = (generation_topic(found.generation_id), shared_topic(found.generation_id))
+    mark_seen(request, Q(topic__in=topics) | Q(picture=found, comment__isnull=False))
+    context = {"page": PicturePage(found, request.user, sequence, origin)}
     if request.htmx:
         return render(request, "picture/_viewer.html", context | {"in_lightbox": True})
     return render(request, "picture/picture.html", context)

@@ -49,7 +49,9 @@ def _unavailable(request: HttpRequest, error: BaseException | None) -> HttpRespo
     context = {
         "is_write": request.method not in SAFE_METHODS,
         "prompt": _prompt(request),
-        "open_count": 0,  # the context processor would query the database again
+        # The context processor would query the database again.
+        "open_count": 0,
+        "has_unread": False,
     }
     response = render(request, "503.html", context, status=503)
     response["Retry-After"] = RETRY_SECONDS

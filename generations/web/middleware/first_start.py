@@ -9,7 +9,7 @@ from django.urls import reverse
 
 from generations.setup.team import person_exists
 
-OPEN_PAGES = {"setup", "healthz", "favicon"}  # by their names in web/urls.py
+OPEN_PAGES = {"setup", "set-language", "healthz", "favicon"}  # by their names in web/urls.py
 
 
 class FirstStart:

@@ -13,9 +13,8 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils import timezone
-from django.utils.translation import gettext
 
-from generations.models import AuditAction, AuditEntry, Member, team_settings
+from generations.models import AuditAction, AuditEntry, Member, audit_entry, team_settings
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +59,7 @@ class SessionLimits:
                 None,
                 on=member,
                 after={"sessions": 1},
-                note=gettext("It was too old, or not used for too long."),
+                note=audit_entry.SESSION_OVER,
             )
         else:
             _remember(look)

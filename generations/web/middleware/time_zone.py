@@ -1,4 +1,4 @@
-"""Shows dates and times in the reader's time zone."""
+"""Shows dates and times in the reader's time zone, and by the reader's clock."""
 
 import functools
 import logging
@@ -6,6 +6,7 @@ import zoneinfo
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from babel.core import get_global
 from django.conf import settings
 from django.db import DatabaseError
 from django.http import FileResponse, HttpRequest, StreamingHttpResponse
@@ -13,51 +14,41 @@ from django.http.response import HttpResponseBase
 from django.utils import timezone
 
 from generations.models import Member
+from generations.web.formats import use_clock
 
 logger = logging.getLogger(__name__)
 
 COOKIE = "time_zone"  # written by static/js/time_zone.js
 
-# Browsers still report these names (CLDR). Systems without "tzdata-legacy" know only the new ones.
-CURRENT_NAMES = {
-    "Africa/Asmera": "Africa/Asmara",
-    "America/Buenos_Aires": "America/Argentina/Buenos_Aires",
-    "America/Catamarca": "America/Argentina/Catamarca",
-    "America/Cordoba": "America/Argentina/Cordoba",
-    "America/Godthab": "America/Nuuk",
-    "America/Indianapolis": "America/Indiana/Indianapolis",
-    "America/Jujuy": "America/Argentina/Jujuy",
-    "America/Louisville": "America/Kentucky/Louisville",
-    "America/Mendoza": "America/Argentina/Mendoza",
-    "Asia/Calcutta": "Asia/Kolkata",
-    "Asia/Katmandu": "Asia/Kathmandu",
-    "Asia/Rangoon": "Asia/Yangon",
-    "Asia/Saigon": "Asia/Ho_Chi_Minh",
-    "Atlantic/Faeroe": "Atlantic/Faroe",
-    "Europe/Kiev": "Europe/Kyiv",
-    "Pacific/Enderbury": "Pacific/Kanton",
-    "Pacific/Ponape": "Pacific/Pohnpei",
-    "Pacific/Truk": "Pacific/Chuuk",
-}
+
+@functools.cache
+def current_names() -> dict[str, str]:
+    """Old names, which browsers still report (CLDR), and the current name of the same zone.
+
+    Systems without "tzdata-legacy" know only the new ones.
+    """
+    available, aliases = zoneinfo.available_timezones(), get_global("zone_aliases")
+    return {old: new for old, new in aliases.items() if new in available and old != "UTC"}
 
 
 @functools.cache
 def known_zones() -> frozenset[str]:
     """Names that `zoneinfo` can load, under their current names."""
-    names = zoneinfo.available_timezones() - CURRENT_NAMES.keys()
+    names = zoneinfo.available_timezones() - current_names().keys()
     return frozenset(name for name in names if "/" in name or name == "UTC")
 
 
 def valid_zone(name: str) -> str:
     """Return the current name of the zone; "" when it is unknown."""
-    name = CURRENT_NAMES.get(name, name)
+    name = current_names().get(name, name)
     return name if name in known_zones() else ""
 
 
 def automatic_zone(request: HttpRequest, member: Member | None = None) -> str:
     """The browser's zone by its cookie, else the last one stored, else the site's."""
     stored = member.time_zone if member and member.time_zone_is_automatic else ""
-    return valid_zone(request.COOKIES.get(COOKIE, "")) or valid_zone(stored) or settings.TIME_ZONE
+    found = valid_zone(request.COOKIES.get(COOKIE, "")) or valid_zone(stored)
+    return found or valid_zone(settings.TIME_ZONE) or settings.TIME_ZONE
 
 
 class ReaderTimeZone:
@@ -75,6 +66,7 @@ class ReaderTimeZone:
             return response
         finally:
             timezone.deactivate()
+            use_clock("")
 
     def process_view(
         self, request: HttpRequest, view_func: Callable[..., Any], *_view_arguments: Any
@@ -86,6 +78,7 @@ class ReaderTimeZone:
         chosen = member.time_zone if member and not member.time_zone_is_automatic else ""
         zone = valid_zone(chosen) or automatic_zone(request, member)
         timezone.activate(zoneinfo.ZoneInfo(zone))
+        use_clock(member.clock if member else "")
         if member and "text/html" in request.headers.get("Accept", ""):
             _store(request, member)
 

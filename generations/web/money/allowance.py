@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from generations.joining import join_facts
 from generations.models import Member
 from generations.models.money import Allowance, ledger
 
@@ -22,7 +23,7 @@ def left_line(member: Member) -> str:
         for window, words in (("day", _("%s left today")), ("month", _("%s left this month")))
         if (text := _tightest([each for each in allowances if each.window == window], words))
     ]
-    return ", ".join(parts)
+    return join_facts(parts)
 
 
 def _tightest(allowances: Sequence[Allowance], words: str) -> str:

@@ -47,12 +47,13 @@ def format_forecast(amount_e4: int, used_e4: int) -> str:
 
 def format_number(amount_e4: int) -> str:
     """Return 480000 as "48", for the axis of a plot, which names its currency elsewhere."""
-    return format_decimal(from_e4(amount_e4), locale=_locale(get_language() or "en"))
+    return format_decimal(from_e4(amount_e4), locale=current_locale())
 
 
 def format_signed_money(amount_e4: int) -> str:
-    """Return 4800 as "+$0.48" and -4800 as "-$0.48"."""
-    return f"{'+' if amount_e4 > 0 else ''}{format_money(amount_e4)}"
+    """Return 4800 as "+$0.48", and -4800 with a minus sign, which is no hyphen."""
+    sign = "+" if amount_e4 > 0 else "\N{MINUS SIGN}" if amount_e4 < 0 else ""
+    return f"{sign}{format_money(abs(amount_e4))}"
 
 
 @lru_cache(maxsize=2000)
@@ -78,8 +79,18 @@ def _pattern(places: int) -> str:
     return "#,##0." + "0" * places + "#" * (PLACES - places)
 
 
+def current_locale() -> Locale:
+    """The locale of the reader, in Babel's terms."""
+    return _locale(get_language() or "en")
+
+
 def _locale(language: str) -> Locale:
     try:
         return Locale.parse(to_locale(language))
     except UnknownLocaleError:
         return Locale.parse("en")
+
+
+def percent_used(used: int, limit: int) -> int:
+    """How much of a limit is used, in whole percent, at most 100; of a limit of nothing all."""
+    return min(used * 100 // limit, 100) if limit else 100

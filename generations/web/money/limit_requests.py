@@ -1,7 +1,7 @@
 """Ask for a higher limit. Admins decide in `web/admin/limit_requests.py`."""
 
 from django.contrib import messages
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError
 from django.http import HttpResponse
 from django.shortcuts import redirect
 from django.utils.translation import gettext as _
@@ -22,13 +22,12 @@ def ask(request: MemberRequest) -> HttpResponse:
     if not form.is_valid():
         return usage_page(request, form, status=422)
     try:
-        with transaction.atomic():
-            LimitRequest.objects.create(
-                person=request.user,
-                amount_e4=form.cleaned_data["amount"] or 0,
-                images=form.cleaned_data["images"] or 0,
-                reason=form.cleaned_data["reason"],
-            )
+        LimitRequest.objects.ask(
+            request.user,
+            form.cleaned_data["reason"],
+            amount_e4=form.cleaned_data["amount"] or 0,
+            images=form.cleaned_data["images"] or 0,
+        )
     except IntegrityError:
         form.add_error(None, _("You already asked for more. An admin has not decided yet."))
         return usage_page(request, form, status=422)

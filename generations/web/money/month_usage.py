@@ -13,6 +13,7 @@ from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from generations.joining import join_sentences
 from generations.models import Collection, Member, Status
 from generations.models.money import Allowance, Limit, Period, ReusedImage, Window
 from generations.models.money.amounts import plain
@@ -20,7 +21,14 @@ from generations.models.money.month import Month
 from generations.models.money.price import current_upstream
 from generations.models.money.usage import Figures, Usage, forecast_e4, lines_of, usage_of
 
-from .formats import UNIT_E4, current_currency, format_forecast, format_number, format_sum
+from .formats import (
+    UNIT_E4,
+    current_currency,
+    format_forecast,
+    format_number,
+    format_sum,
+    percent_used,
+)
 from .plots import NARROW, WIDE, MonthFigures, Plot, Size, month_plot
 
 ALMOST_USED_PERCENT = 95
@@ -269,7 +277,7 @@ def _plot_text(scope: Scope, usage: Usage, forecast: int | None, budget: int | N
             _forecast_text(scope, forecast, usage.total.used_e4),
             _budget_text(scope, forecast, budget),
         ]
-    return " ".join(filter(None, parts))
+    return join_sentences(parts)
 
 
 # --- the tables ----------------------------------------------------------------------------------
@@ -292,7 +300,9 @@ def _model_name(engine: str, model: str) -> str:
 
 
 def _days(usage: Usage) -> list[Row]:
-    return [_row(date_format(day, "j F"), figures) for day, figures in usage.days.items()]
+    return [
+        _row(date_format(day, "MONTH_DAY_FORMAT"), figures) for day, figures in usage.days.items()
+    ]
 
 
 def _row(label: str, figures: Figures, **more: Any) -> Row:
@@ -343,7 +353,7 @@ def _running_months(people: Iterable[int]) -> dict[int | None, Period]:
 def _limit_columns(limit_e4: int, period: Period | None) -> dict[str, Any]:
     used = period.used_e4 if period else 0
     limit = limit_e4 + (period.granted_e4 if period else 0)
-    percent = min(used * 100 // limit, 100) if limit else 100
+    percent = percent_used(used, limit)
     values = {"left": format_sum(max(limit - used, 0)), "limit": format_sum(limit)}
     return {
         "percent": percent,

@@ -1,6 +1,6 @@
 """Prices on the buttons that spend. All texts come from the server: scripts never multiply."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import product
@@ -9,8 +9,7 @@ from typing import Any
 from django.utils.translation import get_language, ngettext
 from django.utils.translation import gettext as _
 
-from generations.engines.registry import offer_for
-from generations.models import DEFAULT_ENGINE
+from generations.engines.offer import Field, Offer
 from generations.models.money import Price, PriceTable
 from generations.requests import Unpriced, offered_fields, quote_for
 
@@ -35,21 +34,48 @@ class ButtonPrices:
         return {"fields": self.fields, "labels": self.labels, "units": self.units}
 
 
-def button_prices() -> ButtonPrices:
+class PriceTables(dict[str, PriceTable]):
+    """Price tables by engine. Those that were not given are read when they are needed first."""
+
+    @classmethod
+    def of(cls, offers: Iterable[Offer]) -> "PriceTables":
+        """The tables of these models, in one query."""
+        return cls(Price.objects.tables({offer.engine for offer in offers}))
+
+    def __missing__(self, engine: str) -> PriceTable:
+        self[engine] = table = Price.objects.table(engine)
+        return table
+
+
+def button_prices(offer: Offer, tables: PriceTables) -> ButtonPrices:
     """Return the labels of all choices, with one query."""
-    table = Price.objects.table(DEFAULT_ENGINE)
-    fields = [field for field in offered_fields() if len(field.values) > 1]
+    table, fields = tables[offer.engine], [field.name for field in _priced_fields(offer)]
     currency, language = current_currency(), get_language() or ""
     labels, units = {}, {}
-    for values in product(*(field.values for field in fields)):
-        params = {field.name: value for field, value in zip(fields, values, strict=True)}
-        for reference in ("", WITH_REFERENCE):
-            key = "|".join((*values, reference))
-            unit_e4 = unit_price(params, bool(reference), table)
-            numbers = range(1, offer_for().max_images + 1)
+    for params in _choices(offer):
+        for reference in ("", WITH_REFERENCE) if offer.reference else ("",):
+            key = "|".join((*params.values(), reference))
+            unit_e4 = unit_price(offer, params, bool(reference), table)
+            numbers = range(1, offer.max_images + 1)
             labels[key] = [_generate_label(n, unit_e4, currency, language) for n in numbers]
             units[key] = "" if unit_e4 is None else str(unit_e4)
-    return ButtonPrices([field.name for field in fields], labels, units)
+    return ButtonPrices(fields, labels, units)
+
+
+def image_prices(offer: Offer, table: PriceTable) -> set[int | None]:
+    """The prices of one image without a reference image, over all choices of the fields."""
+    return {unit_price(offer, params, False, table) for params in _choices(offer)}
+
+
+def _priced_fields(offer: Offer) -> list[Field]:
+    return [field for field in offered_fields(offer) if len(field.values) > 1]
+
+
+def _choices(offer: Offer) -> Iterator[dict[str, str]]:
+    """The values of the fields in every combination."""
+    fields = _priced_fields(offer)
+    for values in product(*(field.values for field in fields)):
+        yield {field.name: value for field, value in zip(fields, values, strict=True)}
 
 
 def parse_seen_prices(text: str) -> list[int]:
@@ -57,10 +83,13 @@ def parse_seen_prices(text: str) -> list[int]:
     return [int(each) for each in text.split() if each.isascii() and each.isdecimal()]
 
 
-def unit_price(params: Mapping[str, Any], has_reference: bool, table: PriceTable) -> int | None:
+def unit_price(
+    offer: Offer, params: Mapping[str, Any], has_reference: bool, table: PriceTable
+) -> int | None:
     """Return the price of an image, None where there is none."""
     try:
-        return quote_for(1, params, has_reference=has_reference, table=table).unit_e4
+        quote = quote_for(1, params, has_reference=has_reference, offer=offer, table=table)
+        return quote.unit_e4
     except Unpriced:
         return None
 

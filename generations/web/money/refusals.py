@@ -3,9 +3,10 @@
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from generations.joining import join_sentences
 from generations.models import LimitReached
 from generations.models.money import Allowance, Quote
-from generations.requests import PriceChanged, Unpriced
+from generations.requests import NotOffered, PriceChanged, Unpriced
 from generations.web.formats import format_datetime
 
 from .formats import format_money
@@ -23,7 +24,7 @@ def limit_text(refusal: LimitReached) -> str:
     renews = _("The limit renews on %(date)s.") % {"date": format_datetime(allowance.renews_at)}
     nothing = _("Nothing was sent or charged.")
     left = left_text(allowance, refusal.quote)
-    return " ".join((texts[allowance.is_team, allowance.window], left, renews, nothing))
+    return join_sentences((texts[allowance.is_team, allowance.window], left, renews, nothing))
 
 
 def left_text(allowance: Allowance, quote: Quote) -> str:
@@ -42,11 +43,15 @@ def left_text(allowance: Allowance, quote: Quote) -> str:
 
 
 def unpriced_text(refusal: Unpriced) -> str:
-    kind = " ".join(filter(None, (refusal.engine, refusal.key.model, refusal.key.option)))
+    if isinstance(refusal, NotOffered):
+        return _(
+            "Your team does not offer this kind of request (%(kind)s), so it was not sent. Nothing "
+            "was charged. Choose other settings, or ask an admin."
+        ) % {"kind": refusal.kind}
     return _(
         "No price is set for this kind of request (%(kind)s), so it was not sent. Nothing was "
         "charged. An admin can set the price in the admin area, under Prices."
-    ) % {"kind": kind}
+    ) % {"kind": refusal.kind}
 
 
 def price_changed_text(refusal: PriceChanged) -> str:

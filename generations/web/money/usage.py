@@ -1,33 +1,35 @@
 """The usage page: what a member has used and has left, and requests for more."""
 
-import csv
-import re
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from django.conf import settings
+from django.db.models import Q
 from django.http import Http404, HttpResponse, QueryDict
+from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
-from django.utils import timezone
+from django.utils import timezone, translation
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST, require_safe
 
-from generations.csv_cells import BYTE_ORDER_MARK, escape
-from generations.models import AuditAction, AuditEntry, Member, Team
+from generations.models import AuditAction, AuditEntry, Member, Notification, Team
 from generations.models.money import Allowance, BudgetWarning, Period, ledger
 from generations.models.money.month import Month
 from generations.permissions import Action, may
+from generations.web.csv_response import csv_response
+from generations.web.header import mark_seen
 from generations.web.ids import parse_id
 from generations.web.middleware.access import MemberRequest
 
-from .formats import format_sum
+from .formats import format_sum, percent_used
 from .forms import LimitRequestForm
 from .month_usage import Scope, csv_rows, month_context
 from .notices import notices_of
 
-_MONTH = re.compile(r"(?P<year>2[01][0-9]{2})-(?P<month>0[1-9]|1[0-2])")
 MAX_REQUESTS = 50
 
 
@@ -51,6 +53,7 @@ def usage_page(
     request: MemberRequest, form: LimitRequestForm, status: int = 200, **extra: Any
 ) -> HttpResponse:
     member, scope = request.user, _scope(request.user, request.GET)
+    mark_seen(request, Q(kind=Notification.Kind.LIMIT_DECIDED))
     is_admin = may(member, Action.MANAGE_MONEY)
     following = scope.month.next
     has_next = following.boundaries[0] <= timezone.now()
@@ -73,21 +76,13 @@ def usage_page(
 
 
 @require_POST
-def usage_csv(request: MemberRequest) -> HttpResponse:
+def usage_csv(request: MemberRequest) -> HttpResponseBase:
     """Return the month as CSV. By POST, because the audit log records it."""
     scope = _scope(request.user, request.POST)
-    response = HttpResponse(
-        BYTE_ORDER_MARK,
-        content_type="text/csv; charset=utf-8",
-        headers={"Content-Disposition": f'attachment; filename="usage-{scope.month}.csv"'},
-    )
-    write = csv.writer(response, quoting=csv.QUOTE_ALL).writerow
-    for row in csv_rows(scope):
-        write([escape(cell) for cell in row])
-    AuditEntry.objects.record(
-        AuditAction.EXPORTED, request.user, label=_("Usage, %s") % scope.title
-    )
-    return response
+    with translation.override(settings.LANGUAGE_CODE):  # audit_text.py translates the first word
+        AuditEntry.objects.record(AuditAction.EXPORTED, request.user, label=f"Usage, {scope.title}")
+    header, *rows = csv_rows(scope)
+    return csv_response(f"usage-{scope.month}.csv", header, rows)
 
 
 @require_POST
@@ -95,6 +90,8 @@ def mark_read(request: MemberRequest) -> HttpResponse:
     """Hide the warnings and decisions that the member has seen."""
     BudgetWarning.objects.unread_of(request.user).update(read_at=timezone.now())
     request.user.limit_requests.filter(was_read=False).update(was_read=True)
+    decisions = Notification.objects.filter(kind=Notification.Kind.LIMIT_DECIDED)
+    decisions.unread_of(request.user).mark_read()
     return redirect("studio" if request.POST.get("next") == reverse("studio") else "usage")
 
 
@@ -113,10 +110,10 @@ def _month(text: str, zone: ZoneInfo) -> Month:
     """Return the month `2026-11`; that of now for an empty text. Raises Http404."""
     if not text:
         return Month.current(zone)
-    match = _MONTH.fullmatch(text)
-    if not match:
-        raise Http404
-    return Month(int(match["year"]), int(match["month"]), zone)
+    try:
+        return Month.parse(text, zone)
+    except ValueError:
+        raise Http404 from None
 
 
 def _bars_of(scope: Scope, allowances: list[Allowance]) -> list[AllowanceBar]:
@@ -139,15 +136,12 @@ def _bars(allowance: Allowance) -> list[AllowanceBar]:
     if allowance.limit_e4 is not None:
         used, limit = format_sum(allowance.used_e4), format_sum(allowance.limit_e4)
         left = format_sum(allowance.left_e4 or 0)
-        percent = _percent(allowance.used_e4, allowance.limit_e4)
+        percent = percent_used(allowance.used_e4, allowance.limit_e4)
         bars.append((_("%s of %s") % (used, limit), _("%s left") % left, percent))
     if allowance.limit_images is not None:
         used, limit = str(allowance.used_images), str(allowance.limit_images)
-        percent = _percent(allowance.used_images, allowance.limit_images)
-        left = str(allowance.left_images)
-        bars.append((_("%s of %s images") % (used, limit), _("%s left") % left, percent))
+        percent = percent_used(allowance.used_images, allowance.limit_images)
+        number = allowance.left_images or 0
+        left = ngettext("%d image left", "%d images left", number) % number
+        bars.append((_("%s of %s images") % (used, limit), left, percent))
     return [AllowanceBar(title, *bar, allowance.renews_at) for bar in bars]
-
-
-def _percent(used: int, limit: int) -> int:
-    return min(used * 100 // limit, 100) if limit else 100

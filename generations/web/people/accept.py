@@ -16,6 +16,7 @@ from django.views.decorators.http import require_http_methods
 from generations.models import Invitation, InvitationNotUsable, Member, NameTaken
 from generations.permissions import Action
 from generations.web.account.sign_in import too_many_requests
+from generations.web.middleware.language import chosen_language
 
 from .forms import NewAccountForm
 
@@ -53,6 +54,7 @@ def _accept(request: HttpRequest, secret: str) -> HttpResponse:
     form = NewAccountForm(request.POST if request.method == "POST" else None)
     if form.is_valid():
         member = form.save(commit=False)  # hashes the password: slow, so before the transaction
+        member.language = chosen_language(request)
         try:
             invitation = Invitation.objects.accept(secret, member)
         except InvitationNotUsable:

@@ -8,6 +8,7 @@ from uuid import uuid4
 from django import forms
 from django.contrib.auth.forms import UserCreationForm
 from django.utils import timezone
+from django.utils.functional import lazy
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
@@ -30,8 +31,14 @@ def roles_given_by(member: Member) -> list[tuple[str, str]]:
     return [(role.value, str(role.label)) for role in given]
 
 
+def _max_uses_error() -> str:
+    return gettext("Enter a number from 1 to %(max)d.") % {"max": Invitation.MAX_USES}
+
+
 class RoleForm(forms.Form):
-    role = forms.ChoiceField(error_messages=ROLE_ERROR)
+    """The page says what it showed, so that only a role that was chosen there is changed."""
+
+    role = forms.ChoiceField(error_messages=ROLE_ERROR, show_hidden_initial=True)
 
     def __init__(self, *args: Any, by: Member, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -85,7 +92,7 @@ class OneLinkForm(InvitationTermsForm):
         min_value=1,
         max_value=Invitation.MAX_USES,
         error_messages={
-            name: _("Enter a number from 1 to %(max)d.") % {"max": Invitation.MAX_USES}
+            name: lazy(_max_uses_error, str)()
             for name in ("required", "invalid", "min_value", "max_value")
         },
     )
@@ -138,7 +145,7 @@ def split_names(text: str) -> list[str]:
 
 
 class DetailsForm(forms.ModelForm):  # type: ignore[type-arg]
-    """Name, user name and e-mail address of a person."""
+    """Name, user name and e-mail address of a person. The page says what it showed."""
 
     class Meta:
         model = Member
@@ -158,6 +165,7 @@ class DetailsForm(forms.ModelForm):  # type: ignore[type-arg]
         for field in self.fields.values():
             field.widget.attrs |= {"autocomplete": "off"}
             field.widget.attrs.pop("autofocus", None)
+            field.show_hidden_initial = True
 
     def clean_username(self) -> str:
         """Names that differ only in case are the same, as on the page of an invitation."""

@@ -9,7 +9,7 @@ from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.translation import gettext
+from django.utils.translation import gettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -25,7 +25,11 @@ from .mail import with_address
 FORMS: dict[str, type[InvitationTermsForm]] = {"one": OneLinkForm, "many": ManyLinksForm}
 ON_A_PAGE = 50
 MAX_JOINED = 5  # names of people who have used a link
-FILTERS = (("", _("Open")), ("used", _("Used")), ("ended", _("Expired or revoked")))
+FILTERS = (
+    ("", pgettext_lazy("invitations", "Open")),
+    ("used", _("Used")),
+    ("ended", _("Expired or revoked")),
+)
 
 
 @require_safe

@@ -32,7 +32,7 @@ def limits(request: MemberRequest, pk: int) -> HttpResponse:
     if is_saved:
         text = gettext("Limits of %(name)s saved.") % {"name": member.name}
         messages.success(request, text)
-        return HttpResponseRedirect(_back(request, member), status=303)
+        return HttpResponseRedirect(reverse("people"), status=303)
     context = {"person": member, "limits": form}
     return render(request, "people/limits.html", context, status=422 if form.errors else 200)
 
@@ -45,9 +45,3 @@ def _row(
     context = {"row": row, "limits": form, "is_saved": is_saved, "is_swapped": True}
     status = 422 if form and form.errors else 200
     return render(request, "people/_row.html", context, status=status)
-
-
-def _back(request: MemberRequest, member: Member) -> str:
-    """To the page with the form: the person's, or the list."""
-    page = reverse("person", args=(member.pk,))
-    return page if request.POST.get("next") == page else reverse("people")

@@ -1,19 +1,19 @@
 """Invitation links as they are shown once, and their download as CSV."""
 
-import csv
 from dataclasses import dataclass
 
 from django.conf import settings
-from django.http import HttpResponse
+from django.http.response import HttpResponseBase
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
-from generations.csv_cells import BYTE_ORDER_MARK, escape
 from generations.models import AuditAction, AuditEntry, Invitation
 from generations.permissions import Action
+from generations.web.csv_response import csv_response
 from generations.web.middleware.access import MemberRequest, requires
 
 from .forms import MAX_PASTED
@@ -38,27 +38,26 @@ def link_of(invitation: Invitation, secret: str) -> InvitationLink:
 @never_cache
 @require_POST
 @requires(Action.MANAGE_PEOPLE)
-def links_csv(request: MemberRequest) -> HttpResponse:
+def links_csv(request: MemberRequest) -> HttpResponseBase:
     """Return the links of these secrets, which the page of new links sends, as CSV.
 
     Secrets of other people's invitations, and unknown ones, are left out.
     """
     links = links_of(request, request.POST.getlist("secret")[:MAX_PASTED])
     AuditEntry.objects.record(
-        AuditAction.EXPORTED, request.user, label=_("Invitation links"), after={"lines": len(links)}
+        AuditAction.EXPORTED,
+        request.user,
+        label=gettext_noop("Invitation links"),
+        after={"lines": len(links)},
     )
-    response = HttpResponse(
-        BYTE_ORDER_MARK,
-        content_type="text/csv; charset=utf-8",
-        headers={"Content-Disposition": 'attachment; filename="invitations.csv"'},
-    )
-    write = csv.writer(response, quoting=csv.QUOTE_ALL).writerow
-    write((_("For"), _("Link"), _("Role"), _("Expires")))
-    for link in links:
-        invitation = link.invitation
-        expires = timezone.localtime(invitation.expires_at).isoformat(sep=" ", timespec="minutes")
-        write((escape(invitation.made_for), link.url, invitation.get_role_display(), expires))
-    return response
+    header = (_("For"), _("Link"), _("Role"), _("Expires"))
+    return csv_response("invitations.csv", header, [_csv_cells(link) for link in links])
+
+
+def _csv_cells(link: InvitationLink) -> tuple[str, ...]:
+    invitation = link.invitation
+    expires = timezone.localtime(invitation.expires_at).isoformat(sep=" ", timespec="minutes")
+    return invitation.made_for, link.url, str(invitation.get_role_display()), expires
 
 
 def links_of(request: MemberRequest, secrets: list[str]) -> list[InvitationLink]:

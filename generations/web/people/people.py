@@ -2,23 +2,25 @@
 
 from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
-from babel.dates import get_timezone_location
 from django.db.models import Count, Q
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 from django.utils.formats import date_format
-from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_safe
 
+from generations.joining import join_facts
 from generations.models import Invitation, Member, Team
 from generations.models.money import Window
 from generations.models.money.period import boundaries
 from generations.permissions import Action, Role
+from generations.web.formats import format_datetime
 from generations.web.ids import parse_id
 from generations.web.middleware.access import MemberRequest, requires
+from generations.web.zone_names import zone_label
 
 from .rows import MAX_PEOPLE, invited_rows, is_over, person_rows, used_this_month
 
@@ -107,10 +109,11 @@ def month_facts() -> dict[str, str]:
     start, end = boundaries(Window.MONTH, timezone.now(), zone)
     return {
         "month": date_format(start, "F"),
-        "renews": _moment(end),
-        "zone": get_timezone_location(zone, locale=get_language() or "en", return_city=True),
+        "renews": _moment(end, zone),
+        "zone": zone_label(str(zone)),
     }
 
 
-def _moment(at: datetime) -> str:
-    return f"{date_format(at, 'MONTH_DAY_FORMAT')}, {date_format(at, 'TIME_FORMAT')}"
+def _moment(at: datetime, zone: ZoneInfo) -> str:
+    day, time = (format_datetime(at, name, zone) for name in ("MONTH_DAY_FORMAT", "TIME_FORMAT"))
+    return join_facts((day, time))

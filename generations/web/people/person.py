@@ -5,17 +5,17 @@ from typing import Any
 from allauth.mfa.models import Authenticator
 from allauth.usersessions.models import UserSession
 from django.contrib import messages
-from django.db import IntegrityError
+from django.db import IntegrityError, transaction
 from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils.translation import gettext
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods
 
 from generations import people
 from generations.models import AccessError, Collection, Member
 from generations.models.money.standing import standings
-from generations.permissions import Action, Role
+from generations.permissions import Action, Role, may
 from generations.web.middleware.access import MemberRequest, requires
 from generations.web.money.limit_forms import LimitsForm
 
@@ -27,38 +27,61 @@ from .rows import left_of, person_rows
 @require_http_methods(["GET", "HEAD", "POST"])
 @requires(Action.MANAGE_PEOPLE)
 def person(request: MemberRequest, pk: int) -> HttpResponse:
-    """Show a person. POST changes the role."""
+    """Show a person. POST changes limits, role and details together, or nothing."""
     member = get_object_or_404(Member, pk=pk)
-    data = request.POST if request.method == "POST" else None
-    form = RoleForm(data, by=request.user, initial={"role": member.role})
-    if form.is_bound and form.is_valid():
-        role = form.cleaned_data["role"]
+    if request.method != "POST":
+        return person_page(request, member)
+    forms, old_role, error = _sent_forms(request, member), member.role, ""
+    if all(form.is_valid() for form in forms.values()):
         try:
-            people.change_role(member, role, request.user)
-        except AccessError as error:
-            return person_page(request, member, error=error.reason, status=422)
+            with transaction.atomic():
+                _save(forms, member, request.user)
+        except AccessError as refused:
+            error = refused.reason
+        except IntegrityError:  # another person took the name meanwhile
+            taken = gettext("This user name is taken. Choose another.")
+            forms["details"].add_error("username", taken)
+        except StaleLimits:
+            pass  # the form has the error
         else:
-            label = Role(role).label
-            text = gettext("%(name)s now has the role %(role)s.")
-            return done(request, member, text % {"name": member.name, "role": label})
-    return person_page(request, member, form=form, status=422 if form.errors else 200)
+            return done(request, member, _saved_text(member, old_role))
+    return person_page(request, member, error=error, status=422, **forms)
 
 
-@require_POST
-@requires(Action.MANAGE_PEOPLE)
-def change_details(request: MemberRequest, pk: int) -> HttpResponse:
-    member = get_object_or_404(Member, pk=pk)
-    form = DetailsForm(request.POST, instance=Member.objects.get(pk=pk))
-    if not form.is_valid():
-        return person_page(request, member, details=form, status=422)
-    try:
-        people.change_details(member, request.user, **form.cleaned_data)
-    except AccessError as error:
-        return person_page(request, member, error=error.reason, status=422)
-    except IntegrityError:  # another person took the name meanwhile
-        form.add_error("username", gettext("This user name is taken. Choose another."))
-        return person_page(request, member, details=form, status=422)
-    return done(request, member, gettext("Saved."))
+class StaleLimits(Exception):
+    """Another admin has changed a limit since the page was opened."""
+
+
+def _sent_forms(request: MemberRequest, member: Member) -> dict[str, Any]:
+    """The forms of the page whose fields were sent, by their names in the context."""
+    data = request.POST
+    forms: dict[str, Any] = {}
+    if "role" in data:
+        forms["form"] = RoleForm(data, by=request.user)
+    if "username" in data:
+        forms["details"] = DetailsForm(data, instance=Member.objects.get(pk=member.pk))
+    if may(request.user, Action.MANAGE_MONEY):
+        forms["limits"] = LimitsForm.of_member(member, data)
+    return forms
+
+
+def _save(forms: dict[str, Any], member: Member, by: Member) -> None:
+    """Store what differs from what the page showed. Raises AccessError and StaleLimits."""
+    form, details, limits = (forms.get(name) for name in ("form", "details", "limits"))
+    if form and form.has_changed():
+        people.change_role(member, form.cleaned_data["role"], by)
+    if details and details.has_changed():
+        values = {name: details.cleaned_data[name] for name in details.changed_data}
+        people.change_details(member, by, **values)
+    if limits and not limits.save(by):
+        raise StaleLimits
+
+
+def _saved_text(member: Member, old_role: str) -> str:
+    if member.role == old_role:
+        return gettext("Saved.")
+    text = gettext("%(name)s now has the role %(role)s.")
+    return text % {"name": member.name, "role": Role(member.role).label}
 
 
 def done(request: MemberRequest, member: Member, message: str) -> HttpResponse:

@@ -2,21 +2,20 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from email.utils import parseaddr
 
 from allauth.usersessions.models import UserSession
 from django.db.models import Count, Max
 from django.utils import timezone
-from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
 from generations.models import Generation, Invitation, Member, Status
 from generations.models.money import Allowance, LimitRequest, Window
 from generations.models.money.standing import Standing, standings
 from generations.permissions import Action, Role
-from generations.web.formats import format_time_ago
-from generations.web.money.formats import format_sum
+from generations.web.formats import format_day, format_time_ago
+from generations.web.money.formats import format_sum, percent_used
 from generations.web.money.notices import request_text
 
 IN_PROGRESS = (Status.QUEUED, Status.SUBMITTING, Status.RUNNING, Status.FETCHING)
@@ -87,7 +86,7 @@ def person_rows(pairs: Sequence[tuple[Member, Standing]], by: Member) -> list[Pe
     return [
         PersonRow(
             person=person,
-            images=standing.month.used_images,
+            images=standing.month.charged_images,
             charged_e4=standing.month.charged_e4,
             left=left_of(standing) if person.is_active else None,
             activity=_activity(
@@ -123,7 +122,7 @@ def _money_left(allowance: Allowance) -> Left | None:
         "limit": format_sum(allowance.limit_e4),
     }
     text = _("%(left)s of %(limit)s today") if _is_day(allowance) else _("%(left)s of %(limit)s")
-    return Left(text % values, _percent(allowance.used_e4, allowance.limit_e4))
+    return Left(text % values, percent_used(allowance.used_e4, allowance.limit_e4))
 
 
 def _images_left(allowance: Allowance) -> Left | None:
@@ -133,15 +132,11 @@ def _images_left(allowance: Allowance) -> Left | None:
     text = _("%(left)d of %(limit)d images")
     if _is_day(allowance):
         text = _("%(left)d of %(limit)d images today")
-    return Left(text % values, _percent(allowance.used_images, allowance.limit_images))
+    return Left(text % values, percent_used(allowance.used_images, allowance.limit_images))
 
 
 def _is_day(allowance: Allowance) -> bool:
     return allowance.window == Window.DAY
-
-
-def _percent(used: int, limit: int) -> int:
-    return min(used * 100 // limit, 100) if limit else 100
 
 
 def _activity(
@@ -154,7 +149,9 @@ def _activity(
     if not person.is_active:
         if person.disabled_at is None:  # before klingweb recorded it
             return _("disabled")
-        return _("disabled %(day)s") % {"day": _day(timezone.localtime(person.disabled_at).date())}
+        return _("disabled %(day)s") % {
+            "day": format_day(timezone.localtime(person.disabled_at).date())
+        }
     if request:
         return _("asks for %(amount)s") % {"amount": request_text(request)}
     if in_progress:
@@ -171,13 +168,7 @@ def _seen(at: datetime) -> str:
         return _("active today")
     if day == today - timedelta(days=1):
         return _("active yesterday")
-    return _("active %(day)s") % {"day": _day(day)}
-
-
-def _day(day: date) -> str:
-    """Return "12 November", with the year if it is another one."""
-    is_this_year = day.year == timezone.localdate().year
-    return date_format(day, "MONTH_DAY_FORMAT" if is_this_year else "DATE_FORMAT")
+    return _("active %(day)s") % {"day": format_day(day)}
 
 
 @dataclass(frozen=True)

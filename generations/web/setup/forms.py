@@ -14,9 +14,9 @@ from generations.amount_field import AmountField
 from generations.models import Member
 from generations.setup import api_key
 from generations.setup.team import TeamSetup
-from generations.web.account.preferences import zones_by_region
 from generations.web.middleware.time_zone import known_zones
 from generations.web.text_fields import VisibleTextField
+from generations.web.zone_names import zones_by_region
 
 CURRENCIES = ("USD", "EUR", "CNY", "VND", "credits")  # suggestions only
 MAX_PASSWORD_CHARACTERS = 4096

@@ -23,6 +23,7 @@ from generations.permissions import Action
 from generations.setup import api_key, code, team
 from generations.web.account.adapter import seconds_to_wait
 from generations.web.middleware.access import MemberRequest, requires
+from generations.web.middleware.language import chosen_language
 from generations.web.middleware.time_zone import COOKIE, automatic_zone, valid_zone
 
 from .forms import CURRENCIES, FirstStartForm, TeamForm
@@ -51,6 +52,7 @@ def first_start(request: HttpRequest) -> HttpResponse:
         return _show(request, form, wait)
     if form.is_valid():
         owner = form.owner()
+        owner.language = chosen_language(request)
         try:
             team.create_owner(owner, form.setup())
         except team.AlreadySetUp:
@@ -148,7 +150,9 @@ def _initial(request: HttpRequest, member: Member | None = None) -> dict[str, An
     known = stored or Team()
     return {
         "team_name": known.name,
-        "time_zone": known.time_zone if stored else automatic_zone(request, member),
+        "time_zone": (valid_zone(known.time_zone) or known.time_zone)
+        if stored
+        else automatic_zone(request, member),
         "currency": known.currency,
         "budget": "" if budget_e4 is None else amounts.plain(budget_e4),
     }

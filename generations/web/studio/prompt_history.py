@@ -7,7 +7,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from generations.models import Generation, Picture
-from generations.search import SearchQuery, search
+from generations.search import for_member, narrow
 from generations.web.keyset import before, key_of, keyset_page
 from generations.web.middleware.access import MemberRequest
 from generations.web.tiles import TILE_COLUMNS, Tile, tiles_of
@@ -27,8 +27,11 @@ class Prompt:
 
 @require_safe
 def prompt_history(request: MemberRequest) -> HttpResponse:
-    query = request.GET.get("q", "").replace("\0", "")
-    rows = search(Generation.objects.filter(owner=request.user), query)
+    text = request.GET.get("q", "").replace("\0", "")
+    query = for_member(text, request.user)
+    rows = Generation.objects.filter(owner=request.user)
+    if text.strip():
+        rows = narrow(rows, query)
     if "before" in request.GET:
         rows = rows.filter(before(request.GET["before"]))
     pictures = Picture.objects.available().only(*TILE_COLUMNS).order_by("index")
@@ -39,8 +42,9 @@ def prompt_history(request: MemberRequest) -> HttpResponse:
     )
     page, older = keyset_page(newest, key_of, ROWS_A_PAGE)
     context = {
-        "q": query,
-        "ignored": SearchQuery.parse(query).ignored,
+        "q": text,
+        "ignored": query.ignored,
+        "is_corrected": query.is_corrected,
         "prompts": _prompts(request, page),
         "older": older,
     }

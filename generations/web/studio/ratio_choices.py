@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from generations.engines.registry import offer_for
+from generations.engines.offer import Offer
 from generations.web.layout import Layout, nearest
 
 
@@ -13,8 +13,8 @@ class RatioChoice:
     layout: Layout
 
 
-def ratio_choices() -> list[RatioChoice]:
+def ratio_choices(offer: Offer) -> list[RatioChoice]:
     return [
         RatioChoice(ratio.value, ratio.label, nearest(ratio.width, ratio.height))
-        for ratio in offer_for().aspect_ratios
+        for ratio in offer.aspect_ratios
     ]

@@ -8,27 +8,27 @@ from itertools import groupby
 from typing import Any
 from uuid import uuid4
 
-from django.conf import settings
 from django.contrib import messages
-from django.forms.utils import ErrorList
+from django.db.models import Q
 from django.http import Http404, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.formats import date_format
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 from django_htmx.http import reswap, retarget
 
-from generations.engines.offer import Field
-from generations.engines.registry import offer_for
+from generations.engines.registry import find_offer, offer_for
 from generations.models import (
-    Collection,
     Generation,
     LimitReached,
+    Notification,
     Picture,
-    ReferenceImage,
+    SavedPrompt,
+    Status,
     team_settings,
 )
+from generations.offered_models import find_offered, is_offered, offered_models, starting_model
 from generations.permissions import Action, may
 from generations.requests import (
     PriceChanged,
@@ -36,12 +36,16 @@ from generations.requests import (
     added_characters,
     character_limit,
     create,
-    offered_fields,
     sent_prompt,
     with_defaults,
 )
+from generations.web.batches.feed import BatchCard, batch_cards
 from generations.web.cards.card import Card
 from generations.web.cards.context import page_context
+from generations.web.demo import fault_prompt
+from generations.web.formats import format_day
+from generations.web.header import mark_seen
+from generations.web.ids import parse_id
 from generations.web.keyset import before, key_of, keyset_page
 from generations.web.middleware.access import MemberRequest, require_role
 from generations.web.money.allowance import left_line
@@ -49,21 +53,22 @@ from generations.web.money.notices import notices_of
 from generations.web.money.prices import (
     WITH_REFERENCE,
     ButtonPrices,
+    PriceTables,
     button_prices,
     generate_label,
 )
 from generations.web.money.refusals import limit_text, price_changed_text, unpriced_text
 from generations.web.redirects import remix_url
 
-from . import normalization, uploads
 from .examples import EXAMPLES
 from .forms import GenerationForm
-from .ratio_choices import ratio_choices
+from .model_picker import MIN_SEARCHED, model_choices, refusal_of, without_reference
 from .reuse import form_values
+from .settings import settings_context, shown_picture, shown_reference
 from .similar import compared_fields
 
 CARDS_A_PAGE = 10
-MAX_COLLECTIONS = 50
+TOAST = "toast"  # HX-Target of requests that are answered by a toast alone
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -82,12 +87,15 @@ def studio(request: MemberRequest) -> HttpResponse:
 
 def _create(request: MemberRequest) -> HttpResponse:
     form = GenerationForm(request.POST, request.FILES, member=request.user)
-    if not form.is_valid():
+    is_valid = form.is_valid()
+    if request.htmx.target != TOAST and _needs_other_fields(request, form):
+        return _with_other_model(request, form)
+    if not is_valid:
         return _invalid(request, form)
     try:
         generation = create(
             request.user,
-            form.request(),
+            form.typed_request(),
             form.idempotency_key(),
             seen_e4=form.cleaned_data["seen_prices"],
         )
@@ -109,10 +117,17 @@ def _create(request: MemberRequest) -> HttpResponse:
 
 
 def _created(request: MemberRequest, generation: Generation, form: GenerationForm) -> HttpResponse:
-    """The card, with a new nonce for the form and what was changed of its image."""
+    """The card, with a new nonce for the form and what was changed of its image.
+
+    A variation from another page gets a toast alone, and one from a card both: they undo it.
+    """
+    if request.htmx.target == TOAST:
+        return render(request, "studio/_created_toast.html", {"generation": generation})
     context = page_context(request, [generation])
     context |= {"nonce": uuid4(), "reference_changes": form.reference_changes, "is_oob": True}
+    context |= {"generation": generation, "is_variation": "variation" in request.POST}
     context["left"] = left_line(request.user)
+    context["takes_reference"] = form.offer.reference is not None
     return render(request, "studio/created.html", context)
 
 
@@ -123,11 +138,48 @@ def _invalid(
 
     After a refusal by a limit it offers the largest number of images that fits.
     """
+    if request.htmx.target == TOAST:
+        [first, *_others] = [error for errors in form.errors.values() for error in errors]
+        return render(request, "_toast.html", {"message": first}, status=422)
     fitting = _fitting(limit) if limit else {}
     if not request.htmx:
         return _page(request, form, _rows(request), status=422, **fitting)
     response = render(request, "studio/_composer.html", _composer(form) | fitting, status=422)
     return retarget(reswap(response, "outerHTML"), "#composer")
+
+
+def _needs_other_fields(request: MemberRequest, form: GenerationForm) -> bool:
+    """Whether the model was changed, or is not offered, so that the fields are not its own."""
+    is_other = form.shown_offer.key != form.offer.key
+    return "switch_model" in request.POST or is_other or "model" in form.errors
+
+
+def _with_other_model(request: MemberRequest, form: GenerationForm) -> HttpResponse:
+    """The composer with the fields of the chosen model; or as it was, with the reason.
+
+    A request whose fields nobody has seen is not sent.
+    """
+    offer, tables = find_offered(form.cleaned_data.get("model", "")), PriceTables()
+    if offer is None:
+        error = " ".join(str(each) for each in form.errors.get("model", ()))
+    else:
+        error = without_reference(_has_reference(form), offer) or refusal_of(offer, tables)
+    if error:
+        offer = form.shown_offer if is_offered(form.shown_offer) else starting_model()
+    elif "switch_model" not in request.POST:
+        error = _("The model was changed. Check the settings, then generate.")
+    assert offer
+    shown, status = form.for_model(offer), 422 if error else 200
+    if not request.htmx:
+        return _page(request, shown, _rows(request), status=status, model_error=error)
+    context = _composer(shown) | {"model_error": error}
+    response = render(request, "studio/_composer.html", context, status=status)
+    return retarget(reswap(response, "outerHTML"), "#composer")
+
+
+def _has_reference(form: GenerationForm) -> bool:
+    """Of a form that was sent: also an address that is not valid counts."""
+    return bool(form.reference_image or form.data.get("image_url", "").strip())
 
 
 def _fitting(limit: LimitReached) -> dict[str, Any]:
@@ -144,12 +196,19 @@ def _page(
     **extra: Any,
 ) -> HttpResponse:
     rows, older = rows_and_older
-    context = page_context(request, rows) | _composer(form) | extra
+    batches = batch_cards([row for row in rows if row.batch_id], request.user)
+    single = [row for row in rows if not row.batch_id]
+    context = page_context(request, single, batches=[each.progress for each in batches])
+    context |= _composer(form) | extra
+    if "before" not in request.GET:
+        # The feed shows the newest ones; of the others it is known now that they are done.
+        mark_seen(
+            request, Q(kind=Notification.Kind.GENERATION, generation__status=Status.SUCCEEDED)
+        )
     context |= {
-        "days": _by_day(context["cards"]),
+        "days": _by_day([*context["cards"], *batches]),
         "older": older,
         "examples": EXAMPLES,
-        "is_demo": settings.DEMO,
         "studio_text": team_settings.current().studio_text,
         "notices": notices_of(request.user),
     }
@@ -159,51 +218,31 @@ def _page(
 # --- the composer --------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class OfferChoice:
-    """A field of the offer with the value that is selected."""
-
-    field: Field
-    value: str
-    errors: ErrorList
-
-
 def _composer(form: GenerationForm) -> dict[str, Any]:
-    offer, prices = offer_for(), button_prices()
+    offer, tables = form.offer, PriceTables.of([form.offer, *offered_models()])
+    prices = button_prices(offer, tables)
     price_key = _price_key(form, prices)
-    return {
-        "form": form,
+    return settings_context(form) | {
+        "models": model_choices(offer, tables),
+        "min_searched": MIN_SEARCHED,
+        "model_notes": [
+            note for name, note in form.notes.items() if name not in ("aspect_ratio", "n")
+        ],
         "prices": json.dumps(prices.as_json(), ensure_ascii=False),
         "seen_prices": prices.units[price_key],
         "generate_label": _generate_label(form, prices.labels[price_key]),
         "left": left_line(form.member),
-        "aspect_ratios": ratio_choices(),
-        "numbers": range(1, offer.max_images + 1),
-        "offer_choices": [
-            OfferChoice(field, form[field.name].value(), form[field.name].errors)
-            for field in offered_fields()
-        ],
-        "reference_image": _shown_reference(form),
-        "reference_picture": _shown_picture(form),
-        "collections": Collection.objects.all()[:MAX_COLLECTIONS],
-        "nonce": _nonce(form),
         "options_open": _has_options(form),
         "prompt_limit": character_limit(offer.prompt_limit),
         "added_characters": added_characters(),
         "prompt_as_sent": sent_prompt("…"),
-        "reference_rules": offer.reference,
-        "reference_changes": form.reference_changes,
-        "accepted_files": normalization.ACCEPT,
-        "max_upload_bytes": normalization.MAX_BYTES,
-        # The script puts the file's name in.
-        "reference_errors": {name: text("%n") for name, text in uploads.BROWSER_ERRORS.items()},
         "compared_fields": " ".join(compared_fields()),
     }
 
 
 def _price_key(form: GenerationForm, prices: ButtonPrices) -> str:
     """The key of the choice that the form shows; the first one if a value is not offered."""
-    reference = WITH_REFERENCE if _shown_reference(form) or _shown_picture(form) else ""
+    reference = WITH_REFERENCE if shown_reference(form) or shown_picture(form) else ""
     key = "|".join((*(str(form[name].value()) for name in prices.fields), reference))
     return key if key in prices.labels else next(iter(prices.labels))
 
@@ -223,60 +262,53 @@ def _has_options(form: GenerationForm) -> bool:
     )
 
 
-def _nonce(form: GenerationForm) -> Any:
-    """An invalid form keeps its nonce; only a broken nonce is replaced."""
-    if form.is_bound and "nonce" in form.cleaned_data:
-        return form.cleaned_data["nonce"]
-    return uuid4()
-
-
-def _shown_reference(form: GenerationForm) -> ReferenceImage | None:
-    if form.is_bound:
-        return form.reference_image
-    reference: ReferenceImage | None = form.initial.get("reference")
-    return reference
-
-
-def _shown_picture(form: GenerationForm) -> Picture | None:
-    """The picture chosen as reference, until a reference image has been made from it."""
-    if form.is_bound:
-        picture: Picture | None = form.cleaned_data.get("picture")
-        return picture if picture and not form.reference_image else None
-    return form.initial.get("picture")
-
-
 def _initial(request: MemberRequest, newest: Sequence[Generation]) -> dict[str, Any]:
     """The initial values of the form.
 
     `?remix=12` reuses the settings of that generation, with `&n=1` for fewer images; `?use=34`
-    takes a picture as the reference image. Otherwise the last settings are used.
+    takes a picture as the reference image, `?prompt=56` a prompt of the library. Otherwise the last
+    settings are used, with `?text=` as the prompt.
     """
     query = request.GET
     if "remix" in query:
         initial = _remix(request, query["remix"], query.get("n", ""))
     else:
         initial = _last_settings(newest) | _example(query.get("example", ""))
+        typed = query.get("text", "").replace("\0", "")
+        if prompt := fault_prompt(query.get("fault", "")) or typed:
+            initial["prompt"] = prompt
+    if "prompt" in query:
+        initial["prompt"] = SavedPrompt.objects.text_of(request.user, parse_id(query["prompt"]))
     if "use" in query:
         if not query["use"].isdecimal():
             raise Http404
         visible = Picture.objects.visible_to(request.user).select_related("generation")
         picture = get_object_or_404(visible, pk=query["use"])
         initial |= {"picture": picture, "reference": None, "image_url": "", "negative_prompt": ""}
+        initial = _with_reference_model(initial)
     return initial
 
 
 def _last_settings(newest: Sequence[Generation]) -> dict[str, Any]:
     if not newest:
-        return {}
+        return {"model": starting_model().key}
     last = newest[0]
-    settings_of_last = {
+    offer = offer_for(last.engine, last.model)
+    return {
+        "model": (offer if is_offered(offer) else starting_model()).key,
         "n": last.n,
+        "aspect_ratio": last.aspect_ratio,
         "collection": last.collection_id,
         "is_private": last.is_private,
-    } | with_defaults(last.params)
-    if offer_for().aspect_ratio(last.aspect_ratio):
-        settings_of_last["aspect_ratio"] = last.aspect_ratio
-    return settings_of_last
+    } | with_defaults(last.params, offer)
+
+
+def _with_reference_model(initial: dict[str, Any]) -> dict[str, Any]:
+    """For an image as the reference: the model stays if it takes one, else the first that does."""
+    chosen = find_offer(initial.get("model", ""))
+    offers = [chosen, starting_model(), *offered_models()]
+    offer = next((each for each in offers if each and each.reference), None)
+    return initial | ({"model": offer.key} if offer else {})
 
 
 def _remix(request: MemberRequest, pk: str, n: str) -> dict[str, Any]:
@@ -302,7 +334,7 @@ def _example(number: str) -> dict[str, Any]:
 @dataclass(frozen=True)
 class Day:
     date: date
-    cards: list[Card]
+    cards: list[Card | BatchCard]
 
     @property
     def is_today(self) -> bool:
@@ -310,16 +342,17 @@ class Day:
 
     @property
     def title(self) -> str:
-        """`9 March`, with the year unless it is the current one."""
-        is_this_year = self.date.year == timezone.localdate().year
-        return date_format(self.date, "j F" if is_this_year else "j F Y")
+        return format_day(self.date)
 
 
-def _by_day(cards: Sequence[Card]) -> list[Day]:
+def _by_day(cards: Sequence[Card | BatchCard]) -> list[Day]:
     """Newest first. Today is always included: new cards are inserted into it."""
+    newest_first = sorted(cards, key=lambda card: (card.created_at, card.pk), reverse=True)
     days = [
         Day(date, list(group))
-        for date, group in groupby(cards, key=lambda card: timezone.localdate(card.created_at))
+        for date, group in groupby(
+            newest_first, key=lambda card: timezone.localdate(card.created_at)
+        )
     ]
     if not days or not days[0].is_today:
         days.insert(0, Day(timezone.localdate(), []))
@@ -327,9 +360,14 @@ def _by_day(cards: Sequence[Card]) -> list[Day]:
 
 
 def _rows(request: MemberRequest) -> tuple[list[Generation], str]:
-    """One page of the member's generations, and the key of the next older page."""
-    rows = Generation.objects.visible_to(request.user).filter(owner=request.user)
+    """One page of the member's generations, and the key of the next older page.
+
+    The first row of a batch stands for all of them.
+    """
+    rows = Generation.objects.visible_to(request.user).filter(
+        Q(batch_row=None) | Q(batch_row=1), owner=request.user
+    )
     if "before" in request.GET:
         rows = rows.filter(before(request.GET["before"]))
-    newest = rows.order_by("-created_at", "-pk").defer("last_response")
+    newest = rows.in_studio().order_by("-created_at", "-pk").defer("last_response")
     return keyset_page(newest, key_of, CARDS_A_PAGE)

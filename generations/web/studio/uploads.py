@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 
 from generations.engines.offer import ReferenceRules
 from generations.engines.registry import offer_for
+from generations.joining import join_sentences
 from generations.models import Member, Picture, ReferenceImage
 from generations.web.file_names import slug, truncate
 
@@ -25,7 +26,9 @@ Upload: TypeAlias = "UploadedFile[bytes]"
 
 
 def rules() -> ReferenceRules:
-    return offer_for().reference
+    rules = offer_for().reference
+    assert rules is not None
+    return rules
 
 
 @dataclass(frozen=True)
@@ -101,7 +104,8 @@ def normalize_upload(upload: Upload) -> NormalizedUpload:
     if not size:
         raise ValidationError(empty(name))
     if size > MAX_BYTES:
-        raise ValidationError(f"{too_large(name)} {_('This file has %s.') % filesizeformat(size)}")
+        has = _("This file has %s.") % filesizeformat(size)
+        raise ValidationError(f"{too_large(name)} {has}")
     return NormalizedUpload(name, _normalize(upload, name))
 
 
@@ -113,7 +117,7 @@ def _normalize(file: IO[bytes], name: str) -> NormalizedImage:
     except normalization.TooManyPixels as refusal:
         error = _too_many_pixels(name, refusal.limit)
     except normalization.TooSmall as refusal:
-        error = f"{too_small(name)} {_('This image has %d px.') % refusal.side}"
+        error = join_sentences((too_small(name), _("This image has %d px.") % refusal.side))
     except normalization.TooLong:
         error = too_long(name)
     except normalization.TooLarge:

@@ -5,6 +5,7 @@ Covers docs/upstream.md, section 6.7, and more.
 
 import re
 
+from klingweb.simulator.scenarios.answers import ANSWERS
 from klingweb.simulator.scenarios.file_faults import FILE_FAULTS
 from klingweb.simulator.scenarios.lifecycle import LIFECYCLE
 from klingweb.simulator.scenarios.query_responses import QUERY_RESPONSES
@@ -12,7 +13,7 @@ from klingweb.simulator.scenarios.response_formats import RESPONSE_FORMATS
 from klingweb.simulator.scenarios.scenario import PARAMETERS, Scenario
 from klingweb.simulator.scenarios.submit_responses import SUBMIT_RESPONSES
 
-__all__ = ["DESCRIPTIONS", "PARAMETERS", "SCENARIOS", "Scenario", "scenario_in_prompt"]
+__all__ = ["ANSWERS", "DESCRIPTIONS", "PARAMETERS", "SCENARIOS", "Scenario", "scenario_in_prompt"]
 
 SCENARIOS: dict[str, Scenario] = {
     **LIFECYCLE,
@@ -20,6 +21,7 @@ SCENARIOS: dict[str, Scenario] = {
     **QUERY_RESPONSES,
     **RESPONSE_FORMATS,
     **FILE_FAULTS,
+    **ANSWERS,
 }
 
 DESCRIPTIONS: dict[str, str] = {name: scenario.description for name, scenario in SCENARIOS.items()}

@@ -11,6 +11,7 @@ from klingweb.simulator.responses import CannedResponse
 from klingweb.simulator.tasks import Json, Parameter, Task
 
 ChangeImages = Callable[[list[Json], Task], list[Json]]
+ChangeAnswer = Callable[[list[Json]], list[Json]]
 FileFault = Callable[[web.BaseRequest, Task, bytes], Awaitable[web.StreamResponse]]
 
 
@@ -40,8 +41,8 @@ class Scenario:
     """One behaviour of the upstream; every default is the normal behaviour.
 
     `submit_response` and `query_response` replace the normal responses, `file_fault` replaces a
-    download, and `change_images` changes the image list of a successful task. `params` are
-    defaults for `PARAMETERS`.
+    download, and `change_images` changes the image list of a successful task. `change_answer`
+    changes the images of an API that answers with them. `params` are defaults for `PARAMETERS`.
     """
 
     description: str
@@ -51,6 +52,7 @@ class Scenario:
     response_format: ResponseFormat = DOCUMENTED
     change_images: ChangeImages | None = None
     file_fault: FileFault | None = None
+    change_answer: ChangeAnswer | None = None
     task_id: Callable[[], str] = task_ids.base64url
     fails_with: str | None = None
     ends: bool = True

@@ -1,0 +1,1 @@
+"""Comments on images: their text, and the section below an image."""

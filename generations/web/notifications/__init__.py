@@ -1,0 +1,1 @@
+"""Notifications of a member: the bell in the header, and the page."""

@@ -1,0 +1,1 @@
+"""The prompt library: prompts of a member's own and of the team."""

@@ -1,0 +1,1 @@
+"""Search on every page: images, collections, people, tags, pages and actions."""

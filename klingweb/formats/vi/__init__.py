@@ -1,0 +1,1 @@
+"""Vietnamese: day before month, in figures."""

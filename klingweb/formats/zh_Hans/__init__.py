@@ -1,0 +1,1 @@
+"""Simplified Chinese: year before month before day."""

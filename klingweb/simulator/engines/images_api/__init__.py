@@ -1,0 +1,1 @@
+"""OpenAI's image API: one POST, answered with the images (docs/engines.md, section 3)."""

@@ -1,0 +1,4 @@
+// The scripts of a collection whose images are being arranged.
+
+import "../actions.js";
+import "../arrange.js";
