@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -101,10 +100,11 @@ def test_script_contains_its_imports_once(collected: Path, name: str) -> None:
 
 
 @pytest.fixture
-def served(collected: Path, settings: Settings) -> Iterator[Path]:
+def served(collected: Path, settings: Settings) -> Path:
     """Pages with the addresses of the collected files."""
-    with override_settings(STATIC_ROOT=collected, STORAGES={**settings.STORAGES, **STORAGES}):
-        yield collected
+    settings.STATIC_ROOT = collected
+    settings.STORAGES = {**settings.STORAGES, **STORAGES}
+    return collected
 
 
 @pytest.mark.parametrize("page", ["studio", "gallery", "image"])

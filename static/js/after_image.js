@@ -3,13 +3,13 @@
 // them, and the first press or key loads them at once. They are inserted before the "load" event of
 // the page, which waits for them as for those in its source.
 
-const script = document.querySelector("script[data-after-image]");
+const sources = document.querySelector("script[data-after-image]").dataset.afterImage.match(/\S+/g) ?? [];
 const image = document.querySelector("img[fetchpriority=high]");
 const waiting = new AbortController();
 
 function load() {
   waiting.abort();
-  for (const src of script.dataset.afterImage.split(" ")) {
+  for (const src of sources) {
     const next = Object.assign(document.createElement("script"), { type: "module", src });
     next.async = false; // in this order
     document.body.append(next);
@@ -22,5 +22,5 @@ function loadAfterImage() {
   for (const type of ["pointerdown", "keydown"]) document.addEventListener(type, load, { signal, capture: true });
 }
 
-if (script && image && !image.complete) loadAfterImage();
-else if (script) load();
+if (image && !image.complete) loadAfterImage();
+else load();

@@ -36,6 +36,7 @@ def test_focus_stays_on_the_button_when_arranging_by_keyboard(
     first, second, third = three
     page.goto(f"/collections/{spring.pk}/")
     page.get_by_role("link", name="Arrange").click()
+    page.wait_for_load_state()  # a press before the scripts loads the page again
     page.locator(f"#later-{first}").focus()
     for place, expected in enumerate(([second, first, third], [second, third, first])):
         page.keyboard.press("Enter")
