@@ -4,6 +4,7 @@ import threading
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import repeat
+from pathlib import Path
 
 import pytest
 from django.utils import timezone
@@ -24,7 +25,7 @@ from generations.worker import poll
 from tests.builders import make_generation, make_member
 from tests.scripted_server import reply
 from tests.simulator import Simulator
-from tests.worker_driver import ScriptedUpstream, run_loops, run_worker
+from tests.worker_driver import ScriptedUpstream, make_probe_due, run_loops, run_worker
 
 pytestmark = pytest.mark.django_db
 
@@ -316,6 +317,48 @@ class HangingQueries(BaseHTTPRequestHandler):
 
     def log_message(self, *args: object) -> None:
         """Print nothing."""
+
+
+class HangingHoldTest(BaseHTTPRequestHandler):
+    """Queries are answered only after a request to an engine without tasks."""
+
+    was_sent: threading.Event
+    gave_up: list[str]
+
+    def do_GET(self) -> None:
+        if not self.was_sent.wait(20):
+            self.gave_up.append(self.path)
+        self.close_connection = True
+
+    def do_POST(self) -> None:
+        self.was_sent.set()
+        self.rfile.read(int(self.headers["Content-Length"]))
+        answer = {"data": [{"url": "https://files.example.org/1.png"}]}
+        self.wfile.write(reply(200, answer, Connection="close"))
+        self.close_connection = True
+
+    def log_message(self, *args: object) -> None:
+        """Print nothing."""
+
+
+def test_test_of_a_hold_that_hangs_delays_no_other_engine(
+    upstream: Simulator, settings: Settings, tmp_path: Path, bob: Member
+) -> None:
+    HangingHoldTest.was_sent, HangingHoldTest.gave_up = threading.Event(), []
+    settings.DATA_DIR = tmp_path
+    server = ThreadingHTTPServer(("127.0.0.1", 0), HangingHoldTest)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    settings.UPSTREAM_URL = f"http://127.0.0.1:{server.server_port}"
+    UpstreamGate.for_engine().hold(UpstreamGate.HoldReason.KEY)
+    make_probe_due()
+    row = make_generation(owner=bob, engine="flux", model="flux-1.1-pro")
+    run_loops("submit")
+    server.shutdown()
+    server.server_close()
+    assert HangingHoldTest.gave_up == []
+    row.refresh_from_db()
+    assert row.status == Status.FETCHING
+    assert UpstreamGate.for_engine().probes == 1
 
 
 @pytest.mark.parametrize(("threads", "of_ann"), [(256, poll.MIN_THREADS + 4), (12, 30)])

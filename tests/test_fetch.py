@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.db import OperationalError
 from django.utils import timezone
@@ -449,6 +450,29 @@ def test_late_second_download_is_discarded(
     files = (picture.file, picture.preview, picture.thumbnail)
     expected = {Path(file.path).name for file in files}
     assert set(stored_files()) == expected
+
+
+def test_received_image_of_a_lost_picture_is_kept(
+    upstream: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = make_generation(Status.FETCHING)
+    name = default_storage.save("received/1.bin", ContentFile(png_bytes()))
+    row.pictures.update(received_file=name, upstream_url="")
+
+    def lose_before(late: Picture, columns: dict[str, Any]) -> None:
+        Picture.objects.filter(pk=late.pk).update(state=Picture.State.LOST)
+        record_stored(late, columns)
+
+    record_stored = fetch._record_stored
+    with monkeypatch.context() as patch:
+        patch.setattr(fetch, "_record_stored", lose_before)
+        run_loops("fetch")
+    assert default_storage.exists(name)
+    row.pictures.update(state=Picture.State.WANTED, next_try_at=timezone.now(), claimed_by="")
+    Generation.objects.update(status=Status.FETCHING)
+    run_loops("fetch")
+    assert the_picture().is_stored
+    assert not default_storage.exists(name)
 
 
 # --- slow downloads ----------------------------------------------------------------------------

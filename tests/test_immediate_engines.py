@@ -4,7 +4,9 @@ import base64
 import errno
 import io
 import json
-from collections.abc import Iterator
+import os
+import socket
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import timedelta
@@ -18,16 +20,26 @@ from django.utils import timezone
 from PIL import Image
 from pytest_django import Settings
 
-from generations.engines import embedded_images, registry
+from generations.engines import answer_file, embedded_images, registry
+from generations.engines.answer_file import UNREAD
+from generations.engines.base import Finished, NotSent
 from generations.engines.gateway import Gateway
 from generations.engines.immediate import Client
 from generations.engines.offer import Offer
 from generations.engines.registry import ENGINES, all_offers
-from generations.models import Failure, Generation, Picture, Status, Submission, UpstreamGate
+from generations.models import (
+    Failure,
+    Generation,
+    Picture,
+    Status,
+    Submission,
+    TransitionReason,
+    UpstreamGate,
+)
 from generations.worker import dispatch, received, store, submit, submit_outcomes
 from generations.worker.upstream import Clients, make_client
 from tests.builders import make_generation, make_member
-from tests.scripted_server import reply
+from tests.scripted_server import ScriptedResponse, reply
 from tests.simulator import Simulator
 from tests.worker_driver import (
     DEAD_HOLDER,
@@ -57,6 +69,7 @@ def api_path(engine: str) -> str:
         return client.api.path
 
 
+SENDING = (Status.QUEUED, Status.SUBMITTING)
 # By path: the engine for which each fault is tested.
 OF_PATH = {api_path(engine): engine for engine in reversed(KINDS)}
 
@@ -75,7 +88,7 @@ def received_files() -> list[str]:
     """What is kept of answers: nothing, once the images are stored."""
     folders = (Path(default_storage.path("received")), received.folder())
     files = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
-    return [path.name for path in files if path.suffix != embedded_images.UNREAD]
+    return [path.name for path in files if path.suffix != UNREAD]
 
 
 # --- every model ---------------------------------------------------------------------------------
@@ -257,16 +270,25 @@ def claim(row: Generation) -> dispatch.PreparedSubmission:
 
 def receive(item: dispatch.PreparedSubmission) -> Path:
     """Leave the answer as a worker leaves it that is killed before it records it."""
-    path = received.answer_file(item.generation.pk, item.submission.attempt)
-    path.parent.mkdir(exist_ok=True)
-    client = make_client("", item.generation.engine)
-    try:
-        client.submit(item.request)
-    finally:
-        client.close()
-    assert path.exists()
-    Submission.objects.filter(pk=item.submission.pk).update(holder=DEAD_HOLDER)
+    path = send_and_hold(item)
+    die(item)
     return path
+
+
+def send_and_hold(item: dispatch.PreparedSubmission) -> Path:
+    """Send a request as a worker that still lives: it holds the answer."""
+    assert item.request.answer_file is not None
+    with closing(make_client("", item.generation.engine)) as client:
+        client.submit(item.request)
+    assert item.request.answer_file.path.exists()
+    return item.request.answer_file.path
+
+
+def die(item: dispatch.PreparedSubmission) -> None:
+    """Do what the end of a process does: its locks end, and its number is free."""
+    assert item.request.answer_file is not None
+    item.request.answer_file.release()
+    Submission.objects.filter(pk=item.submission.pk).update(holder=DEAD_HOLDER)
 
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
@@ -295,12 +317,121 @@ def test_answer_that_a_kill_has_cut_is_unconfirmed(upstream: Simulator) -> None:
 def test_answer_is_kept_while_its_sender_lives(upstream: Simulator) -> None:
     row = make_generation(**GPT)
     item = claim(row)
-    path = receive(item)
-    Submission.objects.filter(pk=item.submission.pk).update(holder=item.submission.holder)
+    path = send_and_hold(item)
+    Submission.objects.update(deadline_at=timezone.now() - timedelta(seconds=1))
     submit.sweep()
     row.refresh_from_db()
-    assert row.status == Status.SUBMITTING
+    assert row.status == Status.UNCONFIRMED  # too late, but not over
     assert path.exists()
+    die(item)
+    submit.sweep()
+    row.refresh_from_db()
+    assert row.status == Status.FETCHING
+    assert not path.exists()
+
+
+def test_two_heartbeats_record_an_answer_once(
+    upstream: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = make_generation(n=2, **GPT)
+    receive(claim(row))
+    store_answer, found = received._store, []
+
+    def store_beside_another(answer: Finished) -> received.Received:
+        found.append(received.recover())  # another heartbeat, in the middle of this one
+        return store_answer(answer)
+
+    monkeypatch.setattr(received, "_store", store_beside_another)
+    assert received.recover()
+    assert found == [False]
+    run_worker()
+    row.refresh_from_db()
+    assert (row.status, stored(row)) == (Status.SUCCEEDED, 2), describe_rows()
+
+
+def test_answer_to_a_dismissed_request_is_kept(upstream: Simulator) -> None:
+    row = make_generation(n=2, **GPT)
+    item = claim(row)
+    send_and_hold(item)
+    row.refresh_from_db()
+    row.mark_unconfirmed(item.submission, TransitionReason.NO_ANSWER)
+    assert row.abandon(row.owner, row.version)
+    die(item)
+    submit.sweep()
+    run_worker()
+    row.refresh_from_db()
+    assert (row.status, stored(row)) == (Status.SUCCEEDED, 2), describe_rows()
+    assert received_files() == []
+
+
+def test_answer_to_an_attempt_that_was_sent_again_is_set_aside(upstream: Simulator) -> None:
+    row = make_generation(**GPT)
+    path = receive(claim(row))
+    Generation.objects.filter(pk=row.pk).update(attempt=2, status=Status.UNCONFIRMED)
+    size = path.stat().st_size
+    submit.sweep()
+    [kept] = received.folder().iterdir()
+    assert (kept.name, kept.stat().st_size) == (f"{row.pk}-1{UNREAD}", size)
+
+
+def test_answer_to_a_deleted_request_is_set_aside(upstream: Simulator) -> None:
+    row = make_generation(**GPT)
+    receive(claim(row))
+    for file in received.folder().iterdir():
+        file.rename(file.with_name(file.name.replace("1-1", "7-1")))
+    submit.sweep()
+    assert [kept.name for kept in received.folder().iterdir()] == [f"7-1{UNREAD}"]
+
+
+def test_empty_file_of_a_killed_worker_is_deleted(upstream: Simulator) -> None:
+    row = make_generation(**GPT)
+    path = receive(claim(row))
+    path.write_bytes(b"")
+    submit.sweep()
+    row.refresh_from_db()
+    assert row.status == Status.UNCONFIRMED
+    assert not list(received.folder().iterdir())
+
+
+def test_heartbeat_leaves_answers_to_the_next_one(
+    upstream: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [make_generation(**GPT) for _number in range(3)]
+    for row in rows:
+        receive(claim(row))
+    monkeypatch.setattr(received, "RECOVER_SECONDS", -1.0)
+    for left in (2, 1, 0):
+        submit.sweep()
+        assert len(list(received.folder().glob("*-1"))) == left
+
+
+def test_answer_that_can_never_be_stored_is_set_aside_after_a_day(
+    upstream: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = receive(claim(make_generation(**GPT)))
+
+    def fail(*_args: object) -> None:
+        raise ValueError("a bug")
+
+    monkeypatch.setattr(received, "_store", fail)
+    submit.sweep()
+    assert path.exists()
+    yesterday = path.stat().st_mtime - received.RETRY_SECONDS
+    os.utime(path, (yesterday, yesterday))
+    submit.sweep()
+    assert [kept.suffix for kept in received.folder().iterdir()] == [UNREAD]
+
+
+def test_request_is_not_sent_with_little_room_for_its_answer(
+    upstream: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = make_generation(**GPT)
+    item = claim(row)
+    with monkeypatch.context() as patch, closing(make_client("", "openai")) as client:
+        patch.setattr(answer_file, "MIN_FREE_BYTES", 2**62)
+        with pytest.raises(NotSent, match="MB are free"):
+            client.submit(item.request)
+    assert not upstream.requests("submit")
 
 
 def test_answer_that_could_not_be_saved_is_recorded_by_a_heartbeat(
@@ -340,17 +471,17 @@ def test_answer_that_a_full_disk_keeps_out_is_recorded_later(
 
     with monkeypatch.context() as patch:
         patch.setattr(embedded_images if step == "take_out" else store, step, fail)
-        patch.setattr(dispatch, "SWEEP_MARGIN_SECONDS", -200)
         run_worker(
             lambda: (
                 len(upstream.requests("submit")) == 2
-                and not Generation.objects.filter(status=Status.QUEUED).exists()
+                and not Generation.objects.filter(status__in=SENDING).exists()
             ),
             "sent",
         )
-        Submission.objects.update(deadline_at=timezone.now() - timedelta(seconds=1))
+        row.refresh_from_db()
+        assert row.status == Status.UNCONFIRMED
         submit.sweep()
-        assert received.answer_file(row.pk, 1).exists()
+        assert received.answer_file(row.pk, 1).path.exists()
     submit.sweep()  # there is room again
     run_worker()
     row.refresh_from_db()
@@ -361,32 +492,33 @@ def test_answer_that_a_full_disk_keeps_out_is_recorded_later(
     assert received_files() == []
 
 
-def test_answer_of_another_attempt_is_not_discarded(upstream: Simulator) -> None:
+def test_answer_of_another_attempt_is_not_discarded() -> None:
     received.folder().mkdir()
     first, tenth = (received.answer_file(7, attempt) for attempt in (1, 10))
-    for path in (first, tenth):
-        path.write_text("{}")
-    received.discard(7, 1)
-    assert not first.exists()
-    assert tenth.exists()
+    for file in (first, tenth):
+        file.path.write_text("{}")
+    first.discard()
+    assert not first.path.exists()
+    assert tenth.path.exists()
 
 
 def test_failure_after_the_commit_deletes_no_recorded_image(
     upstream: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     row = make_generation(n=2, **GPT)
-    discard, failures = received.discard, [OSError("lost the connection")]
+    end, failures = received.end, [DatabaseError("lost the connection")]
 
-    def fail_once(*args: int) -> None:
+    def fail_once(*args: Any) -> None:
         if failures:
             raise failures.pop()
-        discard(*args)
+        end(*args)
 
-    monkeypatch.setattr(received, "discard", fail_once)
+    monkeypatch.setattr(received, "end", fail_once)
     run_worker()
     row.refresh_from_db()
     assert (row.status, stored(row)) == (Status.SUCCEEDED, 2), describe_rows()
     assert len(upstream.requests("submit")) == 1
+    assert received_files() == []
 
 
 def test_answer_that_cannot_be_read_is_kept_for_a_while(
@@ -407,7 +539,7 @@ def test_request_is_not_sent_without_a_file_for_its_answer(
 ) -> None:
     received.folder().mkdir()
     row = make_generation(**GPT)
-    received.answer_file(row.pk, 1).mkdir()  # where the file should be
+    received.answer_file(row.pk, 1).path.mkdir()  # where the file should be
     run_worker()
     row.refresh_from_db()
     assert (row.status, row.attempt) == (Status.SUCCEEDED, 2)
@@ -435,7 +567,7 @@ def png(size: int = 64) -> bytes:
     return file.getvalue()
 
 
-@pytest.fixture(params=["plain", "slashes", "lines", "url-safe", "data-url", "as-url"])
+@pytest.fixture(params=["plain", "slashes", "escapes", "lines", "url-safe", "data-url", "as-url"])
 def spelling(request: pytest.FixtureRequest) -> Iterator[str]:
     yield request.param
 
@@ -449,6 +581,8 @@ def test_base64_is_read_in_all_spellings(
     match spelling:
         case "slashes":
             text = text.replace("/", "\\/")
+        case "escapes":
+            text = escaped(text)
         case "lines":
             text = "\\n".join(text[i : i + 76] for i in range(0, len(text), 76))
         case "url-safe":
@@ -467,13 +601,18 @@ def test_base64_is_read_in_all_spellings(
         assert file.read() == image
 
 
+def escaped(text: str) -> str:
+    return text.replace("/", "\\u002F").replace("+", "\\u002b").replace("=", "\\u003d")
+
+
 @pytest.mark.parametrize("chunk", [5, 1000, 4096])
+@pytest.mark.parametrize("write", [lambda text: text.replace("/", "\\/"), escaped])
 def test_base64_is_decoded_across_chunks(
-    chunk: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    chunk: int, write: Callable[[str], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(embedded_images, "_CHUNK_BYTES", chunk)
     images = [bytes(range(256)) * 40, b"\xff\xef" * 5001]
-    texts = [base64.b64encode(image).decode().replace("/", "\\/") for image in images]
+    texts = [write(base64.b64encode(image).decode()) for image in images]
     path = tmp_path / "answer"
     items = ", ".join(f'{{"b64_json": "{text}"}}' for text in texts)
     path.write_text(f'{{"data": [{items}], "x": "y"}}')
@@ -481,6 +620,36 @@ def test_base64_is_decoded_across_chunks(
     found = json.loads(answer.text)["data"]
     files = [answer.image(item["b64_json"], tmp_path / "unused") for item in found]
     assert [file.read_bytes() for file in files if file] == images
+
+
+@pytest.mark.parametrize("is_whole", [True, False])
+def test_answer_without_the_end_of_its_connection(
+    is_whole: bool, scripted_upstream: ScriptedUpstream
+) -> None:
+    text = base64.b64encode(png(300)).decode()
+    body = f'{{"created": 1, "data": [{{"b64_json": "{text}"}}]}}'
+    cut = body if is_whole else body[:-3]
+    head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body) + 1}\r\n\r\n"
+    server = scripted_upstream.respond_with(hang_up_after(f"{head}{cut}".encode()))
+    row = make_generation(**GPT)
+    run_worker()
+    row.refresh_from_db()
+    assert len(server.requests) == 1
+    if is_whole:
+        assert (row.status, stored(row)) == (Status.SUCCEEDED, 1), describe_rows()
+        assert not list(received.folder().iterdir())
+    else:
+        assert row.status == Status.UNCONFIRMED
+        [kept] = received.folder().iterdir()
+        assert (kept.suffix, kept.stat().st_size) == (UNREAD, len(cut))
+
+
+def hang_up_after(content: bytes) -> ScriptedResponse:
+    def respond(client: socket.socket) -> None:
+        client.sendall(content)
+        client.shutdown(socket.SHUT_RDWR)
+
+    return respond
 
 
 def test_answer_that_is_too_long_without_its_images_is_not_read(tmp_path: Path) -> None:

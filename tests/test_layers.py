@@ -98,6 +98,7 @@ LAYERS: dict[str, set[str]] = {
         "generations.reconciliation",
         "generations.models",
         "generations.engines",
+        "generations.engines.answer_file",
         "generations.engines.base",
         "generations.engines.registry",
         "generations.preview_widths",
@@ -120,7 +121,8 @@ LAYERS: dict[str, set[str]] = {
         "klingweb.known_secrets",
     },
     "generations.permissions": set(),
-    "generations.engines.base": set(),
+    "generations.engines.answer_file": set(),
+    "generations.engines.base": {"generations.engines.answer_file"},
     "generations.engines.address_guard": set(),
     "generations.engines.offer": set(),
     "generations.engines.registry": {
@@ -130,6 +132,7 @@ LAYERS: dict[str, set[str]] = {
     },
     "generations.engines": {
         "generations.engines.address_guard",
+        "generations.engines.answer_file",
         "generations.engines.base",
         "generations.engines.offer",
     },

@@ -34,7 +34,7 @@ def test_lines_that_differ_in_a_value_are_all_printed(
 ) -> None:
     """A task id may be the only trace of a charge."""
     for task_id in ("a", "b"):
-        lines.error("Response not saved: %s, Kling task id %r", "generation 7", task_id)
+        lines.error("Response not saved: %s, task id %r", "generation 7", task_id)
     for error in (OSError("a"), OSError("b")):
         lines.error("Failed", exc_info=error)
     for _ in range(2):

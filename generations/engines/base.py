@@ -10,6 +10,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol
 
+from .answer_file import AnswerFile
+
 MAX_TASK_ID_CHARACTERS = 500  # as stored; a longer one cannot be polled
 
 
@@ -76,7 +78,7 @@ class ImageRequest:
     params: Mapping[str, Any] = field(default_factory=dict)
     extended: Mapping[str, Any] = field(default_factory=dict)
     model: str = ""
-    answer_file: Path | None = None
+    answer_file: AnswerFile | None = None
 
 
 @dataclass(frozen=True)
@@ -218,7 +220,7 @@ class ImmediateEngine(Engine, Protocol):
     """An engine whose submit is answered with the images. A lost answer can't be asked for."""
 
     def submit(self, request: ImageRequest) -> Finished:
-        """Stores the answer in `request.answer_file` before it is read."""
+        """Stores the answer in `request.answer_file` before it is read; the caller ends that."""
 
     def read_answer(self, answer_file: Path) -> Finished:
         """Read a stored answer again, after its process died. Raises `Unanswered`."""

@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import IO
 
 MAX_TEXT_BYTES = 4 * 1024 * 1024  # of an answer without its images
-UNREAD = ".unread"  # suffix of an answer that could not be read
 _CHUNK_BYTES = 256 * 1024
 # Possessive, so that it never goes back over an image. A backslash is part of an escape.
 _LONG_TEXT = re.compile(rb'"(?:data:image/[a-z0-9.+-]{1,40};base64,)?([A-Za-z0-9+/=_\\-]{4096,}+)"')
 _DATA_URL = re.compile(r"data:image/[a-z0-9.+-]{1,40};base64,")
 _PLACE = re.compile(r"klingweb-image:(\d{1,4})")
-_ESCAPES = ((b"\\/", b"/"), (b"\\n", b""), (b"\\r", b""))
+_ESCAPE = re.compile(rb"\\(?:u00([0-9a-fA-F]{2})|([/nr]))")
+_CUT_ESCAPE = re.compile(rb"\\(?:u[0-9a-fA-F]{0,3})?\Z")
 _URL_SAFE = bytes.maketrans(b"-_", b"+/")
 
 
@@ -64,26 +64,6 @@ def take_out(answer_file: Path) -> Answer:
             return _take_out(content, answer_file)
 
 
-def set_aside(answer_file: Path) -> None:
-    """Keep an answer that could not be read, under a name of its own: it may have been paid."""
-    if answer_file.exists():
-        answer_file.replace(answer_file.with_name(answer_file.name + UNREAD))
-    discard_images(answer_file)
-
-
-def discard_images(answer_file: Path) -> None:
-    """Delete the images that were taken out of an answer."""
-    for file in answer_file.parent.glob(f"{answer_file.name}.*"):
-        if file.suffix != UNREAD:
-            file.unlink(missing_ok=True)
-
-
-def discard(answer_file: Path) -> None:
-    """Delete an answer and the images that were taken out of it."""
-    discard_images(answer_file)
-    answer_file.unlink(missing_ok=True)
-
-
 def _take_out(content: mmap.mmap, answer_file: Path) -> Answer:
     parts: list[bytes] = []
     images: list[Path | None] = []
@@ -119,11 +99,9 @@ def _write(content: mmap.mmap, span: tuple[int, int], to: Path) -> Path | None:
 
 def _write_decoded(text: bytes, file: IO[bytes], *, is_last: bool = True) -> bytes:
     """Decode and write Base64; return the end that belongs to the next part."""
-    cut = b"\\" if not is_last and text.endswith(b"\\") else b""
-    text = text.removesuffix(cut)
-    for escape, character in _ESCAPES:
-        text = text.replace(escape, character)
-    text = text.translate(_URL_SAFE)
+    cut = _CUT_ESCAPE.search(text) if not is_last else None
+    rest = cut[0] if cut else b""
+    text = _ESCAPE.sub(_unescaped, text.removesuffix(rest)).translate(_URL_SAFE, b"\n\r")
     if is_last:
         text = text.rstrip(b"=")
         text += b"=" * (-len(text) % 4)
@@ -131,4 +109,10 @@ def _write_decoded(text: bytes, file: IO[bytes], *, is_last: bool = True) -> byt
     else:
         usable = len(text) - len(text) % 4
     file.write(base64.b64decode(text[:usable], validate=True))
-    return text[usable:] + cut
+    return text[usable:] + rest
+
+
+def _unescaped(escape: re.Match[bytes]) -> bytes:
+    if escape[1]:
+        return bytes.fromhex(escape[1].decode())
+    return b"/" if escape[2] == b"/" else b""  # a line break

@@ -5,7 +5,6 @@ the caller what is safe to do next. What differs between these APIs is an `Api`.
 docs/engines.md.
 """
 
-import os
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from http.client import HTTPMessage
@@ -13,6 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from . import embedded_images, envelope, gateway
+from .answer_file import AnswerFile
 from .base import (
     BusyReason,
     EngineError,
@@ -59,36 +59,38 @@ class Client:
     def submit(self, request: ImageRequest) -> Finished:
         """Send one paid POST, without retry. Raises any error of `base` but `TaskNotFound`.
 
-        The answer is on disk before it is read, so that it outlives this process. After any other
-        error, such as a full disk, it stays there.
+        The answer is on disk before it is read, and stays there: the caller deletes it once the
+        outcome is recorded.
         """
-        assert request.answer_file is not None
+        answer_file = request.answer_file
+        assert answer_file is not None
         body, content_type = self.api.body(request)
         try:
-            file = request.answer_file.open("wb")
+            file = answer_file.create()
         except OSError as error:
-            raise NotSent(f"no file for the answer: {error.strerror}") from error
+            raise NotSent(f"no file for the answer: {error.strerror or error}") from error
         try:
-            with file:
-                response = self._gateway.post_body(
-                    self.api.path,
-                    body,
-                    content_type=content_type,
-                    into=file,
-                    max_bytes=MAX_ANSWER_BYTES,
-                )
-                file.flush()
-                os.fsync(file.fileno())
-            if not 200 <= response.http_status < 300:
-                raise self.api.error_of(self._gateway.parse(response))
-        except EngineError:
-            embedded_images.discard(request.answer_file)
-            raise
+            response = self._gateway.post_body(
+                self.api.path,
+                body,
+                content_type=content_type,
+                into=file,
+                max_bytes=MAX_ANSWER_BYTES,
+            )
+        except Unanswered as error:
+            return self._read_cut(answer_file, error)
+        if not 200 <= response.http_status < 300:
+            raise self.api.error_of(self._gateway.parse(response))
+        answer_file.sync()
+        return self.read_answer(answer_file.path)
+
+    def _read_cut(self, answer_file: AnswerFile, cut: Unanswered) -> Finished:
+        """Read an answer whose connection has failed: it may be whole, but for its last byte."""
         try:
-            return self.read_answer(request.answer_file)
-        except EngineError:
-            embedded_images.set_aside(request.answer_file)
-            raise
+            answer_file.sync()
+            return self.read_answer(answer_file.path)
+        except (EngineError, OSError):
+            raise cut from None
 
     def read_answer(self, answer_file: Path) -> Finished:
         """See `base.ImmediateEngine.read_answer`."""

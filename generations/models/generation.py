@@ -151,13 +151,14 @@ class Generation(GenerationBase):
     ) -> bool:
         """T15: an engine without tasks has answered, however late, with at least one image.
 
+        Also after a dismissal (T10): the images are paid.
         `images`: the URL of each, or the name of the file that was received.
         """
         now = timezone.now()
         with transaction.atomic():
             changed = self._apply_response(
                 submission,
-                UNANSWERED,
+                (*UNANSWERED, Status.ABANDONED),
                 Status.FETCHING,
                 TransitionReason.ANSWERED,
                 submitted_at=submission.sent_at,

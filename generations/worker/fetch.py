@@ -225,7 +225,9 @@ def _record_stored(picture: Picture, columns: dict[str, Any]) -> None:
     with transaction.atomic():
         is_stored = picture.mark_stored(**columns)
         picture.generation.finish_if_complete()
-    if name := picture.received_file.name:
+    name = picture.received_file.name
+    # A picture that was lost meanwhile can be asked for again, and still names it.
+    if name and not Picture.objects.filter(pk=picture.pk, received_file=name).exists():
         default_storage.delete(name)
     # If the database failed after a first commit, the files are those of the row.
     if not is_stored and not Picture.objects.filter(pk=picture.pk, file=columns["file"]).exists():

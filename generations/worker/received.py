@@ -5,9 +5,11 @@ next heartbeat records what a killed worker, or a database that was away, has le
 """
 
 import logging
+import random
 import re
 import time
 from collections.abc import Iterable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -18,7 +20,7 @@ from django.core.files.storage import default_storage
 from django.db import transaction
 from django.utils import timezone
 
-from generations.engines import embedded_images
+from generations.engines.answer_file import UNREAD, AnswerFile
 from generations.engines.base import (
     Engine,
     EngineError,
@@ -27,8 +29,9 @@ from generations.engines.base import (
     ImmediateEngine,
     RequestRefused,
     Task,
+    Unanswered,
 )
-from generations.models import Failure, Generation, Picture, Status, Submission, is_dead
+from generations.models import Failure, Generation, Picture, Submission
 from generations.models.file_names import random_file_name
 
 from . import store
@@ -37,7 +40,10 @@ from .upstream import Clients
 logger = logging.getLogger(__name__)
 
 UNREAD_SECONDS = 30 * 24 * 3600.0  # how long an answer is kept that could not be read
-_NAME = re.compile(r"(?P<generation>\d+)-(?P<attempt>\d+)")
+RETRY_SECONDS = 24 * 3600.0  # how long it is tried to record one
+RECOVER_SECONDS = 5.0  # of one heartbeat
+RECORDED = (Submission.Outcome.ACCEPTED, Submission.Outcome.REFUSED)
+_NAME = re.compile(rf"(\d+)-(\d+)({re.escape(UNREAD)})?")  # generation and attempt
 
 
 @dataclass(frozen=True)
@@ -67,20 +73,55 @@ def folder() -> Path:
     return Path(settings.DATA_DIR) / "answers"
 
 
-def answer_file(generation: int, attempt: int) -> Path:
+def answer_file(generation: int, attempt: int) -> AnswerFile:
     """Where the answer to this attempt is stored until it is recorded."""
-    return folder() / f"{generation}-{attempt}"
+    return AnswerFile(folder() / f"{generation}-{attempt}")
+
+
+class NotStored(Unanswered):
+    """The answer is on disk, but its images could not be stored now. A heartbeat does it."""
 
 
 def send(client: Engine, request: ImageRequest) -> Task | Received:
     """Send one request, in a thread. The images of an answer are in the storage afterwards.
 
-    A storage that is full keeps the answer: it is stored by a later heartbeat.
+    `end` must follow, once the outcome is recorded.
     """
-    if request.answer_file is not None:
-        request.answer_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    answer = client.submit(request)
-    return _store(answer) if isinstance(answer, Finished) else answer
+    try:
+        answer = client.submit(request)
+        return _store(answer) if isinstance(answer, Finished) else answer
+    except EngineError:
+        raise
+    except Exception as error:  # a full disk, or a bug after the POST
+        logger.exception("The answer to a request could not be stored")
+        raise NotStored(f"{type(error).__name__}: {error}") from error
+
+
+def give_up(answer_file: AnswerFile | None) -> None:
+    """Leave an answer that cannot be recorded to a heartbeat."""
+    if answer_file is not None:
+        answer_file.release()
+
+
+def end(answer_file: AnswerFile | None, error: EngineError | None) -> None:
+    """End what `send` has begun, after its outcome was recorded.
+
+    A file that cannot be deleted or renamed now is left to a heartbeat.
+    """
+    if answer_file is None:
+        return
+    try:
+        match error:
+            case NotStored():
+                pass
+            case Unanswered():
+                answer_file.set_aside()
+            case _:
+                answer_file.discard()
+    except OSError:
+        logger.exception("The answer in %s could not be deleted", answer_file.path.name)
+    finally:
+        answer_file.release()
 
 
 def _store(answer: Finished) -> Received:
@@ -99,6 +140,7 @@ def _store(answer: Finished) -> Received:
     return Received(tuple(images), answer.prompt, answer.response)
 
 
+@transaction.atomic
 def record(generation: Generation, submission: Submission, received: Received) -> bool:
     """T15. False if the answer was recorded before, or the row has a newer attempt."""
     is_revised = received.prompt != (generation.sent_prompt or generation.prompt)
@@ -117,71 +159,90 @@ def record(generation: Generation, submission: Submission, received: Received) -
     return changed
 
 
-def discard(generation: int, attempt: int) -> None:
-    """Delete an answer that is recorded. A file that cannot be deleted is no reason to retry."""
-    try:
-        embedded_images.discard(answer_file(generation, attempt))
-    except OSError:
-        logger.exception("The recorded answer %s-%s could not be deleted", generation, attempt)
+# --- what dead workers have left -----------------------------------------------------------------
 
 
 def recover() -> bool:
-    """Record the answers that dead workers of this machine have left. Whether there were any."""
-    if not folder().is_dir():
-        return False
+    """Record the answers that dead workers of this machine have left. Whether there were any.
+
+    For a few seconds, in random order: the next heartbeat goes on, and none waits behind one that
+    fails each time.
+    """
+    until = time.monotonic() + RECOVER_SECONDS
     found = False
-    for path in sorted(folder().iterdir()):
-        if path.suffix == embedded_images.UNREAD and _is_old(path):
-            path.unlink(missing_ok=True)
-        name = _NAME.fullmatch(path.name)
+    for path in _left_behind():
         try:
-            found |= name is not None and _recover(path, int(name["generation"]), name)
+            found |= _recover(path)
         except Exception:  # a full disk, or a bug: the answer stays, and the heartbeat goes on
             logger.exception("The answer in %s could not be recorded", path.name)
+        if time.monotonic() > until:
+            break
     return found
 
 
-def _is_old(path: Path) -> bool:
-    return time.time() - path.stat().st_mtime > UNREAD_SECONDS
+def _left_behind() -> list[Path]:
+    if not folder().is_dir():
+        return []
+    paths = [path for path in folder().iterdir() if _NAME.fullmatch(path.name)]
+    random.shuffle(paths)
+    return paths
 
 
-def _recover(path: Path, generation: int, name: re.Match[str]) -> bool:
-    submission = (
-        Submission.objects.filter(generation=generation, attempt=int(name["attempt"]))
-        .select_related("generation")
-        .first()
-    )
-    if submission is None:
-        embedded_images.discard(path)
+def _recover(path: Path) -> bool:
+    """Record one answer, unless its sender is at work. Whether it was recorded."""
+    name, answer_file = _NAME.fullmatch(path.name), AnswerFile(path)
+    if name is None or name[3]:
+        if _is_older(path, UNREAD_SECONDS):
+            path.unlink()
         return False
-    row = submission.generation
-    is_waiting = row.status in (Status.SUBMITTING, Status.UNCONFIRMED)
-    is_over = is_dead(submission.holder) or submission.deadline_at < timezone.now()
-    if is_waiting and not is_over:
-        return False  # its sender is at work
-    recorded = is_waiting and row.attempt == submission.attempt and _record_file(path, submission)
-    embedded_images.discard(path)
-    return recorded
+    if not answer_file.take_over():
+        return False
+    try:
+        submission = (
+            Submission.objects.filter(generation=int(name[1]), attempt=int(name[2]))
+            .select_related("generation")
+            .first()
+        )
+        if submission is not None and submission.outcome in RECORDED:
+            answer_file.discard()
+        elif submission is None or submission.attempt != submission.generation.attempt:
+            logger.error("%s answers no request that is waited for: kept for 30 days", path.name)
+            answer_file.set_aside()
+        else:
+            return _record_file(answer_file, submission)
+    except Exception:
+        if _is_older(path, RETRY_SECONDS):
+            answer_file.set_aside()
+        raise
+    finally:
+        answer_file.release()
+    return False
 
 
-def _record_file(path: Path, submission: Submission) -> bool:
+def _is_older(path: Path, seconds: float) -> bool:
+    return time.time() - path.stat().st_mtime > seconds
+
+
+def _record_file(answer_file: AnswerFile, submission: Submission) -> bool:
     """Record the answer of a dead sender. A cut one proves nothing and is left unconfirmed."""
     row = submission.generation
-    clients = Clients()
-    try:
+    with closing(Clients()) as clients:
         client = cast(ImmediateEngine, clients.for_reading(submission.api_key_id, row.engine))
-        received = _store(client.read_answer(path))
-    except RequestRefused as refusal:
-        return _record_refusal(submission, refusal)
-    except EngineError as error:
-        logger.warning("The answer to %s is not complete: %s", row, error)
-        embedded_images.set_aside(path)
-        return False
-    finally:
-        clients.close()
+        try:
+            received = _store(client.read_answer(answer_file.path))
+        except RequestRefused as refusal:
+            is_recorded = _record_refusal(submission, refusal)
+            answer_file.discard()
+            return is_recorded
+        except EngineError as error:
+            logger.warning("The answer to %s is not complete: %s", row, error)
+            answer_file.set_aside()
+            return False
     if not record(row, submission, received):
         received.discard(row.pk)
+        answer_file.set_aside()
         return False
+    answer_file.discard()
     logger.warning("Recorded the answer to %s, which its sender has left behind", row)
     return True
 

@@ -11,7 +11,6 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import cast
 
 from django.conf import settings
 from django.utils import timezone
@@ -23,15 +22,12 @@ from generations.engines.base import (
     OnHold,
     RequestRefused,
     SlowDown,
-    TaskEngine,
-    TaskNotFound,
 )
 from generations.engines.registry import ENGINES, offer_for
 from generations.models import (
     DEFAULT_ENGINE,
     ApiKey,
     Generation,
-    ReportSource,
     Status,
     Submission,
     TransitionReason,
@@ -42,6 +38,7 @@ from generations.models import (
 
 from . import dispatch, received, submit_outcomes
 from .dispatch import PreparedSubmission
+from .hold_tests import HoldTests
 from .lease import LeasedLoop
 from .submit_outcomes import Answer
 from .upstream import Clients, submit_seconds
@@ -57,7 +54,6 @@ OPENS_SOON_SECONDS = 10.0
 SLOW_SECONDS = 3.0  # most POSTs are answered sooner
 FIRST_WITHOUT_TASKS = 4  # POSTs at once, before the first answer
 MAX_SLOW_POSTS = 4  # of one member
-UNKNOWN_TASK_ID = "klingweb-connection-test"  # a query for it costs nothing
 
 
 def has_work() -> bool:
@@ -101,21 +97,16 @@ def run(loop: LeasedLoop) -> None:
             )
             for engine in ENGINES
         }
-        tests = [gate for gates in _gates_in_turn().values() for gate in _gates_to_query(gates)]
-        for gate in tests:
-            _query(gate, clients)
-        posts, is_tested = list(all_posts.values()), True
+        holds = HoldTests(clients, pools.enter_context(ThreadPoolExecutor(4, "test-hold")))
+        posts = list(all_posts.values())
         try:
             while loop.should_continue():
                 in_turn = _gates_in_turn()  # read once a round; a claim looks again
-                if not (_pending(posts) or any(map(_has_work, in_turn.values()))):
-                    break
-                must_query = any(map(_gates_to_query, in_turn.values()))
-                is_tested = is_tested and must_query
-                if must_query and not is_tested:
+                has_work = any(map(_has_work, in_turn.values()))
+                if not (has_work or _pending(posts) or holds.pending):
                     break
                 for engine, gates in in_turn.items():
-                    all_posts[engine].start(gates)
+                    all_posts[engine].start(holds.passed(gates))
                 loop.renew()
                 _wake_up(loop, record_outcomes(posts))
             if _pending(posts) and loop.is_held:
@@ -148,36 +139,6 @@ def record_outcomes(posts: "Sequence[Posts]") -> set[str]:
         return set()
     done, _pending_still = wait(pending, RESPONSE_WAIT_SECONDS, FIRST_COMPLETED)
     return {each.engine for each in posts if each.record_outcomes(done & each.pending.keys())}
-
-
-def _gates_to_query(gates: list[UpstreamGate]) -> list[UpstreamGate]:
-    """The gates whose hold should be tested with a query before a POST is risked."""
-    now = timezone.now()
-    return [
-        gate
-        for gate in gates
-        if ENGINES[gate.engine].has_tasks
-        and gate.hold_reason in gate.REASONS_TESTED_BY_QUERIES
-        and gate.can_submit(now)
-    ]
-
-
-def _query(gate: UpstreamGate, clients: Clients) -> None:
-    """Test a hold with a query, which can show the problem and costs nothing.
-
-    If it fails, the next test is later. With an empty queue a good response ends a hold that a
-    query has started; otherwise one row tests it.
-    """
-    try:
-        cast(TaskEngine, clients.for_submit(gate.api_key_id, gate.engine)).task(UNKNOWN_TASK_ID)
-    except TaskNotFound:
-        pass
-    except (EngineError, CannotDecrypt) as error:
-        logger.warning("The hold continues: %s", error)
-        gate.probe()
-        return
-    if not dispatch.has_candidates(gates=UpstreamGate.in_turn(gate.engine)):
-        gate.report(None, source=ReportSource.POLL)
 
 
 @dataclass(frozen=True)
@@ -295,6 +256,7 @@ class Posts:
                 if timezone.now() < item.submission.deadline_at:
                     time.sleep(RESPONSE_WAIT_SECONDS)
                     continue
+                received.give_up(item.request.answer_file)
             else:
                 recorded += 1
                 self._adapt(error)

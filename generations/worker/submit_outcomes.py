@@ -51,6 +51,7 @@ MAX_MEMBER_WAIT = timedelta(minutes=15)
 
 def record_outcome(item: PreparedSubmission, post: "Future[Answer]") -> EngineError | None:
     """Record a finished POST. Return its error; None for a success."""
+    failure: EngineError | None = None
     try:
         answer = post.result()
         if isinstance(answer, Received):
@@ -59,8 +60,9 @@ def record_outcome(item: PreparedSubmission, post: "Future[Answer]") -> EngineEr
             _record_task(item, answer)
     except EngineError as error:
         _record_error(item, error)
-        return error
-    return None
+        failure = error
+    received.end(item.request.answer_file, failure)
+    return failure
 
 
 def log_unsaved(item: PreparedSubmission, post: "Future[Answer]") -> None:
@@ -69,7 +71,7 @@ def log_unsaved(item: PreparedSubmission, post: "Future[Answer]") -> None:
         connection.close()  # it may be broken; the next attempt opens another
     answer = None if post.exception() else post.result()
     task_id = answer.upstream_task_id if isinstance(answer, Task) else ""
-    logger.exception("Response not saved: %s, Kling task id %r", item.generation, task_id)
+    logger.exception("Response not saved: %s, task id %r", item.generation, task_id)
 
 
 def _record_task(item: PreparedSubmission, task: Task) -> None:
@@ -92,11 +94,11 @@ def _record_task(item: PreparedSubmission, task: Task) -> None:
         code = TransitionReason.TASK_ID_TAKEN
         raise Unanswered(str(taken), code=code, response=task.response) from taken
     if not is_running:
-        logger.error("Late response: %s is Kling task %r", generation, task.upstream_task_id)
+        logger.error("Late response: %s is task %r", generation, task.upstream_task_id)
 
 
 def _record_received(item: PreparedSubmission, answer: Received) -> None:
-    """T15. The answer on disk is deleted once it is recorded."""
+    """T15."""
     generation, submission = item.generation, item.submission
     with transaction.atomic():
         _gate(item).report_submit(None, _sent(item))
@@ -105,7 +107,6 @@ def _record_received(item: PreparedSubmission, answer: Received) -> None:
     if not is_recorded:
         logger.error("Late response: %s has ended, or was recorded before", generation)
         answer.discard(generation.pk)
-    received.discard(generation.pk, submission.attempt)
 
 
 def _record_error(item: PreparedSubmission, error: EngineError) -> None:
