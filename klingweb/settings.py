@@ -128,6 +128,9 @@ UPSTREAM_PROFILE = env.choice("KLINGWEB_UPSTREAM_PROFILE", ("documented", "exten
 CONCURRENCY_LIMIT = env.integer("KLINGWEB_CONCURRENCY_LIMIT", 20, 0, 100_000)
 # After a refusal the limit shrinks; every so many seconds it grows back by one step.
 CONCURRENCY_GROW_SECONDS = env.number("KLINGWEB_CONCURRENCY_GROW_SECONDS", 30, 0.01, _DAY)
+# Whether the upstream may call this install, at KLINGWEB_URL, when a task ends. For the extended
+# profile; a poll finds out too, only later.
+CALLBACKS = env.boolean("KLINGWEB_CALLBACKS", False)
 # How to look up an unanswered submit upstream: by our own id, sent as external_task_id
 # ("reference"), in the list of tasks ("list"), or not at all ("").
 UPSTREAM_LOOKUP = env.choice("KLINGWEB_UPSTREAM_LOOKUP", ("reference", "list", ""), "")

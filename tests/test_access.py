@@ -20,6 +20,7 @@ PUBLIC = {
     "/accounts/oidc/callback/",
     "/healthz",
     "/favicon.ico",
+    "/callbacks/1/1/unknown/",
     "/invitations/unknown/",
     "/language/",
     "/setup/",
@@ -33,6 +34,8 @@ EXAMPLES = {
     "secret": "unknown",
     "uidb64": "MQ",
     "token": "token",
+    "attempt": "1",
+    "code": "unknown",
 }
 
 

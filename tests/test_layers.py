@@ -17,6 +17,7 @@ LAYERS: dict[str, set[str]] = {
     "generations.web": {
         "generations.amount_field",
         "generations.batches",
+        "generations.callbacks",
         "generations.csv_cells",
         "generations.displayed",
         "generations.database_errors",
@@ -60,6 +61,7 @@ LAYERS: dict[str, set[str]] = {
         "generations.worker.tasks",
     },
     "generations.reconciliation": {"generations.models"},
+    "generations.callbacks": set(),
     "generations.offered_models": {
         "generations.engines.offer",
         "generations.engines.registry",
@@ -92,6 +94,7 @@ LAYERS: dict[str, set[str]] = {
         "generations.worker",
     },
     "generations.worker": {
+        "generations.callbacks",
         "generations.encryption",
         "generations.worker.tasks",
         "generations.displayed",

@@ -106,7 +106,8 @@ NO_PAGES = {
     # Without a query of their own, or only for visitors who are not signed in.
     # Before the team has finished rows; their queries are about the team alone.
     "setup", "set-language", "setup-restart", "set-up-team",
-    "account_login", "healthz", "favicon", "invitation", "forgotten-password", "reset-password",
+    "account_login", "healthz", "favicon", "callback", "invitation", "forgotten-password",
+    "reset-password",
     "openid_connect_login", "openid_connect_callback", "mfa_authenticate",
     # Forms about the second factor of one member, behind the password.
     "account_reauthenticate", "mfa_reauthenticate", "mfa_reauthenticate_webauthn",

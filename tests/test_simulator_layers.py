@@ -11,7 +11,7 @@ PACKAGE = "klingweb.simulator"
 LAYERS: tuple[set[str], ...] = (
     {"__main__"},
     {"server"},
-    {"control_api", "index_page"},
+    {"callbacks", "control_api", "index_page"},
     {"backend"},
     {"scenario_queue"},
     {"scenarios"},

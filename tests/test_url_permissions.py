@@ -250,6 +250,7 @@ VISITS: dict[str, list[Visit]] = {
     "account_login": [Visit("/accounts/login/", OPEN)],
     "account_logout": [post("/accounts/logout/", SIGNED_IN)],
     "healthz": [Visit("/healthz", OPEN)],
+    "callback": [post("/callbacks/1/1/unknown/", frozenset())],  # 404 for everybody
     "favicon": [Visit("/favicon.ico", OPEN)],
     "set-language": [post("/language/", OPEN, language="vi")],
     "setup": [Visit("/setup/", frozenset())],  # 404: people exist

@@ -4,6 +4,7 @@ Never retries: each exception class tells the caller what is safe to do next. "n
 docs/upstream.md, "YEScale" is the page "Submit Image Generation"; both as read in November 2026.
 """
 
+import json
 import re
 import time
 from collections.abc import Mapping
@@ -188,6 +189,16 @@ def request_body(request: ImageRequest, profile: str) -> dict[str, Any]:
     if request.external_id:
         fields["external_task_id"] = request.external_id
     return {name: value for name, value in fields.items() if value not in (None, "")}
+
+
+def _says_end(body: bytes) -> bool:
+    """Whether a callback says that its task has ended, or cannot be read (notes 2.7)."""
+    try:
+        layers = envelope.layers_of(json.loads(body))
+    except (ValueError, RecursionError):
+        return True
+    words = [word.lower() for word in envelope.texts(layers, "task_status")]
+    return not words or any(word in STATES for word in words)
 
 
 # --- submit -----------------------------------------------------------------------------------
@@ -402,7 +413,13 @@ OFFER = Offer(
     ),
 )
 
-ENGINE = EngineOffer(slug="kling", label=_("Kling"), models=(OFFER,), can_look_up=True)
+ENGINE = EngineOffer(
+    slug="kling",
+    label=_("Kling"),
+    models=(OFFER,),
+    can_look_up=True,
+    says_end=_says_end,
+)
 
 
 def make_client(gateway: Gateway, profile: str) -> Client:

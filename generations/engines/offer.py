@@ -109,6 +109,8 @@ class EngineOffer:
     has_tasks: bool = True
     can_look_up: bool = False  # whether a lost submit may be found, where the gateway allows it
     submit_seconds: float | None = None  # how long a submit may take; None: as in the settings
+    # Whether the body of a callback says that its task has ended. None: it makes no callbacks.
+    says_end: Callable[[bytes], bool] | None = None
 
     def offer(self, model: str) -> Offer:
         """The offer of this model, or of the default for one that is no longer offered."""

@@ -419,6 +419,14 @@ class BaseGenerationQuerySet(models.QuerySet[Row]):
                     batch,
                 )
 
+    def poll_now(self) -> None:
+        """Make the next poll of these rows due, if they are polled.
+
+        Also of one whose poll is under way: its answer may be older than what makes this needed.
+        """
+        now = timezone.now()
+        self.filter(status__in=POLLED, next_poll_at__gt=now).update(next_poll_at=now)
+
     def reset_claims(self, lease_seconds: float) -> None:
         """Make claimed polls due now, after the process that claimed them died.
 

@@ -4,7 +4,7 @@ from django.contrib.auth.decorators import login_not_required
 from django.urls import URLPattern, path
 from django.views.i18n import set_language
 
-from . import demo, files, health, redirects
+from . import callback, demo, files, health, redirects
 from .account import (
     confirm,
     open_id,
@@ -185,6 +185,7 @@ urlpatterns: list[URLPattern] = [
     path("accounts/oidc/callback/", open_id.callback, OIDC, name="openid_connect_callback"),
     path("admin/login/", sign_in.admin_sign_in),  # instead of a second sign-in page
     path("admin/logout/", sign_in.SignOut.as_view()),
+    path("callbacks/<int:pk>/<int:attempt>/<str:code>/", callback.callback, name="callback"),
     path("language/", login_not_required(set_language), name="set-language"),
     path("setup/", setup.first_start, name="setup"),
     path("setup/restart/", setup.restart, name="setup-restart"),

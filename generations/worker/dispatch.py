@@ -12,6 +12,7 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
+from generations import callbacks
 from generations.engines.base import ImageRequest
 from generations.engines.registry import ENGINES
 from generations.models import (
@@ -306,6 +307,13 @@ def _refuse_unsent(generation: Generation, submission: Submission, message: str)
     Submission.objects.filter(pk=submission.pk).update(outcome=Submission.Outcome.REFUSED)
 
 
+def _extended(generation: Generation) -> dict[str, str]:
+    """Fields beyond the form's. The claim counts the attempt."""
+    if ENGINES[generation.engine].says_end is None:
+        return {}
+    return {"callback_url": callbacks.url_of(generation.pk, generation.attempt + 1)}
+
+
 def _prepare(generation: Generation) -> ImageRequest:
     """Build the request. Raises `FileNotFoundError` when its reference image is missing."""
     image = generation.reference_url
@@ -323,6 +331,7 @@ def _prepare(generation: Generation) -> ImageRequest:
         # Fields that it was priced with are sent, whatever the setting says since.
         profile="extended" if generation.params else team_settings.current().upstream_profile,
         params=generation.params,
+        extended=_extended(generation),
         model=generation.model,
         # The claim counts the attempt.
         answer_file=received.answer_file(generation.pk, generation.attempt + 1)

@@ -94,7 +94,7 @@ class Backend:
     def submit_body(self, task: Task) -> bytes:
         """Return the response body for the submit of a new task."""
         response_format = SCENARIOS[task.scenario].response_format
-        return json.dumps(response_format.submit(self._snapshot(task, SUBMITTED, ""))).encode()
+        return json.dumps(response_format.submit(self.snapshot(task, SUBMITTED, ""))).encode()
 
     async def answer_body(
         self, task: Task, host: str, image_fields: Json, *, with_base64: bool
@@ -132,7 +132,7 @@ class Backend:
                 state = PROCESSING
         body = task.cached_responses.get((state, host))
         if body is None:
-            content = scenario.response_format.query(self._snapshot(task, state, host))
+            content = scenario.response_format.query(self.snapshot(task, state, host))
             body = json.dumps(content, ensure_ascii=False).encode()
             if scenario.change_images is None:
                 task.cached_responses[state, host] = body
@@ -144,7 +144,7 @@ class Backend:
         tasks = self.tasks.page(
             page, size, lambda task: task.account == account and not self._is_hidden(task, now)
         )
-        return [self._snapshot(task, task.state(now), host) for task in tasks]
+        return [self.snapshot(task, task.state(now), host) for task in tasks]
 
     def account_log(self, since: int, until: int, number: int, size: int) -> Json:
         """Return a page of the account's log, or all of it where the API has no pages."""
@@ -170,7 +170,8 @@ class Backend:
         """Return one picture of a task as PNG."""
         return await self._pictures.get(self._drawing_request(task, index))
 
-    def _snapshot(self, task: Task, state: str, host: str) -> TaskSnapshot:
+    def snapshot(self, task: Task, state: str, host: str = "127.0.0.1") -> TaskSnapshot:
+        """Return a task as it is in this state; the picture URLs use `host`."""
         images: list[Json] = []
         if state == SUCCEED:
             base = f"http://{host}/files/{quote(task.task_id, safe='')}"

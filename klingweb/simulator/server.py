@@ -10,6 +10,7 @@ from aiohttp import web
 from klingweb.simulator import control_api, responses
 from klingweb.simulator.backend import Backend
 from klingweb.simulator.bodies import read_json
+from klingweb.simulator.callbacks import Callbacks
 from klingweb.simulator.control_api import ControlApi
 from klingweb.simulator.engines import account, gateway, kling
 from klingweb.simulator.engines.immediate import ImmediateApi
@@ -46,6 +47,7 @@ class Server:
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
         self._control = ControlApi(backend)
+        self._callbacks = Callbacks(backend.snapshot)
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer any request."""
@@ -244,6 +246,8 @@ class Server:
             return await self._respond(request, entry, refusal, active.number("retry_after"))
         task = backend.create_task(body, active, entry.account or 0)
         entry.task_id = task.task_id
+        if url := body.get("callback_url"):
+            self._callbacks.follow(task, url)
         await asyncio.sleep(half + active.number("answer_seconds"))
         if refusal:
             return await self._respond(request, entry, refusal)
