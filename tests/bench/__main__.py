@@ -15,6 +15,7 @@ import psutil
 import psycopg
 
 from tests.bench.bare_script import BareScript
+from tests.bench.callbacks import callbacks
 from tests.bench.fair import fair
 from tests.bench.gallery import admin, gallery
 from tests.bench.immediate import TASKS, immediate
@@ -42,6 +43,7 @@ DEFAULT_SECTIONS = [
     "in-flight",
     "fair",
     "money",
+    "callbacks",
     "immediate",
     "gallery",
     "admin",
@@ -51,7 +53,7 @@ DEFAULT_SECTIONS = [
 
 def main() -> None:
     """`tests.bench [requests] [submits] [in-flight [N]] [soak [N]] [fair [N]] [mix [N]]
-    [money] [immediate [N]] [gallery [N]] [admin [N]] [lighthouse]`
+    [money] [callbacks] [immediate [N]] [gallery [N]] [admin [N]] [lighthouse]`
 
     N is the number of tasks in flight, of minutes, of a fault, of requests with a fault in
     percent, or of generations; several are possible.
@@ -78,6 +80,8 @@ def main() -> None:
             budget_under_kills(settings)
             with database() as one, database() as another:
                 press_to_card(one, another)
+        if "callbacks" in sections:
+            callbacks(settings)
         if "immediate" in sections:
             immediate(numbers[0] if numbers else TASKS, **settings)
         if "gallery" in sections:
