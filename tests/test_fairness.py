@@ -352,7 +352,7 @@ def test_test_of_a_hold_that_hangs_delays_no_other_engine(
     UpstreamGate.for_engine().hold(UpstreamGate.HoldReason.KEY)
     make_probe_due()
     row = make_generation(owner=bob, engine="flux", model="flux-1.1-pro")
-    run_loops("submit")
+    run_loops("submit", seconds=60)
     server.shutdown()
     server.server_close()
     assert HangingHoldTest.gave_up == []

@@ -378,9 +378,9 @@ def test_answer_to_a_deleted_request_is_set_aside(upstream: Simulator) -> None:
     row = make_generation(**GPT)
     receive(claim(row))
     for file in received.folder().iterdir():
-        file.rename(file.with_name(file.name.replace("1-1", "7-1")))
+        file.rename(file.with_name(file.name.replace(f"{row.pk}-1", "777777-1")))
     submit.sweep()
-    assert [kept.name for kept in received.folder().iterdir()] == [f"7-1{UNREAD}"]
+    assert [kept.name for kept in received.folder().iterdir()] == [f"777777-1{UNREAD}"]
 
 
 def test_empty_file_of_a_killed_worker_is_deleted(upstream: Simulator) -> None:
