@@ -227,6 +227,14 @@ bar.addEventListener("submit", (event) => {
   submitter.closest("details")?.removeAttribute("open");
 });
 
+// Enter in a field would press the first button of the form, which is the download.
+bar.addEventListener("keydown", (event) => {
+  const { key, target } = event;
+  if (key !== "Enter" || event.isComposing || !target.matches("input[name=name], input[name=tag]")) return;
+  event.preventDefault();
+  bar.requestSubmit(target.closest(".menu-list").querySelector(".button"));
+});
+
 // --- touch: a long press selects ---------------------------------------------------------------
 
 let pressTimeout = 0;

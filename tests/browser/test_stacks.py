@@ -267,6 +267,23 @@ def test_tag_is_added_and_removed_in_bulk(gallery: Page, rows: list[Generation])
     assert not Tag.objects.get().pictures.exists()
 
 
+def test_enter_in_a_field_of_the_bar_presses_its_own_button(
+    gallery: Page, rows: list[Generation]
+) -> None:
+    gallery.get_by_role("button", name="Select", exact=True).click()
+    tile(gallery, rows[0]).locator("img").click()
+    bar = gallery.locator("#bulk-bar")
+    for menu, field, message in (
+        ("Tags", "Tag", "Tag “Fruit” added to 4 images."),
+        ("Collection", "New collection", "4 images added to “Fruit”."),
+    ):
+        bar.get_by_text(menu, exact=True).click()
+        bar.get_by_label(field).fill("Fruit")
+        bar.get_by_label(field).press("Enter")
+        expect(gallery.get_by_text(message)).to_be_visible()
+    assert Collection.objects.get().pictures.count() == 4
+
+
 def test_toast_is_above_the_selection_bar(gallery: Page, phone: Page) -> None:
     for page in (gallery, phone):
         page.get_by_role("button", name="Select", exact=True).click()
