@@ -319,3 +319,16 @@ def test_menu_of_the_first_card_is_not_covered_by_the_header(
         )
         assert top >= page.locator(".header").evaluate("header => header.offsetHeight")
         page.keyboard.press("Escape")
+
+
+@pytest.mark.parametrize("width", [820, 1024, 1280])
+def test_actions_of_a_card_are_in_one_row(page: Page, owner: Member, width: int) -> None:
+    make_generation(Status.SUCCEEDED, owner=owner, n=4, aspect_ratio="9:16")
+    make_generation(Status.SUCCEEDED, owner=owner, n=2, aspect_ratio="16:9")
+    page.set_viewport_size({"width": width, "height": 800})
+    page.reload()
+    rows = page.locator("article .actions").evaluate_all(
+        "all => all.map(each => each.offsetHeight)"
+    )
+    assert len(rows) == 2
+    assert max(rows) < 60
