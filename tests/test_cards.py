@@ -9,7 +9,7 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries, Settings
 
-from generations.models import Failure, Generation, Lease, Member, Status, UpstreamGate
+from generations.models import Failure, Generation, Lease, Member, Picture, Status, UpstreamGate
 from tests.builders import make_generation, make_member, store_picture
 from tests.forms import HTMX
 
@@ -146,6 +146,26 @@ def test_queued_card_says_that_it_starts_after_the_pause(
     UpstreamGate.for_engine().hold(UpstreamGate.HoldReason.ACCOUNT, "quota_not_enough")
     UpstreamGate.for_engine().pause(admin, "Lunch")
     assert "Starts when generation resumes" in card_in(owner_client.get("/").content, row)
+
+
+def test_card_says_that_a_download_is_tried_again(owner_client: Client, owner: Member) -> None:
+    row = make_generation(Status.FETCHING, owner=owner, n=2, stored=1)
+    query = query_of(owner_client, row)
+    failed = row.pictures.get(state=Picture.State.WANTED)
+    assert failed.try_later(300, "the file host answered 404")
+    card = card_in(refresh(owner_client, query).content, row)
+    assert "Waiting to download 2 of 2" in card
+    assert re.search(r"The download failed. Next try at [\d:]+, free.", card)
+    query = query_of(owner_client, row)
+    assert refresh(owner_client, query).status_code == 204
+    row.pictures.filter(pk=failed.pk).update(claimed_by="worker")
+    assert "Downloading 2 of 2" in card_in(refresh(owner_client, query).content, row)
+
+
+def test_card_is_downloading_while_another_file_is(owner_client: Client, owner: Member) -> None:
+    row = make_generation(Status.FETCHING, owner=owner, n=2)
+    assert row.pictures.all()[0].try_later(300, "the file host answered 404")
+    assert "Downloading 1 of 2" in card_in(owner_client.get("/").content, row)
 
 
 def test_admin_sees_the_response_that_caused_a_hold(admin_client: Client) -> None:

@@ -72,6 +72,7 @@ STATE_MESSAGES: dict[str, StateMessage] = {
         ),
     ),
     "fetching": StateMessage(_("Downloading %(next_file)d of %(files)d")),
+    "fetching:waiting": StateMessage(_("Waiting to download %(next_file)d of %(files)d")),
     "succeeded": StateMessage(
         ngettext_lazy("The image is ready", "%(stored)d images are ready", "stored")
     ),
@@ -234,6 +235,9 @@ WAIT_MESSAGES: dict[Wait, "LazyText"] = {
     Wait.IN_DOUBT: _("Your last requests were not answered. Next try at %(time)s."),
     Wait.BATCH: _("Starts when its batch is resumed"),
 }
+
+
+NEXT_DOWNLOAD = _("The download failed. Next try at %(time)s, free.")
 
 
 class Charge(Enum):

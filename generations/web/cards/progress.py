@@ -19,6 +19,7 @@ from generations.models import (
     Generation,
     Lease,
     Member,
+    Picture,
     Status,
     UpstreamGate,
     durations,
@@ -35,7 +36,7 @@ MAX_QUEUE_POSITIONS = 500  # later positions are not shown
 class Progress:
     position: int | None = None  # in the queue, from 1
     wait: Wait = Wait.LIMIT  # why it does not start; for queued generations
-    until: datetime | None = None  # the end of the wait, where it is known
+    until: datetime | None = None  # the end of the wait, where it is known; or of the next download
     estimate: Estimate | None = None  # from now when queued, else from the submit
     hold_reason: str = ""  # of an engine whose hold the banner does not show
 
@@ -51,9 +52,9 @@ def progress_of(rows: Sequence[Generation], gate: UpstreamGate | None) -> list[P
             queued.setdefault(row.engine, []).append(row)
     queues = {engine: Queue.of(engine, some, gate) for engine, some in queued.items()}
     in_doubt = _members_in_doubt() if queued else {}
-    paused = _paused_batches(rows)
+    paused, next_downloads = _paused_batches(rows), _next_downloads(rows)
     return [
-        Progress(estimate=_running_estimate(row))
+        Progress(estimate=_running_estimate(row), until=next_downloads.get(row.pk))
         if row.status != Status.QUEUED
         else Progress(wait=Wait.BATCH)
         if row.batch_id in paused
@@ -95,6 +96,21 @@ def _paused_batches(rows: Sequence[Generation]) -> set[int | None]:
     return set(paused.values_list("pk", flat=True))
 
 
+def _next_downloads(rows: Sequence[Generation]) -> dict[int, datetime]:
+    """When those of these rows download again of which every remaining file has failed before."""
+    fetching = [row.pk for row in rows if row.status == Status.FETCHING]
+    if not fetching:
+        return {}
+    wanted = Picture.objects.filter(generation__in=fetching, state=Picture.State.WANTED)
+    times: dict[int, list[datetime | None]] = {}
+    for pk, tries, holder, at in wanted.values_list(
+        "generation_id", "tries", "claimed_by", "next_try_at"
+    ):
+        is_waiting = tries and not holder and at and at > timezone.now()
+        times.setdefault(pk, []).append(at if is_waiting else None)
+    return {pk: min(filter(None, each)) for pk, each in times.items() if all(each)}
+
+
 def _queued_progress(row: Generation, queue: Queue, owner_until: datetime | None) -> Progress:
     now, position = timezone.now(), queue.positions.get(row.pk)
     wait, until = queue.wait, queue.until
@@ -120,8 +136,8 @@ def stamp_of(row: Generation, progress: Progress) -> str:
     if row.status == Status.QUEUED:
         parts += [str(progress.position or 0), progress.wait.value or "open"]
         parts += [progress.hold_reason] if progress.hold_reason else []
-        if progress.until:
-            parts.append(str(int(progress.until.timestamp())))
+    if progress.until:
+        parts.append(str(int(progress.until.timestamp())))
     if row.is_late and row.poll_failures:
         parts.append("unanswered")
     if progress.estimate:

@@ -119,6 +119,7 @@ class CardState:
         variants = {
             "queued:next": self.name == "queued" and position == 1,
             "queued:position": self.name == "queued" and position,
+            "fetching:waiting": self.name == "fetching" and self.progress.until,
             "short:files": self.name == "short" and self.lost,
             "unconfirmed:searching": self.is_searched,
             "unconfirmed:no-tasks": self.name == "unconfirmed" and not self.has_tasks,
@@ -212,15 +213,16 @@ class CardState:
 
     @property
     def waiting(self) -> str:
-        """When a queued generation starts or is ready."""
+        """When a queued generation starts or is ready, or when a download is tried again."""
+        until = self.progress.until
+        time = format_datetime(until, "TIME_WITH_SECONDS") if until else ""
+        values = self.values | {"time": time}
+        if self.message_key == "fetching:waiting":
+            return fill(messages.NEXT_DOWNLOAD, values)
         if self.row.status != Status.QUEUED:
             return ""
         if self.progress.estimate:
             return fill(messages.ESTIMATE, self._range)
-        time = (
-            format_datetime(self.progress.until, "TIME_WITH_SECONDS") if self.progress.until else ""
-        )
-        values = self.values | {"time": time}
         text = fill(messages.WAIT_MESSAGES[self.progress.wait], values)
         if not self.progress.hold_reason:
             return text
