@@ -11,6 +11,7 @@ from pytest_django import DjangoAssertNumQueries
 from generations.models import (
     Batch,
     Collection,
+    Failure,
     Favourite,
     Generation,
     Member,
@@ -211,6 +212,16 @@ def test_former_parameter_names_still_work(owner_client: Client, query: str) -> 
     square = make_images(aspect_ratio="1:1")
     make_images(aspect_ratio="16:9")
     assert tiles_in(owner_client, f"/gallery/?{query}") == picture_ids(square)
+
+
+def test_empty_box_says_why_and_whose(owner_client: Client, owner: Member) -> None:
+    lan = make_member("lan", first_name="Lan")
+    make_generation(Status.FAILED, owner=lan, failure=Failure.POLICY, prompt="A storm")
+    make_generation(Status.CANCELED, owner=owner, prompt="A calm")
+    failed = owner_client.get("/gallery/?state=failed").content.decode()
+    assert '<span class="fact">Rejected by the content check, Lan</span>' in failed
+    canceled = owner_client.get("/gallery/?state=canceled").content.decode()
+    assert '<span class="fact">Canceled' in canceled
 
 
 def test_former_parameter_names_are_replaced_in_links(owner_client: Client) -> None:

@@ -59,10 +59,11 @@ class Tile:
     prompt: str = ""  # its start
     images: tuple[int, ...] = ()
     stack_url: str = ""
+    status: str = ""  # why there is no picture
 
     @classmethod
-    def without_picture(cls, row: Generation, viewer: Member) -> "Tile":
-        """Return an empty box with the prompt, for a generation without pictures."""
+    def without_picture(cls, row: Generation, viewer: Member, author: str) -> "Tile":
+        """Return an empty box with status and prompt, for a generation without pictures."""
         layout = layout_of(row)
         return cls(
             pk=row.pk,
@@ -79,6 +80,8 @@ class Tile:
             is_favourite=False,
             is_changeable=may(viewer, Action.CHANGE, row),
             is_private=row.is_private,
+            author=author,
+            status=str(row.get_failure_display() or row.get_status_display()),
         )
 
     @classmethod

@@ -31,7 +31,16 @@ STACKS_A_PAGE = 30
 ROWS_A_PAGE = 40
 MAX_COUNTED_MONTHS = 24
 # The columns of a generation that the page reads, for `only()`.
-ROW_COLUMNS = ("prompt", "n", "owner", "created_at", "is_private", "aspect_ratio", "status")
+ROW_COLUMNS = (
+    "prompt",
+    "n",
+    "owner",
+    "created_at",
+    "is_private",
+    "aspect_ratio",
+    "status",
+    "failure",
+)
 
 
 @dataclass(frozen=True)
@@ -187,7 +196,7 @@ def _tiles(
     rows: Iterable[Generation], filter: Filter, names: dict[int, str], page_query: str
 ) -> list[Tile]:
     if not filter.shows_pictures:
-        return [Tile.without_picture(row, filter.member) for row in rows]
+        return [Tile.without_picture(row, filter.member, names[row.owner_id]) for row in rows]
     query = filter.query_string
     if not filter.member.shows_stacks:
         return tiles_of(rows, filter.member, query, names)
