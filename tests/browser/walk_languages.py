@@ -11,7 +11,7 @@ from pytest_django.live_server_helper import LiveServer
 
 from generations.models import Member
 from tests.browser.all_pages import all_pages
-from tests.browser.conftest import LANGUAGES, sign_in
+from tests.browser.conftest import DESKTOP, LANGUAGES, sign_in
 from tests.browser.test_axe import violations
 from tests.browser.test_reach import OVERFLOW
 
@@ -19,6 +19,7 @@ from tests.browser.test_reach import OVERFLOW
 LAYOUTS = ((320, "100%"), (390, "200%"), (1280, "200%"))
 SET_FONT_SIZE = "size => { document.documentElement.style.fontSize = size; }"
 HEIGHT = 844
+PHONE: ViewportSize = {"width": 390, "height": HEIGHT}
 
 
 @pytest.fixture(params=LANGUAGES)
@@ -31,7 +32,7 @@ def page(
     """A page of the admin of the populated install, in one language."""
     context = chromium.new_context(
         base_url=live_server.url,
-        viewport={"width": 390, "height": HEIGHT},
+        viewport=PHONE,
         bypass_csp=True,
         reduced_motion="reduce",
     )
@@ -58,6 +59,9 @@ def test_no_page_scrolls_sideways(page: Page) -> None:
 def test_axe_finds_no_violation(page: Page) -> None:
     found = []
     for name, url in all_pages().items():
+        page.set_viewport_size(PHONE)
         page.goto(url)
-        found += [f"{name}: {each}" for each in violations(page)]
+        found += [f"{name} at 390 px: {each}" for each in violations(page)]
+        page.set_viewport_size(DESKTOP)
+        found += [f"{name} at 1280 px: {each}" for each in violations(page, ("light",))]
     assert not found, "\n".join(found)
