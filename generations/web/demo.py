@@ -43,7 +43,9 @@ FAULTS = (
     Fault("too-fast", gettext_lazy("The gateway is busy three times, then accepts the request.")),
     Fault(
         "pack-empty",
-        gettext_lazy("The account is empty. Generation is on hold for everyone for a minute."),
+        gettext_lazy(
+            "The account is empty. Generation is on hold for everyone for up to a minute."
+        ),
     ),
     Fault(
         "content-refused", gettext_lazy("The content check rejects the prompt. Nothing is charged.")
