@@ -11,6 +11,7 @@ const LONG_PRESS_PIXELS = 10; // a finger that moves further scrolls
 const bar = byId("bulk-bar");
 const note = byId("selection-note");
 const selectAll = byId("select-all");
+const labelOfNone = byId("selected-count").textContent;
 const selected = new Map(); // id of a picture -> { kilobytes, isChangeable }
 let isSelecting = !bar.hidden;
 let rangeStart = null; // the tile that was clicked last
@@ -141,8 +142,11 @@ function updateBar() {
   updateCheckboxes();
   updateSelectAll();
   const isAll = selectAll.checked;
+  const isNone = !isAll && !selected.size;
+  bar.classList.toggle("is-empty", isNone);
+  for (const button of bar.querySelectorAll("button:not(#done)")) button.disabled = isNone;
   const count = byId("selected-count");
-  count.textContent = isAll
+  count.textContent = isNone ? labelOfNone : isAll
     ? byId("select-all-label").textContent
     : fill(count.dataset.label, { n: selected.size });
   const kilobytes = [...selected.values()].reduce((sum, image) => sum + image.kilobytes, 0);

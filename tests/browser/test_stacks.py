@@ -267,6 +267,16 @@ def test_tag_is_added_and_removed_in_bulk(gallery: Page, rows: list[Generation])
     assert not Tag.objects.get().pictures.exists()
 
 
+def test_bar_without_a_selection_offers_nothing(gallery: Page, rows: list[Generation]) -> None:
+    gallery.get_by_role("button", name="Select", exact=True).click()
+    bar = gallery.locator("#bulk-bar")
+    expect(bar).to_contain_text("Select images")
+    expect(bar.get_by_role("button")).to_have_text(["Done"])
+    tile(gallery, rows[2]).locator("img").click()
+    expect(bar).to_contain_text("1 selected")
+    expect(bar.get_by_role("button", name="Download")).to_be_enabled()
+
+
 def test_enter_in_a_field_of_the_bar_presses_its_own_button(
     gallery: Page, rows: list[Generation]
 ) -> None:
