@@ -225,3 +225,19 @@ document.addEventListener("htmx:load", () => {
   updateTitle();
 });
 setInterval(tick, 1000);
+
+// --- the way back --------------------------------------------------------------------------------
+
+// Browsers restore the scroll position of a page that is loaded again, but not the focus.
+const FOLLOWED_KEY = "klingweb-followed";
+const isByKey = (event) => event.detail === 0;
+
+document.addEventListener("click", (event) => {
+  const link = event.target.closest?.("article a[href]");
+  if (link) sessionStorage.setItem(FOLLOWED_KEY, isByKey(event) ? link.getAttribute("href") : "");
+});
+
+if (performance.getEntriesByType("navigation")[0]?.type === "back_forward") {
+  const href = sessionStorage.getItem(FOLLOWED_KEY);
+  if (href) document.querySelector(`article a[href="${CSS.escape(href)}"]`)?.focus({ preventScroll: true });
+}

@@ -51,6 +51,16 @@ def test_image_of_a_card_leads_back_to_the_card(page: Page, images: list[int]) -
     page.wait_for_url("**/#generation-*")
 
 
+def test_focus_returns_to_the_image_of_the_card(page: Page, images: list[int]) -> None:
+    page.goto("/")
+    link = page.locator(f"#picture-{images[1]}-link")
+    link.press("Enter")
+    page.wait_for_url("**/pictures/**")
+    page.wait_for_load_state()
+    page.keyboard.press("Escape")
+    expect(link).to_be_focused()
+
+
 def test_escape_closes_one_layer_at_a_time(page: Page, images: list[int]) -> None:
     page.goto("/history/")
     page.goto(f"/pictures/{images[0]}/?from=/history/")
