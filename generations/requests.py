@@ -18,7 +18,7 @@ from django.utils.translation import gettext_lazy
 
 from generations.engines import address_guard
 from generations.engines.offer import Field, Offer, PriceKey
-from generations.engines.registry import ENGINES, offer_for
+from generations.engines.registry import engine_for, offer_for
 from generations.invisible_text import is_blank
 from generations.models import (
     DEFAULT_ENGINE,
@@ -591,10 +591,10 @@ def enter_task_id(generation: Generation, by: Member, version: int, task_id: str
     Raises TaskIdTaken when the task belongs to another generation, and NotPossible for an ID with
     white space.
     """
-    if not ENGINES[generation.engine].has_tasks:
+    if not engine_for(generation.engine).has_tasks:
         raise NotPossible(
             _("%(engine)s has no tasks, so there is no task ID.")
-            % {"engine": _(ENGINES[generation.engine].label)}
+            % {"engine": _(engine_for(generation.engine).label)}
         )
     task_id = task_id.strip()
     if has_space(task_id):

@@ -6,6 +6,8 @@ from django.utils.html import escape
 
 from generations.models import Member, UpstreamGate
 from generations.web.hold_messages import HOLD_MESSAGES
+from tests.test_model_picker import KLING
+from tests.test_team_settings import put
 
 HoldReason = UpstreamGate.HoldReason
 
@@ -18,6 +20,7 @@ def test_every_hold_reason_has_a_message() -> None:
 def test_banner_shows_the_advice_for_the_reader(
     owner_client: Client, admin_client: Client, admin: Member, reason: UpstreamGate.HoldReason
 ) -> None:
+    put(admin, offered_models=[KLING])
     UpstreamGate.for_engine().hold(reason)
     message = HOLD_MESSAGES[reason].named("kling")
     for client, advice in (

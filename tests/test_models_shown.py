@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from generations.models import (
     Generation,
+    Lease,
     Member,
     Picture,
     Status,
@@ -34,6 +35,10 @@ GPT: dict[str, Any] = {
     "model": "gpt-image-1.5",
     "params": {"quality": "high", "background": "auto"},
 }
+
+
+def page_of(client: Client, url: str) -> str:
+    return " ".join(client.get(url).content.decode().split())
 
 
 def texts_of(row: Generation) -> dict[str, str]:
@@ -160,17 +165,85 @@ def test_card_says_why_its_engine_is_on_hold(owner_client: Client, owner: Member
     UpstreamGate.for_engine()
     UpstreamGate.for_engine("flux").hold(UpstreamGate.HoldReason.ACCOUNT)
     page = " ".join(owner_client.get("/").content.decode().split())
-    told = "Generation is on hold: the Flux account is empty. Starts when the hold ends"
-    assert page.count(told) == 1
-    assert 'id="banner-title"' not in page
+    assert page.count("Flux is on hold: its account is empty. Starts when the hold ends") == 1
+    assert "Flux is on hold: its account is empty.</p> <p> Other engines go on." in page
+
+
+def test_pages_name_the_engine_on_hold_and_say_that_others_go_on(
+    admin_client: Client, owner_client: Client
+) -> None:
+    Lease.record_heartbeat("worker")
+    UpstreamGate.for_engine()
+    UpstreamGate.objects.update(answered_at=timezone.now())
+    assert "Generating. Last answer" in page_of(admin_client, "/admin/")
+    UpstreamGate.for_engine("flux").hold(UpstreamGate.HoldReason.KEY)
+    told = "Flux is on hold: it rejects the API key."
+    for url in ("/admin/", "/admin/queue/", "/admin/keys/"):
+        page = page_of(admin_client, url)
+        assert told in page, url
+        assert "Generating. Last answer" not in page
+    assert f"{told} Other engines go on." in page_of(admin_client, "/admin/")
+    assert told in page_of(owner_client, "/")
+    UpstreamGate.for_engine("flux").clear()
+    assert "Generating. Last answer" in page_of(admin_client, "/admin/")
+    assert told not in page_of(owner_client, "/")
+
+
+def test_hold_before_the_first_request_of_the_default_engine_is_shown(
+    owner_client: Client,
+) -> None:
+    UpstreamGate.for_engine("flux").hold(UpstreamGate.HoldReason.KEY)
+    assert "Flux is on hold: it rejects the API key." in page_of(owner_client, "/")
+    assert not UpstreamGate.objects.filter(engine="kling").exists()
+
+
+def test_hold_of_an_engine_that_is_not_offered_is_no_news(owner_client: Client) -> None:
+    put(offered_models=[KLING])
+    UpstreamGate.for_engine("flux").hold(UpstreamGate.HoldReason.KEY)
+    assert "is on hold" not in page_of(owner_client, "/")
+
+
+def test_hold_of_the_default_engine_says_that_others_go_on(owner_client: Client) -> None:
+    UpstreamGate.for_engine().hold(UpstreamGate.HoldReason.KEY)
+    page = page_of(owner_client, "/")
+    assert "Kling is on hold: it rejects the API key." in page
+    assert "Other engines go on." in page
+    for engine in ("openai", "flux", "ideogram"):
+        UpstreamGate.for_engine(engine).hold(UpstreamGate.HoldReason.KEY)
+    assert "Other engines go on." not in page_of(owner_client, "/")
+
+
+def test_page_gets_the_banner_when_another_engine_is_held(
+    owner_client: Client, owner: Member
+) -> None:
+    make_generation(owner=owner)
+    poller = owner_client.get("/").context["poller"].stamp
+    UpstreamGate.for_engine("flux").hold(UpstreamGate.HoldReason.KEY)
+    assert owner_client.get("/").context["poller"].stamp != poller
+
+
+def test_history_of_holds_and_the_audit_log_name_the_engine(admin_client: Client) -> None:
+    kling, flux = UpstreamGate.for_engine(), UpstreamGate.for_engine("flux")
+    kling.hold(UpstreamGate.HoldReason.KEY)
+    flux.hold(UpstreamGate.HoldReason.ACCOUNT)
+    flux.clear()
+    kling.clear()
+    page = page_of(admin_client, "/admin/queue/")
+    assert "<td>Flux: The account is empty or blocked</td>" in page
+    assert "<td>Kling: The API key is rejected</td>" in page
+    log = page_of(admin_client, "/admin/audit-log/")
+    for sentence in ("put Flux on hold", "ended the hold of Flux", "ended the hold of Kling"):
+        assert sentence in log
+    assert "Kling, " in page_of(admin_client, "/admin/")
 
 
 def test_queue_page_names_the_engines_on_hold(admin_client: Client) -> None:
     UpstreamGate.for_engine()
     UpstreamGate.for_engine("flux").hold(UpstreamGate.HoldReason.KEY)
     page = " ".join(admin_client.get("/admin/queue/").content.decode().split())
-    assert "Generation is on hold: Flux rejects the API key. Check the API key." in page
-    assert 'id="resume-queue"' in page
+    assert "Flux is on hold: it rejects the API key." in page
+    assert "Check the API key." in page
+    assert 'id="banner-resume"' in page
     admin_client.post("/admin/queue/resume", {"pause": ""})
     assert not UpstreamGate.for_engine("flux").is_held
 

@@ -92,7 +92,7 @@ def test_state_says_whether_generation_works(admin_client: Client, admin: Member
     )
     gate.hold(UpstreamGate.HoldReason.ACCOUNT)
     page = page_of(admin_client)
-    assert "Generation is on hold: the Kling account is empty." in page
+    assert "Kling is on hold: its account is empty. Other engines go on." in page
     assert 'id="resume"' in page
     gate.pause(admin, "Lunch")
     page = page_of(admin_client)

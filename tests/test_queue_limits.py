@@ -157,7 +157,7 @@ def test_a_hold_is_recorded_once_at_its_start_and_once_at_its_end(admin_client: 
     assert held.after["hold_reason"] == ended.after["hold_reason"] == "account"
     assert held.by is None
     page = page_of(admin_client)
-    assert "<td>The account is empty or blocked</td>" in page
+    assert "<td>Kling: The account is empty or blocked</td>" in page
     assert "a good answer" in page
 
 

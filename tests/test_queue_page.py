@@ -289,7 +289,7 @@ def test_hold_shows_reason_start_and_next_retry(admin_client: Client, owner_clie
     gate, page = UpstreamGate.for_engine(), page_of(admin_client)
     assert gate.held_at
     assert gate.probe_at
-    assert "Generation is on hold: the Kling account is empty." in page
+    assert "Kling is on hold: its account is empty." in page
     assert "Top up the account, then press Resume." in page
     assert fact("On hold since", f"{gate.held_at:%-d %b, %H:%M:%S}") in page
     assert fact("Next retry", f"{gate.probe_at:%-d %b, %H:%M:%S}") in page
@@ -304,7 +304,7 @@ def test_paused_page_still_shows_the_hold(admin_client: Client, admin: Member) -
     UpstreamGate.for_engine().pause(admin, "Lunch")
     page = page_of(admin_client)
     assert "Generation is paused: Lunch" in page
-    assert "Kling rejects the API key" in page
+    assert "Kling is on hold: it rejects the API key." in page
     assert "invalid token" in page
 
 

@@ -1,6 +1,8 @@
 """The engines, and the offers of their models."""
 
 from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
 
 from . import flux, ideogram, kling, openai
 from .base import Engine
@@ -27,9 +29,24 @@ def all_aspect_ratios() -> tuple[AspectRatio, ...]:
     return tuple(sorted(ratios.values(), key=lambda ratio: -ratio.width / ratio.height))
 
 
+def engine_for(slug: str) -> EngineOffer:
+    """The engine of a stored row; for one that this release does not have, see `_unknown`."""
+    return ENGINES.get(slug) or _unknown(slug)
+
+
 def offer_for(engine: str = DEFAULT, model: str = "") -> Offer:
     """The offer of a model, or of the engine's default for one that is no longer offered."""
-    return ENGINES[engine].offer(model)
+    return engine_for(engine).offer(model)
+
+
+@cache
+def _unknown(slug: str) -> EngineOffer:
+    """Stands for an engine of stored rows: its stored name, and the default's form.
+
+    Nothing can be asked of it.
+    """
+    offer = replace(ENGINES[DEFAULT].models[0], engine=slug, model="", label=slug, fields=())
+    return EngineOffer(slug, slug, (offer,), has_tasks=False)
 
 
 def find_offer(key: str) -> Offer | None:

@@ -1,5 +1,7 @@
 """Whether requests may be sent upstream now, and why not: one row per engine and API key."""
 
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Self, TypeVar
@@ -42,6 +44,15 @@ class UpstreamGate(UpstreamGateBase):
     after several requests in a row, and a hold caused by one request or person is tested at once by
     those of others.
     """
+
+    # What pages say besides: `with_others` sets it.
+    other_holds: "tuple[UpstreamGate, ...]" = ()  # of other engines
+    others_go_on = False
+
+    @property
+    def holds(self) -> "list[UpstreamGate]":
+        """The gates on hold: this one, and those of other engines."""
+        return [*([self] if self.is_held else []), *self.other_holds]
 
     class Meta:
         verbose_name = _("upstream gate")
@@ -135,11 +146,7 @@ class UpstreamGate(UpstreamGateBase):
     def current_or_none(cls, engine: str = DEFAULT_ENGINE) -> "UpstreamGate | None":
         """Return the gate, or None before its first use. For pages: creates nothing."""
         gates = {gate.api_key_id: gate for gate in cls.of_engine(engine)}
-        keys = ApiKey.objects.in_order()
-        in_order = [gates[key] for key in keys if key in gates]
-        if not keys or not in_order:
-            return gates.get(None) if not keys else None
-        return cls.preferred(in_order)
+        return _current(gates, ApiKey.objects.in_order())
 
     @classmethod
     def of_engine(cls, engine: str = DEFAULT_ENGINE) -> "models.QuerySet[UpstreamGate]":
@@ -150,6 +157,33 @@ class UpstreamGate(UpstreamGateBase):
     def of_all_engines(cls) -> "models.QuerySet[UpstreamGate]":
         """The gates of all keys and engines at the current upstream."""
         return cls._default_manager.filter(upstream=settings.UPSTREAM_MODE)
+
+    @classmethod
+    def with_others(cls, engines: Collection[str]) -> "UpstreamGate | None":
+        """Return the gate of the default engine as `current_or_none`, with the holds of others.
+
+        `engines` are those in use. Of these, it knows which are on hold and whether any goes on. If
+        only others have a gate on hold, it is a new one, which is not stored.
+        """
+        keys, known = (
+            ApiKey.objects.in_order(),
+            defaultdict[str, dict[int | None, UpstreamGate]](dict),
+        )
+        for each in cls.of_all_engines():
+            known[each.engine][each.api_key_id] = each
+        gates = {engine: _current(known[engine], keys) for engine in {*engines, DEFAULT_ENGINE}}
+        default = gates.pop(DEFAULT_ENGINE)
+        held = [gate for engine in sorted(gates) if (gate := gates[engine]) and gate.is_held]
+        in_use = [default if engine == DEFAULT_ENGINE else gates[engine] for engine in engines]
+        # Without a gate, nothing was sent yet: the same key may fail there.
+        goes_on = any(gate is None or not gate.is_held for gate in in_use)
+        for gate in [default, *held]:
+            if gate:
+                gate.others_go_on = goes_on and gate.hold_reason != cls.HoldReason.NO_KEY
+        if held:
+            default = default or cls()
+            default.other_holds = tuple(held)
+        return default
 
     @classmethod
     def held_besides(cls, engine: str) -> "list[UpstreamGate]":
@@ -357,6 +391,16 @@ class UpstreamGate(UpstreamGateBase):
     def forget_answers(self) -> None:
         """The next submits start one by one: the settings may have changed."""
         self._update(Q(), answered_at=None)
+
+
+def _current(
+    gates: "Mapping[int | None, UpstreamGate]", keys: Sequence[int | None]
+) -> "UpstreamGate | None":
+    """The gate of an engine for new requests, of those of all keys; None before its first use."""
+    in_order = [gates[key] for key in keys if key in gates]
+    if not keys or not in_order:
+        return gates.get(None) if not keys else None
+    return UpstreamGate.preferred(in_order)
 
 
 def _response_of(error: Exception) -> str:

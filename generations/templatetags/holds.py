@@ -4,7 +4,7 @@ from typing import Any
 
 from django import template
 
-from generations.web.hold_messages import HOLD_MESSAGES, HoldMessage
+from generations.web.hold_messages import HoldMessage, message_of
 
 register = template.Library()
 
@@ -12,4 +12,4 @@ register = template.Library()
 @register.filter
 def hold_message(gate: Any) -> HoldMessage:
     """The message for `gate.hold_reason`."""
-    return HOLD_MESSAGES[gate.hold_reason].named(gate.engine)
+    return message_of(gate)

@@ -14,6 +14,7 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
+from generations.engines.registry import engine_for
 from generations.joining import join_facts
 from generations.models import (
     AuditAction,
@@ -32,6 +33,7 @@ from generations.web.formats import format_datetime
 from generations.web.money.formats import format_money
 
 from .field_labels import FIELD_LABELS
+from .hold_list import engine_of_gate
 
 NOTHING = "–"
 MAX_FACTS = 2  # changed values beside a sentence; the row shows all when it is opened
@@ -63,8 +65,8 @@ SENTENCES: dict[str, str | Promise] = {
     A.RECONCILED: gettext_lazy("%(who)s imported the gateway log %(what)s"),
     A.DIFFERENCE_DECIDED: gettext_lazy("%(who)s decided a difference: %(what)s"),
     A.KEY_CHANGED: gettext_lazy("%(who)s changed a key: %(what)s"),
-    A.HELD: gettext_lazy("%(who)s put generation on hold"),
-    A.HOLD_ENDED: gettext_lazy("%(who)s ended a hold of generation"),
+    A.HELD: gettext_lazy("%(who)s put %(what)s on hold"),
+    A.HOLD_ENDED: gettext_lazy("%(who)s ended the hold of %(what)s"),
     A.PAUSED: gettext_lazy("%(who)s paused generation"),
     A.RESUMED: gettext_lazy("%(who)s resumed generation"),
     A.QUEUE_CHANGED: gettext_lazy("%(who)s changed the queue"),
@@ -191,6 +193,8 @@ def _text(entry: AuditEntry, names: Mapping[str, str], is_private: bool) -> Audi
         what = _kind_of_price(what)
     elif entry.target_type == "invitation" and _is_unnamed_invitation(entry):
         what = _("unnamed")
+    elif entry.action in (A.HELD, A.HOLD_ENDED):
+        what = _(engine_for(engine_of_gate(what)).label)
     elif entry.target_type == "upstreamgate":
         what = _gate(what)
     elif entry.target_type in ("apikey", "accountkey"):

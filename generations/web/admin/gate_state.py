@@ -7,12 +7,12 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from generations.engines.registry import ENGINES
+from generations.engines.registry import engine_for
 from generations.models import UpstreamGate
 from generations.web.cards.context import pause_id
 from generations.web.formats import format_datetime
 from generations.web.health import is_alive
-from generations.web.hold_messages import HOLD_MESSAGES
+from generations.web.hold_messages import partial_text
 
 MAX_HOURS = 48
 
@@ -30,7 +30,7 @@ class GateState:
 
 def state_of(gate: UpstreamGate, heartbeat_at: datetime | None) -> GateState:
     lamp, text = _lamp_and_text(gate, heartbeat_at)
-    is_stopped = gate.is_paused or gate.is_held
+    is_stopped = gate.is_paused or bool(gate.holds)
     has_wait = gate.waits_until is not None or gate.concurrency_limit is not None
     return GateState(
         lamp,
@@ -46,12 +46,12 @@ def _lamp_and_text(gate: UpstreamGate, heartbeat_at: datetime | None) -> tuple[s
         return "amber", _("Paused: %(reason)s") % {"reason": gate.pause_reason}
     if not is_alive(heartbeat_at):
         return "red", _("Not running: the worker has no heartbeat. Start klingweb again.")
-    if gate.is_held:
-        return "red", str(HOLD_MESSAGES[gate.hold_reason].named(gate.engine).headline)
+    if held := gate.holds:
+        return "amber" if held[0].others_go_on else "red", partial_text(held)
     if gate.waits_until:
         at = format_datetime(gate.waits_until, "TIME_WITH_SECONDS")
         text = _("%(engine)s is busy. Sending resumes at %(time)s.")
-        return "amber", text % {"engine": _(ENGINES[gate.engine].label), "time": at}
+        return "amber", text % {"engine": _(engine_for(gate.engine).label), "time": at}
     if gate.answered_at:
         age = ago(gate.answered_at)
         return "", _("Generating. Last answer from the gateway %(ago)s.") % {"ago": age}

@@ -5,8 +5,10 @@ from datetime import datetime
 from itertools import pairwise
 
 from django.utils.dateparse import parse_datetime
+from django.utils.translation import gettext
 from django.utils.translation import gettext as _
 
+from generations.engines.registry import engine_for
 from generations.joining import join_facts
 from generations.models import AuditAction, AuditEntry, UpstreamGate
 from generations.web.formats import format_datetime, format_duration
@@ -18,7 +20,7 @@ MAX_LISTED = 20
 class PastStop:
     """A hold or a pause. `ended_at` is None while it lasts."""
 
-    what: str
+    what: str  # of a hold with the name of its engine
     since: datetime
     ended_at: datetime | None
     ended_by: str  # "" is the system
@@ -44,7 +46,14 @@ def last_hold_text(gate: UpstreamGate) -> str:
     if not newest:
         return _("none recorded")
     hold = _hold(newest[0])
-    return join_facts((format_datetime(hold.since, "SHORT_DATETIME_FORMAT"), hold.duration))
+    engine = gettext(engine_for(engine_of_gate(newest[0].target_label)).label)
+    since = format_datetime(hold.since, "SHORT_DATETIME_FORMAT")
+    return join_facts((engine, since, hold.duration))
+
+
+def engine_of_gate(label: str) -> str:
+    """The engine in the label of an audit entry: "kling (simulator): open"."""
+    return label.partition(" (")[0]
 
 
 def _newest(action: AuditAction, limit: int = MAX_LISTED) -> list[AuditEntry]:
@@ -57,7 +66,9 @@ def _hold(ended: AuditEntry) -> PastStop:
     reason = str(ended.after.get("hold_reason", ""))
     label = dict(UpstreamGate.HoldReason.choices).get(reason, reason)
     since = parse_datetime(str(ended.after.get("since", ""))) or ended.at
-    return PastStop(str(label), since, ended.at, ended.by_name)
+    engine = gettext(engine_for(engine_of_gate(ended.target_label)).label)
+    what = _("%(engine)s: %(reason)s") % {"engine": engine, "reason": label}
+    return PastStop(what, since, ended.at, ended.by_name)
 
 
 def _pauses() -> list[PastStop]:

@@ -34,6 +34,7 @@ from generations.offered_models import is_offered
 from generations.permissions import Action, may
 from generations.setup import api_key
 from generations.web.cards.context import pause_id
+from generations.web.hold_messages import HOLD_MESSAGES
 from generations.web.ids import parse_id
 from generations.web.middleware.access import MemberRequest, requires
 from generations.worker import tasks
@@ -100,6 +101,7 @@ class KeyLine:
 @dataclass(frozen=True)
 class EngineLine:
     label: str
+    hold: str  # why it is on hold; "" while it is not
     is_offered: bool  # at least one of its models
     prices: int
     answered_at: datetime | None
@@ -251,6 +253,7 @@ def _engines() -> list[EngineLine]:
     return [
         EngineLine(
             engine.label,
+            _hold_of(engine.slug),
             any(is_offered(offer) for offer in engine.models),
             priced.count(engine.slug),
             answered.get(engine.slug),
@@ -258,6 +261,11 @@ def _engines() -> list[EngineLine]:
         )
         for engine in ENGINES.values()
     ]
+
+
+def _hold_of(engine: str) -> str:
+    gate = UpstreamGate.current_or_none(engine)
+    return str(HOLD_MESSAGES[gate.hold_reason].named(engine).alone) if gate and gate.is_held else ""
 
 
 def _keys(gate: UpstreamGate | None, forms_of: dict[ApiKey.Slot, KeyForm | None]) -> list[KeyLine]:

@@ -208,7 +208,7 @@ def queue_page(request: MemberRequest, status: int = 200, **extra: Any) -> HttpR
         "default_limit": settings.CONCURRENCY_LIMIT,
         "default_gap": settings.SUBMIT_GAP_SECONDS,
         "gate": gate,
-        "other_holds": UpstreamGate.held_besides(gate.engine),
+        "shown_holds": _holds_below(gate),
         "state": state_of(gate, heartbeat_at),
         "images_in_flight": sum(in_flight.values()),
         "unconfirmed_images": in_flight.get(Status.UNCONFIRMED, 0),
@@ -223,6 +223,13 @@ def queue_page(request: MemberRequest, status: int = 200, **extra: Any) -> HttpR
         "stops": past_stops(),
     }
     return render(request, "admin/queue/queue.html", context | extra, status=status)
+
+
+def _holds_below(gate: UpstreamGate) -> list[UpstreamGate]:
+    """The holds that the banner does not show: all while it shows a pause, else of other gates."""
+    shown = [] if gate.is_paused else [each.pk for each in gate.holds]
+    held = [*([gate] if gate.is_held else []), *UpstreamGate.held_besides(gate.engine)]
+    return [each for each in held if each.pk not in shown]
 
 
 @dataclass(frozen=True)

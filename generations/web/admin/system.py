@@ -12,9 +12,11 @@ from django.db import connection
 from django.template.defaultfilters import filesizeformat
 from django.urls import reverse
 from django.utils.formats import number_format
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 
+from generations.engines.registry import engine_for
+from generations.joining import join_facts
 from generations.keeping.disk import CRITICAL_BYTES, LOW_BYTES, free_bytes
 from generations.models import Picture, Submission, UpstreamGate
 from generations.web.health import is_alive
@@ -61,8 +63,11 @@ def _worker(heartbeat_at: datetime | None) -> Line:
 
 def _gateway(gate: UpstreamGate) -> tuple[str, str]:
     """The text and the lamp."""
-    if gate.is_held:
+    if gate.is_held and not gate.others_go_on:
         return str(gate.get_hold_reason_display()), "red"
+    if held := gate.holds:
+        engines = join_facts(gettext(engine_for(each.engine).label) for each in held)
+        return _("on hold: %s") % engines, "amber"
     # Those of the demo data were never sent: answered at the moment of sending.
     newest = Submission.objects.order_by("-pk")
     times = newest.values_list("sent_at", "answered_at")[:SAMPLE]

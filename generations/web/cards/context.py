@@ -9,6 +9,7 @@ from django.db.models import Q
 from django.utils import dateformat, timezone
 
 from generations.models import (
+    DEFAULT_ENGINE,
     Generation,
     Notification,
     Status,
@@ -112,7 +113,12 @@ def banner_of(gate: UpstreamGate | None) -> str:
     """Return a value that changes with the text of the banner."""
     if gate is None:
         return ""
-    return f"paused-{pause}" if (pause := pause_id(gate)) else gate.hold_reason
+    if pause := pause_id(gate):
+        return f"paused-{pause}"
+    return "-".join(
+        f"{each.engine}-{each.hold_reason}" if each.engine != DEFAULT_ENGINE else each.hold_reason
+        for each in gate.holds
+    )
 
 
 def pause_id(gate: UpstreamGate) -> str:

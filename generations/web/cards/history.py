@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from generations.engines.registry import ENGINES
+from generations.engines.registry import engine_for
 from generations.models import Transition, TransitionReason
 
 if TYPE_CHECKING:  # django-stubs only
@@ -39,5 +39,5 @@ class HistoryLine:
 def reason_text(transition: Transition, engine: str) -> str:
     """Why a generation of this engine changed."""
     if text := TEXTS.get(transition.reason):
-        return str(text % {"engine": gettext(ENGINES[engine].label)})
+        return str(text % {"engine": gettext(engine_for(engine).label)})
     return str(transition.get_reason_display())

@@ -24,6 +24,7 @@ from generations.models import (
     UpstreamGate,
     durations,
 )
+from generations.offered_models import offered_models
 from generations.web.health import is_alive
 
 from .messages import Wait
@@ -151,8 +152,11 @@ def seconds_since_submit(row: Generation) -> int:
 
 
 def current_gate() -> UpstreamGate | None:
-    """Return the gate's row, or None before the first request; pages never create it."""
-    return UpstreamGate.current_or_none()
+    """Return the gate's row, or None before the first request; pages never create it.
+
+    It knows which other engines that the team offers are on hold.
+    """
+    return UpstreamGate.with_others({offer.engine for offer in offered_models()})
 
 
 def _positions(engine: str) -> dict[int, int]:

@@ -9,7 +9,7 @@ from typing import Any
 from django.conf import settings
 from django.utils.translation import gettext, pgettext
 
-from generations.engines.registry import ENGINES
+from generations.engines.registry import engine_for
 from generations.joining import join_sentences
 from generations.models import (
     Failure,
@@ -89,7 +89,7 @@ class CardState:
     @property
     def has_tasks(self) -> bool:
         """Whether the engine answers with a task ID, under which a request can be found."""
-        return ENGINES[self.row.engine].has_tasks
+        return engine_for(self.row.engine).has_tasks
 
     @property
     def was_accepted(self) -> bool:
@@ -153,7 +153,7 @@ class CardState:
         asked_at = self.row.asked_at
         files = len(self.row.shown_pictures)  # those listed: may be fewer or more than `n`
         return {
-            "engine": gettext(ENGINES[self.row.engine].label),
+            "engine": gettext(engine_for(self.row.engine).label),
             "stored": self.stored,
             "n": self.row.n,
             "missing": self.missing,
@@ -227,7 +227,7 @@ class CardState:
         if not self.progress.hold_reason:
             return text
         hold = HOLD_MESSAGES[self.progress.hold_reason].named(self.row.engine)
-        return join_sentences((str(hold.headline), text))
+        return join_sentences((str(hold.alone), text))
 
     @property
     def usual_duration(self) -> str:
