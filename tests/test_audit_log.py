@@ -124,7 +124,7 @@ def test_objects_values_and_notes_in_words(admin: Member, owner: Member) -> None
         ("Sign-in failed: unknown name", ""),
         ("System paused generation", "Maintenance"),
         (f"admin-of-tests dismissed generation {row.pk}", "Unconfirmed → Dismissed"),
-        ("admin-of-tests set the price of any model of kling", "$0.12"),
+        ("admin-of-tests set the price of any model of Kling", "$0.12"),
         ("admin-of-tests changed settings: limits", "Is open: Yes → No"),
     ]
     assert len(texts[-1].fact) <= 80
@@ -180,13 +180,13 @@ GRANT_UNTIL = "2026-12-01T00:00:00+00:00"
         (
             A.PRICE_SET,
             {"label": "kling * reference", "after": {"price_e4": 1200}},
-            "set the price of any model of kling reference",
+            "set the price of any model of Kling, reference",
             "$0.12",
         ),
         (
             A.PRICE_SET,
             {"label": "kling kling-v1", "after": {"price_e4": 1200}},
-            "set the price of kling kling-v1",
+            "set the price of Kling 1",
             "$0.12",
         ),
         (A.INVITATION_REVOKED, {"label": "Ada"}, "revoked the invitation of Ada", ""),

@@ -28,8 +28,8 @@ pytestmark = pytest.mark.django_db
 
 # Columns that a static card shows: changing one must change the HTML.
 SHOWN_OF_GENERATION = {
-    "prompt", "aspect_ratio", "n", "reference", "reference_url", "version", "created_at",
-    "submitted_at", "finished_at", "late_at",
+    "prompt", "engine", "model", "aspect_ratio", "n", "reference", "reference_url", "version",
+    "created_at", "submitted_at", "finished_at", "late_at",
 }  # fmt: skip
 SHOWN_OF_PICTURE = {"index", "width", "height", "colour", "trashed_at"}
 NOT_CHANGED = {"id", "owner", "status", "generation"}  # another card, or not a static one

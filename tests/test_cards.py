@@ -134,7 +134,7 @@ def test_hold_reason_is_shown_to_members(owner_client: Client, owner: Member) ->
         UpstreamGate.HoldReason.ACCOUNT, "quota_not_enough: the raw words"
     )
     page = owner_client.get("/").content
-    assert b"Generation is on hold: the Kling account is empty." in page
+    assert b"Kling is on hold: its account is empty." in page
     assert b"the raw words" not in page
     assert "Starts when the hold ends" in card_in(page, row)
 

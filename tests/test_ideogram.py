@@ -155,7 +155,7 @@ def test_refusal_that_a_killed_worker_has_received_is_recorded(
         (400, '{"error": "Bad request"}', "input"),
         (200, '{"data": [{"url": null, "is_image_safe": "false"}]}', "policy"),
         (200, '{"error": "NSFW content", "data": [{"is_image_safe": false}]}', "policy"),
-        (400, '{"error": {"message": "no such model", "code": "model_not_found"}}', "ours"),
+        (400, '{"error": {"message": "no such model", "code": "model_not_found"}}', "model"),
     ],
 )
 def test_refusal_is_read_by_its_words(

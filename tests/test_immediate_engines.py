@@ -155,7 +155,7 @@ ENDS: dict[str, End] = {
     "base64-broken": End(Status.SUCCEEDED, stored=1, tasks=1),
     "fewer-images": End(Status.SUCCEEDED, stored=1, tasks=1),
     "one-unsafe": End(Status.SUCCEEDED, stored=1, tasks=1),
-    "model-gone": End(Status.FAILED, Failure.OURS),
+    "model-gone": End(Status.FAILED, Failure.MODEL),
     "content-refused": End(Status.FAILED, Failure.POLICY),
     "bad-parameter": End(Status.FAILED, Failure.INPUT),
     "too-many": End(Status.SUCCEEDED, stored=2, posts=3, tasks=1),

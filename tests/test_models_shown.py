@@ -139,7 +139,7 @@ def test_ratio_of_another_model_is_searched(owner_client: Client, owner: Member)
 def test_card_names_the_engine(owner_client: Client, owner: Member) -> None:
     make_generation(Status.FAILED, owner=owner, failure="policy", attempt=1, **FLUX)
     page = owner_client.get("/").content.decode()
-    assert "Flux rejected the prompt or the reference image." in page
+    assert "Flux rejected the prompt." in page
     assert "Kling rejected" not in page
 
 

@@ -18,6 +18,7 @@ from generations.web.studio import similar
 from tests.builders import make_generation
 from tests.forms import HTMX
 from tests.images import encode
+from tests.test_team_settings import put
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("media_root")]
 
@@ -387,3 +388,20 @@ def test_reference_image_is_that_of_all_prompts_and_is_chosen_once(
     response = owner_client.post(URL, data | {"nonce": str(uuid4())})
     assert response.status_code == 422
     assert "This reference image no longer exists" in words(response)
+
+
+def test_page_says_which_model_batches_take(owner_client: Client, admin: Member) -> None:
+    assert "Batches are generated with Kling 1." in words(owner_client.get(URL))
+    put(admin, offered_models=["flux/flux-1.1-pro"], default_model="flux/flux-1.1-pro")
+    page = words(owner_client.get(URL))
+    assert "Your team does not offer Kling 1." in page
+    assert "Batches are generated with" not in page
+
+
+def test_batch_does_not_change_the_model_of_the_studio(owner: Member, owner_client: Client) -> None:
+    make_generation(owner=owner, engine="flux", model="flux-1.1-pro", aspect_ratio="21:9")
+    for number in range(12):
+        batch = Batch.objects.create(owner=owner, idempotency_key=f"x{number}")
+        make_generation(owner=owner, batch=batch, batch_row=1)
+    form = owner_client.get("/").context["form"]
+    assert form.offer.key == "flux/flux-1.1-pro"

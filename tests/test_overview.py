@@ -403,7 +403,7 @@ def test_refused_kinds_are_counted_until_they_have_a_price(
     kind = RefusedKind.objects.get()
     assert (kind.count, kind.engine) == (3, "kling")
     page = page_of(admin_client)
-    assert f"Kling {kind.model} was refused 3 times since" in page
+    assert "Kling 1 was refused 3 times since" in page
     query = f"engine=kling&amp;model={kind.model}&amp;option="
     form = page_of(admin_client, f"/admin/generations/price/add/?{query.replace('&amp;', '&')}")
     assert f'value="{kind.model}"' in form
@@ -423,7 +423,7 @@ def test_hidden_kind_is_decided_and_no_longer_offered(
     page = page_of(admin_client)
     assert "Hide this model" in page
     page = admin_client.post(f"/admin/kinds/{kind.pk}/hide", follow=True).content.decode()
-    assert "Kling kling-v1 is not offered any more." in page
+    assert "Kling 1 is not offered any more." in page
     assert "Nothing needs a decision." in page
     Price.objects.create(engine="kling", model="kling-v1", amount_e4=PRICE_E4)
     with pytest.raises(NotOffered):

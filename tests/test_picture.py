@@ -137,3 +137,10 @@ def test_comparison_needs_two_to_four_images(owner_client: Client, owner: Member
         query = "&".join(f"picture={pk}" for pk in order[:count])
         assert owner_client.get(f"/compare/?{query}").status_code == status
     assert Picture.objects.count() == 6
+
+
+def test_selection_is_compared_at_an_address_without_the_token(owner_client: Client) -> None:
+    form = {"picture": ["1", "2"], "csrfmiddlewaretoken": "secret", "next": "/gallery/"}
+    response = owner_client.post("/compare/", form)
+    assert response.status_code == 303
+    assert response["Location"] == "/compare/?picture=1&picture=2"

@@ -192,7 +192,7 @@ def test_unpriced_kind_is_refused_by_the_setting(
     response = owner_client.post("/", form_data())
     page = response.content.decode()
     assert response.status_code == 422
-    assert "No price is set for this kind of request (kling kling-v1)" in page
+    assert "No price is set for this kind of request (Kling 1)" in page
     assert "A pear</textarea>" in page, "nothing typed is lost"
     assert not owner.generations.exists()
 

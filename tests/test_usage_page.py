@@ -230,7 +230,7 @@ def test_tables_by_model_collection_and_status(
     deleted = make(owner, "c", 4)
     deleted.delete()
     for _time in range(2):
-        assert rows_of(owner_client, "models") == [("kling-v1", "7", "$0.84")]
+        assert rows_of(owner_client, "models") == [("Kling 1", "7", "$0.84")]
         assert rows_of(owner_client, "collections") == [
             ("No collection", "5", "$0.60"),
             ("Spring", "2", "$0.24"),

@@ -21,6 +21,7 @@ from generations.models.money.price import ANY, current_upstream
 from generations.operations import price_csv, prices
 from generations.operations.errors import OperationError
 from generations.web.csv_response import csv_response
+from generations.web.model_names import engine_label, kind_label, model_label
 from generations.web.money.formats import format_money
 
 from .base import number_column
@@ -55,7 +56,7 @@ class PriceAdmin(MoneyAdmin):
     change_list_template = "admin/generations/price/change_list.html"
     fields = ("engine", "model", "option", "amount_e4", "valid_from")
     readonly_fields = ("amount",)
-    list_display = ("model_name", "option", "engine", "amount", "valid_from", "by", "upstream")
+    list_display = ("model_name", "option", "engine_name", "amount", "valid_from", "by", "upstream")
     list_filter = ("upstream", "engine")
     list_select_related = ("by",)
     ordering = ("-valid_from", "-pk")
@@ -76,12 +77,16 @@ class PriceAdmin(MoneyAdmin):
             obj.record(obj.by)
 
     def row_title(self, price: Price) -> str:
-        kind = ", ".join(filter(None, (price.engine, self.model_name(price), price.option)))
+        kind = kind_label(price.engine, price.model, price.option)
         return _("Price of %(kind)s") % {"kind": kind}
 
     @admin.display(description=gettext_lazy("model"))
     def model_name(self, price: Price) -> str:
-        return _("Any model") if price.model == ANY else price.model
+        return _("Any model") if price.model == ANY else model_label(price.engine, price.model)
+
+    @admin.display(description=gettext_lazy("engine"), ordering="engine")
+    def engine_name(self, price: Price) -> str:
+        return engine_label(price.engine)
 
     @number_column(gettext_lazy("price of an image"))
     def amount(self, price: Price) -> str:

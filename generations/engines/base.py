@@ -24,6 +24,7 @@ class FailureKind(StrEnum):
     BUSY = "busy"
     TIME = "time"
     OURS = "ours"  # an error of this install, of the gateway or of the engine
+    MODEL = "model"  # the gateway no longer has the model
     REFUSED = "refused"  # set by the worker: refused as if for all, while others were accepted
     FILES = "files"  # set by the worker: the images exist, but none could be downloaded
 

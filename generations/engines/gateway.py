@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import IO, Any
@@ -21,6 +21,7 @@ from .base import (
     HoldReason,
     NotSent,
     OnHold,
+    RequestRefused,
     SlowDown,
     Unanswered,
 )
@@ -81,6 +82,13 @@ class ParsedResponse:
 
     def slow_down(self, **details: Any) -> EngineError:
         return self.as_error(SlowDown, wait_seconds=wait_seconds(self.retry_after), **details)
+
+
+def with_missing_model(error: EngineError) -> EngineError:
+    """Give a refusal because the gateway no longer has the model its own kind."""
+    if isinstance(error, RequestRefused) and error.code == NO_CHANNEL_CODE:
+        return replace(error, kind=FailureKind.MODEL)
+    return error
 
 
 class Gateway:

@@ -7,7 +7,7 @@ from typing import Any
 
 from . import http_client, immediate
 from .base import EngineError, FailureKind, ImageRequest, RequestRefused
-from .gateway import Gateway, ParsedResponse
+from .gateway import Gateway, ParsedResponse, with_missing_model
 from .offer import AspectRatio, EngineOffer, Field, Offer, PriceKey
 from .offer import gettext_noop as _
 
@@ -117,7 +117,7 @@ def _error_of(response: ParsedResponse) -> EngineError:
     if response.is_success and _are_all_unsafe(response):
         message = "None of the images passed the content check."
         return replace(response, message=message).as_error(RequestRefused, kind=FailureKind.POLICY)
-    error = immediate.error_of(response)
+    error = with_missing_model(immediate.error_of(response))
     if isinstance(error, RequestRefused) and error.kind == FailureKind.INPUT:
         is_policy = _POLICY.search(error.message) or (
             error.http_status == 422 and not _INPUT.search(error.message)

@@ -9,7 +9,7 @@ from typing import Any
 
 from . import immediate
 from .base import BusyReason, EngineError, HoldReason, ImageRequest
-from .gateway import Gateway, ParsedResponse
+from .gateway import Gateway, ParsedResponse, with_missing_model
 
 PATH = "/v1/images/generations"
 
@@ -39,6 +39,7 @@ def client(
 
 
 def _error_of(response: ParsedResponse) -> EngineError:
-    return immediate.error_of(
+    error = immediate.error_of(
         response, policy_codes=POLICY_CODES, hold_codes=HOLD_CODES, busy_codes=BUSY_CODES
     )
+    return with_missing_model(error)

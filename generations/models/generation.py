@@ -591,7 +591,7 @@ class Generation(GenerationBase):
             same_task, generation__upstream=self.upstream
         ).exclude(generation=self)
         if others.exists() or other_submissions.exists():
-            raise TaskTaken(f"Kling task {upstream_task_id} belongs to another generation")
+            raise TaskTaken(f"Task {upstream_task_id} belongs to another generation")
 
     def fetch_again(self, by: Member, version: int) -> bool:
         """T13: download lost pictures again, from fresh URLs. A succeeded row stays succeeded."""

@@ -51,7 +51,7 @@ class UpstreamGateBase(ConcurrencyLimit):
     class BusyReason(models.TextChoices):
         CONCURRENCY = base.BusyReason.CONCURRENCY.value, _("Too many images in progress")
         RATE = base.BusyReason.RATE.value, _("Too many requests")
-        OVERLOADED = base.BusyReason.OVERLOADED.value, _("Kling is overloaded")
+        OVERLOADED = base.BusyReason.OVERLOADED.value, _("The engine is overloaded")
         NO_CHANNEL = base.BusyReason.NO_CHANNEL.value, _("The gateway has no channel for the model")
         UNKNOWN = base.BusyReason.UNKNOWN.value, _("Refused for now, without a reason")
 

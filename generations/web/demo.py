@@ -50,7 +50,9 @@ FAULTS = (
     Fault(
         "content-refused", gettext_lazy("The content check rejects the prompt. Nothing is charged.")
     ),
-    Fault("failed-pixel", gettext_lazy("Kling accepts the request, but fails after two seconds.")),
+    Fault(
+        "failed-pixel", gettext_lazy("The engine accepts the request, but fails after two seconds.")
+    ),
     Fault("slow-tail", gettext_lazy("The image takes 3 to 12 minutes.")),
     Fault(
         "image-fewer", gettext_lazy("One image fewer than requested arrives. Request two or more.")

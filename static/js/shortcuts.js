@@ -84,6 +84,7 @@ function activate(control) {
   if (!control) return false;
   if (control.matches(TEXT_FIELD)) control.focus();
   else control.click();
+  if (control.matches("summary")) control.focus();
   return true;
 }
 

@@ -385,9 +385,20 @@ document.addEventListener("click", (event) => {
   if (radio?.getAttribute("aria-disabled") === "true") event.preventDefault();
 });
 
-// Enter in a field of a form sends it, and this one spends money.
+// On a phone the list is longer than the screen.
+document.addEventListener("toggle", ({ target }) => {
+  if (target.id !== "models" || !target.open) return;
+  target.querySelector("input:checked")?.closest("label").scrollIntoView({ block: "nearest" });
+}, { capture: true });
+
+// Enter in a field of a form sends it, and this one spends money. On a model it closes the list.
 document.addEventListener("keydown", (event) => {
-  if (event.target.id === "model-search" && event.key === "Enter") event.preventDefault();
+  if (!event.target.closest("#models[open]")) return;
+  const isEnter = event.key === "Enter" && event.target.matches("input");
+  if (isEnter) event.preventDefault();
+  if (event.key !== "Escape" && !(isEnter && event.target.type === "radio")) return;
+  byId("models").open = false;
+  byId("models-summary").focus();
 });
 
 document.addEventListener("input", ({ target }) => {
@@ -396,6 +407,8 @@ document.addEventListener("input", ({ target }) => {
   for (const row of document.querySelectorAll("#models .model")) {
     row.hidden = !row.textContent.toLocaleLowerCase().includes(words);
   }
+  const note = byId("no-models");
+  note.textContent = document.querySelector("#models .model:not([hidden])") ? "" : note.dataset.label;
 });
 
 // --- menus of a card -----------------------------------------------------------------------------

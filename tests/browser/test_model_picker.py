@@ -19,7 +19,8 @@ from tests.worker_driver import run_worker
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-SIZES = [ViewportSize(width=1280, height=900), ViewportSize(width=390, height=844)]
+PHONE = ViewportSize(width=390, height=844)
+SIZES = [ViewportSize(width=1280, height=900), PHONE]
 
 
 @pytest.fixture
@@ -87,6 +88,40 @@ def test_keyboard_moves_through_the_models(page: Page, prices: None) -> None:
     expect(page.locator('[name="shown_model"]')).to_have_value("openai/gpt-image-1")
 
 
+def test_enter_and_escape_close_the_list_and_spend_nothing(page: Page, prices: None) -> None:
+    page.reload()
+    page.locator("#prompt").fill("A pear")
+    summary, models = page.locator("#models-summary"), page.locator("#models")
+    for key in ("Enter", "Escape"):
+        summary.press("Enter")
+        expect(models).to_have_attribute("open", "")
+        page.get_by_role("radio", name="Kling 1").focus()
+        page.keyboard.press(key)
+        expect(models).not_to_have_attribute("open", "")
+        expect(summary).to_be_focused()
+    page.reload()
+    assert not Generation.objects.exists(), "Enter on a model must not spend"
+
+
+def test_list_opens_at_the_chosen_model_and_more_names_what_it_takes(
+    chromium: Browser, live_server: LiveServer, owner: Member, prices: None
+) -> None:
+    context = chromium.new_context(base_url=live_server.url, viewport=PHONE)
+    sign_in(context, owner)
+    page = context.pages[0]
+    more = page.locator("#more-options")
+    expect(more).to_contain_text("negative prompt, reference, collection")
+    page.locator("#models-summary").click()
+    page.get_by_role("radio", name="Flux Schnell").check()
+    expect(page.locator("#models")).not_to_have_attribute("open", "")
+    expect(more).not_to_contain_text("reference")
+    expect(more).to_contain_text("collection")
+    page.set_viewport_size({"width": 390, "height": 420})
+    page.locator("#models-summary").click()
+    expect(page.get_by_role("radio", name="Flux Schnell")).to_be_in_viewport()
+    context.close()
+
+
 def test_reference_image_makes_models_unavailable(page: Page, prices: None) -> None:
     page.reload()
     page.locator("#image").set_input_files(
@@ -112,6 +147,10 @@ def test_search_shows_the_models_with_the_words(
     page.locator("#prompt").fill("A pear")
     page.get_by_label("Search models").fill("drafts")
     expect(page.locator("label.model:visible")).to_have_count(2)
+    page.get_by_label("Search models").fill("zebra")
+    expect(page.get_by_text("No model matches.")).to_be_visible()
+    page.get_by_label("Search models").fill("drafts")
+    expect(page.get_by_text("No model matches.")).to_be_hidden()
     page.get_by_label("Search models").press("Enter")
     page.reload()
     assert not Generation.objects.exists(), "Enter in a search must not spend"

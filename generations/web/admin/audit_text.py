@@ -14,7 +14,6 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from generations.engines.registry import engine_for
 from generations.joining import join_facts
 from generations.models import (
     AuditAction,
@@ -27,9 +26,9 @@ from generations.models import (
     audit_entry,
 )
 from generations.models.money import Limit, Window
-from generations.models.money.price import ANY
 from generations.permissions import Role
 from generations.web.formats import format_datetime
+from generations.web.model_names import engine_label, kind_label
 from generations.web.money.formats import format_money
 
 from .field_labels import FIELD_LABELS
@@ -194,7 +193,7 @@ def _text(entry: AuditEntry, names: Mapping[str, str], is_private: bool) -> Audi
     elif entry.target_type == "invitation" and _is_unnamed_invitation(entry):
         what = _("unnamed")
     elif entry.action in (A.HELD, A.HOLD_ENDED):
-        what = _(engine_for(engine_of_gate(what)).label)
+        what = engine_label(engine_of_gate(what))
     elif entry.target_type == "upstreamgate":
         what = _gate(what)
     elif entry.target_type in ("apikey", "accountkey"):
@@ -300,12 +299,10 @@ _SPECIAL_SENTENCES: dict[str, Callable[[AuditEntry], str | None]] = {
 
 
 def _kind_of_price(label: str) -> str:
-    """Return "kling *" as "any model of kling"; others as they are."""
+    """Return "kling *" as "any model of Kling", others with their names, too."""
     engine, _space, rest = label.partition(" ")
-    if rest.split(" ")[0] != ANY:
-        return label
-    option = rest.removeprefix(ANY)
-    return _("any model of %(engine)s") % {"engine": engine} + option
+    model, _space, option = rest.partition(" ")
+    return kind_label(engine, model, option)
 
 
 # What is recorded is in English, whoever recorded it. These are the texts that can be translated.

@@ -10,7 +10,6 @@ from django.db.models import Max, prefetch_related_objects
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from generations.engines.registry import ENGINES
 from generations.joining import join_sentences
 from generations.models import Generation, Member, Picture, Status, Submission
 from generations.models.counting import count_up_to
@@ -18,6 +17,7 @@ from generations.models.generation_queryset import prefetch_pictures
 from generations.models.money import CheckedLedger, LimitRequest, RefusedKind
 from generations.models.team import Team
 from generations.permissions import Action, may
+from generations.web import model_names
 from generations.web.cards.messages import ACTION_MESSAGES
 from generations.web.cards.progress import Progress
 from generations.web.cards.state import CardState
@@ -212,10 +212,8 @@ def _facts(state: CardState, amount_e4: int, sent_at: datetime | None) -> str:
 
 
 def kind_label(kind: RefusedKind) -> str:
-    """Return the kind as people know it: the name of the engine, its model, its option."""
-    known = ENGINES.get(kind.engine)
-    engine = str(known.label) if known else kind.engine
-    return " ".join(filter(None, (engine, kind.model, kind.option)))
+    """Return the kind as people know it: engine, model and option."""
+    return model_names.kind_label(kind.engine, kind.model, kind.option)
 
 
 def price_query(kind: RefusedKind) -> str:

@@ -5,13 +5,12 @@ from datetime import datetime
 from itertools import pairwise
 
 from django.utils.dateparse import parse_datetime
-from django.utils.translation import gettext
 from django.utils.translation import gettext as _
 
-from generations.engines.registry import engine_for
 from generations.joining import join_facts
 from generations.models import AuditAction, AuditEntry, UpstreamGate
 from generations.web.formats import format_datetime, format_duration
+from generations.web.model_names import engine_label
 
 MAX_LISTED = 20
 
@@ -46,7 +45,7 @@ def last_hold_text(gate: UpstreamGate) -> str:
     if not newest:
         return _("none recorded")
     hold = _hold(newest[0])
-    engine = gettext(engine_for(engine_of_gate(newest[0].target_label)).label)
+    engine = engine_label(engine_of_gate(newest[0].target_label))
     since = format_datetime(hold.since, "SHORT_DATETIME_FORMAT")
     return join_facts((engine, since, hold.duration))
 
@@ -66,7 +65,7 @@ def _hold(ended: AuditEntry) -> PastStop:
     reason = str(ended.after.get("hold_reason", ""))
     label = dict(UpstreamGate.HoldReason.choices).get(reason, reason)
     since = parse_datetime(str(ended.after.get("since", ""))) or ended.at
-    engine = gettext(engine_for(engine_of_gate(ended.target_label)).label)
+    engine = engine_label(engine_of_gate(ended.target_label))
     what = _("%(engine)s: %(reason)s") % {"engine": engine, "reason": label}
     return PastStop(what, since, ended.at, ended.by_name)
 

@@ -12,14 +12,14 @@ from django.db import connection
 from django.template.defaultfilters import filesizeformat
 from django.urls import reverse
 from django.utils.formats import number_format
-from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
-from generations.engines.registry import engine_for
 from generations.joining import join_facts
 from generations.keeping.disk import CRITICAL_BYTES, LOW_BYTES, free_bytes
 from generations.models import Picture, Submission, UpstreamGate
 from generations.web.health import is_alive
+from generations.web.model_names import engine_label
 
 from .gate_state import ago
 from .hold_list import last_hold_text
@@ -66,7 +66,7 @@ def _gateway(gate: UpstreamGate) -> tuple[str, str]:
     if gate.is_held and not gate.others_go_on:
         return str(gate.get_hold_reason_display()), "red"
     if held := gate.holds:
-        engines = join_facts(gettext(engine_for(each.engine).label) for each in held)
+        engines = join_facts(engine_label(each.engine) for each in held)
         return _("on hold: %s") % engines, "amber"
     # Those of the demo data were never sent: answered at the moment of sending.
     newest = Submission.objects.order_by("-pk")

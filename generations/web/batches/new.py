@@ -15,9 +15,9 @@ from generations.batches import BatchTotal, TotalChanged, max_rows, start
 from generations.joining import join_facts, join_sentences
 from generations.models import Batch, LimitReached, SavedPrompt
 from generations.models.money import Allowance
-from generations.offered_models import offered_models
+from generations.offered_models import is_offered, offered_models
 from generations.permissions import Action
-from generations.requests import Unpriced
+from generations.requests import Unpriced, not_offered
 from generations.web.formats import format_datetime
 from generations.web.ids import parse_id
 from generations.web.middleware.access import MemberRequest, requires
@@ -130,6 +130,7 @@ def _page(
         "max_rows": max_rows(),
         "is_batch": True,
         "has_models": len(offered_models()) > 1,
+        "not_offered": "" if is_offered(form.offer) else not_offered(form.offer),
         "model_label": _(form.offer.label),
         "saved_prompts": SavedPrompt.objects.visible_to(request.user).most_used_first()[
             :MAX_SAVED_PROMPTS

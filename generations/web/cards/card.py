@@ -12,9 +12,11 @@ from generations.engines.registry import offer_for
 from generations.estimates import Estimate
 from generations.models import Generation, Member, Picture, Status, UpstreamGate
 from generations.models.generation_queryset import prefetch_pictures
+from generations.offered_models import offered_models
 from generations.permissions import Action, may
 from generations.requests import ALREADY_SENT
 from generations.web.layout import layout_of
+from generations.web.model_names import model_label
 from generations.web.money.prices import PriceTables, unit_price, with_price
 from generations.web.picture_views import PictureView, alt_text
 
@@ -83,6 +85,7 @@ class Card:
 
     prompt: str
     created_at: datetime
+    model: str  # its name; "" if it is the only one of the team
     aspect_ratio: str
     has_reference: bool
     cost: str  # as in the facts
@@ -214,6 +217,7 @@ def _card_of(state: CardState, is_eager: bool, tables: PriceTables) -> Card:
         is_eager=is_eager,
         prompt=row.prompt,
         created_at=row.created_at,
+        model=_model_of(row),
         aspect_ratio=row.aspect_ratio,
         has_reference=row.has_reference,
         cost=cost_text(row),
@@ -238,6 +242,12 @@ def _card_of(state: CardState, is_eager: bool, tables: PriceTables) -> Card:
         and state.has_tasks
         and state.name in ("unconfirmed", "lost"),
     )
+
+
+def _model_of(row: Generation) -> str:
+    """Named unless nobody can choose another."""
+    is_only = [(row.engine, row.model)] == [(each.engine, each.model) for each in offered_models()]
+    return "" if is_only else model_label(row.engine, row.model)
 
 
 def _pictures_of(row: Generation) -> tuple[PictureView, ...]:

@@ -9,9 +9,10 @@ from django.template.defaultfilters import filesizeformat
 from django.utils.formats import localize
 from django.utils.translation import gettext as _
 
-from generations.engines.registry import all_offers, find_offer, offer_for
+from generations.engines.registry import all_offers, offer_for
 from generations.models import Generation, Picture
 from generations.web.formats import format_datetime, format_duration
+from generations.web.model_names import model_label
 from generations.web.money.formats import format_money
 
 # What `facts` reads, for `only()`: of a generation, its reference image, its owner, a picture.
@@ -122,12 +123,6 @@ def _values(row: Generation, picture: Picture | None) -> dict[str, Any]:
         "cost": cost_text(row),
         "source": _("Demo simulator") if is_demo else "",
     }
-
-
-def model_label(engine: str, model: str) -> str:
-    """The name of a model; of one that this release no longer has, as it is stored."""
-    offer = find_offer(f"{engine}/{model}")
-    return _(offer.label) if offer else model
 
 
 def cost_text(row: Generation) -> str:

@@ -12,7 +12,7 @@ from generations.models import Transition, TransitionReason
 if TYPE_CHECKING:  # django-stubs only
     from django.utils.functional import _StrPromise as LazyText
 
-# Reasons whose label names the first engine. The labels are in migrations.
+# Instead of labels that say "the engine".
 TEXTS: dict[str, "LazyText"] = {
     TransitionReason.SENT: _("Sent to %(engine)s"),
     TransitionReason.ACCEPTED: _("Accepted by %(engine)s"),

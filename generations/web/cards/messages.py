@@ -146,6 +146,19 @@ STATE_MESSAGES: dict[str, StateMessage] = {
         _("Edit the request and try again."),
         severity="error",
     ),
+    "failed:policy-prompt": StateMessage(  # without a reference image, as the next with "-prompt"
+        _("Rejected by the content check"),
+        _("%(engine)s rejected the prompt."),
+        _("Edit the request and try again."),
+        severity="error",
+    ),
+    "failed:model": StateMessage(
+        _("%(model)s is no longer available"),
+        _("The gateway no longer has this model."),
+        _("Reuse the settings with another model."),
+        severity="error",
+        admin_advice=_("Stop offering it in the settings, or ask the gateway."),
+    ),
     "failed:input": StateMessage(
         _("Invalid request"),
         _("%(engine)s did not accept the settings of this request."),
@@ -197,6 +210,13 @@ STATE_MESSAGES: dict[str, StateMessage] = {
         _("Refused by %(engine)s"),
         _("%(engine)s refused this request twice, and accepted others meanwhile."),
         _("Change the prompt or the reference image, or ask an admin to look at the API log."),
+        severity="error",
+        admin_advice=_("The API log has the answer. Other requests are not affected."),
+    ),
+    "failed:refused-prompt": StateMessage(
+        _("Refused by %(engine)s"),
+        _("%(engine)s refused this request twice, and accepted others meanwhile."),
+        _("Change the prompt, or ask an admin to look at the API log."),
         severity="error",
         admin_advice=_("The API log has the answer. Other requests are not affected."),
     ),

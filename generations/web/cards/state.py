@@ -25,6 +25,7 @@ from generations.models import (
 from generations.permissions import Action, may
 from generations.web.formats import format_datetime, format_duration, format_ordinal
 from generations.web.hold_messages import HOLD_MESSAGES
+from generations.web.model_names import model_label
 
 from . import messages
 from .messages import ACTION_MESSAGES, CHARGE_MESSAGES, STATE_MESSAGES, Charge, StateMessage, fill
@@ -41,6 +42,7 @@ ACTIONS_BY_STATE: dict[str, frozenset[str]] = {
 }
 NEEDS_ATTENTION = frozenset({"unconfirmed", "failed", "lost", "abandoned", "canceled"})
 CANNOT_CANCEL = frozenset({"submitting", "running", "fetching"})
+ABOUT_THE_IMAGE = (Failure.POLICY, Failure.REFUSED)  # or about the prompt
 OWN_HEADLINES = (Failure.POLICY, Failure.TIME, Failure.BALANCE, Failure.BUSY)
 
 
@@ -141,7 +143,8 @@ class CardState:
             return "files-briefly"
         if self.failed_upstream and self.row.failure not in OWN_HEADLINES:
             return "upstream"
-        return self.row.failure
+        without = "" if self.row.has_reference else "-prompt"
+        return self.row.failure + (without if self.row.failure in ABOUT_THE_IMAGE else "")
 
     @cached_property
     def message(self) -> StateMessage:
@@ -154,6 +157,7 @@ class CardState:
         files = len(self.row.shown_pictures)  # those listed: may be fewer or more than `n`
         return {
             "engine": gettext(engine_for(self.row.engine).label),
+            "model": model_label(self.row.engine, self.row.model),
             "stored": self.stored,
             "n": self.row.n,
             "missing": self.missing,
@@ -296,7 +300,7 @@ class CardState:
         """The label of the link that opens the request in the studio; empty without one."""
         if not self.row.is_final or self.is_done or not may(self.viewer, Action.GENERATE):
             return ""
-        has_fault = self.row.failure in (Failure.POLICY, Failure.INPUT)
+        has_fault = self.row.failure in (Failure.POLICY, Failure.INPUT, Failure.MODEL)
         return str(messages.EDIT_AND_RETRY if has_fault else messages.RETRY)
 
 

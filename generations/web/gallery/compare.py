@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from typing import Any
 
-from django.http import HttpResponse
+from django.http import HttpResponse, HttpResponseRedirect, QueryDict
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_http_methods
 
 from generations.models import Generation, Picture
 from generations.web.cards.facts import Fact, facts
@@ -31,8 +31,15 @@ class Side:
     facts: list[Fact]
 
 
-@require_safe
+@require_http_methods(["GET", "HEAD", "POST"])
 def compare(request: MemberRequest) -> HttpResponse:
+    """Show the images. The form of a selection is led to their address, without its token."""
+    if request.method == "POST":
+        query = QueryDict(mutable=True)
+        for name in ("picture", "select_all"):
+            if values := request.POST.getlist(name):
+                query.setlist(name, values)
+        return HttpResponseRedirect(f"{request.path}?{query.urlencode()}", status=303)
     try:
         selected = selected_pictures(request.GET, request.user)
     except BulkError:

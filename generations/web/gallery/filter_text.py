@@ -4,7 +4,7 @@ from django.utils.formats import date_format
 from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 
-from generations.web.cards.facts import model_label
+from generations.web.model_names import model_label
 
 from .filters import STATES, Filter
 

@@ -20,6 +20,7 @@ from generations.models.money.amounts import plain
 from generations.models.money.month import Month
 from generations.models.money.price import current_upstream
 from generations.models.money.usage import Figures, Usage, forecast_e4, lines_of, usage_of
+from generations.web.model_names import kind_label
 
 from .formats import (
     UNIT_E4,
@@ -287,16 +288,11 @@ def _tables(scope: Scope, usage: Usage) -> Iterator[Table]:
     if scope.person is None:
         rows = list(_people_rows(scope, usage.people))
         yield Table("people", _("People"), _("Person"), rows, has_limits=scope.is_running)
-    models = {_model_name(*key): figures for key, figures in usage.models.items()}
+    models = _renamed(usage.models, {key: kind_label(*key) for key in usage.models})
     yield Table("models", _("Engines and models"), _("Engine and model"), _rows(models))
     collections = _renamed(usage.collections, collection_names(usage.collections))
     yield Table("collections", _("Collections"), _("Collection"), _rows(collections))
     yield Table("states", _("Statuses"), _("Status"), _rows(_renamed(usage.states, state_names())))
-
-
-def _model_name(engine: str, model: str) -> str:
-    """Names of models usually begin with that of their engine."""
-    return model if model.startswith(engine) else f"{engine} {model}"
 
 
 def _days(usage: Usage) -> list[Row]:

@@ -8,6 +8,7 @@ from generations.models import LimitReached
 from generations.models.money import Allowance, Quote
 from generations.requests import NotOffered, PriceChanged, Unpriced
 from generations.web.formats import format_datetime
+from generations.web.model_names import kind_label
 
 from .formats import format_money
 
@@ -43,15 +44,16 @@ def left_text(allowance: Allowance, quote: Quote) -> str:
 
 
 def unpriced_text(refusal: Unpriced) -> str:
+    kind = kind_label(*refusal.kind.split(" "))
     if isinstance(refusal, NotOffered):
         return _(
             "Your team does not offer this kind of request (%(kind)s), so it was not sent. Nothing "
             "was charged. Choose other settings, or ask an admin."
-        ) % {"kind": refusal.kind}
+        ) % {"kind": kind}
     return _(
         "No price is set for this kind of request (%(kind)s), so it was not sent. Nothing was "
         "charged. An admin can set the price in the admin area, under Prices."
-    ) % {"kind": refusal.kind}
+    ) % {"kind": kind}
 
 
 def price_changed_text(refusal: PriceChanged) -> str:

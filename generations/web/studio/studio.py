@@ -22,6 +22,7 @@ from generations.engines.registry import find_offer, offer_for
 from generations.models import (
     Generation,
     LimitReached,
+    Member,
     Notification,
     Picture,
     SavedPrompt,
@@ -273,7 +274,7 @@ def _initial(request: MemberRequest, newest: Sequence[Generation]) -> dict[str, 
     if "remix" in query:
         initial = _remix(request, query["remix"], query.get("n", ""))
     else:
-        initial = _last_settings(newest) | _example(query.get("example", ""))
+        initial = _last_settings(request.user, newest) | _example(query.get("example", ""))
         typed = query.get("text", "").replace("\0", "")
         if prompt := fault_prompt(query.get("fault", "")) or typed:
             initial["prompt"] = prompt
@@ -289,10 +290,14 @@ def _initial(request: MemberRequest, newest: Sequence[Generation]) -> dict[str, 
     return initial
 
 
-def _last_settings(newest: Sequence[Generation]) -> dict[str, Any]:
-    if not newest:
+def _last_settings(member: Member, newest: Sequence[Generation]) -> dict[str, Any]:
+    """Those of the last single request: batches have settings and a model of their own."""
+    last = next((row for row in newest if row.batch_id is None), None)
+    if last is None and newest:
+        own = Generation.objects.visible_to(member).filter(owner=member, batch=None)
+        last = own.order_by("-created_at", "-pk").defer("last_response").first()
+    if last is None:
         return {"model": starting_model().key}
-    last = newest[0]
     offer = offer_for(last.engine, last.model)
     return {
         "model": (offer if is_offered(offer) else starting_model()).key,
