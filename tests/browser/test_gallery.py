@@ -227,9 +227,15 @@ def test_two_images_are_compared(gallery: Page, generations: list[Generation]) -
     gallery.get_by_role("button", name="Select").click()
     gallery.locator(".tile").nth(0).click()
     gallery.locator(".tile").nth(1).click()
+    gallery.keyboard.press("c")
+    collection = gallery.locator("#bulk-bar summary", has_text="Collection")
+    expect(collection).to_be_focused()
+    expect(gallery.get_by_label("New collection")).to_be_visible()
+    gallery.keyboard.press("c")
     gallery.locator("#bulk-bar").get_by_text("More", exact=True).click()
     gallery.get_by_role("button", name="Compare").click()
     expect(gallery.get_by_role("heading", name="Compare")).to_be_visible()
+    assert "csrf" not in gallery.url
     expect(gallery.locator(".sides > li")).to_have_count(2)
 
 
