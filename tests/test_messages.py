@@ -75,6 +75,7 @@ def states(owner: Member, admin: Member, settings: Settings) -> list[CardState]:
             state_of(viewer, Status.CANCELED, attempt=1, paid_before=True),
             state_of(viewer, Status.FAILED, failure=Failure.OURS, was_not_received=True),
         ]
+        found.append(state_of(viewer, Status.FETCHING, Progress(until=now), n=2))
         for failure in (Failure.POLICY, Failure.REFUSED):
             url = "https://example.com/a.png"
             found.append(state_of(viewer, Status.FAILED, failure=failure, reference_url=url))
