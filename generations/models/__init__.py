@@ -33,7 +33,7 @@ from .setting import Setting
 from .smart_collection import SmartCollection
 from .status import Failure, Status
 from .submission import Submission
-from .tag import Tag, is_tag_name
+from .tag import PictureTag, Tag, is_tag_name
 from .team import Team
 from .transition import Transition, TransitionReason
 from .upstream_gate import SentRequest, UpstreamGate
@@ -73,6 +73,7 @@ __all__ = [
     "OwnAccess",
     "OwnersOnly",
     "Picture",
+    "PictureTag",
     "Quote",
     "RecentSearch",
     "Recovered",

@@ -36,7 +36,7 @@ def tag(pictures: Sequence[int], by: Member, name: str) -> list[int]:
     with transaction.atomic():
         tag = Tag.objects.named(name)
         added = _keys(visible.exclude(tags=tag))
-        tag.pictures.add(*added)
+        tag.add_to(added)
     return added
 
 

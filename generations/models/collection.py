@@ -10,6 +10,7 @@ from django.utils import timezone
 from .member import Member
 from .notification import Notification
 from .picture import Picture
+from .picture_mark import GALLERY_ORDER, PictureMark, PictureMarkQuerySet
 
 
 class CollectionQuerySet(models.QuerySet["Collection"]):
@@ -186,14 +187,14 @@ class Collection(models.Model):
         Collection.objects.filter(pk=self.pk).update(updated_at=timezone.now())
 
 
-class CollectionItemQuerySet(models.QuerySet["CollectionItem"]):
+class CollectionItemQuerySet(PictureMarkQuerySet["CollectionItem"]):
     def visible_to(self, member: Member) -> "CollectionItemQuerySet":
         """Items whose picture is visible to this member."""
         visible = Picture.objects.visible_to(member).filter(pk=OuterRef("picture"))
         return self.filter(Exists(visible))
 
 
-class CollectionItem(models.Model):
+class CollectionItem(PictureMark):
     """The position of one picture in one collection."""
 
     collection = models.ForeignKey(Collection, models.CASCADE, related_name="items")
@@ -212,7 +213,8 @@ class CollectionItem(models.Model):
             )
         ]
         indexes = [
-            models.Index(fields=["collection", "position"], name="collectionitem_position_idx")
+            models.Index(fields=["collection", "position"], name="collectionitem_position_idx"),
+            models.Index(fields=["collection", *GALLERY_ORDER], name="collectionitem_gallery_idx"),
         ]
 
     def __str__(self) -> str:

@@ -19,7 +19,7 @@ from .favourite import Favourite
 from .file_names import random_file_name
 from .member import Member
 from .process import is_dead, this_process
-from .tag import Tag
+from .tag import PictureTag, Tag
 
 NOT_STORED = ~Q(state="stored") & ~Q(state="deleted")
 MAX_RECORDED_IDS = 100  # in one entry of the audit log
@@ -220,7 +220,7 @@ class Picture(models.Model):
         max_length=7, blank=True, default="", help_text=_("Mean color, #rrggbb.")
     )
     stored_at = models.DateTimeField(null=True)
-    tags = models.ManyToManyField(Tag, related_name="pictures", blank=True)
+    tags = models.ManyToManyField(Tag, through=PictureTag, related_name="pictures", blank=True)
     trashed_at = models.DateTimeField(null=True, blank=True)
     trashed_by = models.ForeignKey(Member, models.SET_NULL, null=True, blank=True, related_name="+")
 
@@ -305,8 +305,8 @@ class Picture(models.Model):
             )
             if self.generation.collection:
                 self.generation.collection.add([self.pk], by=self.generation.owner)
-            if self.generation.tag_names:
-                self.tags.add(*map(Tag.objects.named, self.generation.tag_names))
+            for name in self.generation.tag_names or ():
+                Tag.objects.named(name).add_to([self.pk])
         return True
 
     def mark_lost(self, reason: str) -> bool:

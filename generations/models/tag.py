@@ -1,8 +1,11 @@
 """Tags that the team gives to pictures."""
 
+from collections.abc import Iterable
+
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from .picture_mark import GALLERY_ORDER, PictureMark, PictureMarkQuerySet
 from .search_text import normalize
 
 
@@ -52,3 +55,29 @@ class Tag(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    def add_to(self, pictures: Iterable[int]) -> None:
+        """Give pictures this tag, except those that have it."""
+        PictureTag.objects.bulk_create(
+            (PictureTag(tag=self, picture_id=pk) for pk in pictures), ignore_conflicts=True
+        )
+
+
+class PictureTag(PictureMark):
+    """A picture has a tag."""
+
+    picture = models.ForeignKey("Picture", models.CASCADE, related_name="+")
+    tag = models.ForeignKey(Tag, models.CASCADE, related_name="+")
+
+    objects = PictureMarkQuerySet["PictureTag"].as_manager()
+
+    class Meta:
+        db_table = "generations_picture_tags"  # as Django named it
+        unique_together = [("picture", "tag")]
+        indexes = [
+            models.Index(fields=["tag", "picture"], name="picture_tags_tag_picture_idx"),
+            models.Index(fields=["tag", *GALLERY_ORDER], name="picturetag_gallery_idx"),
+        ]
+
+    def __str__(self) -> str:
+        return f"picture {self.picture_id}, tagged {self.tag}"

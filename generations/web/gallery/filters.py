@@ -1,6 +1,6 @@
 """The gallery's filter. Its state is the query string, so that a filtered page can be shared."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import date, datetime, time, timedelta
 from functools import cached_property
 from typing import Any
@@ -24,6 +24,7 @@ from generations.models import (
     Generation,
     Member,
     Picture,
+    PictureTag,
     Status,
     Tag,
     counting,
@@ -33,6 +34,7 @@ from generations.models.generation import GenerationQuerySet
 from generations.models.generation_base import HAS_REFERENCE
 from generations.models.picture import PictureQuerySet
 from generations.search import SearchQuery, for_member, keys_like
+from generations.web.counts import MAX_COUNT
 from generations.web.ids import parse_id
 from generations.web.text_fields import VisibleTextField
 
@@ -145,14 +147,33 @@ class Filter(forms.Form):
 
     def rows(self, *conditions: Q) -> GenerationQuerySet:
         """Return the matching generations, newest first, those that meet more conditions."""
+        if self._marks:
+            marks = self._marked.filter(*map(_of_mark, conditions))
+            marked = marks.order_by().values("generation")
+            return Generation.objects.filter(pk__in=marked).order_by("-created_at", "-pk")
         rows = self._conditions().filter(*conditions)
-        if self.shows_pictures or self._of_pictures:
+        if self.shows_pictures:
             rows = rows.containing(self.filter_pictures(Picture.objects.available()))
-        return self._read_by_key_if_few(rows).order_by("-created_at", "-pk")
+        # If many rows match each condition, reading in date order soon finds enough.
+        return self._read_by_key(rows, self._few_keys).order_by("-created_at", "-pk")
 
-    def _read_by_key_if_few(self, rows: GenerationQuerySet) -> GenerationQuerySet:
-        """If many rows match each condition, reading in date order soon finds enough."""
-        return self._read_by_key(rows, self._few_keys)
+    def first_rows(self, limit: int, *conditions: Q) -> GenerationQuerySet:
+        """Return the first of `rows`. The conditions are those of `first_keys`."""
+        if self._marks:
+            return rows_of(self.first_keys(limit, *conditions))
+        return self.rows(*conditions)[:limit]
+
+    def first_keys(self, limit: int, *conditions: Q, oldest_first: bool = False) -> list[int]:
+        """Return the keys of the first of `rows`, that meet conditions of `created_at` and `pk`."""
+        if not self._marks:
+            rows = self.rows(*conditions)
+            ordered = rows.reverse() if oldest_first else rows
+            return list(ordered.values_list("pk", flat=True)[:limit])
+        marked = self._first_marked(*conditions)
+        ordered_marks = marked.reverse() if oldest_first else marked
+        # Each generation once; with its time, because that orders them.
+        places = ordered_marks.values_list("generation", "generation_created_at").distinct()
+        return [pk for pk, _created_at in places[:limit]]
 
     def _read_by_key(self, rows: GenerationQuerySet, keys: list[int] | None) -> GenerationQuerySet:
         if self._search_keys is None:
@@ -187,35 +208,20 @@ class Filter(forms.Form):
         """The keys of the generations that meet one of the conditions, if they are few."""
         if self._found_keys is not None:
             return self._found_keys
-        marked = self._marked
-        fewest = counting.fewest_keys([*marked, *self._generations()])
-        if fewest is None and marked and len(self.values) > 1:
-            # Few images may meet both conditions, so that reading in date order finds no end.
-            fewest = counting.fewest_keys(marked, COUNTED_KEYS * counting.MAX_SORTED_ROWS)
-        if fewest is None:
-            return None
-        index, keys = fewest
-        return keys if index >= len(marked) else _generations_of(keys)
+        fewest = counting.fewest_keys(list(self._generations()))
+        return fewest[1] if fewest else None
 
     @cached_property
     def _keys_to_count(self) -> list[int] | None:
         """The same for counts, which read no rows and end early, so that more keys are worth it.
 
-        What few images have, a tag or a mark, is what reading in date order counts slowly.
+        A tag in the search, which few images have, is what reading in date order counts slowly.
         """
-        limit = COUNTED_KEYS * counting.MAX_SORTED_ROWS
         if self._few_keys is not None:
             return self._few_keys
-        if self._marked and (fewest := counting.fewest_keys(self._marked, limit)):
-            return _generations_of(fewest[1])
         if any(phrase.tags for phrase in self.search.phrases):
-            return self.search.keys_up_to(limit)
+            return self.search.keys_up_to(COUNTED_KEYS * counting.MAX_SORTED_ROWS)
         return None
-
-    @property
-    def _marked(self) -> list[QuerySet[Any, Any]]:
-        """The keys of the pictures that meet a condition, for each of these."""
-        return [marks.values_list("picture", flat=True) for marks in self._of_pictures]
 
     def _conditions(self) -> GenerationQuerySet:
         values = self.values
@@ -235,11 +241,14 @@ class Filter(forms.Form):
             rows = rows.filter(is_private=True)
         if "reference" in values:
             rows = rows.filter(HAS_REFERENCE if values["reference"] == "with" else ~HAS_REFERENCE)
+        return rows.filter(*self._days())
+
+    def _days(self) -> Iterator[Q]:
+        values = self.values
         if "since" in values:
-            rows = rows.filter(created_at__gte=start_of_day(values["since"]))
+            yield Q(created_at__gte=start_of_day(values["since"]))
         if "until" in values:
-            rows = rows.filter(created_at__lt=start_of_day(values["until"] + timedelta(days=1)))
-        return rows
+            yield Q(created_at__lt=start_of_day(values["until"] + timedelta(days=1)))
 
     def _generations(self) -> Iterator[QuerySet[Any, Any]]:
         """The keys of the generations that meet a condition, for each that has an index."""
@@ -276,35 +285,74 @@ class Filter(forms.Form):
         ]
 
     @cached_property
-    def _of_pictures(self) -> list[QuerySet[Any]]:
-        """The conditions that can hold for some pictures of a generation and not for others.
-
-        Each is a queryset of rows with a column `picture`.
-        """
+    def _marks(self) -> list[QuerySet[Any]]:
+        """The marks that a picture must have, of each kind: see `PictureMark`."""
         values = self.values
-        conditions: list[QuerySet[Any]] = []
+        marks: list[QuerySet[Any]] = []
         if "favourite" in values:
-            conditions.append(Favourite.objects.filter(member=self.member))
+            marks.append(Favourite.objects.filter(member=self.member))
         if "tag" in values:
-            conditions.append(Picture.tags.through.objects.filter(tag=values["tag"]))
+            marks.append(PictureTag.objects.filter(tag=values["tag"]))
         if "collection" in values:
-            conditions.append(CollectionItem.objects.filter(collection=values["collection"]))
-        return conditions
+            marks.append(CollectionItem.objects.filter(collection=values["collection"]))
+        if len(marks) > 1:  # the fewest first, if any are few
+            counts = counting.count_up_to(counting.MAX_SORTED_ROWS, marks)
+            marks = [marks[index] for index in sorted(range(len(marks)), key=counts.__getitem__)]
+        return marks
+
+    @property
+    def _marked(self) -> QuerySet[Any]:
+        """A mark of each picture that matches, newest generation first.
+
+        An index has the marks in this order. All else is looked up for each, so that the database
+        cannot begin with it.
+        """
+        marks = self._marks[0].filter(*map(_of_mark, self._days()))
+        if self._found_keys is not None:
+            marks = marks.filter(Among(F("generation"), self._found_keys))
+        rows = self._conditions()
+        if self._search_keys is None:
+            rows = self.search.filter(rows)
+        return marks.filter(
+            *self._of_picture("picture", "generation", self._marks[1:]),
+            Exists(rows.filter(pk=OuterRef("generation"))),
+            Exists(Picture.objects.available().filter(pk=OuterRef("picture"))),
+        ).order_by("-generation_created_at", "-generation")
+
+    def _first_marked(self, *conditions: Q) -> QuerySet[Any]:
+        """Return `_marked` for a page or a count, which read no more than the first `MAX_COUNT`.
+
+        Where another condition leaves few of the marks, finding these is what costs, so that they
+        are found once for both.
+        """
+        if conditions or len(self.values) == 1:
+            return self._marked.filter(*map(_of_mark, conditions))
+        marks = self._marks[0].filter(Among(F("pk"), self._newest_marked))
+        return marks.order_by("-generation_created_at", "-generation")
+
+    @cached_property
+    def _newest_marked(self) -> list[int]:
+        return list(self._marked.values_list("pk", flat=True)[: MAX_COUNT + 1])
 
     def filter_pictures(self, pictures: PictureQuerySet) -> PictureQuerySet:
-        """Apply the conditions that hold for pictures, not for their generation.
+        """Apply the conditions that can hold for some pictures of a generation and not for others.
 
         Looks up each picture: few are read at a time.
         """
-        return pictures.filter(*self._of_picture("pk", "generation"))
+        return pictures.filter(*self._of_picture("pk", "generation", self._marks))
 
-    def _of_picture(self, picture: str, generation: str) -> list[Exists | Q]:
+    def _of_picture(
+        self, picture: str, generation: str, marks: Iterable[QuerySet[Any]] = ()
+    ) -> list[Exists | Q]:
         """The conditions for the picture whose key is at this path, and its generation's."""
-        marked = [Exists(marks.filter(picture=OuterRef(picture))) for marks in self._of_pictures]
+        marked = [Exists(each.filter(picture=OuterRef(picture))) for each in marks]
         return [*marked, *self.search.of_picture(picture, generation)]
 
     def pictures(self) -> PictureQuerySet:
         """Return the matching pictures."""
+        if self._marks:
+            marked = self._marked.order_by().values("picture")
+            return Picture.objects.filter(pk__in=marked)
         return self.filter_pictures(Picture.objects.visible_to(self.member)).filter(
             generation__in=self.rows().order_by()
         )
@@ -316,24 +364,16 @@ class Filter(forms.Form):
         More conditions for generations are given here: a filter of the result could make the
         database read by another index than the few keys.
         """
+        if self._marks:
+            return self._first_marked(*conditions)
         if not self.shows_pictures:
             return self.rows(*conditions)
-        if self._of_pictures and not conditions and self._keys_to_count is None:
-            return self._counted_by_marks()
         rows = self._read_by_key(self._conditions().filter(*conditions), self._keys_to_count)
         return rows.filter(
             *self._of_picture("pictures", "pk"),
             pictures__state=Picture.State.STORED,
             pictures__trashed_at=None,
         )
-
-    def _counted_by_marks(self) -> QuerySet[Any]:
-        """The same where one of many generations has such a picture, without reading the others."""
-        rows = self.search.filter(self._conditions())
-        pictures = self.filter_pictures(Picture.objects.available()).filter(
-            Exists(rows.filter(pk=OuterRef("generation"))), pk=OuterRef("picture")
-        )
-        return self._of_pictures[0].filter(Exists(pictures))
 
     # --- the query string ------------------------------------------------------------------------
 
@@ -404,10 +444,24 @@ class Filter(forms.Form):
         return sum(name in self.values for name in fields)
 
 
-def _generations_of(pictures: list[int]) -> list[int]:
-    """Without a join, which SQLite might begin at the pictures."""
-    rows = Picture.objects.filter(Among(F("pk"), pictures))
-    return list(rows.values_list("generation", flat=True))
+def rows_of(keys: Iterable[int]) -> GenerationQuerySet:
+    """Return the generations with these keys, newest first."""
+    return Generation.objects.filter(Among(F("pk"), keys)).order_by("-created_at", "-pk")
+
+
+def _of_mark(condition: Q) -> Q:
+    """Turn a condition of `created_at` and `pk` of a generation into one of its marks."""
+    names = {"created_at": "generation_created_at", "pk": "generation"}
+
+    def turned(child: Any) -> Any:
+        if isinstance(child, Q):
+            return _of_mark(child)
+        path, value = child
+        name, dash, lookup = path.partition("__")
+        return f"{names[name]}{dash}{lookup}", value
+
+    children = map(turned, condition.children)
+    return Q(*children, _connector=condition.connector, _negated=condition.negated)
 
 
 def _group_of(ratio: AspectRatio) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
+from django.db.models import Q
 from django.http import HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_safe
@@ -22,7 +23,7 @@ from generations.web.search import smart_collections
 from generations.web.tiles import TILE_COLUMNS, Tile, tiles_of
 
 from .filter_choices import filter_bar, filter_choices, model_choices
-from .filters import DONE, RATIO_GROUPS, STATES, Filter
+from .filters import DONE, RATIO_GROUPS, STATES, Filter, rows_of
 from .months import Month, count_months, end_of_month, in_month, month_nav, month_of, parse_month
 from .stacks import OpenStack, author_names
 
@@ -130,32 +131,32 @@ def _without_empty(params: QueryDict) -> str:
 
 def _result_page(request: MemberRequest, filter: Filter) -> ResultPage:
     """`before` and `after` are keys; `month` starts with the newest row of that month."""
-    rows = filter.rows()
     params = request.GET
     if "before" in params:
-        return _page_from(rows.filter(before(params["before"])), filter, is_top=False)
+        return _page_from(filter, before(params["before"]), is_top=False)
     if "month" in params:
-        end = end_of_month(params["month"])
-        return _page_from(rows.filter(created_at__lt=end), filter, is_top=False)
+        older = Q(created_at__lt=end_of_month(params["month"]))
+        return _page_from(filter, older, is_top=False)
     if "after" in params:
-        newer = rows.filter(after(params["after"])).order_by("created_at", "pk")
-        ids = list(newer.values_list("pk", flat=True)[: ROWS_A_PAGE + 1])
+        ids = filter.first_keys(ROWS_A_PAGE + 1, after(params["after"]), oldest_first=True)
         if len(ids) > ROWS_A_PAGE:
-            page = _fetch(rows.with_keys(ids[:ROWS_A_PAGE]), filter)
+            page = _fetch(rows_of(ids[:ROWS_A_PAGE]), filter)
             return ResultPage(page, key_of(page[-1]) if page else "", is_top=False)
-    return _page_from(rows, filter, is_top=True)
+    return _page_from(filter, is_top=True)
 
 
-def _page_from(rows: GenerationQuerySet, filter: Filter, *, is_top: bool) -> ResultPage:
+def _page_from(filter: Filter, *conditions: Q, is_top: bool) -> ResultPage:
     """Return the first rows: whole generations, up to `STACKS_A_PAGE` or about `PICTURES_A_PAGE`.
 
     A tile of a stack is longer, and stands for more images.
     """
     if filter.member.shows_stacks and filter.shows_pictures:
         size = min(STACKS_A_PAGE, ROWS_A_PAGE)
-        page, older = keyset_page(_fetch(rows[: size + 1], filter), key_of, size)
+        page, older = keyset_page(
+            _fetch(filter.first_rows(size + 1, *conditions), filter), key_of, size
+        )
         return ResultPage(page, older, is_top)
-    found = _fetch(rows[: ROWS_A_PAGE + 1], filter)
+    found = _fetch(filter.first_rows(ROWS_A_PAGE + 1, *conditions), filter)
     size, pictures = ROWS_A_PAGE, 0
     for count, row in enumerate(found[:ROWS_A_PAGE], start=1):
         pictures += len(row.shown_pictures)

@@ -10,7 +10,6 @@ from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 
 from generations.models import Collection, CollectionItem, Member, Picture
-from generations.models.generation import GenerationQuerySet
 from generations.models.picture import PictureQuerySet
 from generations.web.ids import parse_id
 from generations.web.keyset import after, before, key_of
@@ -64,22 +63,19 @@ class GallerySequence(PictureSequence):
         siblings = self._pictures().filter(here, generation=picture.generation)
         found = siblings.order_by(order).first()
         if not found:
-            found = self._pictures_of(self._rows_beside(picture, is_next)).order_by(order).first()
+            beside = self._generation_beside(picture, is_next)
+            found = self._pictures().filter(generation__in=beside).order_by(order).first()
         return found.pk if found else None
 
-    def _rows_beside(self, picture: Picture, is_next: bool) -> GenerationQuerySet:
-        """Return the matching generations on one side of the picture's, the nearest first."""
+    def _generation_beside(self, picture: Picture, is_next: bool) -> list[int]:
+        """Return the key of the next or the previous matching generation, if there is one."""
         key = key_of(picture.generation)
         if is_next:
-            return self.filter.rows().filter(before(key))
-        return self.filter.rows().filter(after(key)).order_by("created_at", "pk")
+            return self.filter.first_keys(1, before(key))
+        return self.filter.first_keys(1, after(key), oldest_first=True)
 
     def _pictures(self) -> PictureQuerySet:
         return self.filter.filter_pictures(Picture.objects.available()).only("pk")
-
-    def _pictures_of(self, rows: GenerationQuerySet) -> PictureQuerySet:
-        """Return the pictures of the first of these generations."""
-        return self._pictures().filter(generation=rows.values_list("pk", flat=True).first())
 
 
 @dataclass(frozen=True)
