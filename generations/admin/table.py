@@ -12,7 +12,8 @@ from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import FieldDoesNotExist, ObjectDoesNotExist
 from django.db import models
 from django.urls import reverse
-from django.utils.html import format_html
+from django.utils.html import conditional_escape, format_html
+from django.utils.safestring import SafeString, mark_safe
 from django.utils.text import capfirst
 from django.utils.translation import gettext
 
@@ -27,31 +28,23 @@ class Column:
     """`sort_url` is empty where the column cannot be sorted; `direction` as in `aria-sort`."""
 
     name: str
-    label: Any
+    label: str
     is_number: bool
     sort_url: str = ""
     direction: str = ""
 
 
 @dataclass(frozen=True)
-class Cell:
-    """`url` is that of the row's page, in the columns that link to it."""
-
-    column: Column
-    content: Any
-    url: str = ""
-    is_empty: bool = False
-
-
-@dataclass(frozen=True)
 class Table:
+    """`rows` are the cells of each row as HTML: a template would look up ten values a cell."""
+
     columns: Sequence[Column]
-    rows: Sequence[Sequence[Cell]]
+    rows: Sequence[SafeString]
 
 
 def table_of(cl: ChangeList) -> Table:
     columns = [_column(cl, *each) for each in zip(cl.list_display, result_headers(cl), strict=True)]
-    return Table(columns, [list(_cells(cl, columns, row)) for row in cl.result_list])
+    return Table(columns, list(_rows(cl, columns)))
 
 
 def is_number(page: "BaseModelAdmin[Any]", name: Any) -> bool:
@@ -110,27 +103,41 @@ def _column(cl: ChangeList, name: Any, header: dict[str, Any]) -> Column:
     column_name = name.__name__ if callable(name) else name
     return Column(
         name=column_name,
-        label=capfirst(label_of(cl.model_admin, column_name, header["text"])),
+        label=str(capfirst(label_of(cl.model_admin, column_name, header["text"]))),
         is_number=is_number(cl.model_admin, name),
         sort_url=header["url_primary"] if header["sortable"] else "",
         direction=("ascending" if header["ascending"] else "descending") if is_sorted else "",
     )
 
 
-def _cells(cl: ChangeList, columns: Sequence[Column], row: models.Model) -> Iterator[Cell]:
-    url = add_preserved_filters(
-        {"preserved_filters": cl.preserved_filters, "opts": cl.opts}, cl.url_for_result(row)
-    )
-    links: Any = cl.list_display_links
-    for name, column in zip(cl.list_display, columns, strict=True):
-        is_link = bool(links) and name in links
-        content = _content(cl, name, row)
-        is_empty = content == cl.model_admin.get_empty_value_display()
-        yield Cell(column, content, url if is_link else "", is_empty)
-
-
-def _content(cl: ChangeList, name: Any, row: models.Model) -> Any:
+def _rows(cl: ChangeList, columns: Sequence[Column]) -> Iterator[SafeString]:
     empty = cl.model_admin.get_empty_value_display()
+    links: Any = cl.list_display_links or ()
+    tags = [
+        (name, name in links, _opening(column, index), _opening(column, index, " is-empty"))
+        for index, (name, column) in enumerate(zip(cl.list_display, columns, strict=True))
+    ]
+    filters = {"preserved_filters": cl.preserved_filters, "opts": cl.opts}
+    for row in cl.result_list:
+        url = add_preserved_filters(filters, cl.url_for_result(row))
+        cells = []
+        for name, is_link, opening, opening_of_empty in tags:
+            value = _content(cl, name, row, empty)
+            content = conditional_escape(value)
+            if is_link:
+                content = format_html('<a href="{}">{}</a>', url, content)
+            cells.append(f"{opening_of_empty if value == empty else opening}{content}</td>")
+        yield mark_safe("".join(cells))  # noqa: S308  # all parts are escaped
+
+
+def _opening(column: Column, index: int, state: str = "") -> SafeString:
+    """Return the opening tag of a cell. Phones show the label in each cell but the first."""
+    number = " number" if column.is_number else ""
+    label = format_html(' data-label="{}"', column.label) if index else ""
+    return format_html('<td class="field-{}{}{}"{} dir="auto">', column.name, number, state, label)
+
+
+def _content(cl: ChangeList, name: Any, row: models.Model, empty: Any) -> Any:
     try:
         field, attribute, value = lookup_field(name, row, cl.model_admin)
     except ObjectDoesNotExist:
