@@ -313,6 +313,12 @@ class GenerationBase(models.Model):
                 name="generation_next_poll_at_idx",
                 condition=Q(next_poll_at__isnull=False),
             ),
+            # Dismissed rows are final, and many: their status alone would find all of them.
+            models.Index(
+                fields=["status", "next_poll_at"],
+                name="generation_due_poll_idx",
+                condition=Q(next_poll_at__isnull=False),
+            ),
             models.Index(
                 fields=["status", "created_at"],
                 name="generation_open_status_idx",
