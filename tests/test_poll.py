@@ -6,13 +6,14 @@ from typing import Any, cast
 from uuid import uuid4
 
 import pytest
-from django.db import DatabaseError
+from django.db import DatabaseError, connection
 from django.utils import timezone
 from pytest_django import Settings
 
 from generations.engines.base import FailureKind, State, Task
 from generations.models import Failure, Generation, Lease, Status, TransitionReason, UpstreamGate
 from generations.models.generation import GenerationQuerySet
+from generations.models.status import POLLED
 from generations.worker import poll
 from generations.worker.poll_schedule import next_poll
 from tests.builders import make_generation, make_member
@@ -371,3 +372,13 @@ def test_failures_are_recorded_after_the_batch(monkeypatch: pytest.MonkeyPatch) 
     assert order == ["gate", "failed"]
     rows[0].refresh_from_db()
     assert rows[0].status == Status.FAILED
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="reads a plan of SQLite")
+def test_due_polls_are_found_without_reading_dismissed_rows() -> None:
+    """Dismissed rows are kept for ever, so the status alone finds more and more of them."""
+    for rows in (
+        poll._polled(),
+        Generation.objects.filter(status__in=POLLED, next_poll_at__lte=timezone.now()),
+    ):
+        assert "generation_due_poll_idx (status=? AND next_poll_at" in rows.explain()

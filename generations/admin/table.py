@@ -117,7 +117,7 @@ def _rows(cl: ChangeList, columns: Sequence[Column]) -> Iterator[SafeString]:
         (name, name in links, _opening(column, index), _opening(column, index, " is-empty"))
         for index, (name, column) in enumerate(zip(cl.list_display, columns, strict=True))
     ]
-    filters = {"preserved_filters": cl.preserved_filters, "opts": cl.opts}
+    filters: Any = {"preserved_filters": cl.preserved_filters, "opts": cl.opts}
     for row in cl.result_list:
         url = add_preserved_filters(filters, cl.url_for_result(row))
         cells = []

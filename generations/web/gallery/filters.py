@@ -307,9 +307,10 @@ class Filter(forms.Form):
         An index has the marks in this order. All else is looked up for each, so that the database
         cannot begin with it.
         """
-        marks = self._marks[0].filter(*map(_of_mark, self._days()))
-        if self._found_keys is not None:
-            marks = marks.filter(Among(F("generation"), self._found_keys))
+        marks = self._marks[0]
+        if self._limited_marks is not None:
+            marks = _with_keys(marks, self._limited_marks)
+        marks = marks.filter(*map(_of_mark, self._days()))
         rows = self._conditions()
         if self._search_keys is None:
             rows = self.search.filter(rows)
@@ -319,6 +320,23 @@ class Filter(forms.Form):
             Exists(Picture.objects.available().filter(pk=OuterRef("picture"))),
         ).order_by("-generation_created_at", "-generation")
 
+    @cached_property
+    def _limited_marks(self) -> list[int] | None:
+        """The keys of the marks of those generations that a search or a batch leaves, if it does.
+
+        Looked up without an order, for which SQLite would read all marks.
+        """
+        keys: Iterable[int] | None = self._found_keys
+        if keys is None and "batch" in self.values:
+            rows = Generation.objects.filter(batch=self.values["batch"])
+            keys = rows.values_list("pk", flat=True)
+        if keys is None:
+            return None
+        pictures = Picture.objects.filter(Among(F("generation"), list(keys)))
+        of_pictures = Among(F("picture"), list(pictures.values_list("pk", flat=True)))
+        marks = self._marks[0].filter(of_pictures).order_by()
+        return list(marks.values_list("pk", flat=True))
+
     def _first_marked(self, *conditions: Q) -> QuerySet[Any]:
         """Return `_marked` for a page or a count, which read no more than the first `MAX_COUNT`.
 
@@ -327,7 +345,7 @@ class Filter(forms.Form):
         """
         if conditions or len(self.values) == 1:
             return self._marked.filter(*map(_of_mark, conditions))
-        marks = self._marks[0].filter(Among(F("pk"), self._newest_marked))
+        marks = _with_keys(self._marks[0], self._newest_marked)
         return marks.order_by("-generation_created_at", "-generation")
 
     @cached_property
@@ -447,6 +465,15 @@ class Filter(forms.Form):
 def rows_of(keys: Iterable[int]) -> GenerationQuerySet:
     """Return the generations with these keys, newest first."""
     return Generation.objects.filter(Among(F("pk"), keys)).order_by("-created_at", "-pk")
+
+
+def _with_keys(marks: QuerySet[Any], keys: list[int]) -> QuerySet[Any]:
+    """Return those of these marks that have the keys, all of which are among them.
+
+    Without their condition, whose index in the order of the gallery SQLite would read instead.
+    """
+    all_marks: QuerySet[Any] = marks.model._default_manager.all()
+    return all_marks.filter(Among(F("pk"), keys))
 
 
 def _of_mark(condition: Q) -> Q:
