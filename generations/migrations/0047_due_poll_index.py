@@ -9,7 +9,7 @@ class Migration(migrations.Migration):
     atomic = False  # so that PostgreSQL can build it without a lock
 
     dependencies = [
-        ("generations", "0045_gallery_order_of_marks"),
+        ("generations", "0046_gallery_order_of_marks"),
     ]
 
     operations = [

@@ -45,7 +45,7 @@ def generation(**options):
 class Migration(migrations.Migration):
 
     dependencies = [
-        ("generations", "0044_tags_of_requests"),
+        ("generations", "0045_neutral_labels"),
     ]
 
     operations = [
