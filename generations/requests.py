@@ -79,6 +79,10 @@ class PriceChanged(Exception):
         self.quote = quote
 
 
+# Prices of an image that a page showed, in ten-thousandths; if it showed several, by option.
+SeenPrices = Container[int] | Mapping[str, int]
+
+
 class IdempotencyMismatch(ValueError):
     """The key belongs to a generation that another request created."""
 
@@ -387,7 +391,7 @@ def _plain(value: Any) -> Any:
 
 
 def create(
-    member: Member, request: GenerationRequest, key: str, *, seen_e4: Container[int] | None = None
+    member: Member, request: GenerationRequest, key: str, *, seen_e4: SeenPrices | None = None
 ) -> Generation:
     """Create the generation, reserve its price and wake up the worker.
 
@@ -441,14 +445,20 @@ def _accepted_quote(
     n: int,
     params: Mapping[str, Any],
     has_reference: bool,
-    seen_e4: Container[int] | None,
+    seen_e4: SeenPrices | None,
     offer: Offer,
 ) -> Quote:
     """The current price, if the member has seen it. Raises Unpriced and PriceChanged."""
     quote = quote_for(n, params, has_reference=has_reference, offer=offer)
-    if seen_e4 is not None and quote.unit_e4 is not None and quote.unit_e4 not in seen_e4:
+    if seen_e4 is not None and quote.unit_e4 is not None and not _has_seen(seen_e4, quote):
         raise PriceChanged(quote)
     return quote
+
+
+def _has_seen(seen_e4: SeenPrices, quote: Quote) -> bool:
+    if isinstance(seen_e4, Mapping):
+        return seen_e4.get(quote.option) == quote.unit_e4
+    return quote.unit_e4 in seen_e4
 
 
 def _count_unpriced(refusal: Unpriced | PriceChanged) -> None:
@@ -492,7 +502,7 @@ def cancel(generation: Generation, by: Member, version: int) -> None:
 
 
 def send_again(
-    generation: Generation, by: Member, version: int, seen_e4: Container[int] | None = None
+    generation: Generation, by: Member, version: int, seen_e4: SeenPrices | None = None
 ) -> None:
     """Reserve a second time and queue the request again.
 

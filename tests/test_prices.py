@@ -318,7 +318,34 @@ def test_variations_show_their_prices(
     assert "Generate again (2 images) · $0.24" in page
     assert 'aria-label="Generate 4 images · $0.48"' in page
     assert ">2K · $0.40<" in page
-    assert 'name="seen_prices" value="1200 2000"' in page
+    assert 'name="seen_prices" value="2k:2000 :1200"' in page
+
+
+@pytest.mark.parametrize("seen", [":1200 2k:2000", "2k:2000", "x:1200 :", ":-1 :x"])
+def test_price_that_becomes_that_of_another_option_has_changed(
+    owner_client: Client, owner: Member, settings: Settings, seen: str
+) -> None:
+    """A page of variations shows several prices: the one of the pressed button counts."""
+    settings.UPSTREAM_PROFILE = "extended"
+    set_price("0.20")
+    set_price("0.20", option="2k")
+    response = owner_client.post("/", form_data(n="2", seen_prices=seen))
+    assert response.status_code == 422
+    assert "The price has changed: $0.40 now." in response.content.decode()
+    assert not owner.generations.exists()
+
+
+def test_variation_costs_what_its_button_says(
+    owner_client: Client, owner: Member, settings: Settings
+) -> None:
+    settings.UPSTREAM_PROFILE = "extended"
+    set_price("0.12")
+    set_price("0.20", option="2k")
+    seen = "2k:2000 :1200"
+    for number, (field, price_e4) in enumerate((({}, 1200), ({"resolution": "2k"}, 2000)), 1):
+        data = form_data(prompt=f"A pear {number}", seen_prices=seen) | field
+        assert owner_client.post("/", data).status_code == 303
+        assert owner.generations.latest("pk").unit_price_e4 == price_e4
 
 
 # --- facts ---------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 
 from generations.engines.offer import Field, Offer
 from generations.models.money import Price, PriceTable
-from generations.requests import Unpriced, offered_fields, quote_for
+from generations.requests import SeenPrices, Unpriced, offered_fields, quote_for
 
 from .formats import current_currency, format_money
 
@@ -78,9 +78,25 @@ def _choices(offer: Offer) -> Iterator[dict[str, str]]:
         yield {field.name: value for field, value in zip(fields, values, strict=True)}
 
 
-def parse_seen_prices(text: str) -> list[int]:
-    """The prices of an image that a page showed; words that are none are left out."""
-    return [int(each) for each in text.split() if each.isascii() and each.isdecimal()]
+def parse_seen_prices(text: str) -> SeenPrices:
+    """The prices of an image that a page showed; words that are none are left out.
+
+    One word is "700", or "2k:700" of a page with the prices of several options.
+    """
+    words = [word.rpartition(":") for word in text.split()]
+    prices = [
+        (option, int(amount), is_named)
+        for option, is_named, amount in words
+        if amount.isascii() and amount.isdecimal()
+    ]
+    if any(is_named for _option, _amount, is_named in prices):
+        return {option: amount for option, amount, is_named in prices if is_named}
+    return [amount for _option, amount, _is_named in prices]
+
+
+def seen_price(option: str, unit_e4: int) -> str:
+    """The word of one option."""
+    return f"{option}:{unit_e4}"
 
 
 def unit_price(

@@ -13,6 +13,7 @@ from generations.models import Collection, Generation, Member, Picture, Referenc
 from generations.offered_models import find_offered
 from generations.requests import (
     GenerationRequest,
+    SeenPrices,
     not_offered,
     offered_fields,
     reference_url_error,
@@ -218,7 +219,7 @@ class GenerationForm(SettingsForm):
         widget=RemixInput,
         error_messages={"invalid_choice": _("The original request no longer exists.")},
     )
-    seen_prices = forms.CharField(required=False, max_length=400)
+    seen_prices = forms.CharField(required=False, max_length=2000)
     # The model whose fields the page showed; missing where there is no picker.
     shown_model = forms.CharField(required=False, max_length=100)
 
@@ -282,7 +283,7 @@ class GenerationForm(SettingsForm):
         n: int = self.cleaned_data["n"]
         return int(instead) if instead.isascii() and instead.isdecimal() and len(instead) < 3 else n
 
-    def clean_seen_prices(self) -> list[int] | None:
+    def clean_seen_prices(self) -> SeenPrices | None:
         """The prices of an image that the page showed, perhaps none; None without that field."""
         if "seen_prices" not in self.data:
             return None

@@ -22,7 +22,7 @@ from generations.permissions import Action
 from generations.requests import offered_fields, with_defaults
 from generations.web.layout import Layout
 from generations.web.middleware.access import MemberRequest, requires
-from generations.web.money.prices import generate_label, unit_price, with_price
+from generations.web.money.prices import generate_label, seen_price, unit_price, with_price
 from generations.web.origin import Origin, origin_of
 
 from .forms import DEFAULT_FIDELITY
@@ -191,7 +191,10 @@ def _offer_variations(row: Generation, prices: "VariationPrices") -> Iterator[Va
 
 @dataclass
 class VariationPrices:
-    """Prices of this generation with one field changed. `seen` collects those that are shown."""
+    """Prices of this generation with one field changed. `seen` collects those that are shown.
+
+    Each with its option: if one price becomes that of another option, it has changed all the same.
+    """
 
     row: Generation
     table: PriceTable
@@ -205,7 +208,8 @@ class VariationPrices:
         params = with_defaults(self.row.params, self.offer) | changes
         unit_e4 = unit_price(self.offer, params, self.row.has_reference, self.table)
         if unit_e4 is not None:
-            self.seen.add(str(unit_e4))
+            option = self.offer.price_key(params, self.row.has_reference).option
+            self.seen.add(seen_price(option, unit_e4))
         return unit_e4
 
     def button(self, changes: dict[str, Any], n: int | None = None) -> str:
