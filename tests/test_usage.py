@@ -13,6 +13,7 @@ from generations.models.money import (
     LimitRequest,
     Period,
     Window,
+    ledger,
 )
 from generations.permissions import Role
 from tests.builders import make_member
@@ -145,6 +146,62 @@ def test_budget_of_the_team_warns_its_admins(
     text = "50 % of the team’s budget for this month is used."
     assert text in admin_client.get("/").content.decode()
     assert text not in owner_client.get("/").content.decode()
+
+
+def test_lowered_limit_warns_of_what_is_used_already(
+    owner_client: Client, owner: Member, stranger: Member
+) -> None:
+    """Nothing can be reserved above it, so that no press could cross a threshold."""
+    press(owner, "a", quote(4))
+    press(stranger, "b", quote(1))
+    set_limit(owner, money_e4=10_000)
+    assert not BudgetWarning.objects.exists()
+    set_limit(owner, money_e4=5_000)
+    assert percents_of(owner) == [50, 80, 95]
+    assert "95 % of your limit for this month is used." in owner_client.get("/").content.decode()
+    set_limit(owner, money_e4=4_000)
+    set_limit(owner, money_e4=3_000)
+    assert percents_of(owner) == [50, 80, 95, 100]
+    assert percents_of(stranger) == []
+
+
+def test_limit_of_many_warns_those_for_whom_it_holds(owner: Member, stranger: Member) -> None:
+    viewer = make_member(role=Role.VIEWER)
+    for number, person in enumerate((owner, stranger, viewer)):
+        press(person, str(number), quote(4))
+    set_limit(stranger, images=100)
+    Limit.objects.put(Limit.Scope.DEFAULT, Window.MONTH, images=8)
+    assert [percents_of(each) for each in (owner, stranger, viewer)] == [[50], [], [50]]
+    Limit.objects.put(Limit.Scope.ROLE, Window.MONTH, role=Role.VIEWER, images=4)
+    assert [percents_of(each) for each in (owner, viewer)] == [[50], [50, 80, 95, 100]]
+
+
+def test_limit_of_a_day_does_not_warn_of_the_month(owner: Member) -> None:
+    press(owner, "a", quote(4))
+    set_limit(owner, Window.DAY, money_e4=4800)
+    assert {each.period.window for each in BudgetWarning.objects.all()} == {Window.DAY}
+
+
+def test_budget_that_is_lowered_warns_the_admins(owner: Member, admin: Member) -> None:
+    press(owner, "a", quote(4))
+    set_limit(None, money_e4=6000)
+    assert (percents_of(owner), percents_of(admin)) == ([], [50, 80])
+
+
+def test_correction_warns_of_what_it_adds(owner: Member, admin: Member) -> None:
+    row = press(owner, "a", quote(1))
+    set_limit(owner, money_e4=10_000)
+    row.cancel(owner, row.version)
+    assert percents_of(owner) == []
+    ledger.correct_charge(row.pk, 9_000, admin, "it was billed")
+    assert percents_of(owner) == [50, 80]
+    ledger.correct_charge(row.pk, 1_000, admin, "a mistake")
+    assert percents_of(owner) == [50, 80]
+
+
+def percents_of(person: Member) -> list[int]:
+    warnings = BudgetWarning.objects.filter(person=person)
+    return list(warnings.order_by("percent").values_list("percent", flat=True))
 
 
 def test_highest_threshold_is_shown(owner_client: Client, owner: Member) -> None:

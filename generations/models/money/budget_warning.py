@@ -8,7 +8,9 @@ from django.utils.translation import gettext_lazy as _
 
 from generations.models.member import Member
 
-from .period import Period
+from .limit import Limit, LimitValues
+from .period import MAX_LENGTH, Period
+from .price import current_upstream
 
 THRESHOLDS = (50, 80, 95, 100)  # percent
 
@@ -35,6 +37,44 @@ class BudgetWarningQuerySet(models.QuerySet["BudgetWarning"]):
                 ),
                 ignore_conflicts=True,
             )
+
+    def warn_of_limit(self, limit: Limit) -> None:
+        """Write what running periods have reached of a limit that was set or changed.
+
+        Nobody may be able to reserve any more, and so to cross a threshold.
+        """
+        now = timezone.now()
+        periods = Period.objects.filter(
+            upstream=current_upstream(),
+            window=limit.window,
+            starts_at__gt=now - MAX_LENGTH,
+            starts_at__lte=now,
+            ends_at__gt=now,
+        ).select_related("member")
+        match limit.scope:
+            case Limit.Scope.TEAM:
+                periods = periods.filter(member=None)
+            case Limit.Scope.MEMBER:
+                periods = periods.filter(member=limit.member)
+            case Limit.Scope.ROLE:
+                periods = periods.filter(member__role=limit.role, member__is_active=True)
+            case _:
+                periods = periods.filter(member__is_active=True)
+        self.warn_of_use(periods)
+
+    def warn_of_use(self, periods: Iterable[Period]) -> None:
+        """Write the thresholds that these periods have reached, whatever has led to it."""
+        found = list(periods)
+        people = {period.member for period in found if period.member}
+        limits = Limit.objects.in_force_of(list(people))
+        for period in found:
+            in_force = limits[period.member_id].get(period.kind, LimitValues(None, None))
+            if in_force.money_e4:
+                most = in_force.money_e4 + period.granted_e4
+                self.warn(period, before=0, after=period.used_e4, most=most)
+            if in_force.images:
+                most = in_force.images + period.granted_images
+                self.warn(period, before=0, after=period.used_images, most=most)
 
 
 def _concerned(period: Period) -> Iterable[Member]:

@@ -373,6 +373,10 @@ def correct(generation_id: int, reservation: int, amount_e4: int, by: Member, re
             by=by,
             charged_e4=amount_e4 - charged,
         )
+        if amount_e4 > charged:
+            corrected = Period.objects.filter(pk__in=[entry.period_id for entry in ended])
+            running = corrected.filter(ends_at__gt=timezone.now()).select_related("member")
+            BudgetWarning.objects.warn_of_use(running)
         rows.update(charged_e4=F("charged_e4") + amount_e4 - charged)
 
 

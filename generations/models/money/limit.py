@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from django.apps import apps
 from django.db import connection, models, transaction
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
@@ -112,6 +113,8 @@ class LimitQuerySet(models.QuerySet["Limit"]):
             row.record_change(before, row.values, by)
             if row.values == (None, None):
                 row.delete()
+            elif row.values != before:
+                apps.get_model("generations", "BudgetWarning").objects.warn_of_limit(row)
 
 
 class Limit(models.Model):
