@@ -193,7 +193,7 @@ class Installation:
     def _responds(self) -> bool:
         try:
             return requests.get(f"{self.url}/accounts/login/", timeout=5).ok
-        except requests.ConnectionError:
+        except (requests.ConnectionError, requests.Timeout):
             return False
 
     def open(self) -> "Visitor":

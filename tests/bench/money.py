@@ -163,6 +163,9 @@ def _kills(installation: Installation) -> Iterator[Counter[str]]:
         part = "web" if kills["worker"] > kills["web"] else "worker"
         installation.kill(part)
         installation.start(part)
+        if part == "web":
+            # On a busy machine a start takes longer than until the next kill: it would never serve.
+            installation.wait_for_web()
         kills[part] += 1
 
     with _repeated(kill, KILL_SECONDS):
