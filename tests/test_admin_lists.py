@@ -15,6 +15,7 @@ from generations.models import (
     Generation,
     Member,
     Picture,
+    Recovered,
     Status,
 )
 from generations.models.money import LedgerEntry, LimitRequest, Price, Quote, ledger
@@ -141,6 +142,19 @@ def test_generations_by_state_failure_and_person(
     ):
         found = set(listed(admin_client, f"{GENERATIONS}?{query}"))
         assert found == {row.pk for row in expected}, query
+
+
+def test_recovered_generations_of_this_month_or_ever(admin_client: Client, owner: Member) -> None:
+    rows = make_many(3, owner)
+    long_ago = timezone.now() - timedelta(days=40)
+    for row, at in zip(rows, (timezone.now(), long_ago), strict=False):
+        Recovered.objects.create(generation_id=row.pk, images=1, amount_e4=1200, at=at)
+    now, before, other = (row.pk for row in rows)
+    assert listed(admin_client, f"{GENERATIONS}?recovered=month") == [now]
+    assert set(listed(admin_client, f"{GENERATIONS}?recovered=ever")) == {now, before}
+    assert set(listed(admin_client, f"{GENERATIONS}?recovered=x")) == {now, before, other}
+    page = admin_client.get("/admin/").content.decode()
+    assert f'<a href="{GENERATIONS}?recovered=month">1 image was recovered' in page
 
 
 def test_images_by_state(admin_client: Client, owner: Member) -> None:

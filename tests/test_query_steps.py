@@ -37,6 +37,7 @@ from generations.models import (
     Notification,
     Picture,
     Quote,
+    Recovered,
     SavedPrompt,
     SmartCollection,
     Status,
@@ -511,6 +512,8 @@ def pages_of_admins(base: Base) -> list[str]:
     """Lists with each filter, kinds of search, and a later page; then the page of one row."""
     middle = Generation.objects.get(idempotency_key=f"{FEW // 2:06}")
     picture, person = middle.pictures.all()[0], base.people[3].pk
+    saved = {"images": 1, "amount_e4": 1200}
+    Recovered.objects.get_or_create(generation_id=middle.pk, defaults=saved)
     entry, period = LedgerEntry.objects.all()[0], LedgerEntry.objects.all()[0].period_id
     today = "at__gte=2000-01-01+00%3A00%3A00%2B00%3A00&at__lt=2100-01-01+00%3A00%3A00%2B00%3A00"
     created = today.replace("at__", "created_at__")
@@ -523,6 +526,7 @@ def pages_of_admins(base: Base) -> list[str]:
             "?q=ammonite", "?q=pear", "?q=zzz", f"?q={middle.pk}", "?q=old-7", "?q=viewer",
             "?q=pear&status__exact=failed", "?q=ammonite&status__exact=succeeded",
             f"?q=pear&person={person}", "?q=viewer&status__exact=running",
+            "?recovered=month", "?recovered=ever&status__exact=succeeded",
         ],
         "picture": [
             f"?p={picture.pk}", "?state=not-stored", "?state=trashed", "?q=ammonite", "?q=pear",

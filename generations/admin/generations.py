@@ -15,7 +15,7 @@ from generations.search import SearchQuery
 from generations.web.money.formats import format_money
 
 from .base import number_column
-from .filters import DateFilter, FailureFilter, PersonFilter
+from .filters import DateFilter, FailureFilter, PersonFilter, RecoveredFilter
 from .keyset_list import row_id
 from .masking import MaskedAdmin, MaskedInline
 from .pictures import file_size_text, pixels_text, thumbnail_html
@@ -119,7 +119,13 @@ class GenerationAdmin(MaskedAdmin):
         "created_at",
         "thumbnails",
     )
-    list_filter = ("status", FailureFilter, PersonFilter, ("created_at", DateFilter))
+    list_filter = (
+        "status",
+        FailureFilter,
+        PersonFilter,
+        ("created_at", DateFilter),
+        RecoveredFilter,
+    )
     labels = GENERATION_LABELS
     search_fields = ("search_text",)  # shows the field; `find_unmasked` and `find_masked` search
     search_help_text = _("Words, ID, task ID or user name")

@@ -6,7 +6,6 @@ from datetime import date, datetime, timedelta
 from django.conf import settings
 from django.db.models import Exists, F, OuterRef
 from django.utils.formats import date_format
-from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from generations.models import Member, Recovered, Team
@@ -90,11 +89,14 @@ def _people_since(start: datetime) -> int:
 
 
 def recovered_text(now: datetime) -> str:
-    """Return "3 images were recovered after a late or lost answer this month, worth $0.36."."""
+    """Return "3 images were recovered after a late or lost answer this month, worth $0.36."
+
+    "" if there were none.
+    """
     start, _end = boundaries(Window.MONTH, now, Team.objects.current().zone)
     images, amount_e4 = Recovered.objects.since(start)
     if not images:
-        return _("No image had to be recovered this month.")
+        return ""
     text = ngettext(
         "%(n)d image was recovered after a late or lost answer this month, worth %(amount)s.",
         "%(n)d images were recovered after a late or lost answer this month, worth %(amount)s.",
