@@ -160,6 +160,29 @@ def test_page_says_what_is_wanted_what_is_left_and_who_decided(
     assert "admin-of-tests," in page
 
 
+def test_page_says_that_a_grant_does_not_raise_the_budget(
+    request_of_owner: LimitRequest, admin_client: Client, owner: Member
+) -> None:
+    """Else the person is told of more, and refused at the next press."""
+    text = "a grant does not raise it."
+    for left_e4, is_said in ((1199, True), (1200, False)):
+        Limit.objects.put(Limit.Scope.TEAM, Window.MONTH, money_e4=1200 + left_e4)
+        assert (text in admin_client.get(PAGE).content.decode()) == is_said
+    Limit.objects.put(Limit.Scope.TEAM, Window.DAY, images=1)
+    assert text not in admin_client.get("/admin/").content.decode()
+    LimitRequest.objects.update(images=1)
+    assert text in admin_client.get("/admin/").content.decode()
+
+
+def test_page_says_that_there_is_no_limit_to_raise(
+    request_of_owner: LimitRequest, admin_client: Client, owner: Member
+) -> None:
+    text = "owner has no limit, so a grant changes nothing."
+    assert text not in admin_client.get(PAGE).content.decode()
+    set_limit(owner, money_e4=None)
+    assert text in admin_client.get(PAGE).content.decode()
+
+
 def test_side_list_counts_open_requests_beside_their_page(
     request_of_owner: LimitRequest, admin_client: Client
 ) -> None:

@@ -39,6 +39,8 @@ class RequestDecision:
     until: str  # the last day of a grant without another date
     left: str  # what the person has left
     team_left: str
+    has_limit: bool  # else a grant raises nothing
+    exceeds_budget: bool  # the team has less left, which a grant does not change
     form: DecisionForm  # bound after an error
 
 
@@ -61,10 +63,20 @@ def request_decisions(
             until=until,
             left=_left(found.by_member[row.person_id], [row]),
             team_left=team_left,
+            has_limit=bool(found.by_member[row.person_id].allowances),
+            exceeds_budget=_exceeds(row, found.team),
             form=bound[1] if bound and bound[0] == row.pk else _form(row),
         )
         for row in rows
     ]
+
+
+def _exceeds(row: LimitRequest, standing: Standing) -> bool:
+    """Whether more is asked for than is left."""
+    money, images = standing.money, standing.images
+    has_money = money is None or row.amount_e4 <= (money.left_e4 or 0)
+    has_images = images is None or row.images <= (images.left_images or 0)
+    return not (has_money and has_images)
 
 
 def _form(row: LimitRequest) -> DecisionForm:
