@@ -187,8 +187,8 @@ class Installation:
 
     # --- the web server ------------------------------------------------
 
-    def wait_for_web(self) -> None:
-        wait_until(self._responds, what="the web server responds")
+    def wait_for_web(self, seconds: float = 60) -> None:
+        wait_until(self._responds, seconds, "the web server responds")
 
     def _responds(self) -> bool:
         try:

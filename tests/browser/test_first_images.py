@@ -23,7 +23,7 @@ def installation(simulator: Simulator, tmp_path: Path) -> Iterator[Installation]
         tmp_path / "data", upstream_url=simulator.url, poll_seconds="0.5,1,1,1", unpriced="refuse"
     ) as installation:
         installation.start("run")
-        installation.wait_for_web()
+        installation.wait_for_web(180)  # migrations and static files, too
         installation.manage("price", "set", "kling", "*", "0.12")
         yield installation
 
