@@ -80,7 +80,7 @@ def test_invited_to_the_first_image_and_beyond_the_limit(
     enter(guest.get_by_role("link", name="Ask for more"))
     guest.get_by_label("Amount").fill("0.10")
     guest.get_by_label("What is it for?").fill("The spring campaign")
-    guest.keyboard.press("Enter")
+    enter(guest.get_by_role("button", name="Ask for more"))
     expect(guest.get_by_text("Your request was sent to the admins.")).to_be_visible()
 
     boss.goto("/")
