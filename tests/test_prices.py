@@ -32,6 +32,9 @@ def set_price(amount: str, model: str = "kling-v1", option: str = "", days: int 
     )
 
 
+ASK = '<a href="/usage/?mine=1#ask">Ask for more</a>'
+
+
 def button(page: str) -> str:
     found = re.search(r'id="generate-label">([^<]*)<', page)
     assert found
@@ -261,6 +264,7 @@ def test_sending_again_says_why_it_is_refused(owner_client: Client, owner: Membe
     url = f"/generations/{row.pk}/send-again/"
     page = owner_client.post(url, {"version": row.version}, headers=HTMX).content.decode()
     assert "Your limit for today does not allow this request." in page
+    assert ASK in page
     row.refresh_from_db()
     assert row.status == Status.UNCONFIRMED
 

@@ -8,6 +8,7 @@ import pytest
 from django.test import Client
 
 from generations.models import Generation, Member, Status
+from generations.models.money import Limit, Window
 from tests.builders import make_generation
 from tests.forms import HTMX
 
@@ -148,3 +149,16 @@ def test_refused_variation_says_why_in_the_toast(owner_client: Client, owner: Me
     assert response.status_code == 422
     assert "<form" not in response.content.decode()
     assert Generation.objects.count() == 1
+
+
+def test_variation_beyond_the_limit_leads_to_the_form_for_more(
+    owner_client: Client, owner: Member
+) -> None:
+    before = make_generation(Status.SUCCEEDED, owner=owner)
+    fields = fields_of(owner_client, before)
+    Limit.objects.put(Limit.Scope.MEMBER, Window.DAY, member=owner, images=0)
+    response = owner_client.post("/", fields, headers=TOAST)
+    assert response.status_code == 422
+    page = response.content.decode()
+    assert "Your limit for today does not allow this request." in page
+    assert '<a href="/usage/?mine=1#ask">Ask for more</a>' in page

@@ -57,7 +57,8 @@ def run_action(request: MemberRequest, pk: int, action: str) -> HttpResponse:
     except NotPossible as error:
         return _respond(request, pk, error.reason)
     except LimitReached as refusal:
-        return _respond(request, pk, limit_text(refusal))
+        is_own = generation.owner_id == request.user.pk
+        return _respond(request, pk, limit_text(refusal), limit_reached=is_own)
     except Unpriced as refusal:
         return _respond(request, pk, unpriced_text(refusal))
     except PriceChanged as refusal:
@@ -100,15 +101,15 @@ def enter_task_id(request: MemberRequest, pk: int) -> HttpResponse:
     return page(request, pk, status=422, task_id_form=form)
 
 
-def _toast(request: MemberRequest, message: str) -> HttpResponse:
-    return render(request, "_toast.html", {"message": message})
+def _toast(request: MemberRequest, message: str, **extra: Any) -> HttpResponse:
+    return render(request, "_toast.html", {"message": message} | extra)
 
 
-def _respond(request: MemberRequest, pk: int, notice: str = "") -> HttpResponse:
+def _respond(request: MemberRequest, pk: int, notice: str = "", **extra: Any) -> HttpResponse:
     if notice and request.htmx.target == "toast":
-        return _toast(request, notice)
+        return _toast(request, notice, **extra)
     if request.htmx:
-        return _current_card(request, pk, notice)
+        return _current_card(request, pk, notice, **extra)
     if notice:
         messages.info(request, notice)
     return redirect("generation", pk=pk)

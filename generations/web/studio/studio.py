@@ -141,7 +141,8 @@ def _invalid(
     """
     if request.htmx.target == TOAST:
         [first, *_others] = [error for errors in form.errors.values() for error in errors]
-        return render(request, "_toast.html", {"message": first}, status=422)
+        toast = {"message": first, "limit_reached": limit is not None}
+        return render(request, "_toast.html", toast, status=422)
     fitting = _fitting(limit) if limit else {}
     if not request.htmx:
         return _page(request, form, _rows(request), status=422, **fitting)
