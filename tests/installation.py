@@ -72,7 +72,12 @@ class Installation:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         variables = {f"KLINGWEB_{name.upper()}": str(value) for name, value in settings.items()}
-        inherited = {k: v for k, v in os.environ.items() if not k.startswith("KLINGWEB_")}  # noqa: TID251
+        # Tests in a browser set one of Django's variables in this process.
+        inherited = {
+            name: value
+            for name, value in os.environ.items()  # noqa: TID251
+            if not name.startswith(("KLINGWEB_", "DJANGO_"))
+        }
         self.environment = {
             **inherited,
             "DJANGO_SETTINGS_MODULE": "klingweb.settings",  # not those of the tests

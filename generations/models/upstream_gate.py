@@ -165,10 +165,8 @@ class UpstreamGate(UpstreamGateBase):
         `engines` are those in use. Of these, it knows which are on hold and whether any goes on. If
         only others have a gate on hold, it is a new one, which is not stored.
         """
-        keys, known = (
-            ApiKey.objects.in_order(),
-            defaultdict[str, dict[int | None, UpstreamGate]](dict),
-        )
+        keys = ApiKey.objects.in_order()
+        known: defaultdict[str, dict[int | None, UpstreamGate]] = defaultdict(dict)
         for each in cls.of_all_engines():
             known[each.engine][each.api_key_id] = each
         gates = {engine: _current(known[engine], keys) for engine in {*engines, DEFAULT_ENGINE}}

@@ -14,6 +14,19 @@ const LOAD_MARGIN = "1600px"; // the next page is loaded this far before the end
 const endObserver = new IntersectionObserver((entries) => {
   for (const entry of entries) if (entry.isIntersecting) loadMore(entry.target);
 }, { rootMargin: LOAD_MARGIN });
+let hasScrolled = false;
+
+/** Load the next page only after the first scroll: its images would delay those on the screen. */
+function watchEnd() {
+  const more = byId("older");
+  const canScroll = document.documentElement.scrollHeight > innerHeight;
+  if (more && (hasScrolled || !canScroll)) endObserver.observe(more);
+}
+
+addEventListener("scroll", () => {
+  hasScrolled = true;
+  watchEnd();
+}, { once: true, passive: true });
 
 function initializeTiles() {
   if (!HAS_TYPED_ATTR) {
@@ -21,8 +34,7 @@ function initializeTiles() {
       link.style.backgroundColor = link.dataset.colour;
     }
   }
-  const more = byId("older");
-  if (more) endObserver.observe(more);
+  watchEnd();
   document.dispatchEvent(new Event("pictures-loaded"));
 }
 

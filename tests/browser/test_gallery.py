@@ -83,6 +83,21 @@ def test_next_page_loads_on_scroll_and_back_restores_the_position(
     expect(last).to_be_in_viewport()
 
 
+def test_further_images_wait_for_the_first_scroll(
+    page: Page, generations: list[Generation], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("generations.web.gallery.gallery.ROWS_A_PAGE", 2)
+    page.set_viewport_size({"width": 1280, "height": 200})
+    page.goto("/gallery/", wait_until="networkidle")
+    first = page.locator(".tile").count()
+    assert first < Picture.objects.count()
+    page.mouse.wheel(0, 10)
+    expect(page.locator(".tile")).not_to_have_count(first)
+    page.set_viewport_size({"width": 1280, "height": 9000})
+    page.goto("/gallery/")
+    expect(page.locator(".tile")).to_have_count(Picture.objects.count())
+
+
 def test_lightbox_opens_navigates_and_closes(gallery: Page, generations: list[Generation]) -> None:
     second = first_of(generations[1])
     gallery.locator(f"#p{second.pk} a").click()
