@@ -24,7 +24,7 @@ from generations.models import (
     bulk,
 )
 from generations.models.picture_mark import PictureMark
-from generations.web.gallery import filters
+from generations.web import counts
 from generations.web.gallery.filters import Filter
 from tests.builders import make_generation, make_member, picture_ids
 
@@ -198,7 +198,7 @@ def test_marks_give_the_same_as_reading_all(
     chosen: Callable[[int], bool],
     max_count: int,
 ) -> None:
-    monkeypatch.setattr(filters, "MAX_COUNT", max_count)
+    monkeypatch.setattr(counts, "MAX_COUNT", max_count)
     expected = [row for number, row in enumerate(marked) if chosen(number)]
     keys = [row.pk for row in expected]
     filter = filter_of(owner, *names)

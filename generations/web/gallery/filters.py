@@ -34,7 +34,7 @@ from generations.models.generation import GenerationQuerySet
 from generations.models.generation_base import HAS_REFERENCE
 from generations.models.picture import PictureQuerySet
 from generations.search import SearchQuery, for_member, keys_like
-from generations.web.counts import MAX_COUNT
+from generations.web import counts
 from generations.web.ids import parse_id
 from generations.web.text_fields import VisibleTextField
 
@@ -296,8 +296,8 @@ class Filter(forms.Form):
         if "collection" in values:
             marks.append(CollectionItem.objects.filter(collection=values["collection"]))
         if len(marks) > 1:  # the fewest first, if any are few
-            counts = counting.count_up_to(counting.MAX_SORTED_ROWS, marks)
-            marks = [marks[index] for index in sorted(range(len(marks)), key=counts.__getitem__)]
+            sizes = counting.count_up_to(counting.MAX_SORTED_ROWS, marks)
+            marks = [marks[index] for index in sorted(range(len(marks)), key=sizes.__getitem__)]
         return marks
 
     @property
@@ -350,7 +350,7 @@ class Filter(forms.Form):
 
     @cached_property
     def _newest_marked(self) -> list[int]:
-        return list(self._marked.values_list("pk", flat=True)[: MAX_COUNT + 1])
+        return list(self._marked.values_list("pk", flat=True)[: counts.MAX_COUNT + 1])
 
     def filter_pictures(self, pictures: PictureQuerySet) -> PictureQuerySet:
         """Apply the conditions that can hold for some pictures of a generation and not for others.
