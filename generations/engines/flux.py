@@ -6,20 +6,10 @@ from typing import Any
 from . import images_api, immediate
 from .base import ImageRequest
 from .gateway import Gateway
-from .offer import AspectRatio, EngineOffer, Offer, PriceKey
+from .offer import EngineOffer, Offer, PriceKey, aspect_ratios
 from .offer import gettext_noop as _
 
-ASPECT_RATIOS = (
-    AspectRatio("21:9", _("21 to 9, very wide")),
-    AspectRatio("16:9", _("16 to 9, wide")),
-    AspectRatio("3:2", _("3 to 2, landscape")),
-    AspectRatio("4:3", _("4 to 3, landscape")),
-    AspectRatio("1:1", _("1 to 1, square")),
-    AspectRatio("3:4", _("3 to 4, portrait")),
-    AspectRatio("2:3", _("2 to 3, portrait")),
-    AspectRatio("9:16", _("9 to 16, tall")),
-    AspectRatio("9:21", _("9 to 21, very tall")),
-)
+ASPECT_RATIOS = aspect_ratios("21:9", "16:9", "3:2", "4:3", "1:1", "3:4", "2:3", "9:16", "9:21")
 SUBMIT_SECONDS = 120.0
 
 

@@ -8,29 +8,29 @@ from typing import Any
 from . import http_client, immediate
 from .base import EngineError, FailureKind, ImageRequest, RequestRefused
 from .gateway import Gateway, ParsedResponse, with_missing_model
-from .offer import AspectRatio, EngineOffer, Field, Offer, PriceKey
+from .offer import EngineOffer, Field, Offer, PriceKey, aspect_ratios
 from .offer import gettext_noop as _
 
 PATH = "/ideogram/v1/ideogram-v3/generate"
 MODEL = "ideogram-v3"
 SUBMIT_SECONDS = 120.0
 
-ASPECT_RATIOS = (
-    AspectRatio("3:1", _("3 to 1, extremely wide")),
-    AspectRatio("2:1", _("2 to 1, very wide")),
-    AspectRatio("16:9", _("16 to 9, wide")),
-    AspectRatio("16:10", _("16 to 10, wide")),
-    AspectRatio("3:2", _("3 to 2, landscape")),
-    AspectRatio("4:3", _("4 to 3, landscape")),
-    AspectRatio("5:4", _("5 to 4, landscape")),
-    AspectRatio("1:1", _("1 to 1, square")),
-    AspectRatio("4:5", _("4 to 5, portrait")),
-    AspectRatio("3:4", _("3 to 4, portrait")),
-    AspectRatio("2:3", _("2 to 3, portrait")),
-    AspectRatio("10:16", _("10 to 16, tall")),
-    AspectRatio("9:16", _("9 to 16, tall")),
-    AspectRatio("1:2", _("1 to 2, very tall")),
-    AspectRatio("1:3", _("1 to 3, extremely tall")),
+ASPECT_RATIOS = aspect_ratios(
+    "3:1",
+    "2:1",
+    "16:9",
+    "16:10",
+    "3:2",
+    "4:3",
+    "5:4",
+    "1:1",
+    "4:5",
+    "3:4",
+    "2:3",
+    "10:16",
+    "9:16",
+    "1:2",
+    "1:3",
 )
 
 # Notes 4: 422 is a refusal by the content check and 400 an invalid request, but gateways swap them.

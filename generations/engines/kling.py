@@ -29,7 +29,7 @@ from .base import (
     Unanswered,
 )
 from .gateway import Gateway, ParsedResponse
-from .offer import AspectRatio, EngineOffer, Field, Offer, PriceKey, ReferenceRules
+from .offer import EngineOffer, Field, Offer, PriceKey, ReferenceRules, aspect_ratios
 from .offer import gettext_noop as _
 
 PATH = "/kling/v1/images/generations"  # YEScale; a query appends /{id} (notes 1.1)
@@ -385,16 +385,7 @@ OFFER = Offer(
     model=MODEL,
     label=_("Kling 1"),
     line=_("Scenes, people and things."),
-    aspect_ratios=(
-        AspectRatio("21:9", _("21 to 9, very wide")),
-        AspectRatio("16:9", _("16 to 9, wide")),
-        AspectRatio("3:2", _("3 to 2, landscape")),
-        AspectRatio("4:3", _("4 to 3, landscape")),
-        AspectRatio("1:1", _("1 to 1, square")),
-        AspectRatio("3:4", _("3 to 4, portrait")),
-        AspectRatio("2:3", _("2 to 3, portrait")),
-        AspectRatio("9:16", _("9 to 16, tall")),
-    ),
+    aspect_ratios=aspect_ratios("21:9", "16:9", "3:2", "4:3", "1:1", "3:4", "2:3", "9:16"),
     default_aspect_ratio="3:2",
     max_images=9,
     usual_seconds=(10, 30),

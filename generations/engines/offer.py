@@ -31,6 +31,32 @@ class AspectRatio:
         return int(re.split("[:x]", self.value)[1])
 
 
+_RATIO_LABELS = {
+    "3:1": gettext_noop("3 to 1, extremely wide"),
+    "21:9": gettext_noop("21 to 9, very wide"),
+    "2:1": gettext_noop("2 to 1, very wide"),
+    "16:9": gettext_noop("16 to 9, wide"),
+    "16:10": gettext_noop("16 to 10, wide"),
+    "3:2": gettext_noop("3 to 2, landscape"),
+    "4:3": gettext_noop("4 to 3, landscape"),
+    "5:4": gettext_noop("5 to 4, landscape"),
+    "1:1": gettext_noop("1 to 1, square"),
+    "4:5": gettext_noop("4 to 5, portrait"),
+    "3:4": gettext_noop("3 to 4, portrait"),
+    "2:3": gettext_noop("2 to 3, portrait"),
+    "10:16": gettext_noop("10 to 16, tall"),
+    "9:16": gettext_noop("9 to 16, tall"),
+    "1:2": gettext_noop("1 to 2, very tall"),
+    "9:21": gettext_noop("9 to 21, very tall"),
+    "1:3": gettext_noop("1 to 3, extremely tall"),
+}
+
+
+def aspect_ratios(*values: str) -> tuple[AspectRatio, ...]:
+    """Return these ratios with their labels, in this order. Raises KeyError for one without."""
+    return tuple(AspectRatio(value, _RATIO_LABELS[value]) for value in values)
+
+
 @dataclass(frozen=True)
 class ReferenceRules:
     """Which reference images an engine accepts. Uploads are converted and scaled to that."""

@@ -6,10 +6,9 @@ from typing import Any
 from . import images_api, immediate
 from .base import ImageRequest
 from .gateway import Gateway
-from .offer import AspectRatio, EngineOffer, Field, Offer, PriceKey
+from .offer import EngineOffer, Field, Offer, PriceKey, aspect_ratios
 from .offer import gettext_noop as _
 
-SQUARE = AspectRatio("1:1", _("1 to 1, square"))
 # Sizes in pixels by aspect ratio (notes 3).
 GPT_SIZES = {"3:2": "1536x1024", "1:1": "1024x1024", "2:3": "1024x1536"}
 DALL_E_SIZES = {"16:9": "1792x1024", "1:1": "1024x1024", "9:16": "1024x1792"}
@@ -46,11 +45,7 @@ def _gpt(model: str, label: str, line: str) -> Offer:
         model=model,
         label=label,
         line=line,
-        aspect_ratios=(
-            AspectRatio("3:2", _("3 to 2, landscape")),
-            SQUARE,
-            AspectRatio("2:3", _("2 to 3, portrait")),
-        ),
+        aspect_ratios=aspect_ratios("3:2", "1:1", "2:3"),
         default_aspect_ratio="3:2",
         max_images=9,  # notes 3: 10; the form ends at 9
         prompt_limit=32_000,
@@ -93,11 +88,7 @@ MODELS = (
         model=DALL_E,
         label=_("DALL·E 3"),
         line=_("Older; many gateways no longer sell it."),
-        aspect_ratios=(
-            AspectRatio("16:9", _("16 to 9, wide")),
-            SQUARE,
-            AspectRatio("9:16", _("9 to 16, tall")),
-        ),
+        aspect_ratios=aspect_ratios("16:9", "1:1", "9:16"),
         default_aspect_ratio="1:1",
         max_images=1,
         prompt_limit=4000,
