@@ -43,7 +43,7 @@ UNREAD_SECONDS = 30 * 24 * 3600.0  # how long an answer is kept that could not b
 RETRY_SECONDS = 24 * 3600.0  # how long it is tried to record one
 RECOVER_SECONDS = 5.0  # of one heartbeat
 RECORDED = (Submission.Outcome.ACCEPTED, Submission.Outcome.REFUSED)
-_NAME = re.compile(rf"(\d+)-(\d+)({re.escape(UNREAD)})?")  # generation and attempt
+_NAME = re.compile(rf"\d+-\d+({re.escape(UNREAD)})?")  # generation and attempt
 
 
 @dataclass(frozen=True)
@@ -190,16 +190,17 @@ def _left_behind() -> list[Path]:
 
 def _recover(path: Path) -> bool:
     """Record one answer, unless its sender is at work. Whether it was recorded."""
-    name, answer_file = _NAME.fullmatch(path.name), AnswerFile(path)
-    if name is None or name[3]:
+    if path.suffix == UNREAD:
         if _is_older(path, UNREAD_SECONDS):
             path.unlink()
         return False
+    answer_file = AnswerFile(path)
     if not answer_file.take_over():
         return False
+    generation, attempt = map(int, path.name.split("-"))
     try:
         submission = (
-            Submission.objects.filter(generation=int(name[1]), attempt=int(name[2]))
+            Submission.objects.filter(generation=generation, attempt=attempt)
             .select_related("generation")
             .first()
         )
