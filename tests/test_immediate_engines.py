@@ -422,6 +422,27 @@ def test_answer_that_can_never_be_stored_is_set_aside_after_a_day(
     assert [kept.suffix for kept in received.folder().iterdir()] == [UNREAD]
 
 
+@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "full"), DatabaseError("locked")])
+def test_old_answer_is_recorded_once_its_trouble_has_passed(
+    error: Exception, upstream: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = make_generation(**GPT)
+    path = receive(claim(row))
+    os.utime(path, (0, 0))  # the machine was off for long
+
+    def fail(*_args: object) -> None:
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(received, "_store", fail)
+        submit.sweep()
+    assert path.exists()
+    submit.sweep()
+    run_worker()
+    row.refresh_from_db()
+    assert (row.status, stored(row)) == (Status.SUCCEEDED, 1), describe_rows()
+
+
 def test_request_is_not_sent_with_little_room_for_its_answer(
     upstream: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:

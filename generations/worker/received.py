@@ -17,7 +17,7 @@ from typing import cast
 from django.conf import settings
 from django.core.files import File
 from django.core.files.storage import default_storage
-from django.db import transaction
+from django.db import DatabaseError, transaction
 from django.utils import timezone
 
 from generations.engines.answer_file import UNREAD, AnswerFile
@@ -40,7 +40,7 @@ from .upstream import Clients
 logger = logging.getLogger(__name__)
 
 UNREAD_SECONDS = 30 * 24 * 3600.0  # how long an answer is kept that could not be read
-RETRY_SECONDS = 24 * 3600.0  # how long it is tried to record one
+RETRY_SECONDS = 24 * 3600.0  # how long it is tried to record one that meets a bug
 RECOVER_SECONDS = 5.0  # of one heartbeat
 RECORDED = (Submission.Outcome.ACCEPTED, Submission.Outcome.REFUSED)
 _NAME = re.compile(rf"\d+-\d+({re.escape(UNREAD)})?")  # generation and attempt
@@ -211,6 +211,8 @@ def _recover(path: Path) -> bool:
             answer_file.set_aside()
         else:
             return _record_file(answer_file, submission)
+    except (OSError, DatabaseError):
+        raise  # a full disk or a busy database: it passes, however old the answer is
     except Exception:
         if _is_older(path, RETRY_SECONDS):
             answer_file.set_aside()
